@@ -1,0 +1,356 @@
+//! What every strategy can be combined with, checked once.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use crate::aggregate::Aggregate;
+use crate::data::{Key, Value};
+use crate::engine::{Engine, Plan, Rules};
+use crate::error::ConfigError;
+use crate::event::Lent;
+use crate::session::FirstLast;
+use crate::strategy::{Bucket, Reach, StaggerClock, Strategy, length, positive};
+use crate::table::MOST_SESSIONS;
+use crate::time::Timestamp;
+
+/// How a sessionizer is set up: a strategy, and what goes with it.
+///
+/// `K` and `V` are the key and value types that are kept; events carry their borrowed forms (see
+/// [`Key`]).
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Config, Gap};
+///
+/// let sessions = Config::<String, String>::new(Gap::new(Duration::from_secs(30 * 60)))
+///     .out_of_order(Duration::from_secs(10))
+///     .max_future(Duration::from_secs(3600))
+///     .build()?;
+/// # let _ = sessions;
+/// # Ok::<(), stagger::ConfigError>(())
+/// ```
+pub struct Config<K: Key, V: Value, A = ()> {
+    strategy: Strategy,
+    aggregate: A,
+    out_of_order: Option<Duration>,
+    max_future: Option<Duration>,
+    allowed_lateness: Duration,
+    first_last: FirstLast,
+    most: usize,
+    when_full: WhenFull,
+    gap_of: Option<(String, GapRule<K, V>)>,
+    cut: Option<(String, CutRule<V>)>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+/// The gap after an event, if it is not the default one.
+pub(crate) type GapRule<K, V> = Box<dyn for<'e> Fn(&Lent<'e, K, V>) -> Option<Duration> + Send + Sync>;
+
+/// Whether a new session starts between two events that follow each other.
+pub(crate) type CutRule<V> =
+    Box<dyn for<'p, 'n> Fn(Moment<<V as Value>::Ref<'p>>, Moment<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
+
+/// When something happened, and what: one of the two events that a [cut rule](Config::cut) looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment<V> {
+    /// The event time.
+    pub time: Timestamp,
+    /// The event's value.
+    pub value: V,
+}
+
+/// What happens when an event would open more sessions than the
+/// [bound](Config::max_open_sessions) allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WhenFull {
+    /// The event is handed back.
+    Refuse,
+    /// The session that was opened first is closed early, with
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted).
+    CloseOldest,
+}
+
+impl<K: Key, V: Value> Config<K, V> {
+    /// Starts with a strategy: [`Stagger`](crate::Stagger), [`Gap`](crate::Gap) or
+    /// [`Sliding`](crate::Sliding).
+    ///
+    /// Without further settings the watermark is given by the caller
+    /// ([`advance_to`](crate::Sessionizer::advance_to)), no lateness is allowed, and any number of
+    /// sessions may be open.
+    pub fn new(strategy: impl Into<Strategy>) -> Self {
+        Self {
+            strategy: strategy.into(),
+            aggregate: (),
+            out_of_order: None,
+            max_future: None,
+            allowed_lateness: Duration::ZERO,
+            first_last: FirstLast::EventTime,
+            most: MOST_SESSIONS,
+            when_full: WhenFull::Refuse,
+            gap_of: None,
+            cut: None,
+            types: PhantomData,
+        }
+    }
+
+    /// Keeps an [`Aggregate`] of the caller's own for each session.
+    pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
+        let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
+        let Self { most, when_full, gap_of, cut, types, .. } = self;
+        Config {
+            strategy,
+            aggregate,
+            out_of_order,
+            max_future,
+            allowed_lateness,
+            first_last,
+            most,
+            when_full,
+            gap_of,
+            cut,
+            types,
+        }
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
+    /// Derives the watermark from the events: the greatest event time so far minus `bound`. While
+    /// events are no more than `bound` behind the latest one, the sessions are exactly those of the
+    /// same events in order of time. [`advance_to`](crate::Sessionizer::advance_to) may still move
+    /// the watermark ahead, for example when the source is idle.
+    ///
+    /// Together with [`max_future`](Self::max_future), or one event with a wild time in the future
+    /// makes everything after it late. On the arrival clock it has no meaning and is refused.
+    #[must_use]
+    pub fn out_of_order(mut self, bound: Duration) -> Self {
+        self.out_of_order = Some(bound);
+        self
+    }
+
+    /// Hands back events whose event time is more than `ahead` after their arrival time. Such an
+    /// event leaves the watermark alone.
+    #[must_use]
+    pub fn max_future(mut self, ahead: Duration) -> Self {
+        self.max_future = Some(ahead);
+        self
+    }
+
+    /// Keeps closed sessions for corrections until the watermark is `lateness` past their end. A
+    /// late event that still finds its session (or a window of its own within the lateness) yields
+    /// a new [revision](crate::SessionSummary::revision), which names the summaries that it
+    /// replaces. Zero, the default, means one final summary per session.
+    ///
+    /// On the arrival clock nothing is late, and a lateness is refused.
+    #[must_use]
+    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
+        self.allowed_lateness = lateness;
+        self
+    }
+
+    /// Tells first and last event by another order than event time. First and last *time* are
+    /// always by event time.
+    #[must_use]
+    pub fn first_last_by(mut self, order: FirstLast) -> Self {
+        self.first_last = order;
+        self
+    }
+
+    /// Bounds the open sessions (each event held for a maximum duration or a cut rule counts as one
+    /// too). Memory is then bounded by `most` times the size of a session, with its key and values.
+    #[must_use]
+    pub fn max_open_sessions(mut self, most: usize, when_full: WhenFull) -> Self {
+        (self.most, self.when_full) = (most.min(MOST_SESSIONS), when_full);
+        self
+    }
+
+    /// Lets the gap depend on the event: the session then ends at the furthest `time + gap`, which
+    /// a shorter later gap does not shrink. `None` means the default gap; less than a microsecond
+    /// counts as one. For [`Gap`](crate::Gap) only.
+    ///
+    /// `name` identifies the rule: a snapshot is only restored under the same name.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Gap};
+    ///
+    /// let patient = Config::<String, String>::new(Gap::new(Duration::from_secs(60)))
+    ///     .gap_per_event("video plays on", |event| {
+    ///         (event.value == "video").then_some(Duration::from_secs(3600))
+    ///     });
+    /// # let _ = patient;
+    /// ```
+    #[must_use]
+    pub fn gap_per_event(
+        mut self,
+        name: &str,
+        gap: impl for<'e> Fn(&Lent<'e, K, V>) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        self.gap_of = Some((name.to_owned(), Box::new(gap)));
+        self
+    }
+
+    /// Starts a new session between two events of a key that follow each other in time, wherever
+    /// `rule(previous, next)` says so: a logout, a change of campaign. For [`Gap`](crate::Gap) only.
+    ///
+    /// The session before ends at the time of the event that begins the next. Exact for any order
+    /// of arrival within the bound: events ahead of the watermark are held until it reaches them.
+    /// `name` identifies the rule: a snapshot is only restored under the same name.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Gap};
+    ///
+    /// let logins = Config::<u64, String>::new(Gap::new(Duration::from_secs(1800)))
+    ///     .cut("logout", |previous, _next| previous.value == "logout");
+    /// # let _ = logins;
+    /// ```
+    #[must_use]
+    pub fn cut(
+        mut self,
+        name: &str,
+        rule: impl for<'p, 'n> Fn(Moment<V::Ref<'p>>, Moment<V::Ref<'n>>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.cut = Some((name.to_owned(), Box::new(rule)));
+        self
+    }
+
+    /// Checks the settings and makes an empty sessionizer.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that cannot work and what to change.
+    pub fn build(self) -> Result<Engine<K, V, A>, ConfigError> {
+        let settings = self.settings();
+        let plan = self.plan()?;
+        self.check(&plan)?;
+        let rules = Rules {
+            plan,
+            lateness: length("allowed lateness", self.allowed_lateness)?,
+            out_of_order: self.out_of_order.map(|d| length("out-of-order bound", d)).transpose()?,
+            max_future: self.max_future.map(|d| length("bound on the future", d)).transpose()?,
+            first_last: self.first_last,
+            most: self.most,
+            when_full: self.when_full,
+            gap_of: self.gap_of.map(|(_, rule)| rule),
+            cut: self.cut.map(|(_, rule)| rule),
+            settings,
+        };
+        Ok(Engine::new(rules, self.aggregate))
+    }
+
+    fn plan(&self) -> Result<Plan, ConfigError> {
+        Ok(match &self.strategy {
+            Strategy::Stagger(stagger) => {
+                let rounding = stagger.bucket.as_ref().map(Bucket::rounding).transpose()?;
+                match (stagger.clock, rounding) {
+                    (StaggerClock::Arrival { range, remember }, rounding) => Plan::Arrival {
+                        rounding,
+                        range: positive("range", range)?,
+                        remember: length("time to remember parts", remember.unwrap_or(range))?,
+                    },
+                    (StaggerClock::Event, Some(rounding)) => Plan::Bucketed(rounding),
+                    (StaggerClock::Event, None) => unreachable!("no constructor makes one"),
+                }
+            }
+            Strategy::Sliding(sliding) => Plan::Sliding(sliding.hops()?),
+            Strategy::Gap(gap) => {
+                let reach = Reach {
+                    gap: positive("gap", gap.gap)?,
+                    edge: i64::from(gap.inclusive),
+                    max: gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?,
+                };
+                let days = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
+                if reach.max.is_some() || days.is_some() || self.cut.is_some() {
+                    Plan::Ordered { reach, days }
+                } else {
+                    Plan::Gap(reach)
+                }
+            }
+        })
+    }
+
+    /// Refuses what has no meaning together.
+    fn check(&self, plan: &Plan) -> Result<(), ConfigError> {
+        let unless = |fine: bool, setting, instead| match fine {
+            true => Ok(()),
+            false => Err(ConfigError::NotForThisStrategy { setting, strategy: plan.name(), instead }),
+        };
+        let gap = matches!(plan, Plan::Gap(_) | Plan::Ordered { .. });
+        let event_clock = !matches!(plan, Plan::Arrival { .. });
+        unless(gap || self.gap_of.is_none(), "gap_per_event", "use it with `Gap`")?;
+        unless(gap || self.cut.is_none(), "cut", "use it with `Gap`")?;
+        unless(
+            event_clock || self.out_of_order.is_none(),
+            "out_of_order",
+            "its windows follow the arrival clock, so leave it out",
+        )?;
+        unless(
+            event_clock || self.allowed_lateness.is_zero(),
+            "allowed_lateness",
+            "nothing is late there; see `Stagger::remember_parts`",
+        )?;
+        let per_event = if let Plan::Sliding(hops) = plan { hops.most_per_event() } else { 1 };
+        if self.most == 0 {
+            return Err(ConfigError::NoRoom);
+        }
+        if (self.most as u64) < per_event {
+            return Err(ConfigError::TooFewSessions { most: self.most, per_event });
+        }
+        Ok(())
+    }
+
+    /// The settings that a snapshot is only restored under, as names and values.
+    fn settings(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let mut say = |name: &str, value: String| all.push((name.to_owned(), value));
+        let or_none = |value: Option<Duration>| value.map_or_else(|| "none".to_owned(), |d| format!("{d:?}"));
+        match &self.strategy {
+            Strategy::Stagger(stagger) => {
+                say("strategy", "stagger".to_owned());
+                say("bucket", stagger.bucket.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
+                match stagger.clock {
+                    StaggerClock::Event => say("clock", "event time".to_owned()),
+                    StaggerClock::Arrival { range, remember } => {
+                        say("clock", "arrival time".to_owned());
+                        say("range", format!("{range:?}"));
+                        say("remember_parts", format!("{:?}", remember.unwrap_or(range)));
+                    }
+                }
+            }
+            Strategy::Sliding(sliding) => {
+                say("strategy", "sliding".to_owned());
+                say("size", format!("{:?}", sliding.size));
+                say("slide", format!("{:?}", sliding.slide));
+                say("origin", sliding.origin.to_string());
+            }
+            Strategy::Gap(gap) => {
+                say("strategy", "gap".to_owned());
+                say("gap", format!("{:?}", gap.gap));
+                say("inclusive", gap.inclusive.to_string());
+                say("max_duration", or_none(gap.max_duration));
+                say("cut_between", gap.cut_between.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
+            }
+        }
+        say("out_of_order", or_none(self.out_of_order));
+        say("max_future", or_none(self.max_future));
+        say("allowed_lateness", format!("{:?}", self.allowed_lateness));
+        say("first_last_by", format!("{:?}", self.first_last));
+        let most = if self.most == MOST_SESSIONS { "none".to_owned() } else { self.most.to_string() };
+        say("max_open_sessions", most);
+        say("when_full", format!("{:?}", self.when_full));
+        say("gap_per_event", self.gap_of.as_ref().map_or_else(|| "none".to_owned(), |(name, _)| name.clone()));
+        say("cut", self.cut.as_ref().map_or_else(|| "none".to_owned(), |(name, _)| name.clone()));
+        all
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Config<K, V, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.settings()).finish()
+    }
+}

@@ -1,0 +1,514 @@
+//! The state machine that wires strategy, table, deadlines and watermark together.
+//!
+//! `mod.rs` holds what all strategies share: the clock, closing, reporting, room for new sessions.
+//! `windows.rs`, `gap.rs` and `ordered.rs` place an event.
+
+mod gap;
+mod ordered;
+mod parts;
+mod windows;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::aggregate::Aggregate;
+use crate::config::{CutRule, GapRule, WhenFull};
+use crate::data::{Key, Value};
+use crate::deadline::{DeadlineQueue, Entry};
+use crate::event::Lent;
+use crate::held::Held;
+use crate::id::SessionId;
+use crate::session::{FirstLast, Opening, Session};
+use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
+use crate::strategy::{Hops, Reach, Rounding};
+use crate::summary::{CloseReason, Correction, Identity, SessionSummary};
+use crate::table::{SlotId, Table};
+use crate::time::Timestamp;
+use crate::window::Window;
+
+pub(crate) use parts::Parts;
+
+/// The sessionizer: made by [`Config::build`](crate::Config::build), used through the
+/// [`Sessionizer`] trait.
+///
+/// # Memory
+/// Per open session: its key, two values, the aggregate's state, and about 120 bytes (slot 96,
+/// index 10 to 20, deadline 24). Nothing is kept for keys without an open session.
+pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
+    pub(crate) rules: Rules<K, V>,
+    aggregate: A,
+    pub(crate) now: Timestamp,
+    pub(crate) table: Table<K, V, A::State>,
+    queue: DeadlineQueue,
+    pub(crate) held: Held<K, V>,
+    pub(crate) parts: Parts,
+    /// Sessions in the order of their opening, kept only to find the oldest.
+    ages: VecDeque<Age>,
+    pub(crate) counters: Counters,
+    pub(crate) flushes: u32,
+}
+
+/// A checked configuration.
+pub(crate) struct Rules<K: Key, V: Value> {
+    pub(crate) plan: Plan,
+    pub(crate) lateness: i64,
+    pub(crate) out_of_order: Option<i64>,
+    pub(crate) max_future: Option<i64>,
+    pub(crate) first_last: FirstLast,
+    pub(crate) most: usize,
+    pub(crate) when_full: WhenFull,
+    pub(crate) gap_of: Option<GapRule<K, V>>,
+    pub(crate) cut: Option<CutRule<V>>,
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// How events find their session.
+pub(crate) enum Plan {
+    /// One bucket per event, closed by the watermark.
+    Bucketed(Rounding),
+    /// Several windows per event, closed by the watermark.
+    Sliding(Hops),
+    /// One bucket per event, or none, closed by age on the arrival clock.
+    Arrival { rounding: Option<Rounding>, range: i64, remember: i64 },
+    /// Sessions that grow and merge in any order of events.
+    Gap(Reach),
+    /// Sessions that must be built in order of time.
+    Ordered { reach: Reach, days: Option<Rounding> },
+}
+
+#[derive(Clone, Copy)]
+struct Age {
+    opened: u64,
+    slot: SlotId,
+    generation: u32,
+}
+
+type Out<'o, K, V, A> = &'o mut dyn FnMut(SessionSummary<K, V, <A as Aggregate<K, V>>::Output>);
+
+impl Plan {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Bucketed(_) => "stagger windows on the event clock",
+            Self::Sliding(_) => "sliding windows",
+            Self::Arrival { .. } => "stagger windows on the arrival clock",
+            Self::Gap(_) | Self::Ordered { .. } => "gap sessions",
+        }
+    }
+
+    /// A width for the ticks of the deadline queue: all of a bucket, a fraction of a longer life.
+    fn tick(&self) -> i64 {
+        match self {
+            Self::Bucketed(Rounding::Step { width, .. }) => *width,
+            Self::Bucketed(Rounding::Floor { .. }) => 1_000_000,
+            Self::Sliding(hops) => hops.slide(),
+            Self::Arrival { range, .. } => range / 64,
+            Self::Gap(reach) | Self::Ordered { reach, .. } => reach.gap / 64,
+        }
+    }
+
+    fn reach(&self) -> Option<&Reach> {
+        match self {
+            Self::Gap(reach) | Self::Ordered { reach, .. } => Some(reach),
+            _ => None,
+        }
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+    pub(crate) fn new(rules: Rules<K, V>, aggregate: A) -> Self {
+        Self {
+            queue: DeadlineQueue::new(rules.plan.tick()),
+            rules,
+            aggregate,
+            now: Timestamp::MIN,
+            table: Table::new(),
+            held: Held::new(),
+            parts: Parts::default(),
+            ages: VecDeque::new(),
+            counters: Counters::default(),
+            flushes: 0,
+        }
+    }
+
+    /// The settings it was built with, as names and values: those that a snapshot carries.
+    #[must_use]
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.rules.settings
+    }
+
+    // --- The clock ---
+
+    /// Moves the clock as the event demands: the derived watermark, or the arrival clock.
+    #[inline]
+    fn observe(&mut self, event: &Lent<'_, K, V>, out: Out<'_, K, V, A>) {
+        if let Plan::Arrival { .. } = self.rules.plan {
+            self.advance(event.arrival_time, out);
+        } else if let Some(bound) = self.rules.out_of_order {
+            self.advance(event.event_time.shift(-bound), out);
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
+        if time > self.now {
+            self.now = time;
+            if self.held.len() > 0 {
+                self.settle_until(time, out);
+            }
+            self.close_due(time, out);
+            self.parts.forget(time);
+        }
+    }
+
+    /// Whether a window that ends at `end` is past correcting.
+    #[inline]
+    fn is_over(&self, end: Timestamp) -> bool {
+        self.now >= end.shift(self.rules.lateness)
+    }
+
+    // --- Closing ---
+
+    #[inline]
+    fn close_due(&mut self, now: Timestamp, out: Out<'_, K, V, A>) {
+        while let Some(entry) = self.queue.pop_due(now) {
+            self.look_at(entry, out);
+        }
+    }
+
+    /// An entry of the queue has surfaced: closes its session, lets go of it, or looks again later.
+    fn look_at(&mut self, entry: Entry, out: Out<'_, K, V, A>) {
+        let Some(session) = self.table.get_if(entry.slot, entry.generation) else { return };
+        let (deadline, opened) = (self.due(session), session.opened);
+        if deadline > entry.deadline || opened != entry.opened {
+            self.queue.push(Entry { deadline, opened, ..entry });
+        } else if session.is_reported() {
+            self.table.remove(entry.slot);
+        } else {
+            self.close(entry.slot, None, out);
+        }
+    }
+
+    /// The instant at which no event joins the session any more.
+    fn deadline(&self, session: &Session<K, V, A::State>) -> Timestamp {
+        let limit = self.rules.plan.reach().map_or(Timestamp::MAX, |reach| reach.limit(session.first));
+        session.end.min(limit)
+    }
+
+    /// The instant at which something must be done about the session.
+    fn due(&self, session: &Session<K, V, A::State>) -> Timestamp {
+        let deadline = self.deadline(session);
+        if session.is_reported() { deadline.shift(self.rules.lateness) } else { deadline }
+    }
+
+    /// Queues a look at a session when it is due.
+    fn enqueue(&mut self, slot: SlotId) {
+        let session = self.table.get(slot);
+        let entry = Entry {
+            deadline: self.due(session),
+            opened: session.opened,
+            slot,
+            generation: self.table.generation(slot),
+        };
+        self.queue.push(entry);
+    }
+
+    /// Hands a session out. It stays for corrections if lateness is allowed and it ended by itself,
+    /// that is, unless it is `early`.
+    fn close(&mut self, slot: SlotId, early: Option<CloseReason>, out: Out<'_, K, V, A>) {
+        if early.is_none() && self.rules.lateness > 0 {
+            out(self.report(slot, None));
+            self.enqueue(slot);
+        } else if self.table.get(slot).extra.is_some() {
+            if !self.table.get(slot).is_reported() {
+                out(self.report(slot, early));
+            }
+            self.table.remove(slot);
+        } else {
+            let session = self.table.remove(slot);
+            out(self.finish(session, early));
+        }
+    }
+
+    /// The only summary of a session that is over.
+    fn finish(&mut self, session: Session<K, V, A::State>, early: Option<CloseReason>) -> SummaryOf<Self> {
+        self.counters.closed += 1;
+        self.counters.reported += session.count;
+        self.remember_part(&session);
+        let identity = self.identity(&session, early);
+        let ending = self.ending(&session, early);
+        let Session { key, first_value, last_value, state, first, last, count, part, .. } = session;
+        ending.summary(key, (first, first_value), (last, last_value), count, part, self.aggregate.finish(state), identity)
+    }
+
+    /// A summary of a session that may be corrected later, or that corrects itself.
+    fn report(&mut self, slot: SlotId, early: Option<CloseReason>) -> SummaryOf<Self> {
+        let session = self.table.get(slot);
+        let identity = self.identity(session, early);
+        let ending = self.ending(session, early);
+        let session = self.table.get_mut(slot);
+        let report = session.mark_reported(identity, |session, identity| {
+            SessionId::of(&session.key, ending.bucket, session.part, identity)
+        });
+        self.counters.reported += report.fresh;
+        match report.correction {
+            Some(_) => self.counters.revisions += 1,
+            None => self.counters.closed += 1,
+        }
+        let output = self.aggregate.finish(session.state.clone());
+        let first = (session.first, V::keep(session.first_value.lend()));
+        let last = (session.last, V::keep(session.last_value.lend()));
+        let key = K::keep(session.key.lend());
+        let mut summary = ending.summary(key, first, last, session.count, session.part, output, report.identity);
+        summary.correction = report.correction;
+        summary
+    }
+
+    fn identity(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Identity {
+        let anchor = match &self.rules.plan {
+            Plan::Arrival { range, .. } => session.end.shift(-range),
+            _ => session.first,
+        };
+        let evicted = if early == Some(CloseReason::Evicted) { session.opened } else { 0 };
+        Identity { anchor, flushes: self.flushes, evicted }
+    }
+
+    /// Window, bucket and reason of a session that ends now.
+    fn ending(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Ending {
+        let start = Timestamp::from_micros(session.bucket);
+        let (window, bucket, reason) = match &self.rules.plan {
+            Plan::Bucketed(_) => (Window::new(start, session.end), Some(start), CloseReason::Watermark),
+            Plan::Sliding(hops) => {
+                let window = hops.window(session.bucket);
+                (window, Some(window.start), CloseReason::Watermark)
+            }
+            Plan::Arrival { rounding, range, .. } => {
+                let window = Window::new(session.end.shift(-range), session.end);
+                (window, rounding.as_ref().map(|_| start), CloseReason::Range)
+            }
+            Plan::Gap(reach) | Plan::Ordered { reach, .. } => {
+                let limit = reach.limit(session.first);
+                let (end, reason) = match () {
+                    () if session.cut => (session.end, CloseReason::Cut),
+                    () if limit < session.end => (limit, CloseReason::MaxDuration),
+                    () => (reach.window_end(session.end), CloseReason::Gap),
+                };
+                (Window::new(session.first, end), None, reason)
+            }
+        };
+        Ending { window, bucket, reason: early.unwrap_or(reason) }
+    }
+
+    // --- Opening ---
+
+    /// Opens a session with its first event.
+    fn open(&mut self, hash: u32, event: &Lent<'_, K, V>, opening: Opening) -> SlotId {
+        let state = self.aggregate.open(event);
+        let slot = self.table.insert(hash, Session::open(event, opening, state));
+        self.enqueue(slot);
+        self.counters.opened += 1;
+        self.counters.placed += 1;
+        if self.rules.when_full == WhenFull::CloseOldest {
+            let generation = self.table.generation(slot);
+            self.ages.push_back(Age { opened: opening.opened, slot, generation });
+            self.forget_ages();
+        }
+        slot
+    }
+
+    /// Lets go of the ages of sessions that are gone, when they are the greater part.
+    fn forget_ages(&mut self) {
+        if self.ages.len() > 2 * self.table.len() + 16 {
+            let table = &self.table;
+            self.ages.retain(|age| table.get_if(age.slot, age.generation).is_some());
+        }
+    }
+
+    /// Makes room for `more` sessions, as the configuration wants. False: refuse.
+    #[inline]
+    fn make_room(&mut self, more: usize, out: Out<'_, K, V, A>) -> bool {
+        while self.table.len() + self.held.len() + more > self.rules.most {
+            if self.rules.when_full == WhenFull::Refuse || !self.evict(out) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Closes the oldest session, or places the first event that is held. False: there is neither.
+    #[cold]
+    fn evict(&mut self, out: Out<'_, K, V, A>) -> bool {
+        while let Some(age) = self.ages.pop_front() {
+            if self.table.get_if(age.slot, age.generation).is_some_and(|session| session.opened <= age.opened) {
+                self.close(age.slot, Some(CloseReason::Evicted), out);
+                return true;
+            }
+        }
+        self.settle_first()
+    }
+
+    /// A session kept for corrections has changed: hands out the correction, or waits for its end.
+    #[inline]
+    fn after_change(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
+        if self.rules.lateness == 0 {
+            return;
+        }
+        let session = self.table.get(slot);
+        if self.deadline(session) <= self.now {
+            out(self.report(slot, None));
+        } else if session.reported().is_some() {
+            self.enqueue(slot);
+        }
+    }
+
+    fn late<E>(&mut self, event: E) -> Pushed<E> {
+        self.counters.late += 1;
+        Pushed::Late(event)
+    }
+
+    fn full<E>(&mut self, event: E) -> Pushed<E> {
+        self.counters.refused_full += 1;
+        Pushed::Refused(event, Refusal::Full)
+    }
+}
+
+/// How a session ends.
+struct Ending {
+    window: Window,
+    bucket: Option<Timestamp>,
+    reason: CloseReason,
+}
+
+impl Ending {
+    #[allow(clippy::too_many_arguments)] // each a field of the summary
+    fn summary<K, V, O>(
+        self,
+        key: K,
+        (first_time, first_event): (Timestamp, V),
+        (last_time, last_event): (Timestamp, V),
+        count: u64,
+        part: u32,
+        aggregate: O,
+        identity: Identity,
+    ) -> SessionSummary<K, V, O> {
+        let Self { window, bucket, reason } = self;
+        SessionSummary {
+            key,
+            window,
+            bucket,
+            part,
+            count,
+            first_time,
+            last_time,
+            first_event,
+            last_event,
+            reason,
+            aggregate,
+            identity,
+            correction: None::<Box<Correction>>,
+        }
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
+    type Key = K;
+    type Value = V;
+    type Output = A::Output;
+
+    fn push<'e>(
+        &mut self,
+        event: Lent<'e, K, V>,
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Pushed<Lent<'e, K, V>> {
+        self.counters.pushed += 1;
+        if let Some(ahead) = self.rules.max_future {
+            if event.event_time > event.arrival_time.shift(ahead) {
+                self.counters.refused_future += 1;
+                return Pushed::Refused(event, Refusal::Future);
+            }
+        }
+        self.observe(&event, out);
+        match &self.rules.plan {
+            Plan::Bucketed(rounding) => {
+                let window = rounding.window_of(event.event_time);
+                self.push_to_bucket(event, window, out)
+            }
+            Plan::Gap(reach) => {
+                let reach = *reach;
+                self.push_to_gap(event, reach, out)
+            }
+            Plan::Arrival { rounding, range, .. } => {
+                let bucket = rounding.as_ref().map_or(0, |r| r.window_of(event.event_time).start.as_micros());
+                let end = self.now.shift(*range);
+                self.push_to_part(event, bucket, end, out)
+            }
+            Plan::Sliding(hops) => {
+                let hops = *hops;
+                self.push_to_windows(event, hops, out)
+            }
+            Plan::Ordered { reach, .. } => {
+                let reach = *reach;
+                self.push_in_order(event, reach, out)
+            }
+        }
+    }
+
+    fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        self.advance(time, out);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn clock(&self) -> Clock {
+        match self.rules.plan {
+            Plan::Arrival { .. } => Clock::Arrival,
+            _ => Clock::Event,
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let closing = if self.table.len() == 0 { None } else { self.queue.bound() };
+        [closing, self.held.first_time()].into_iter().flatten().min()
+    }
+
+    fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        self.settle_until(Timestamp::MAX, out);
+        let mut rest: Vec<_> = self.table.slots().collect();
+        let table = &self.table;
+        rest.sort_by_cached_key(|&slot| (self.deadline(table.get(slot)), table.get(slot).opened));
+        if !rest.is_empty() {
+            for slot in rest {
+                self.close(slot, Some(CloseReason::Flush), out);
+            }
+            self.flushes = self.flushes.wrapping_add(1);
+        }
+        self.table.clear();
+        self.queue.clear();
+        self.held.clear();
+        self.ages = VecDeque::new();
+        self.parts = Parts::default();
+    }
+
+    fn counters(&self) -> Counters {
+        Counters { held: self.held.len() as u64, ..self.counters }
+    }
+
+    fn open_sessions(&self) -> usize {
+        self.table.len()
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Engine<K, V, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("settings", &self.rules.settings)
+            .field("now", &self.now)
+            .field("open_sessions", &self.table.len())
+            .field("counters", &self.counters())
+            .finish()
+    }
+}

@@ -1,0 +1,104 @@
+//! What can be wrong with a configuration or a snapshot, and what to change.
+
+use alloc::string::String;
+use core::time::Duration;
+
+/// A configuration that cannot work. Every message names the setting and what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A length of time that must be positive is zero.
+    #[error("the {setting} is zero: choose at least one microsecond")]
+    Zero {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// A length of time is not a whole number of microseconds.
+    #[error("the {setting} of {length:?} is not a whole number of microseconds: round it")]
+    Fraction {
+        /// Which setting.
+        setting: &'static str,
+        /// Its value.
+        length: Duration,
+    },
+    /// A length of time is beyond the range of timestamps.
+    #[error("the {setting} of {length:?} is longer than 292,000 years: choose a shorter one")]
+    TooLong {
+        /// Which setting.
+        setting: &'static str,
+        /// Its value.
+        length: Duration,
+    },
+    /// Each event would belong to more sliding windows than is sensible.
+    #[error(
+        "with windows of {size:?} every {slide:?} each event belongs to {windows} windows; \
+         {most} are allowed: choose a longer slide or a shorter size"
+    )]
+    TooManyWindows {
+        /// Length of each window.
+        size: Duration,
+        /// From one start to the next.
+        slide: Duration,
+        /// How many windows an event would be in.
+        windows: u64,
+        /// How many are allowed.
+        most: u64,
+    },
+    /// A setting was given to a strategy that has no use for it.
+    #[error("`{setting}` has no meaning for {strategy}: {instead}")]
+    NotForThisStrategy {
+        /// Which setting.
+        setting: &'static str,
+        /// The strategy in use.
+        strategy: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// The bound on open sessions is zero.
+    #[error("a bound of zero open sessions would refuse every event: choose at least one")]
+    NoRoom,
+    /// One event alone may open more sliding windows than the bound on open sessions allows.
+    #[error("each event may open {per_event} sliding windows, but at most {most} sessions may be open: raise the bound")]
+    TooFewSessions {
+        /// The bound on open sessions.
+        most: usize,
+        /// How many windows one event may open.
+        per_event: u64,
+    },
+}
+
+/// A snapshot that cannot be restored. Every message says what differs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The configuration to restore under is itself wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Written by another version of the snapshot format.
+    #[error("the snapshot has version {found}; this release reads version {expected}")]
+    Version {
+        /// Version of the snapshot.
+        found: u32,
+        /// Version that this release reads and writes.
+        expected: u32,
+    },
+    /// Taken under another configuration.
+    #[error(
+        "the snapshot was taken with {setting} = {snapshot}, but this configuration has {current}: \
+         restore with the old setting, or start afresh"
+    )]
+    Setting {
+        /// Which setting differs.
+        setting: String,
+        /// Its value in the snapshot.
+        snapshot: String,
+        /// Its value in the configuration.
+        current: String,
+    },
+    /// The content contradicts itself.
+    #[error("the snapshot is damaged: {what}")]
+    Damaged {
+        /// What does not fit.
+        what: String,
+    },
+}

@@ -1,0 +1,61 @@
+//! An event, with its two times.
+
+use crate::data::{Key, Value};
+use crate::time::Timestamp;
+
+/// Something that happened: whose it is, when it happened, when it was received, and a payload.
+///
+/// Events are pushed in borrowed form: `Event<&str, &str>` into a sessionizer that keeps `String`
+/// keys and values. See [`Key`] for the table of forms.
+///
+/// ```
+/// use stagger::{Event, Timestamp};
+///
+/// let event = Event::new("alice", Timestamp::from_secs(100), "beer_cart");
+/// assert_eq!(event.arrival_time, event.event_time);
+/// let event = event.arriving_at(Timestamp::from_secs(103));
+/// assert_eq!(event.arrival_time, Timestamp::from_secs(103));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Event<K, V> {
+    /// Whose event it is.
+    pub key: K,
+    /// When it happened, by the clock of whoever made it.
+    pub event_time: Timestamp,
+    /// When it was received: `ROWTIME` in Kinesis SQL, "processing time" in Flink and Beam.
+    pub arrival_time: Timestamp,
+    /// What it carries.
+    pub value: V,
+}
+
+impl<K, V> Event<K, V> {
+    /// An event received when it happened.
+    #[inline]
+    pub const fn new(key: K, event_time: Timestamp, value: V) -> Self {
+        Self { key, event_time, arrival_time: event_time, value }
+    }
+
+    /// The same event, received at `arrival_time`.
+    #[inline]
+    #[must_use]
+    pub fn arriving_at(self, arrival_time: Timestamp) -> Self {
+        Self { arrival_time, ..self }
+    }
+}
+
+impl<K: Key, V: Value> Event<K, V> {
+    /// The borrowed form of an event that owns its key and value, ready to be pushed.
+    #[inline]
+    pub fn lend(&self) -> Lent<'_, K, V> {
+        Event {
+            key: self.key.lend(),
+            event_time: self.event_time,
+            arrival_time: self.arrival_time,
+            value: self.value.lend(),
+        }
+    }
+}
+
+/// An event as it is pushed into a sessionizer that keeps `K` and `V`: with both lent.
+pub type Lent<'a, K, V> = Event<<K as Key>::Ref<'a>, <V as Value>::Ref<'a>>;

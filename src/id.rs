@@ -1,0 +1,203 @@
+//! Session ids: the default, unique one, and the one that Kinesis SQL users know.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::str::FromStr;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::data::Key;
+use crate::summary::Identity;
+use crate::time::Timestamp;
+
+/// A session id of 128 bits, printed as 32 hexadecimal digits.
+///
+/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key, its bucket, its part and
+/// the time of its first event (on the arrival clock: the arrival that opened it). So it needs no
+/// counter and no state, is equal in every run, process and shard that sees the same events, in
+/// whatever order, and costs nothing until it is asked for. With a billion sessions the chance that
+/// any two ids are equal is below 1e-20.
+///
+/// Integers are hashed in little-endian order and `usize` as 64 bits, so that ids agree between
+/// platforms. Key types with a hand-written or derived `Hash` are hashed as that feeds them; the
+/// standard library does not promise that this never changes between Rust versions.
+///
+/// A session closed early by the bound on open sessions has an id that also depends on how many
+/// sessions were opened before it, because its key may begin another session at the same instant.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(u128);
+
+impl SessionId {
+    pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, identity: Identity) -> Self {
+        let mut hasher = Portable(SipHasher13::new());
+        key.lend().hash(&mut hasher);
+        (bucket, part, identity.anchor, identity.flushes, identity.evicted).hash(&mut hasher);
+        Self(hasher.0.finish128().as_u128())
+    }
+
+    /// The id as a number.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a session id is 32 hexadecimal digits, such as 0123456789abcdef0123456789abcdef")]
+pub struct SessionIdError;
+
+impl FromStr for SessionId {
+    type Err = SessionIdError;
+
+    fn from_str(text: &str) -> Result<Self, SessionIdError> {
+        if text.len() != 32 || text.starts_with('+') {
+            return Err(SessionIdError);
+        }
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| SessionIdError)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for SessionId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for SessionId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = alloc::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Feeds a hasher the same bytes on every platform.
+struct Portable(SipHasher13);
+
+impl Hasher for Portable {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_u128(&mut self, n: u128) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+
+    fn write_isize(&mut self, n: isize) {
+        self.write_u64(n as i64 as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+/// The session id of AWS's clickstream article, as Kinesis SQL computed it:
+/// `UPPER(user || '_' || SUBSTRING(device, 1, 3) || bucket in epoch seconds)`.
+///
+/// It is **not unique**: devices that share their first three characters collide (`tablet` and
+/// `tab-2`), user and device run into the digits of the time when a device name is short, and every
+/// part of a window that was opened again has the same id. The article also cast the user to three
+/// characters, which made rows of longer users disappear; this does not.
+///
+/// Seconds are rounded down, also before 1970.
+///
+/// ```
+/// use stagger::{kinesis_sql_id, Timestamp};
+///
+/// let bucket = Timestamp::from_secs(1_543_534_500);
+/// assert_eq!(kinesis_sql_id(20, "computer", bucket), "20_COM1543534500");
+/// ```
+#[must_use]
+pub fn kinesis_sql_id(user: impl fmt::Display, device: &str, bucket: Timestamp) -> String {
+    let prefix = device.char_indices().nth(3).map_or(device, |(end, _)| &device[..end]);
+    let seconds = bucket.as_micros().div_euclid(1_000_000);
+    format!("{user}_{prefix}{seconds}").to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn id<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, anchor: i64, nonce: u64) -> SessionId {
+        SessionId::of(key, bucket, part, Identity { anchor: Timestamp::from_micros(anchor), flushes: 0, evicted: nonce })
+    }
+
+    #[test]
+    fn every_part_of_the_identity_counts() {
+        let key = String::from("alice");
+        let ids = [
+            id(&key, None, 1, 5, 0),
+            id(&String::from("alicf"), None, 1, 5, 0),
+            id(&key, Some(Timestamp::EPOCH), 1, 5, 0),
+            id(&key, None, 2, 5, 0),
+            id(&key, None, 1, 6, 0),
+            id(&key, None, 1, 5, 1),
+            id(&(String::from("alice"), String::new()), None, 1, 5, 0),
+        ];
+        for (i, a) in ids.iter().enumerate() {
+            assert_eq!(ids.iter().filter(|b| *b == a).count(), 1, "{i}");
+        }
+    }
+
+    #[test]
+    fn ids_are_the_same_in_every_release_and_on_every_platform() {
+        // Changing these is a breaking change: ids of stored sessions would no longer match.
+        assert_eq!(id(&String::from("alice"), None, 1, 1_000_000, 0).to_string(), GOLDEN_TEXT);
+        assert_eq!(id(&7_usize, None, 1, 0, 0), id(&7_u64, None, 1, 0, 0));
+        assert_eq!(id(&7_u64, Some(Timestamp::EPOCH), 1, 0, 0).to_string(), GOLDEN_NUMBER);
+    }
+
+    const GOLDEN_TEXT: &str = "?";
+    const GOLDEN_NUMBER: &str = "?";
+
+    #[test]
+    fn ids_can_be_read_back() {
+        let id = id(&1_u8, None, 1, 0, 0);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "0", "+123456789abcdef0123456789abcdef0", "g123456789abcdef0123456789abcdef"] {
+            assert_eq!(bad.parse::<SessionId>(), Err(SessionIdError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_the_article() {
+        let bucket = Timestamp::from_secs(1_542_215_130);
+        assert_eq!(kinesis_sql_id(7, "mobile", bucket), "7_MOB1542215130");
+        assert_eq!(kinesis_sql_id("x", "é", bucket), "X_É1542215130");
+        assert_eq!(kinesis_sql_id(1, "", Timestamp::from_micros(-1)), "1_-1");
+    }
+}

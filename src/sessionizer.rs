@@ -1,0 +1,184 @@
+//! The trait that everything else is built on, and what a push may come to.
+
+use crate::data::{Key, Value};
+use crate::event::Lent;
+use crate::summary::SessionSummary;
+use crate::time::Timestamp;
+
+/// Turns events into sessions: a state machine without I/O, threads or a clock of its own.
+///
+/// [`Engine`](crate::Engine) is the implementation; take `&mut dyn Sessionizer<…>` to accept any, or
+/// to wrap one. Closed sessions are handed to the callback `out` during the call that closes them,
+/// in order of their deadline, then of their opening.
+pub trait Sessionizer {
+    /// The kept key type.
+    type Key: Key;
+    /// The kept value type.
+    type Value: Value;
+    /// The output of the caller's aggregate.
+    type Output;
+
+    /// Takes one event. If it moves the clock, the sessions which that closes come out first, then
+    /// the event is placed.
+    ///
+    /// Expected time O(1) when the event belongs to its key's only open session or opens one;
+    /// O(log n) with n open sessions of the same key. Closing is O(log m) per session, with m
+    /// sessions closing at about the same time.
+    #[must_use = "a late or refused event is handed back here and nowhere else"]
+    fn push<'e>(
+        &mut self,
+        event: Lent<'e, Self::Key, Self::Value>,
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Pushed<Lent<'e, Self::Key, Self::Value>>;
+
+    /// Moves the clock to `time`: the watermark on the event clock ("no more events before `time`"),
+    /// the present on the arrival clock. It never goes back; an earlier `time` does nothing.
+    fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>));
+
+    /// Where the clock stands; [`Timestamp::MIN`] in the beginning.
+    fn now(&self) -> Timestamp;
+
+    /// Which clock that is.
+    fn clock(&self) -> Clock;
+
+    /// The time to which the clock must move before anything more comes out, if anything is open.
+    ///
+    /// It may be too early, since it is not moved at each event: advancing to it is harmless, and
+    /// the next answer is later. Advancing later only delays output. O(1).
+    fn next_deadline(&self) -> Option<Timestamp>;
+
+    /// Closes everything that is open, at the end of the stream or before a pause. What had reached
+    /// its end keeps its reason, the rest has [`CloseReason::Flush`](crate::CloseReason::Flush).
+    /// The clock stays where it is, and events may follow.
+    fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>));
+
+    /// What has happened so far.
+    fn counters(&self) -> Counters;
+
+    /// How many sessions are open, counting those kept only for corrections.
+    fn open_sessions(&self) -> usize;
+}
+
+/// The summary that a sessionizer puts out.
+pub type SummaryOf<S> =
+    SessionSummary<<S as Sessionizer>::Key, <S as Sessionizer>::Value, <S as Sessionizer>::Output>;
+
+/// What moves the clock of a sessionizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// Event time: the clock is a watermark.
+    Event,
+    /// Arrival time.
+    Arrival,
+}
+
+/// What became of a pushed event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a late or refused event is handed back here and nowhere else"]
+pub enum Pushed<E> {
+    /// It opened a session (of several sliding windows: at least one).
+    Opened,
+    /// It belongs to a session that was open.
+    Extended,
+    /// It bridged open sessions, which became one.
+    Merged,
+    /// It waits for the watermark to reach it: with a maximum duration or a cut rule, sessions are
+    /// only built in order of time.
+    Held,
+    /// It is handed back: every window it could join is past.
+    Late(E),
+    /// It is handed back for another reason.
+    Refused(E, Refusal),
+}
+
+impl<E> Pushed<E> {
+    /// The event, if it was handed back.
+    pub fn returned(self) -> Option<E> {
+        match self {
+            Self::Late(event) | Self::Refused(event, _) => Some(event),
+            Self::Opened | Self::Extended | Self::Merged | Self::Held => None,
+        }
+    }
+
+    /// The same outcome for another form of the event.
+    pub fn map<T>(self, form: impl FnOnce(E) -> T) -> Pushed<T> {
+        match self {
+            Self::Opened => Pushed::Opened,
+            Self::Extended => Pushed::Extended,
+            Self::Merged => Pushed::Merged,
+            Self::Held => Pushed::Held,
+            Self::Late(event) => Pushed::Late(form(event)),
+            Self::Refused(event, why) => Pushed::Refused(form(event), why),
+        }
+    }
+}
+
+/// Why an event was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its event time is further ahead of its arrival time than
+    /// [`max_future`](crate::Config::max_future) allows.
+    #[error("its time is too far in the future")]
+    Future,
+    /// The bound on open sessions is reached, and the choice was to refuse.
+    #[error("too many sessions are open")]
+    Full,
+    /// The slide is longer than the size, and it falls between two windows.
+    #[error("it falls between two windows")]
+    BetweenWindows,
+}
+
+/// Counts since the beginning, kept through snapshots.
+///
+/// Nothing is lost: `pushed + extra_windows = late + refused + held + placed`, and
+/// `placed = reported + open` (see [`open_events`](Self::open_events)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[non_exhaustive]
+pub struct Counters {
+    /// Events pushed.
+    pub pushed: u64,
+    /// Events handed back as late.
+    pub late: u64,
+    /// Events handed back as too far in the future.
+    pub refused_future: u64,
+    /// Events handed back because too many sessions were open.
+    pub refused_full: u64,
+    /// Events handed back because they fall between two windows.
+    pub between_windows: u64,
+    /// Events that wait for the watermark now.
+    pub held: u64,
+    /// Events placed in sessions; with sliding windows, once for each window.
+    pub placed: u64,
+    /// Sliding windows beyond the first in which events were placed: `placed` minus the number of
+    /// events placed.
+    pub extra_windows: u64,
+    /// Sliding windows that were past for events which other windows took.
+    pub late_windows: u64,
+    /// Events in the summaries handed out; a revision counts only what it adds.
+    pub reported: u64,
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions that became part of another one.
+    pub merged: u64,
+    /// Sessions handed out for the first time.
+    pub closed: u64,
+    /// Summaries that corrected earlier ones.
+    pub revisions: u64,
+}
+
+impl Counters {
+    /// Events handed back for a reason other than being late.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.refused_future + self.refused_full + self.between_windows
+    }
+
+    /// Events in open sessions that no summary has reported yet.
+    #[must_use]
+    pub const fn open_events(&self) -> u64 {
+        self.placed - self.reported
+    }
+}

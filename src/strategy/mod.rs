@@ -1,0 +1,71 @@
+//! Which session an event belongs to: the choices, as plain data.
+
+mod bucket;
+mod gap;
+mod sliding;
+mod stagger;
+
+pub use bucket::Bucket;
+pub use gap::Gap;
+pub use sliding::Sliding;
+pub use stagger::Stagger;
+
+pub(crate) use bucket::Rounding;
+pub(crate) use gap::Reach;
+pub(crate) use sliding::Hops;
+pub(crate) use stagger::StaggerClock;
+
+use core::time::Duration;
+
+use crate::error::ConfigError;
+use crate::time::micros;
+
+/// A way to group events into sessions. Made from [`Stagger`], [`Gap`] or [`Sliding`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Kinesis SQL's stagger windows, on the arrival or the event clock.
+    Stagger(Stagger),
+    /// Sessions that end with a silence.
+    Gap(Gap),
+    /// Windows of one size at regular distances; tumbling windows if size and distance agree.
+    Sliding(Sliding),
+}
+
+impl From<Stagger> for Strategy {
+    fn from(stagger: Stagger) -> Self {
+        Self::Stagger(stagger)
+    }
+}
+
+impl From<Gap> for Strategy {
+    fn from(gap: Gap) -> Self {
+        Self::Gap(gap)
+    }
+}
+
+impl From<Sliding> for Strategy {
+    fn from(sliding: Sliding) -> Self {
+        Self::Sliding(sliding)
+    }
+}
+
+/// Checks a length of time at the edge and turns it into microseconds. Zero is allowed.
+pub(crate) fn length(setting: &'static str, length: Duration) -> Result<i64, ConfigError> {
+    let whole = micros(length);
+    if whole == i64::MAX {
+        return Err(ConfigError::TooLong { setting, length });
+    }
+    if length.subsec_nanos() % 1_000 != 0 {
+        return Err(ConfigError::Fraction { setting, length });
+    }
+    Ok(whole)
+}
+
+/// The same for a length that must not be zero.
+pub(crate) fn positive(setting: &'static str, value: Duration) -> Result<i64, ConfigError> {
+    match length(setting, value)? {
+        0 => Err(ConfigError::Zero { setting }),
+        whole => Ok(whole),
+    }
+}

@@ -1,0 +1,114 @@
+//! Windows of one size at regular distances.
+
+use core::time::Duration;
+
+use super::positive;
+use crate::error::ConfigError;
+use crate::time::Timestamp;
+use crate::window::Window;
+
+/// The windows `[k·slide, k·slide + size)`: an event belongs to each that holds it.
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Sliding, Timestamp};
+///
+/// let hopping = Sliding::new(Duration::from_secs(10), Duration::from_secs(5));
+/// let windows: Vec<_> = hopping.windows_of(Timestamp::from_secs(7))?.map(|w| w.start).collect();
+/// assert_eq!(windows, [Timestamp::from_secs(0), Timestamp::from_secs(5)]);
+/// # Ok::<(), stagger::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sliding {
+    pub(crate) size: Duration,
+    pub(crate) slide: Duration,
+    pub(crate) origin: Timestamp,
+}
+
+impl Sliding {
+    /// How many windows one event may belong to.
+    pub const MOST_WINDOWS: u64 = 10_000;
+
+    /// Windows of `size` that begin every `slide`. With `slide > size` some events belong to none
+    /// and are handed back.
+    #[must_use]
+    pub const fn new(size: Duration, slide: Duration) -> Self {
+        Self { size, slide, origin: Timestamp::EPOCH }
+    }
+
+    /// Windows that follow each other without overlap: `slide = size`.
+    #[must_use]
+    pub const fn tumbling(size: Duration) -> Self {
+        Self::new(size, size)
+    }
+
+    /// Counts the windows from `origin` instead of 1970.
+    #[must_use]
+    pub const fn origin(mut self, origin: Timestamp) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The windows that hold `time`, in order.
+    ///
+    /// # Errors
+    /// If size or slide is zero or not a whole number of microseconds, or an event would belong to
+    /// more than [`MOST_WINDOWS`](Self::MOST_WINDOWS).
+    pub fn windows_of(&self, time: Timestamp) -> Result<impl Iterator<Item = Window> + use<>, ConfigError> {
+        let hops = self.hops()?;
+        Ok(hops.indices_of(time).map(move |index| hops.window(index)))
+    }
+
+    /// Checks the settings.
+    pub(crate) fn hops(&self) -> Result<Hops, ConfigError> {
+        let size = positive("window size", self.size)?;
+        let slide = positive("slide", self.slide)?;
+        let hops = Hops { size, slide, origin: self.origin.as_micros() };
+        let windows = hops.most_per_event();
+        if windows > Self::MOST_WINDOWS {
+            let (size, slide) = (self.size, self.slide);
+            return Err(ConfigError::TooManyWindows { size, slide, windows, most: Self::MOST_WINDOWS });
+        }
+        Ok(hops)
+    }
+}
+
+/// Checked [`Sliding`] windows. A window is known by its index: its start may lie beyond the range
+/// of timestamps, its index does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hops {
+    size: i64,
+    slide: i64,
+    origin: i64,
+}
+
+impl Hops {
+    /// From one start to the next, in microseconds.
+    pub(crate) fn slide(&self) -> i64 {
+        self.slide
+    }
+
+    /// How many windows an event can be in.
+    pub(crate) fn most_per_event(&self) -> u64 {
+        self.size.unsigned_abs().div_ceil(self.slide.unsigned_abs())
+    }
+
+    /// The indices of the windows that hold `time`, in order.
+    pub(crate) fn indices_of(&self, time: Timestamp) -> core::ops::Range<i64> {
+        let (slide, size) = (i128::from(self.slide), i128::from(self.size));
+        let since = i128::from(time.as_micros()) - i128::from(self.origin);
+        let last = since.div_euclid(slide);
+        let first = (since - size).div_euclid(slide) + 1;
+        // With a slide of one microsecond an index is a distance between timestamps: it may need
+        // one bit more than an i64 has, if the origin is at the other end of time.
+        let index = |i: i128| i.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        index(first)..index(last + 1)
+    }
+
+    /// The window with an index, its bounds saturated.
+    pub(crate) fn window(&self, index: i64) -> Window {
+        let start = i128::from(self.origin) + i128::from(index) * i128::from(self.slide);
+        let instant = |t: i128| Timestamp::from_micros(t.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+        Window::new(instant(start), instant(start + i128::from(self.size)))
+    }
+}

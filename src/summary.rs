@@ -1,0 +1,152 @@
+//! What comes out: one summary per session.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::data::Key;
+use crate::id::SessionId;
+use crate::time::Timestamp;
+use crate::window::Window;
+
+/// One session: what belonged together, from when to when, and why it ended.
+///
+/// `K` and `V` are the kept key and value types, `O` the output of the caller's own
+/// [`Aggregate`](crate::Aggregate).
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct SessionSummary<K, V, O = ()> {
+    /// Whose session it was.
+    pub key: K,
+    /// The time it covered. Gap: from the first event to the last plus the gap. Event clock:
+    /// the bucket or sliding window. Arrival clock: from the arrival that opened it, for `range`.
+    pub window: Window,
+    /// The event time after STEP or FLOOR (or the sliding window's start), where the strategy has
+    /// buckets.
+    pub bucket: Option<Timestamp>,
+    /// 1, and more where a straggler opened the same (key, bucket) again on the arrival clock.
+    pub part: u32,
+    /// How many events it holds. At least one.
+    pub count: u64,
+    /// The earliest event time in it.
+    pub first_time: Timestamp,
+    /// The latest event time in it (inclusive).
+    pub last_time: Timestamp,
+    /// The value of its first event: by event time, or by arrival if the configuration says so.
+    pub first_event: V,
+    /// The value of its last event, likewise.
+    pub last_event: V,
+    /// Why it is over.
+    pub reason: CloseReason,
+    /// What the caller's own aggregate made of its events.
+    pub aggregate: O,
+    pub(crate) identity: Identity,
+    pub(crate) correction: Option<Box<Correction>>,
+}
+
+/// What tells sessions of one key apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Identity {
+    /// The first event time when the session was first reported, or the arrival that opened it.
+    pub(crate) anchor: Timestamp,
+    /// Flushes before it: after one, a key may begin again at the same instant.
+    pub(crate) flushes: u32,
+    /// Not zero if it was closed early by the bound on open sessions: the key may begin again.
+    pub(crate) evicted: u64,
+}
+
+/// What makes a summary a revision of earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Correction {
+    pub(crate) revision: u32,
+    pub(crate) supersedes: Vec<Superseded>,
+}
+
+/// An earlier summary that a revision replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Superseded {
+    /// The id under which it was reported.
+    pub id: SessionId,
+    /// Its revision.
+    pub revision: u32,
+}
+
+impl<K, V, O> SessionSummary<K, V, O> {
+    /// From the first event to the last; zero for a single event.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.last_time.since(self.first_time)
+    }
+
+    /// 0 for the first summary of a session, 1 and up for corrections, which only come with
+    /// [`allowed_lateness`](crate::Config::allowed_lateness).
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.correction.as_ref().map_or(0, |c| c.revision)
+    }
+
+    /// The summaries that this one replaces. More than one where a late event joined sessions that
+    /// had been reported apart; empty for revision 0.
+    #[must_use]
+    pub fn supersedes(&self) -> &[Superseded] {
+        self.correction.as_ref().map_or(&[], |c| &c.supersedes)
+    }
+}
+
+impl<K: Key, V, O> SessionSummary<K, V, O> {
+    /// The id of the session: unique over all keys, the same for every revision, and the same again
+    /// when the same events are read in another run. See [`SessionId`].
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        SessionId::of(&self.key, self.bucket, self.part, self.identity)
+    }
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The key was silent for the gap.
+    Gap,
+    /// The arrival clock reached the opening plus the range.
+    Range,
+    /// The watermark passed the end of the bucket or sliding window.
+    Watermark,
+    /// The maximum duration of a gap session.
+    MaxDuration,
+    /// The caller's rule for cutting a gap session.
+    Cut,
+    /// [`flush`](crate::Sessionizer::flush) was called: the session may have gone on.
+    Flush,
+    /// The bound on open sessions was reached: the session may have gone on.
+    Evicted,
+}
+
+impl CloseReason {
+    /// The reason in snake case, as in the output files: `max_duration`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Range => "range",
+            Self::Watermark => "watermark",
+            Self::MaxDuration => "max_duration",
+            Self::Cut => "cut",
+            Self::Flush => "flush",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
