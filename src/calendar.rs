@@ -225,7 +225,7 @@ fn change_between(from: Timestamp, to: Timestamp, zone: &dyn Zone) -> Option<Tim
     }
     let (mut low, mut high) = (from.as_micros(), to.as_micros());
     while high.abs_diff(low) > 1 {
-        let middle = low.midpoint(high);
+        let middle = (i128::from(low) + i128::from(high)).div_euclid(2) as i64; // i64::midpoint needs Rust 1.87
         if zone.offset_at(Timestamp::from_micros(middle)) == before {
             low = middle;
         } else {

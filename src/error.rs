@@ -58,7 +58,9 @@ pub enum ConfigError {
     #[error("a bound of zero open sessions would refuse every event: choose at least one")]
     NoRoom,
     /// One event alone may open more sliding windows than the bound on open sessions allows.
-    #[error("each event may open {per_event} sliding windows, but at most {most} sessions may be open: raise the bound")]
+    #[error(
+        "each event may open {per_event} sliding windows, but at most {most} sessions may be open: raise the bound"
+    )]
     TooFewSessions {
         /// The bound on open sessions.
         most: usize,

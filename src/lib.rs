@@ -1,4 +1,58 @@
 //! Turns streams of events into sessions, inside your own program.
+//!
+//! Events have a key, a time and a value, and come out of order, without end. A session is the group
+//! of events of one key that belong together. This crate finds them exactly: the same sessions
+//! whatever the order of arrival, nothing lost, nothing counted twice.
+//!
+//! ```
+//! use std::time::Duration;
+//! use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+//!
+//! // A visit ends after half an hour of silence; events may be 10 s out of order.
+//! let mut visits = Config::<String, String>::new(Gap::new(Duration::from_secs(30 * 60)))
+//!     .out_of_order(Duration::from_secs(10))
+//!     .build()?;
+//!
+//! let at = Timestamp::from_secs;
+//! let mut closed = Vec::new();
+//! for (user, second, page) in [("ann", 0, "/"), ("bob", 9, "/"), ("ann", 5, "/beer"), ("bob", 7200, "/cart")] {
+//!     let pushed = visits.push(Event::new(user, at(second), page), &mut |visit| closed.push(visit));
+//!     assert_eq!(pushed.returned(), None); // late and refused events are handed back here
+//! }
+//! visits.flush(&mut |visit| closed.push(visit));
+//!
+//! assert_eq!(closed.len(), 3);
+//! assert_eq!((closed[0].key.as_str(), closed[0].count), ("ann", 2));
+//! assert_eq!(closed[0].last_event, "/beer");
+//! # Ok::<(), stagger::ConfigError>(())
+//! ```
+//!
+//! # Where to look
+//! - **Which session does an event belong to?** [`Stagger`], [`Gap`], [`Sliding`]; [`Bucket`] for STEP
+//!   and FLOOR.
+//! - **When is a session over, and what is late?** [`Config::out_of_order`],
+//!   [`Config::allowed_lateness`], [`Sources`] for several shards.
+//! - **What comes out?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
+//! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
+//!   it, [`Queued`] a queue to poll in async code.
+//! - **How does it survive a restart?** [`Snapshot`].
+//! - **What can be a key or a value?** [`Key`] and [`Value`]: integers, text, tuples, your own types.
+//!
+//! # The rules of time
+//! Instants are whole microseconds ([`Timestamp`]), windows are half open, and no clock is read: time
+//! is always an argument. On the event clock the *watermark* W says that no more events before W are
+//! expected. A session closes when W reaches its end, and an event is late when every window it could
+//! join is past its end plus the allowed lateness. While events stay within the out-of-orderness
+//! bound, the sessions are those of the same events in order of time. Output comes by deadline, then
+//! by opening.
+//!
+//! # Features
+//! - `std` (default): conversions from and to `SystemTime`. Without it the crate is `no_std` with
+//!   `alloc`.
+//! - `serde`: snapshots, summaries and events can be serialized.
+//! - `chrono`: conversions from and to `chrono::DateTime`, and `ChronoZone` for time zones.
+//!
+//! Nothing in the crate panics on any input, and there is no unsafe code.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -7,6 +61,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+// In the order in which data flows.
 mod time;
 mod calendar;
 mod error;
@@ -21,13 +76,17 @@ mod session;
 mod table;
 mod deadline;
 mod held;
+mod watermark;
 mod config;
 mod sessionizer;
 mod engine;
+mod adapt;
+mod snapshot;
 
+pub use adapt::{Output, Queued, Sessionize, Sessions};
+pub use aggregate::{Aggregate, Count, Fold, LawBroken, List, Max, Min, Number, Set, Sum, check_laws};
 #[cfg(feature = "chrono")]
 pub use calendar::ChronoZone;
-pub use aggregate::{Aggregate, Count, Fold, LawBroken, List, Max, Min, Number, Set, Sum, check_laws};
 pub use calendar::{FixedOffset, Unit, Zone};
 pub use config::{Config, Moment, WhenFull};
 pub use data::{ByRef, Key, Value};
@@ -37,12 +96,19 @@ pub use event::{Event, Lent};
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
 pub use session::FirstLast;
 pub use sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
+pub use snapshot::Snapshot;
 pub use strategy::{Bucket, Gap, Sliding, Stagger, Strategy};
 pub use summary::{CloseReason, SessionSummary, Superseded};
 pub use time::{TimeRangeError, Timestamp};
+pub use watermark::{SourceId, Sources};
 pub use window::Window;
 
 /// The trait whose methods push events and take sessions, for a glob import.
 pub mod prelude {
-    pub use crate::Sessionizer;
+    pub use crate::{Sessionize, Sessionizer};
 }
+
+/// The code in the README, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

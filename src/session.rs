@@ -58,6 +58,13 @@ pub(crate) struct Extra<V> {
     pub(crate) previous: Option<V>,
 }
 
+impl<V: Value> Extra<V> {
+    pub(crate) fn copy(&self) -> Self {
+        let previous = self.previous.as_ref().map(|value| V::keep(value.lend()));
+        Self { supersedes: self.supersedes.clone(), previous, ..*self }
+    }
+}
+
 impl<V> Default for Extra<V> {
     fn default() -> Self {
         Self { reported: None, supersedes: Vec::new(), newest: 0, previous: None }
@@ -222,7 +229,7 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         let id = id(self, identity);
         let count = self.count;
         let extra = self.extra.get_or_insert_default();
-        let revision = before.map_or(0, |before| before.revision + 1);
+        let revision = before.map_or(0, |before| before.revision.saturating_add(1));
         extra.reported = Some(Reported { identity, revision, count, current: true });
         let correction = before.map(|before| {
             let mut supersedes = alloc::vec![Superseded { id, revision: before.revision }];

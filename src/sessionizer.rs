@@ -60,8 +60,7 @@ pub trait Sessionizer {
 }
 
 /// The summary that a sessionizer puts out.
-pub type SummaryOf<S> =
-    SessionSummary<<S as Sessionizer>::Key, <S as Sessionizer>::Value, <S as Sessionizer>::Output>;
+pub type SummaryOf<S> = SessionSummary<<S as Sessionizer>::Key, <S as Sessionizer>::Value, <S as Sessionizer>::Output>;
 
 /// What moves the clock of a sessionizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,8 +130,8 @@ pub enum Refusal {
 
 /// Counts since the beginning, kept through snapshots.
 ///
-/// Nothing is lost: `pushed + extra_windows = late + refused + held + placed`, and
-/// `placed = reported + open` (see [`open_events`](Self::open_events)).
+/// Nothing is lost: `pushed + extra_windows + carried_in = late + refused + held + placed +
+/// carried_out`, and `placed = reported + open` (see [`open_events`](Self::open_events)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
@@ -167,6 +166,10 @@ pub struct Counters {
     pub closed: u64,
     /// Summaries that corrected earlier ones.
     pub revisions: u64,
+    /// Open and held events taken over when a snapshot was [split](crate::Snapshot::split).
+    pub carried_in: u64,
+    /// Open and held events given away when a snapshot was split.
+    pub carried_out: u64,
 }
 
 impl Counters {
@@ -179,6 +182,55 @@ impl Counters {
     /// Events in open sessions that no summary has reported yet.
     #[must_use]
     pub const fn open_events(&self) -> u64 {
-        self.placed - self.reported
+        self.placed.saturating_sub(self.reported)
+    }
+
+    /// Whether every event is accounted for. Always true, unless a snapshot was tampered with.
+    #[must_use]
+    pub fn is_conserved(&self) -> bool {
+        let sum = |counts: &[u64]| counts.iter().map(|&count| u128::from(count)).sum::<u128>();
+        let refused = [self.refused_future, self.refused_full, self.between_windows];
+        let came = sum(&[self.pushed, self.extra_windows, self.carried_in]);
+        let went = sum(&[self.late, self.held, self.placed, self.carried_out]) + sum(&refused);
+        came == went && self.reported <= self.placed
+    }
+
+    /// Adds the counts of another sessionizer.
+    pub fn add(&mut self, other: &Self) {
+        let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, .. } = other;
+        let Self { extra_windows, late_windows, reported, opened, merged, closed, revisions, .. } = other;
+        let pairs = [
+            (&mut self.pushed, pushed),
+            (&mut self.late, late),
+            (&mut self.refused_future, refused_future),
+            (&mut self.refused_full, refused_full),
+            (&mut self.between_windows, between_windows),
+            (&mut self.held, held),
+            (&mut self.placed, placed),
+            (&mut self.extra_windows, extra_windows),
+            (&mut self.late_windows, late_windows),
+            (&mut self.reported, reported),
+            (&mut self.opened, opened),
+            (&mut self.merged, merged),
+            (&mut self.closed, closed),
+            (&mut self.revisions, revisions),
+            (&mut self.carried_in, &other.carried_in),
+            (&mut self.carried_out, &other.carried_out),
+        ];
+        for (sum, more) in pairs {
+            *sum = sum.saturating_add(*more);
+        }
+        // What moved from one to the other has moved nowhere.
+        let both = self.carried_in.min(self.carried_out);
+        self.carried_in -= both;
+        self.carried_out -= both;
+    }
+
+    /// Moves open and held events away. Returns the counters they begin with elsewhere.
+    pub(crate) fn carry_out(&mut self, placed: u64, held: u64) -> Self {
+        self.placed = self.placed.saturating_sub(placed);
+        self.held = self.held.saturating_sub(held);
+        self.carried_out = self.carried_out.saturating_add(placed).saturating_add(held);
+        Self { placed, held, carried_in: placed.saturating_add(held), ..Self::default() }
     }
 }

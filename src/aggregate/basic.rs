@@ -77,7 +77,7 @@ number!(f64: f32, f64);
 /// use core::time::Duration;
 ///
 /// let paid = Sum::of(|event: &Lent<'_, String, u32>| event.value);
-/// let mut sessions = Config::new(Gap::new(Duration::from_secs(60))).aggregate(paid).build()?;
+/// let mut sessions = Config::<String, u32>::new(Gap::new(Duration::from_secs(60))).aggregate(paid).build()?;
 /// for price in [300, 250] {
 ///     let _ = sessions.push(Event::new("alice", Timestamp::EPOCH, price), &mut |_| {});
 /// }

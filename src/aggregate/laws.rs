@@ -47,8 +47,7 @@ where
         }
         Err(LawBroken { law, how, expected: format!("{expected:?}"), got: format!("{got:?}") })
     };
-    let borders: Vec<usize> =
-        (1..events.len()).filter(|&i| events[i - 1].event_time != events[i].event_time).collect();
+    let borders: Vec<usize> = (1..events.len()).filter(|&i| events[i - 1].event_time != events[i].event_time).collect();
     for (i, &cut) in borders.iter().enumerate() {
         let (early, late) = events.split_at(cut);
         for (how, one, other) in [("later into earlier", early, late), ("earlier into later", late, early)] {

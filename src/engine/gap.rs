@@ -22,9 +22,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let hash = self.table.hash(&event.key, 0);
         let time = event.event_time;
         let touching = match self.table.find(hash, &event.key, 0) {
-            Some(home) => self.table.select(home, end, |session| {
-                Reach::touches(session.first, session.end, time, end)
-            }),
+            Some(home) => self.table.select(home, end, |session| Reach::touches(session.first, session.end, time, end)),
             None => Default::default(),
         };
         match touching[..] {
@@ -61,7 +59,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if !self.make_room(1, out) {
             return self.full(event);
         }
-        let opened = self.counters.pushed;
+        let opened = self.arrivals;
         let slot = self.open(hash, &event, Opening { bucket: 0, end, opened, part: 1 });
         self.after_change(slot, out);
         Pushed::Opened

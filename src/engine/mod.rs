@@ -48,6 +48,8 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     /// Sessions in the order of their opening, kept only to find the oldest.
     ages: VecDeque<Age>,
     pub(crate) counters: Counters,
+    /// The number of the latest push: what tells which of two events arrived first.
+    pub(crate) arrivals: u64,
     pub(crate) flushes: u32,
 }
 
@@ -115,6 +117,35 @@ impl Plan {
             _ => None,
         }
     }
+
+    pub(crate) fn is_ordered(&self) -> bool {
+        matches!(self, Self::Ordered { .. })
+    }
+
+    /// Whether a key can have several open sessions that only their times tell apart.
+    pub(crate) fn has_several_per_key(&self) -> bool {
+        self.reach().is_some()
+    }
+
+    /// Whether a session could have come about under this plan.
+    pub(crate) fn may_hold<K, V, S>(&self, session: &Session<K, V, S>) -> bool {
+        let Session { first, last, end, .. } = *session;
+        match self {
+            Self::Bucketed(rounding) => {
+                let window = rounding.window_of(first);
+                window.start.as_micros() == session.bucket && window.end == end && window.contains(last)
+            }
+            Self::Sliding(hops) => {
+                let window = hops.window(session.bucket);
+                window.end == end && window.contains(first) && window.contains(last)
+            }
+            Self::Arrival { rounding, .. } => {
+                let bucket = |t| rounding.as_ref().map_or(0, |r| r.window_of(t).start.as_micros());
+                bucket(first) == session.bucket && bucket(last) == session.bucket
+            }
+            Self::Gap(_) | Self::Ordered { .. } => session.bucket == 0 && end >= last,
+        }
+    }
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -129,6 +160,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             parts: Parts::default(),
             ages: VecDeque::new(),
             counters: Counters::default(),
+            arrivals: 0,
             flushes: 0,
         }
     }
@@ -240,7 +272,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let identity = self.identity(&session, early);
         let ending = self.ending(&session, early);
         let Session { key, first_value, last_value, state, first, last, count, part, .. } = session;
-        ending.summary(key, (first, first_value), (last, last_value), count, part, self.aggregate.finish(state), identity)
+        ending.summary(
+            key,
+            (first, first_value),
+            (last, last_value),
+            count,
+            part,
+            self.aggregate.finish(state),
+            identity,
+        )
     }
 
     /// A summary of a session that may be corrected later, or that corrects itself.
@@ -310,12 +350,24 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.enqueue(slot);
         self.counters.opened += 1;
         self.counters.placed += 1;
+        self.note_age(slot);
+        slot
+    }
+
+    /// Opens a session again as a snapshot has it.
+    pub(crate) fn resume(&mut self, session: Session<K, V, A::State>) {
+        let hash = self.table.hash(&session.key.lend(), session.bucket);
+        let slot = self.table.insert(hash, session);
+        self.enqueue(slot);
+        self.note_age(slot);
+    }
+
+    fn note_age(&mut self, slot: SlotId) {
         if self.rules.when_full == WhenFull::CloseOldest {
-            let generation = self.table.generation(slot);
-            self.ages.push_back(Age { opened: opening.opened, slot, generation });
+            let (opened, generation) = (self.table.get(slot).opened, self.table.generation(slot));
+            self.ages.push_back(Age { opened, slot, generation });
             self.forget_ages();
         }
-        slot
     }
 
     /// Lets go of the ages of sessions that are gone, when they are the greater part.
@@ -417,12 +469,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     type Value = V;
     type Output = A::Output;
 
-    fn push<'e>(
-        &mut self,
-        event: Lent<'e, K, V>,
-        out: &mut dyn FnMut(SummaryOf<Self>),
-    ) -> Pushed<Lent<'e, K, V>> {
+    fn push<'e>(&mut self, event: Lent<'e, K, V>, out: &mut dyn FnMut(SummaryOf<Self>)) -> Pushed<Lent<'e, K, V>> {
         self.counters.pushed += 1;
+        self.arrivals += 1;
         if let Some(ahead) = self.rules.max_future {
             if event.event_time > event.arrival_time.shift(ahead) {
                 self.counters.refused_future += 1;

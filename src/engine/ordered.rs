@@ -36,7 +36,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if !self.make_room(1, out) {
             return self.full(event);
         }
-        let arrival = self.counters.pushed;
+        let arrival = self.arrivals;
         if event.event_time > self.now {
             self.held.hold(&event, arrival);
             return Pushed::Held;

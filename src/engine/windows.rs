@@ -136,7 +136,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         part: u32,
         out: Out<'_, K, V, A>,
     ) {
-        let opened = self.counters.pushed;
+        let opened = self.arrivals;
         let slot = self.open(hash, event, Opening { bucket, end, opened, part });
         self.after_change(slot, out);
     }

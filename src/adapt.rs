@@ -1,0 +1,193 @@
+//! Two other forms of the same thing: an iterator over an iterator, and a queue to poll.
+
+use alloc::collections::VecDeque;
+use core::fmt;
+
+use crate::event::{Event, Lent};
+use crate::sessionizer::{Pushed, Refusal, Sessionizer, SummaryOf};
+use crate::summary::SessionSummary;
+use crate::time::Timestamp;
+
+/// What comes out of [`Sessions`]: sessions, and the events that were handed back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output<T, E> {
+    /// A session that is over.
+    Session(T),
+    /// An event that came too late.
+    Late(E),
+    /// An event that was refused.
+    Refused(E, Refusal),
+}
+
+impl<T, E> Output<T, E> {
+    /// The session, if it is one. `events.sessionize(engine).filter_map(Output::session)` leaves out
+    /// the events handed back; the engine's counters still know how many there were.
+    pub fn session(self) -> Option<T> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Late(_) | Self::Refused(..) => None,
+        }
+    }
+}
+
+/// An iterator of sessions over an iterator of events; made by [`Sessionize`]. Flushes at the end.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct Sessions<I: Iterator, S: Sessionizer> {
+    events: Option<I>,
+    sessionizer: S,
+    push: Push<S, I::Item>,
+    ready: VecDeque<Output<SummaryOf<S>, I::Item>>,
+}
+
+type Push<S, E> = fn(&mut S, E, &mut dyn FnMut(SummaryOf<S>)) -> Pushed<E>;
+
+impl<I: Iterator, S: Sessionizer> Sessions<I, S> {
+    /// The sessionizer, for its counters and its clock.
+    pub fn sessionizer(&self) -> &S {
+        &self.sessionizer
+    }
+}
+
+impl<I: Iterator, S: Sessionizer> Iterator for Sessions<I, S> {
+    type Item = Output<SummaryOf<S>, I::Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            let ready = &mut self.ready;
+            let mut out = |session| ready.push_back(Output::Session(session));
+            let Some(event) = self.events.as_mut()?.next() else {
+                self.events = None;
+                self.sessionizer.flush(&mut out);
+                continue;
+            };
+            match (self.push)(&mut self.sessionizer, event, &mut out) {
+                Pushed::Late(event) => self.ready.push_back(Output::Late(event)),
+                Pushed::Refused(event, why) => self.ready.push_back(Output::Refused(event, why)),
+                Pushed::Opened | Pushed::Extended | Pushed::Merged | Pushed::Held => {}
+            }
+        }
+    }
+}
+
+/// Sessions from any iterator of events.
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Config, Event, Gap, Output, Timestamp, prelude::*};
+///
+/// let clicks = [("alice", 0), ("bob", 3), ("alice", 10), ("alice", 100)];
+/// let events = clicks.map(|(user, second)| Event::new(user.to_string(), Timestamp::from_secs(second), ()));
+///
+/// let sessionizer = Config::new(Gap::new(Duration::from_secs(60))).build()?;
+/// let sessions: Vec<_> = events.into_iter().sessionize(sessionizer).filter_map(Output::session).collect();
+/// assert_eq!(sessions.len(), 3);
+/// assert_eq!(sessions[1].count, 2);
+/// # Ok::<(), stagger::ConfigError>(())
+/// ```
+pub trait Sessionize: Iterator + Sized {
+    /// Sessions of events that own their key and value.
+    fn sessionize<S: Sessionizer>(self, sessionizer: S) -> Sessions<Self, S>
+    where
+        Self: Iterator<Item = Event<S::Key, S::Value>>,
+    {
+        let push = |sessionizer: &mut S, event: Self::Item, out: &mut dyn FnMut(SummaryOf<S>)| {
+            let pushed = sessionizer.push(event.lend(), out).map(|_| ());
+            pushed.map(|()| event)
+        };
+        Sessions { events: Some(self), sessionizer, push, ready: VecDeque::new() }
+    }
+
+    /// Sessions of events in borrowed form, such as `Event<&str, &str>`.
+    fn sessionize_lent<'e, S: Sessionizer>(self, sessionizer: S) -> Sessions<Self, S>
+    where
+        Self: Iterator<Item = Lent<'e, S::Key, S::Value>>,
+        S::Key: 'e,
+        S::Value: 'e,
+    {
+        Sessions { events: Some(self), sessionizer, push: |s, event, out| s.push(event, out), ready: VecDeque::new() }
+    }
+}
+
+impl<I: Iterator> Sessionize for I {}
+
+/// A sessionizer with a queue in place of the callback, for code that must not run in one: loops
+/// with `?` and `.await`.
+///
+/// Push or advance, then poll until there is nothing more. The queue holds what one call closed, so
+/// it stays small if it is emptied after each call.
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Config, Event, Gap, Queued, Timestamp};
+///
+/// let mut sessions = Queued::new(Config::<u64, ()>::new(Gap::new(Duration::from_secs(60))).build()?);
+/// let _ = sessions.push(Event::new(7, Timestamp::from_secs(0), ()));
+/// sessions.advance_to(Timestamp::from_secs(60));
+/// while let Some(session) = sessions.poll() {
+///     assert_eq!(session.key, 7); // write it somewhere, with `.await`
+/// }
+/// # Ok::<(), stagger::ConfigError>(())
+/// ```
+pub struct Queued<S: Sessionizer> {
+    sessionizer: S,
+    ready: VecDeque<SummaryOf<S>>,
+}
+
+impl<S: Sessionizer> Queued<S> {
+    /// Wraps a sessionizer.
+    pub fn new(sessionizer: S) -> Self {
+        Self { sessionizer, ready: VecDeque::new() }
+    }
+
+    /// Takes one event; see [`Sessionizer::push`].
+    pub fn push<'e>(&mut self, event: Lent<'e, S::Key, S::Value>) -> Pushed<Lent<'e, S::Key, S::Value>> {
+        self.sessionizer.push(event, &mut |session| self.ready.push_back(session))
+    }
+
+    /// Moves the clock; see [`Sessionizer::advance_to`].
+    pub fn advance_to(&mut self, time: Timestamp) {
+        self.sessionizer.advance_to(time, &mut |session| self.ready.push_back(session));
+    }
+
+    /// Closes everything; see [`Sessionizer::flush`].
+    pub fn flush(&mut self) {
+        self.sessionizer.flush(&mut |session| self.ready.push_back(session));
+    }
+
+    /// The next session that is over, oldest deadline first.
+    pub fn poll(&mut self) -> Option<SessionSummary<S::Key, S::Value, S::Output>> {
+        self.ready.pop_front()
+    }
+
+    /// How many sessions wait to be polled.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The sessionizer, for its clock, its counters, its deadline and its snapshot. What waits to be
+    /// polled is not in a snapshot: poll first.
+    #[must_use]
+    pub fn sessionizer(&self) -> &S {
+        &self.sessionizer
+    }
+}
+
+impl<I: Iterator, S: Sessionizer + fmt::Debug> fmt::Debug for Sessions<I, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "Sessions", &self.sessionizer, self.ready.len())
+    }
+}
+
+impl<S: Sessionizer + fmt::Debug> fmt::Debug for Queued<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "Queued", &self.sessionizer, self.ready.len())
+    }
+}
+
+fn debug(f: &mut fmt::Formatter<'_>, name: &str, sessionizer: &dyn fmt::Debug, ready: usize) -> fmt::Result {
+    f.debug_struct(name).field("sessionizer", sessionizer).field("ready", &ready).finish_non_exhaustive()
+}

@@ -1,0 +1,151 @@
+//! One watermark from several sources.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::time::{Timestamp, micros};
+
+/// Combines the watermarks of several sources, such as the shards of a stream: the result is the
+/// least of the sources that are not idle, and never goes back.
+///
+/// - A source added later starts at the combined watermark: it holds it there until it reports or is
+///   declared idle, so that its first events are not late.
+/// - An idle source holds nothing back. When it comes back behind the others it must catch up: until
+///   then it neither pulls the watermark back nor blocks it (as in Flink's watermark valve).
+/// - When all sources are idle, nothing holds the watermark back: it goes to the greatest of theirs.
+/// - Without sources it stays where it is.
+///
+/// No clock is read: idleness is judged at the times given to [`check_idle`](Self::check_idle), or
+/// declared by [`set_idle`](Self::set_idle).
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Sources, Timestamp};
+///
+/// let at = Timestamp::from_secs;
+/// let mut shards = Sources::new(Duration::from_secs(10));
+/// let (a, b) = (shards.add(), shards.add());
+/// shards.observe(a, at(100), at(100));
+/// assert_eq!(shards.watermark(), Timestamp::MIN); // nothing from b yet
+/// shards.observe(b, at(60), at(100));
+/// assert_eq!(shards.watermark(), at(50));
+/// shards.set_idle(b);
+/// assert_eq!(shards.watermark(), at(90)); // hand it to `advance_to`
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Sources {
+    bound: i64,
+    combined: Timestamp,
+    sources: Vec<Option<Source>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Source {
+    watermark: Timestamp,
+    last_seen: Timestamp,
+    idle: bool,
+    /// It came back from idleness and is still behind.
+    behind: bool,
+}
+
+/// A source of a [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SourceId(usize);
+
+impl Sources {
+    /// No source yet. `out_of_order` is how far the events within one source may be out of order.
+    #[must_use]
+    pub fn new(out_of_order: Duration) -> Self {
+        Self { bound: micros(out_of_order), combined: Timestamp::MIN, sources: Vec::new() }
+    }
+
+    /// Adds a source, as seen at the beginning of time until it shows itself.
+    pub fn add(&mut self) -> SourceId {
+        let (watermark, last_seen) = (self.combined, Timestamp::MIN);
+        self.sources.push(Some(Source { watermark, last_seen, idle: false, behind: false }));
+        SourceId(self.sources.len() - 1)
+    }
+
+    /// Removes a source that has ended. What it held back is free.
+    pub fn remove(&mut self, source: SourceId) {
+        if let Some(place) = self.sources.get_mut(source.0) {
+            *place = None;
+        }
+        self.combine();
+    }
+
+    /// An event of a source, received at `now`: the source's watermark is its greatest event time
+    /// minus the bound.
+    pub fn observe(&mut self, source: SourceId, event_time: Timestamp, now: Timestamp) {
+        let watermark = event_time.shift(-self.bound);
+        self.report(source, watermark, now);
+    }
+
+    /// A source says that no events before `watermark` are to come from it. An idle source is active
+    /// again.
+    pub fn report(&mut self, source: SourceId, watermark: Timestamp, now: Timestamp) {
+        let combined = self.combined;
+        self.change(source, |source| {
+            source.behind |= source.idle;
+            source.idle = false;
+            source.last_seen = source.last_seen.max(now);
+            source.watermark = source.watermark.max(watermark);
+            source.behind &= source.watermark < combined;
+        });
+    }
+
+    /// Declares a source idle: it is known to have nothing at the moment.
+    pub fn set_idle(&mut self, source: SourceId) {
+        self.change(source, |source| source.idle = true);
+    }
+
+    /// Declares a source active without an event of it.
+    pub fn set_active(&mut self, source: SourceId, now: Timestamp) {
+        self.report(source, Timestamp::MIN, now);
+    }
+
+    /// Declares all sources idle that were last seen `timeout` or more before `now`. A source that
+    /// has never shown itself counts from the first check on.
+    pub fn check_idle(&mut self, now: Timestamp, timeout: Duration) {
+        for source in self.sources.iter_mut().flatten() {
+            if source.last_seen == Timestamp::MIN {
+                source.last_seen = now;
+            }
+            source.idle |= now >= source.last_seen + timeout;
+        }
+        self.combine();
+    }
+
+    /// Whether there are sources, and all are idle.
+    #[must_use]
+    pub fn all_idle(&self) -> bool {
+        let mut sources = self.sources.iter().flatten().peekable();
+        sources.peek().is_some() && sources.all(|source| source.idle)
+    }
+
+    /// The combined watermark; [`Timestamp::MIN`] in the beginning.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.combined
+    }
+
+    fn change(&mut self, source: SourceId, change: impl FnOnce(&mut Source)) {
+        if let Some(Some(source)) = self.sources.get_mut(source.0) {
+            change(source);
+            self.combine();
+        }
+    }
+
+    fn combine(&mut self) {
+        let sources = || self.sources.iter().flatten();
+        let holding = sources().filter(|source| !source.idle && !source.behind);
+        let combined = match holding.map(|source| source.watermark).min() {
+            None if self.all_idle() => sources().map(|source| source.watermark).max(),
+            least => least,
+        };
+        self.combined = self.combined.max(combined.unwrap_or(Timestamp::MIN));
+    }
+}
