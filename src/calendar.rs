@@ -87,7 +87,7 @@ impl Unit {
         }
     }
 
-    /// Width and origin in microseconds, if every such unit has the same length in UTC.
+    /// Width and first start after 1970 in microseconds, if every such unit has the same length in UTC.
     const fn fixed(self) -> Option<(i64, i64)> {
         match self {
             Self::Second => Some((SECOND, 0)),
@@ -128,7 +128,7 @@ impl Unit {
     pub(crate) fn floor_in(self, t: Timestamp, zone: &dyn Zone) -> (Timestamp, Timestamp) {
         let offset = zone.offset_at(t);
         if let (Some((width, origin)), false) = (self.fixed(), self.is_dated()) {
-            let (start, end) = t.step(width, origin - offset);
+            let (start, end) = t.step(width, (origin - offset).rem_euclid(width));
             let start = change_between(start, t, zone).unwrap_or(start);
             return (start, change_between(t, end, zone).unwrap_or(end));
         }

@@ -35,6 +35,8 @@ pub(crate) struct DeadlineQueue {
     ahead: BTreeMap<i64, Vec<Entry>>,
     /// The first tick not reached.
     frontier: i64,
+    /// No entry is due before this.
+    bound: Timestamp,
 }
 
 impl DeadlineQueue {
@@ -46,10 +48,12 @@ impl DeadlineQueue {
             inserted: BinaryHeap::new(),
             ahead: BTreeMap::new(),
             frontier: i64::MIN,
+            bound: Timestamp::MAX,
         }
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
+        self.bound = self.bound.min(entry.deadline);
         let tick = entry.deadline.as_micros().div_euclid(self.width);
         if tick < self.frontier {
             self.inserted.push(Reverse(entry));
@@ -58,19 +62,22 @@ impl DeadlineQueue {
         }
     }
 
-    /// No entry is due before this; it may be a little early. O(1) but for the tree of ticks.
+    /// No entry is due before this; it may be a little early. O(1).
     #[inline]
-    pub(crate) fn bound(&self) -> Option<Timestamp> {
-        self.first_reached().map(|entry| entry.deadline).or_else(|| {
-            let tick = *self.ahead.first_key_value()?.0;
-            Some(Timestamp::from_micros(tick.saturating_mul(self.width)))
-        })
+    pub(crate) fn bound(&self) -> Timestamp {
+        self.bound
     }
 
     /// Takes the first entry, if its deadline is at or before `now`.
+    #[inline]
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Entry> {
+        if now < self.bound { None } else { self.pop_reached(now) }
+    }
+
+    fn pop_reached(&mut self, now: Timestamp) -> Option<Entry> {
         loop {
             if let Some(first) = self.first_reached() {
+                self.bound = first.deadline;
                 if first.deadline > now {
                     return None;
                 }
@@ -80,9 +87,13 @@ impl DeadlineQueue {
                     self.inserted.pop().map(|Reverse(entry)| entry)
                 };
             }
-            let ahead = self.ahead.first_entry()?;
+            let Some(ahead) = self.ahead.first_entry() else {
+                self.bound = Timestamp::MAX;
+                return None;
+            };
             let tick = *ahead.key();
-            if tick.saturating_mul(self.width) > now.as_micros() {
+            self.bound = Timestamp::from_micros(tick.saturating_mul(self.width));
+            if self.bound > now {
                 return None;
             }
             self.run = ahead.remove();
@@ -130,7 +141,7 @@ mod tests {
             queue.push(entry(3, 6));
             assert_eq!(drain(&mut queue, 30), [(3, 6), (9, 5), (30, 1), (30, 2)], "{width}");
             assert_eq!(drain(&mut queue, i64::MAX), [(i64::MAX, 0)], "{width}");
-            assert_eq!(queue.bound(), None);
+            assert_eq!(queue.pop_due(Timestamp::MAX), None);
         }
     }
 
@@ -138,8 +149,13 @@ mod tests {
     fn the_bound_is_never_late() {
         let mut queue = DeadlineQueue::new(10);
         queue.push(entry(25, 0));
-        assert_eq!(queue.bound(), Some(Timestamp::from_micros(20)));
-        assert_eq!(queue.pop_due(Timestamp::from_micros(20)), None);
-        assert_eq!(queue.bound(), Some(Timestamp::from_micros(25)));
+        assert_eq!(queue.bound(), Timestamp::from_micros(25));
+        assert_eq!(queue.pop_due(Timestamp::from_micros(24)), None);
+        queue.push(entry(45, 1));
+        queue.push(entry(44, 2));
+        assert_eq!(drain(&mut queue, 30), [(25, 0)]);
+        assert!(queue.bound() <= Timestamp::from_micros(44));
+        assert_eq!(queue.pop_due(Timestamp::from_micros(43)), None);
+        assert_eq!(queue.bound(), Timestamp::from_micros(44));
     }
 }

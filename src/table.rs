@@ -28,6 +28,7 @@ pub(crate) struct Table<K, V, S> {
 
 struct Slot<K, V, S> {
     generation: u32,
+    hash: u32,
     session: Option<Session<K, V, S>>,
 }
 
@@ -52,7 +53,7 @@ const TREE: u32 = 1 << 31;
 pub(crate) const MOST_SESSIONS: usize = TREE as usize - 1;
 
 impl Home {
-    const fn slot(self) -> Option<SlotId> {
+    pub(crate) const fn slot(self) -> Option<SlotId> {
         if self.0 & TREE == 0 { Some(self.0) } else { None }
     }
 
@@ -146,11 +147,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.slots.iter().filter_map(|slot| slot.session.as_ref())
     }
 
-    /// Adds a session; it gets a place beside those of its partition.
-    pub(crate) fn insert(&mut self, hash: u32, session: Session<K, V, S>) -> SlotId {
-        let home = self.find(hash, &session.key.lend(), session.bucket);
+    /// Adds a session; if its key may have others, it gets a place beside them.
+    pub(crate) fn insert(&mut self, hash: u32, several: bool, session: Session<K, V, S>) -> SlotId {
+        let home = if several { self.find(hash, &session.key.lend(), session.bucket) } else { None };
         let place = place_of(&session);
-        let slot = self.store(session);
+        let slot = self.store(hash, session);
         match home {
             None => {
                 let indexed = Indexed { hash, home: Home(slot) };
@@ -161,14 +162,15 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         slot
     }
 
-    fn store(&mut self, session: Session<K, V, S>) -> SlotId {
+    fn store(&mut self, hash: u32, session: Session<K, V, S>) -> SlotId {
         if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize].session = Some(session);
+            let place = &mut self.slots[slot as usize];
+            place.hash = hash;
+            place.session = Some(session);
             return slot;
         }
-        let slot = self.slots.len() as SlotId;
-        self.slots.push(Slot { generation: 0, session: Some(session) });
-        slot
+        self.slots.push(Slot { generation: 0, hash, session: Some(session) });
+        self.slots.len() as SlotId - 1
     }
 
     #[cold]
@@ -220,8 +222,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
 
     /// Takes a session out.
     pub(crate) fn remove(&mut self, slot: SlotId) -> Session<K, V, S> {
-        let session = self.get(slot);
-        let hash = self.hash(&session.key.lend(), session.bucket);
+        let hash = self.slots[slot as usize].hash;
         match self.index.find_entry(spread(hash), |indexed| indexed.home == Home(slot)) {
             Ok(entry) => {
                 entry.remove();

@@ -77,13 +77,13 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
-    /// The start of the step of `width` microseconds that holds this instant, counted from
-    /// `origin`, and the start of the next step. Rounds down on both sides of the origin.
-    /// A bound that no timestamp can hold saturates.
-    pub(crate) const fn step(self, width: i64, origin: i64) -> (Self, Self) {
-        // `t - origin` may not fit an i64; its remainder does, taken apart.
-        let into =
-            (self.0.rem_euclid(width) as i128 - origin.rem_euclid(width) as i128).rem_euclid(width as i128) as i64;
+    /// The start of the step of `width` microseconds that holds this instant, and the start of the
+    /// next. Steps begin at `phase` (from 0 to `width`, exclusive) past the multiples of `width`,
+    /// before 1970 too. A bound that no timestamp can hold saturates.
+    #[inline]
+    pub(crate) const fn step(self, width: i64, phase: i64) -> (Self, Self) {
+        let into = self.0.rem_euclid(width) - phase;
+        let into = if into < 0 { into + width } else { into };
         (Self(self.0.saturating_sub(into)), Self(self.0.saturating_add(width - into)))
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     use alloc::string::ToString;
 
     fn step(t: i64, width: i64, origin: i64) -> (i64, i64) {
-        let (a, b) = Timestamp(t).step(width, origin);
+        let (a, b) = Timestamp(t).step(width, origin.rem_euclid(width));
         (a.0, b.0)
     }
 

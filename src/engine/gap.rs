@@ -4,10 +4,10 @@ use super::{Engine, Out};
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::Lent;
-use crate::session::Opening;
+use crate::session::{Opening, Session};
 use crate::sessionizer::Pushed;
 use crate::strategy::Reach;
-use crate::table::SlotId;
+use crate::table::{Home, SlotId};
 use crate::time::{Timestamp, micros};
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -20,23 +20,49 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     ) -> Pushed<Lent<'e, K, V>> {
         let end = self.reach_of(&event, reach);
         let hash = self.table.hash(&event.key, 0);
-        let time = event.event_time;
-        let touching = match self.table.find(hash, &event.key, 0) {
-            Some(home) => self.table.select(home, end, |session| Reach::touches(session.first, session.end, time, end)),
-            None => Default::default(),
+        let Some(home) = self.table.find(hash, &event.key, 0) else {
+            return self.open_gap(hash, event, end, out);
         };
-        match touching[..] {
-            [] => self.open_gap(hash, event, end, out),
-            [only] => {
-                self.extend_gap(hash, only, &event, end, out);
-                Pushed::Extended
-            }
-            _ => {
-                let survivor = self.merge(hash, &touching);
-                self.extend_gap(hash, survivor, &event, end, out);
-                Pushed::Merged
-            }
+        let Some(only) = home.slot() else {
+            return self.push_to_several(hash, home, event, end, out);
+        };
+        let session = self.table.get_mut(only);
+        if !Reach::touches(session.first, session.end, event.event_time, end) {
+            return self.open_gap(hash, event, end, out);
         }
+        session.extend(&event, self.rules.first_last, &self.aggregate);
+        session.end = session.end.max(end);
+        self.counters.placed += 1;
+        self.after_change(only, out);
+        Pushed::Extended
+    }
+
+    /// The key has several open sessions: the event belongs to one, bridges some, or opens another.
+    #[cold]
+    fn push_to_several<'e>(
+        &mut self,
+        hash: u32,
+        home: Home,
+        event: Lent<'e, K, V>,
+        end: Timestamp,
+        out: Out<'_, K, V, A>,
+    ) -> Pushed<Lent<'e, K, V>> {
+        let touches =
+            |session: &Session<K, V, A::State>| Reach::touches(session.first, session.end, event.event_time, end);
+        let touching = self.table.select(home, end, touches);
+        let (slot, pushed) = match touching[..] {
+            [] => return self.open_gap(hash, event, end, out),
+            [only] => (only, Pushed::Extended),
+            _ => (self.merge(hash, &touching), Pushed::Merged),
+        };
+        let (order, aggregate) = (self.rules.first_last, &self.aggregate);
+        self.table.update(hash, slot, |session| {
+            session.extend(&event, order, aggregate);
+            session.end = session.end.max(end);
+        });
+        self.counters.placed += 1;
+        self.after_change(slot, out);
+        pushed
     }
 
     /// Up to which instant this event keeps a session open.
@@ -65,19 +91,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         Pushed::Opened
     }
 
-    #[inline]
-    fn extend_gap(&mut self, hash: u32, slot: SlotId, event: &Lent<'_, K, V>, end: Timestamp, out: Out<'_, K, V, A>) {
-        let (order, aggregate) = (self.rules.first_last, &self.aggregate);
-        self.table.update(hash, slot, |session| {
-            session.extend(event, order, aggregate);
-            session.end = session.end.max(end);
-        });
-        self.counters.placed += 1;
-        self.after_change(slot, out);
-    }
-
     /// Joins sessions that an event bridges. The one that opened first goes on.
-    #[cold]
     fn merge(&mut self, hash: u32, touching: &[SlotId]) -> SlotId {
         let opened = |slot: &SlotId| self.table.get(*slot).opened;
         let survivor = *touching.iter().min_by_key(|slot| opened(slot)).expect("there are at least two");

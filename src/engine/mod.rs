@@ -48,6 +48,8 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     /// Sessions in the order of their opening, kept only to find the oldest.
     ages: VecDeque<Age>,
     pub(crate) counters: Counters,
+    /// The bucket of the last event, where the next one probably is too.
+    recent: Window,
     /// The number of the latest push: what tells which of two events arrived first.
     pub(crate) arrivals: u64,
     pub(crate) flushes: u32,
@@ -160,6 +162,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             parts: Parts::default(),
             ages: VecDeque::new(),
             counters: Counters::default(),
+            recent: Window::new(Timestamp::MIN, Timestamp::MIN),
             arrivals: 0,
             flushes: 0,
         }
@@ -346,7 +349,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Opens a session with its first event.
     fn open(&mut self, hash: u32, event: &Lent<'_, K, V>, opening: Opening) -> SlotId {
         let state = self.aggregate.open(event);
-        let slot = self.table.insert(hash, Session::open(event, opening, state));
+        let slot = self.table.insert(hash, self.rules.plan.has_several_per_key(), Session::open(event, opening, state));
         self.enqueue(slot);
         self.counters.opened += 1;
         self.counters.placed += 1;
@@ -357,7 +360,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Opens a session again as a snapshot has it.
     pub(crate) fn resume(&mut self, session: Session<K, V, A::State>) {
         let hash = self.table.hash(&session.key.lend(), session.bucket);
-        let slot = self.table.insert(hash, session);
+        let slot = self.table.insert(hash, self.rules.plan.has_several_per_key(), session);
         self.enqueue(slot);
         self.note_age(slot);
     }
@@ -426,6 +429,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 }
 
+/// The bucket of an event: a look at the last one saves a division, or a search in a time zone.
+#[inline]
+fn recall(recent: &mut Window, rounding: &Rounding, time: Timestamp) -> Window {
+    if !recent.contains(time) {
+        *recent = rounding.window_of(time);
+    }
+    *recent
+}
+
 /// How a session ends.
 struct Ending {
     window: Window,
@@ -481,7 +493,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
         self.observe(&event, out);
         match &self.rules.plan {
             Plan::Bucketed(rounding) => {
-                let window = rounding.window_of(event.event_time);
+                let window = recall(&mut self.recent, rounding, event.event_time);
                 self.push_to_bucket(event, window, out)
             }
             Plan::Gap(reach) => {
@@ -489,7 +501,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
                 self.push_to_gap(event, reach, out)
             }
             Plan::Arrival { rounding, range, .. } => {
-                let bucket = rounding.as_ref().map_or(0, |r| r.window_of(event.event_time).start.as_micros());
+                let bucket = rounding
+                    .as_ref()
+                    .map_or(0, |rounding| recall(&mut self.recent, rounding, event.event_time).start.as_micros());
                 let end = self.now.shift(*range);
                 self.push_to_part(event, bucket, end, out)
             }
@@ -520,7 +534,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        let closing = if self.table.len() == 0 { None } else { self.queue.bound() };
+        let closing = (self.table.len() > 0).then(|| self.queue.bound());
         [closing, self.held.first_time()].into_iter().flatten().min()
     }
 

@@ -84,7 +84,8 @@ impl Bucket {
     pub(crate) fn rounding(&self) -> Result<Rounding, ConfigError> {
         Ok(match &self.0 {
             Kind::Step { width, origin } => {
-                Rounding::Step { width: positive("step", *width)?, origin: origin.as_micros() }
+                let width = positive("step", *width)?;
+                Rounding::Step { width, phase: origin.as_micros().rem_euclid(width) }
             }
             Kind::Floor { unit, zone } => Rounding::Floor { unit: *unit, zone: zone.clone() },
         })
@@ -113,14 +114,14 @@ impl fmt::Debug for Bucket {
 /// A checked [`Bucket`], ready for arithmetic.
 #[derive(Clone)]
 pub(crate) enum Rounding {
-    Step { width: i64, origin: i64 },
+    Step { width: i64, phase: i64 },
     Floor { unit: Unit, zone: Option<Arc<dyn Zone>> },
 }
 
 impl Rounding {
     pub(crate) fn window_of(&self, time: Timestamp) -> Window {
         let (start, end) = match self {
-            Self::Step { width, origin } => time.step(*width, *origin),
+            Self::Step { width, phase } => time.step(*width, *phase),
             Self::Floor { unit, zone: None } => unit.floor(time),
             Self::Floor { unit, zone: Some(zone) } => unit.floor_in(time, &**zone),
         };
