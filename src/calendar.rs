@@ -4,7 +4,6 @@
 //! at most 1.1e8 from 1970, so nothing here can overflow an `i64`.
 
 use alloc::string::String;
-use core::fmt;
 
 use crate::time::Timestamp;
 
@@ -197,7 +196,7 @@ pub struct ChronoZone<Tz>(pub Tz);
 #[cfg(feature = "chrono")]
 impl<Tz> Zone for ChronoZone<Tz>
 where
-    Tz: chrono::TimeZone + fmt::Debug + Send + Sync,
+    Tz: chrono::TimeZone + core::fmt::Debug + Send + Sync,
 {
     /// Instants beyond the range of `chrono` have the offset of the nearest one within it.
     fn offset_at(&self, instant: Timestamp) -> i64 {
