@@ -170,6 +170,20 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         }
     }
 
+    pub(crate) fn copy(&self) -> Self
+    where
+        S: Clone,
+    {
+        Self {
+            key: K::keep(self.key.lend()),
+            first_value: V::keep(self.first_value.lend()),
+            last_value: V::keep(self.last_value.lend()),
+            state: self.state.clone(),
+            extra: self.extra.as_ref().map(|extra| Box::new(extra.copy())),
+            ..*self
+        }
+    }
+
     /// The value of the latest event by event time.
     pub(crate) fn latest(&self) -> V::Ref<'_> {
         let previous = self.extra.as_ref().and_then(|extra| extra.previous.as_ref());
@@ -223,10 +237,10 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
     }
 
     /// Records that a summary is handed out now, under the identity of the first one.
-    pub(crate) fn mark_reported(&mut self, identity: Identity, id: impl Fn(&Self, Identity) -> SessionId) -> Report {
+    pub(crate) fn mark_reported(&mut self, identity: Identity, bucket: Option<Timestamp>) -> Report {
         let before = self.reported().copied();
         let identity = before.map_or(identity, |before| before.identity);
-        let id = id(self, identity);
+        let id = SessionId::of(&self.key, bucket, self.part, identity);
         let count = self.count;
         let extra = self.extra.get_or_insert_default();
         let revision = before.map_or(0, |before| before.revision.saturating_add(1));

@@ -1,6 +1,5 @@
 //! The whole state of a sessionizer as a plain value: saved, restored, split and joined.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -84,7 +83,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Copies the state. Time and memory are linear in the open sessions and held events.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
-        let mut sessions: Vec<_> = self.table.iter().map(copy_session).collect();
+        let mut sessions: Vec<_> = self.table.iter().map(Session::copy).collect();
         sessions.sort_by_key(|session| (session.opened, session.bucket));
         let copy = |(event, arrival): (&Event<K, V>, u64)| HeldEvent {
             arrival,
@@ -107,17 +106,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             held: self.held.iter().map(copy).collect(),
             parts: self.parts.iter().map(part).collect(),
         }
-    }
-}
-
-fn copy_session<K: Key, V: Value, S: Clone>(session: &Session<K, V, S>) -> Session<K, V, S> {
-    Session {
-        key: K::keep(session.key.lend()),
-        first_value: V::keep(session.first_value.lend()),
-        last_value: V::keep(session.last_value.lend()),
-        state: session.state.clone(),
-        extra: session.extra.as_ref().map(|extra| Box::new(extra.copy())),
-        ..*session
     }
 }
 

@@ -250,14 +250,10 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         }
     }
 
-    /// The slots in use.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotId> + '_ {
-        (0..).zip(&self.slots).filter(|(_, slot)| slot.session.is_some()).map(|(id, _)| id)
-    }
-
-    /// Forgets all sessions and gives back the memory.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new();
+    /// Takes all sessions out, in no particular order, and gives back the memory.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Session<K, V, S>> + use<K, V, S> {
+        let slots = core::mem::replace(self, Self::new()).slots;
+        slots.into_iter().filter_map(|slot| slot.session)
     }
 
     /// The slots of a partition whose sessions fulfil a condition, in order of their first event.

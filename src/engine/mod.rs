@@ -8,7 +8,6 @@ mod ordered;
 mod parts;
 mod windows;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,11 +19,10 @@ use crate::data::{Key, Value};
 use crate::deadline::{DeadlineQueue, Entry};
 use crate::event::Lent;
 use crate::held::Held;
-use crate::id::SessionId;
-use crate::session::{FirstLast, Opening, Session};
+use crate::session::{FirstLast, Opening, Report, Session};
 use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
 use crate::strategy::{Hops, Reach, Rounding};
-use crate::summary::{CloseReason, Correction, Identity, SessionSummary};
+use crate::summary::{CloseReason, Identity, SessionSummary};
 use crate::table::{SlotId, Table};
 use crate::time::Timestamp;
 use crate::window::Window;
@@ -50,7 +48,8 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     pub(crate) counters: Counters,
     /// The bucket of the last event, where the next one probably is too.
     recent: Window,
-    /// The number of the latest push: what tells which of two events arrived first.
+    /// The number of the latest push: what tells which of two events arrived first. Further windows
+    /// that it opens take a number each.
     pub(crate) arrivals: u64,
     pub(crate) flushes: u32,
 }
@@ -251,62 +250,60 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Hands a session out. It stays for corrections if lateness is allowed and it ended by itself,
-    /// that is, unless it is `early`.
+    /// that is, unless it is closed `early`.
     fn close(&mut self, slot: SlotId, early: Option<CloseReason>, out: Out<'_, K, V, A>) {
         if early.is_none() && self.rules.lateness > 0 {
-            out(self.report(slot, None));
+            self.report(slot, out);
             self.enqueue(slot);
-        } else if self.table.get(slot).extra.is_some() {
-            if !self.table.get(slot).is_reported() {
-                out(self.report(slot, early));
-            }
-            self.table.remove(slot);
         } else {
             let session = self.table.remove(slot);
-            out(self.finish(session, early));
+            self.finish(session, early, out);
         }
     }
 
-    /// The only summary of a session that is over.
-    fn finish(&mut self, session: Session<K, V, A::State>, early: Option<CloseReason>) -> SummaryOf<Self> {
-        self.counters.closed += 1;
-        self.counters.reported += session.count;
-        self.remember_part(&session);
-        let identity = self.identity(&session, early);
-        let ending = self.ending(&session, early);
-        let Session { key, first_value, last_value, state, first, last, count, part, .. } = session;
-        ending.summary(
-            key,
-            (first, first_value),
-            (last, last_value),
-            count,
-            part,
-            self.aggregate.finish(state),
-            identity,
-        )
+    /// Hands out what a session that stays for corrections holds now.
+    fn report(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
+        let ending = self.ending(self.table.get(slot), None);
+        let report = self.table.get_mut(slot).mark_reported(ending.identity, ending.bucket);
+        let copy = self.table.get(slot).copy();
+        out(self.summary(copy, ending, report));
     }
 
-    /// A summary of a session that may be corrected later, or that corrects itself.
-    fn report(&mut self, slot: SlotId, early: Option<CloseReason>) -> SummaryOf<Self> {
-        let session = self.table.get(slot);
-        let identity = self.identity(session, early);
-        let ending = self.ending(session, early);
-        let session = self.table.get_mut(slot);
-        let report = session.mark_reported(identity, |session, identity| {
-            SessionId::of(&session.key, ending.bucket, session.part, identity)
-        });
+    /// Hands out a session that is gone, unless all of it has been.
+    fn finish(&mut self, mut session: Session<K, V, A::State>, early: Option<CloseReason>, out: Out<'_, K, V, A>) {
+        if session.is_reported() {
+            return;
+        }
+        let ending = self.ending(&session, early);
+        let report = match session.extra {
+            None => Report { identity: ending.identity, fresh: session.count, correction: None },
+            Some(_) => session.mark_reported(ending.identity, ending.bucket),
+        };
+        self.remember_part(&session);
+        out(self.summary(session, ending, report));
+    }
+
+    fn summary(&mut self, session: Session<K, V, A::State>, ending: Ending, report: Report) -> SummaryOf<Self> {
         self.counters.reported += report.fresh;
         match report.correction {
             Some(_) => self.counters.revisions += 1,
             None => self.counters.closed += 1,
         }
-        let output = self.aggregate.finish(session.state.clone());
-        let first = (session.first, V::keep(session.first_value.lend()));
-        let last = (session.last, V::keep(session.last_value.lend()));
-        let key = K::keep(session.key.lend());
-        let mut summary = ending.summary(key, first, last, session.count, session.part, output, report.identity);
-        summary.correction = report.correction;
-        summary
+        SessionSummary {
+            key: session.key,
+            window: ending.window,
+            bucket: ending.bucket,
+            part: session.part,
+            count: session.count,
+            first_time: session.first,
+            last_time: session.last,
+            first_event: session.first_value,
+            last_event: session.last_value,
+            reason: ending.reason,
+            aggregate: self.aggregate.finish(session.state),
+            identity: report.identity,
+            correction: report.correction,
+        }
     }
 
     fn identity(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Identity {
@@ -318,7 +315,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         Identity { anchor, flushes: self.flushes, evicted }
     }
 
-    /// Window, bucket and reason of a session that ends now.
+    /// What a summary says of a session that ends now, besides what it holds.
     fn ending(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Ending {
         let start = Timestamp::from_micros(session.bucket);
         let (window, bucket, reason) = match &self.rules.plan {
@@ -341,7 +338,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 (Window::new(session.first, end), None, reason)
             }
         };
-        Ending { window, bucket, reason: early.unwrap_or(reason) }
+        let identity = self.identity(session, early);
+        Ending { window, bucket, reason: early.unwrap_or(reason), identity }
     }
 
     // --- Opening ---
@@ -412,7 +410,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         }
         let session = self.table.get(slot);
         if self.deadline(session) <= self.now {
-            out(self.report(slot, None));
+            self.report(slot, out);
         } else if session.reported().is_some() {
             self.enqueue(slot);
         }
@@ -439,41 +437,12 @@ fn recall(recent: &mut Window, rounding: &Rounding, time: Timestamp) -> Window {
 }
 
 /// How a session ends.
+#[derive(Clone, Copy)]
 struct Ending {
     window: Window,
     bucket: Option<Timestamp>,
     reason: CloseReason,
-}
-
-impl Ending {
-    #[allow(clippy::too_many_arguments)] // each a field of the summary
-    fn summary<K, V, O>(
-        self,
-        key: K,
-        (first_time, first_event): (Timestamp, V),
-        (last_time, last_event): (Timestamp, V),
-        count: u64,
-        part: u32,
-        aggregate: O,
-        identity: Identity,
-    ) -> SessionSummary<K, V, O> {
-        let Self { window, bucket, reason } = self;
-        SessionSummary {
-            key,
-            window,
-            bucket,
-            part,
-            count,
-            first_time,
-            last_time,
-            first_event,
-            last_event,
-            reason,
-            aggregate,
-            identity,
-            correction: None::<Box<Correction>>,
-        }
-    }
+    identity: Identity,
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
@@ -540,16 +509,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
 
     fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
         self.settle_until(Timestamp::MAX, out);
-        let mut rest: Vec<_> = self.table.slots().collect();
-        let table = &self.table;
-        rest.sort_by_cached_key(|&slot| (self.deadline(table.get(slot)), table.get(slot).opened));
-        if !rest.is_empty() {
-            for slot in rest {
-                self.close(slot, Some(CloseReason::Flush), out);
-            }
-            self.flushes = self.flushes.wrapping_add(1);
+        let mut rest: Vec<_> = self.table.drain().map(|session| (self.deadline(&session), session)).collect();
+        rest.sort_unstable_by_key(|(deadline, session)| (*deadline, session.opened));
+        let any = !rest.is_empty();
+        for (_, session) in rest {
+            self.finish(session, Some(CloseReason::Flush), out);
         }
-        self.table.clear();
+        self.flushes = self.flushes.wrapping_add(u32::from(any));
         self.queue.clear();
         self.held.clear();
         self.ages = VecDeque::new();

@@ -85,6 +85,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         for index in open {
             let hash = self.table.hash(&event.key, index);
             if !self.extend_in(hash, &event, index, out) {
+                self.arrivals += u64::from(opened);
                 opened = true;
                 self.open_window(hash, &event, index, hops.window(index).end, 1, out);
             }
