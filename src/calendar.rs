@@ -133,7 +133,7 @@ impl Unit {
         }
         let (midnight, next) = self.floor(t.shift(offset));
         let end = first_instant_at(next, zone);
-        if t < end {
+        if t < end || end == Timestamp::MAX {
             return (first_instant_at(midnight, zone), end);
         }
         // The clock was set back across midnight: the repeated time belongs to the unit begun.

@@ -123,7 +123,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// Derives the watermark from the events: the greatest event time so far minus `bound`. While
     /// events are no more than `bound` behind the latest one, the sessions are exactly those of the
     /// same events in order of time. [`advance_to`](crate::Sessionizer::advance_to) may still move
-    /// the watermark ahead, for example when the source is idle.
+    /// the watermark ahead, for example when the source is idle. An event further behind is late only
+    /// if every window it could join is over.
     ///
     /// Together with [`max_future`](Self::max_future), or one event with a wild time in the future
     /// makes everything after it late. On the arrival clock it has no meaning and is refused.

@@ -14,18 +14,19 @@ use crate::time::Timestamp;
 
 /// A session id of 128 bits, printed as 32 hexadecimal digits.
 ///
-/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key, its bucket, its part and
-/// the time of its first event (on the arrival clock: the arrival that opened it). So it needs no
-/// counter and no state, is equal in every run, process and shard that sees the same events, in
-/// whatever order, and costs nothing until it is asked for. With a billion sessions the chance that
-/// any two ids are equal is below 1e-20.
+/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key, its part, and what places it
+/// in time: the bucket or sliding window, the first event of a gap session, or the arrival that opened
+/// a window on the arrival clock. So it needs no counter and no state, is equal in every run, process
+/// and shard that sees the same events, in whatever order, and costs nothing until it is asked for.
+/// With a billion sessions the chance that any two ids are equal is below 1e-20.
 ///
 /// Integers are hashed in little-endian order and `usize` as 64 bits, so that ids agree between
 /// platforms. Key types with a hand-written or derived `Hash` are hashed as that feeds them; the
 /// standard library does not promise that this never changes between Rust versions.
 ///
-/// A session closed early by the bound on open sessions has an id that also depends on how many
-/// sessions were opened before it, because its key may begin another session at the same instant.
+/// Where a key may have two sessions in the same place, the id also depends on how many events came
+/// before: for a session closed early by the bound on open sessions, or one that begins with an event
+/// behind the watermark. After a flush ids differ from those before it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u128);
 
@@ -33,7 +34,7 @@ impl SessionId {
     pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, identity: Identity) -> Self {
         let mut hasher = Portable(SipHasher13::new());
         key.lend().hash(&mut hasher);
-        (bucket, part, identity.anchor, identity.flushes, identity.evicted).hash(&mut hasher);
+        (bucket, part, identity.anchor, identity.flushes, identity.opened).hash(&mut hasher);
         Self(hasher.0.finish128().as_u128())
     }
 
@@ -153,12 +154,7 @@ mod tests {
     use alloc::string::ToString;
 
     fn id<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, anchor: i64, nonce: u64) -> SessionId {
-        SessionId::of(
-            key,
-            bucket,
-            part,
-            Identity { anchor: Timestamp::from_micros(anchor), flushes: 0, evicted: nonce },
-        )
+        SessionId::of(key, bucket, part, Identity { anchor: Timestamp::from_micros(anchor), flushes: 0, opened: nonce })
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub(crate) struct Session<K, V, S> {
     /// Least and greatest event time.
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
-    /// The first instant at which no event joins by time alone: end of the window, deadline on the
-    /// arrival clock, or the furthest reach of a gap.
+    /// The first instant at which no event joins by time alone: end of the window, or the furthest
+    /// reach of a gap. On the arrival clock: the arrival that opened it.
     pub(crate) end: Timestamp,
     /// Number of the push that brought the earliest arrival in it.
     pub(crate) opened: u64,
@@ -41,6 +41,8 @@ pub(crate) struct Session<K, V, S> {
     pub(crate) part: u32,
     /// Ended by a cut rule; `end` is the time of the event that did it.
     pub(crate) cut: bool,
+    /// It began behind the watermark, where its key may have had another session before.
+    pub(crate) again: bool,
     pub(crate) extra: Option<Box<Extra<V>>>,
 }
 
@@ -89,11 +91,12 @@ pub(crate) struct Opening {
     pub(crate) end: Timestamp,
     pub(crate) opened: u64,
     pub(crate) part: u32,
+    pub(crate) again: bool,
 }
 
 impl<K: Key, V: Value, S> Session<K, V, S> {
     pub(crate) fn open(event: &Lent<'_, K, V>, opening: Opening, state: S) -> Self {
-        let Opening { bucket, end, opened, part } = opening;
+        let Opening { bucket, end, opened, part, again } = opening;
         Self {
             key: K::keep(event.key),
             first_value: V::keep(event.value),
@@ -107,8 +110,16 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
             count: 1,
             part,
             cut: false,
+            again,
             extra: None,
         }
+    }
+
+    /// Whether, with an event at `time`, the session begins behind the watermark `now`. Within the
+    /// out-of-orderness bound it never does.
+    #[inline]
+    pub(crate) fn begins_again(&self, time: Timestamp, now: Timestamp) -> bool {
+        if time < self.first { time < now } else { self.again }
     }
 
     /// Adds the event that arrives now.
@@ -143,7 +154,10 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
             let is_last = arrival > extra.newest;
             extra.newest = extra.newest.max(arrival);
             if is_latest {
-                extra.previous = Some(V::keep(event.value));
+                match &mut extra.previous {
+                    Some(previous) => previous.replace(event.value),
+                    none => *none = Some(V::keep(event.value)),
+                }
             }
             self.add(event, arrival < self.opened, is_last, aggregate);
         }
@@ -202,7 +216,9 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         if other.last > self.last {
             self.last_value = other.last_value;
         }
-        self.first = self.first.min(other.first);
+        if other.first < self.first {
+            (self.first, self.again) = (other.first, other.again);
+        }
         self.last = self.last.max(other.last);
         self.end = self.end.max(other.end);
         self.count += other.count;

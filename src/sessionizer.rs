@@ -48,7 +48,9 @@ pub trait Sessionizer {
     fn next_deadline(&self) -> Option<Timestamp>;
 
     /// Closes everything that is open, at the end of the stream or before a pause. What had reached
-    /// its end keeps its reason, the rest has [`CloseReason::Flush`](crate::CloseReason::Flush).
+    /// its end keeps its reason, the rest has [`CloseReason::Flush`](crate::CloseReason::Flush): at
+    /// the end of a file, first advance to the greatest event time, so that only the sessions that
+    /// the file may have cut off say so.
     /// The clock stays where it is, and events may follow.
     fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>));
 

@@ -76,7 +76,7 @@ struct HeldEvent<K, V> {
 struct RememberedPart {
     partition: SessionId,
     part: u32,
-    until: Timestamp,
+    opened: Timestamp,
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -94,7 +94,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 value: V::keep(event.value.lend()),
             },
         };
-        let part = |(partition, part, until)| RememberedPart { partition, part, until };
+        let part = |(partition, part, opened)| RememberedPart { partition, part, opened };
         Snapshot {
             version: VERSION,
             settings: self.rules.settings.clone(),
@@ -132,8 +132,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         for HeldEvent { arrival, event } in held {
             engine.held.hold(&event.lend(), arrival);
         }
-        for RememberedPart { partition, part, until } in parts {
-            engine.parts.remember(partition, part, until);
+        for RememberedPart { partition, part, opened } in parts {
+            engine.parts.remember(partition, part, opened);
         }
         engine.counters = counters;
         Ok(engine)
@@ -261,7 +261,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         }
         whole.sessions.sort_by_key(|session| (session.opened, session.bucket));
         whole.held.sort_by_key(|held| (held.event.event_time, held.arrival));
-        whole.parts.sort_by_key(|part| (part.until, part.partition, part.part));
+        whole.parts.sort_by_key(|part| (part.opened, part.partition, part.part));
         whole.parts.dedup();
         Ok(whole)
     }

@@ -26,7 +26,8 @@ pub struct SessionSummary<K, V, O = ()> {
     /// The event time after STEP or FLOOR (or the sliding window's start), where the strategy has
     /// buckets.
     pub bucket: Option<Timestamp>,
-    /// 1, and more where a straggler opened the same (key, bucket) again on the arrival clock.
+    /// 1, and more where a straggler opened the same (key, bucket) again on the arrival clock, or a
+    /// cut rule started several sessions of a key within one microsecond.
     pub part: u32,
     /// How many events it holds. At least one.
     pub count: u64,
@@ -50,12 +51,14 @@ pub struct SessionSummary<K, V, O = ()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Identity {
-    /// The first event time when the session was first reported, or the arrival that opened it.
+    /// The first event time when the session was first reported, the end of its bucket or window, or
+    /// the arrival that opened it.
     pub(crate) anchor: Timestamp,
     /// Flushes before it: after one, a key may begin again at the same instant.
     pub(crate) flushes: u32,
-    /// Not zero if it was closed early by the bound on open sessions: the key may begin again.
-    pub(crate) evicted: u64,
+    /// Not zero where the key may have had another session with the same anchor: the number of the
+    /// push that opened it.
+    pub(crate) opened: u64,
 }
 
 /// What makes a summary a revision of earlier ones.

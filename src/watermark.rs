@@ -149,3 +149,69 @@ impl Sources {
         self.combined = self.combined.max(combined.unwrap_or(Timestamp::MIN));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn three(watermarks: [i64; 3]) -> (Sources, [SourceId; 3]) {
+        let mut sources = Sources::new(Duration::ZERO);
+        let ids = [(); 3].map(|()| sources.add());
+        for (id, watermark) in ids.into_iter().zip(watermarks) {
+            sources.report(id, at(watermark), at(0));
+        }
+        (sources, ids)
+    }
+
+    #[test]
+    fn without_sources_it_stays_where_it_is() {
+        let mut sources = Sources::new(Duration::ZERO);
+        assert_eq!((sources.watermark(), sources.all_idle()), (Timestamp::MIN, false));
+        let only = sources.add();
+        sources.report(only, at(7), at(0));
+        sources.remove(only);
+        assert_eq!((sources.watermark(), sources.all_idle()), (at(7), false));
+    }
+
+    #[test]
+    fn a_source_that_comes_back_neither_pulls_back_nor_blocks() {
+        let (mut sources, [a, b, c]) = three([10, 5, 10]);
+        sources.set_idle(b);
+        assert_eq!(sources.watermark(), at(10));
+        sources.report(b, at(6), at(1));
+        assert_eq!(sources.watermark(), at(10));
+        sources.report(a, at(20), at(1));
+        sources.report(c, at(30), at(1));
+        assert_eq!(sources.watermark(), at(20), "b is behind and does not block");
+        sources.report(b, at(25), at(2));
+        sources.report(a, at(40), at(2));
+        assert_eq!(sources.watermark(), at(25), "b has caught up and holds again");
+    }
+
+    #[test]
+    fn a_new_source_holds_until_it_reports() {
+        let (mut sources, [a, b, c]) = three([10, 10, 10]);
+        let new = sources.add();
+        for id in [a, b, c] {
+            sources.report(id, at(50), at(1));
+        }
+        assert_eq!(sources.watermark(), at(10));
+        sources.report(new, at(45), at(2));
+        assert_eq!(sources.watermark(), at(45));
+    }
+
+    #[test]
+    fn silence_makes_a_source_idle() {
+        let (mut sources, [a, ..]) = three([3, 5, 8]);
+        sources.check_idle(at(1), Duration::from_secs(10));
+        sources.report(a, at(3), at(9));
+        sources.check_idle(at(10), Duration::from_secs(10)); // b and c were last seen at 0
+        assert_eq!((sources.watermark(), sources.all_idle()), (at(3), false));
+        sources.check_idle(at(19), Duration::from_secs(10));
+        assert_eq!((sources.watermark(), sources.all_idle()), (at(8), true), "nothing holds it back");
+    }
+}

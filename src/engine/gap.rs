@@ -30,6 +30,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if !Reach::touches(session.first, session.end, event.event_time, end) {
             return self.open_gap(hash, event, end, out);
         }
+        session.again = session.begins_again(event.event_time, self.now);
         session.extend(&event, self.rules.first_last, &self.aggregate);
         session.end = session.end.max(end);
         self.counters.placed += 1;
@@ -55,8 +56,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             [only] => (only, Pushed::Extended),
             _ => (self.merge(hash, &touching), Pushed::Merged),
         };
-        let (order, aggregate) = (self.rules.first_last, &self.aggregate);
+        let (order, aggregate, now) = (self.rules.first_last, &self.aggregate, self.now);
         self.table.update(hash, slot, |session| {
+            session.again = session.begins_again(event.event_time, now);
             session.extend(&event, order, aggregate);
             session.end = session.end.max(end);
         });
@@ -86,7 +88,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             return self.full(event);
         }
         let opened = self.arrivals;
-        let slot = self.open(hash, &event, Opening { bucket: 0, end, opened, part: 1 });
+        let slot =
+            self.open(hash, &event, Opening { bucket: 0, end, opened, part: 1, again: event.event_time < self.now });
         self.after_change(slot, out);
         Pushed::Opened
     }

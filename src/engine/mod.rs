@@ -8,9 +8,10 @@ mod ordered;
 mod parts;
 mod windows;
 
-use alloc::collections::VecDeque;
+use alloc::collections::BinaryHeap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
 
 use crate::aggregate::Aggregate;
@@ -43,8 +44,8 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     queue: DeadlineQueue,
     pub(crate) held: Held<K, V>,
     pub(crate) parts: Parts,
-    /// Sessions in the order of their opening, kept only to find the oldest.
-    ages: VecDeque<Age>,
+    /// Sessions by opening, kept only to find the oldest.
+    ages: BinaryHeap<Reverse<Age>>,
     pub(crate) counters: Counters,
     /// The bucket of the last event, where the next one probably is too.
     recent: Window,
@@ -82,7 +83,7 @@ pub(crate) enum Plan {
     Ordered { reach: Reach, days: Option<Rounding> },
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Age {
     opened: u64,
     slot: SlotId,
@@ -137,7 +138,7 @@ impl Plan {
                 window.start.as_micros() == session.bucket && window.end == end && window.contains(last)
             }
             Self::Sliding(hops) => {
-                let window = hops.window(session.bucket);
+                let window = hops.window_of(session.bucket, first);
                 window.end == end && window.contains(first) && window.contains(last)
             }
             Self::Arrival { rounding, .. } => {
@@ -159,7 +160,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             table: Table::new(),
             held: Held::new(),
             parts: Parts::default(),
-            ages: VecDeque::new(),
+            ages: BinaryHeap::new(),
             counters: Counters::default(),
             recent: Window::new(Timestamp::MIN, Timestamp::MIN),
             arrivals: 0,
@@ -178,22 +179,24 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Moves the clock as the event demands: the derived watermark, or the arrival clock.
     #[inline]
     fn observe(&mut self, event: &Lent<'_, K, V>, out: Out<'_, K, V, A>) {
-        if let Plan::Arrival { .. } = self.rules.plan {
-            self.advance(event.arrival_time, out);
-        } else if let Some(bound) = self.rules.out_of_order {
-            self.advance(event.event_time.shift(-bound), out);
-        }
+        let time = match (&self.rules.plan, self.rules.out_of_order) {
+            (Plan::Arrival { .. }, _) => event.arrival_time,
+            (_, Some(bound)) => event.event_time.shift(-bound),
+            (_, None) => return,
+        };
+        // No event says that the stream is over, not even one at the end of time.
+        self.advance(time.min(Timestamp::MAX.shift(-1)), out);
     }
 
     #[inline]
     fn advance(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
-        if time > self.now {
+        if time >= self.now {
             self.now = time;
             if self.held.len() > 0 {
                 self.settle_until(time, out);
             }
             self.close_due(time, out);
-            self.parts.forget(time);
+            self.forget_parts();
         }
     }
 
@@ -215,9 +218,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// An entry of the queue has surfaced: closes its session, lets go of it, or looks again later.
     fn look_at(&mut self, entry: Entry, out: Out<'_, K, V, A>) {
         let Some(session) = self.table.get_if(entry.slot, entry.generation) else { return };
-        let (deadline, opened) = (self.due(session), session.opened);
-        if deadline > entry.deadline || opened != entry.opened {
-            self.queue.push(Entry { deadline, opened, ..entry });
+        let deadline = self.due(session);
+        if deadline > entry.deadline {
+            self.queue.push(Entry { deadline, opened: session.opened, ..entry });
         } else if session.is_reported() {
             self.table.remove(entry.slot);
         } else {
@@ -227,8 +230,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// The instant at which no event joins the session any more.
     fn deadline(&self, session: &Session<K, V, A::State>) -> Timestamp {
-        let limit = self.rules.plan.reach().map_or(Timestamp::MAX, |reach| reach.limit(session.first));
-        session.end.min(limit)
+        match &self.rules.plan {
+            Plan::Bucketed(_) | Plan::Sliding(_) => session.end,
+            Plan::Arrival { range, .. } => session.end.shift(*range),
+            Plan::Gap(reach) | Plan::Ordered { reach, .. } => session.end.min(reach.limit(session.first)),
+        }
     }
 
     /// The instant at which something must be done about the session.
@@ -279,7 +285,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             None => Report { identity: ending.identity, fresh: session.count, correction: None },
             Some(_) => session.mark_reported(ending.identity, ending.bucket),
         };
-        self.remember_part(&session);
+        self.remember_part(&session, early);
         out(self.summary(session, ending, report));
     }
 
@@ -308,11 +314,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     fn identity(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Identity {
         let anchor = match &self.rules.plan {
-            Plan::Arrival { range, .. } => session.end.shift(-range),
-            _ => session.first,
+            Plan::Bucketed(_) | Plan::Sliding(_) | Plan::Arrival { .. } => session.end,
+            Plan::Gap(_) | Plan::Ordered { .. } => session.first,
         };
-        let evicted = if early == Some(CloseReason::Evicted) { session.opened } else { 0 };
-        Identity { anchor, flushes: self.flushes, evicted }
+        let again = session.again || early == Some(CloseReason::Evicted);
+        Identity { anchor, flushes: self.flushes, opened: if again { session.opened } else { 0 } }
     }
 
     /// What a summary says of a session that ends now, besides what it holds.
@@ -321,11 +327,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let (window, bucket, reason) = match &self.rules.plan {
             Plan::Bucketed(_) => (Window::new(start, session.end), Some(start), CloseReason::Watermark),
             Plan::Sliding(hops) => {
-                let window = hops.window(session.bucket);
+                let window = hops.window_of(session.bucket, session.first);
                 (window, Some(window.start), CloseReason::Watermark)
             }
             Plan::Arrival { rounding, range, .. } => {
-                let window = Window::new(session.end.shift(-range), session.end);
+                let window = Window::new(session.end, session.end.shift(*range));
                 (window, rounding.as_ref().map(|_| start), CloseReason::Range)
             }
             Plan::Gap(reach) | Plan::Ordered { reach, .. } => {
@@ -363,10 +369,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.note_age(slot);
     }
 
+    /// Remembers how old a session is, if the oldest may have to go.
     fn note_age(&mut self, slot: SlotId) {
         if self.rules.when_full == WhenFull::CloseOldest {
             let (opened, generation) = (self.table.get(slot).opened, self.table.generation(slot));
-            self.ages.push_back(Age { opened, slot, generation });
+            self.ages.push(Reverse(Age { opened, slot, generation }));
             self.forget_ages();
         }
     }
@@ -375,7 +382,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     fn forget_ages(&mut self) {
         if self.ages.len() > 2 * self.table.len() + 16 {
             let table = &self.table;
-            self.ages.retain(|age| table.get_if(age.slot, age.generation).is_some());
+            self.ages.retain(|Reverse(age)| table.get_if(age.slot, age.generation).is_some());
         }
     }
 
@@ -393,8 +400,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Closes the oldest session, or places the first event that is held. False: there is neither.
     #[cold]
     fn evict(&mut self, out: Out<'_, K, V, A>) -> bool {
-        while let Some(age) = self.ages.pop_front() {
-            if self.table.get_if(age.slot, age.generation).is_some_and(|session| session.opened <= age.opened) {
+        while let Some(Reverse(age)) = self.ages.pop() {
+            if self.table.get_if(age.slot, age.generation).is_some_and(|session| session.opened == age.opened) {
                 self.close(age.slot, Some(CloseReason::Evicted), out);
                 return true;
             }
@@ -405,15 +412,17 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// A session kept for corrections has changed: hands out the correction, or waits for its end.
     #[inline]
     fn after_change(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
-        if self.rules.lateness == 0 {
-            return;
+        if self.rules.lateness > 0 {
+            self.correct(slot, out);
         }
-        let session = self.table.get(slot);
-        if self.deadline(session) <= self.now {
-            self.report(slot, out);
-        } else if session.reported().is_some() {
+    }
+
+    #[cold]
+    fn correct(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
+        if self.table.get(slot).reported().is_some() {
             self.enqueue(slot);
         }
+        self.close_due(self.now, out);
     }
 
     fn late<E>(&mut self, event: E) -> Pushed<E> {
@@ -430,7 +439,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 /// The bucket of an event: a look at the last one saves a division, or a search in a time zone.
 #[inline]
 fn recall(recent: &mut Window, rounding: &Rounding, time: Timestamp) -> Window {
-    if !recent.contains(time) {
+    if time < recent.start || time >= recent.end {
         *recent = rounding.window_of(time);
     }
     *recent
@@ -469,12 +478,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
                 let reach = *reach;
                 self.push_to_gap(event, reach, out)
             }
-            Plan::Arrival { rounding, range, .. } => {
+            Plan::Arrival { rounding, .. } => {
                 let bucket = rounding
                     .as_ref()
                     .map_or(0, |rounding| recall(&mut self.recent, rounding, event.event_time).start.as_micros());
-                let end = self.now.shift(*range);
-                self.push_to_part(event, bucket, end, out)
+                self.push_to_part(event, bucket, out)
             }
             Plan::Sliding(hops) => {
                 let hops = *hops;
@@ -508,17 +516,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     }
 
     fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
-        self.settle_until(Timestamp::MAX, out);
+        let forgets = self.table.len() > 0 || self.held.len() > 0 || !self.parts.is_empty();
+        self.close_due(self.now, out);
+        while self.settle_first() {}
         let mut rest: Vec<_> = self.table.drain().map(|session| (self.deadline(&session), session)).collect();
         rest.sort_unstable_by_key(|(deadline, session)| (*deadline, session.opened));
-        let any = !rest.is_empty();
         for (_, session) in rest {
             self.finish(session, Some(CloseReason::Flush), out);
         }
-        self.flushes = self.flushes.wrapping_add(u32::from(any));
+        self.flushes = self.flushes.wrapping_add(u32::from(forgets));
         self.queue.clear();
         self.held.clear();
-        self.ages = VecDeque::new();
+        self.ages = BinaryHeap::new();
         self.parts = Parts::default();
     }
 

@@ -10,7 +10,7 @@ use crate::aggregate::Aggregate;
 use crate::config::Moment;
 use crate::data::{Key, Value};
 use crate::event::Lent;
-use crate::session::{FirstLast, Opening, Session};
+use crate::session::{FirstLast, Opening};
 use crate::sessionizer::Pushed;
 use crate::strategy::Reach;
 use crate::table::SlotId;
@@ -20,9 +20,9 @@ use crate::window::is_past;
 /// Whether an event belongs to a session.
 #[derive(Clone, Copy, PartialEq)]
 enum Fit {
-    Joins,
+    Joins(SlotId),
     /// It would, but a cut falls between the session's last event and this one.
-    Cuts,
+    Cuts(SlotId),
     No,
 }
 
@@ -41,12 +41,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             self.held.hold(&event, arrival);
             return Pushed::Held;
         }
-        let over = self.reach_of(&event, reach).min(reach.limit(event.event_time));
-        let (slot, pushed) = match self.join(&event, reach, arrival) {
-            Some(slot) => (slot, Pushed::Extended),
-            None if self.is_over(over) => return self.late(event),
-            None => (self.open_in_order(&event, reach, arrival), Pushed::Opened),
-        };
+        let end = self.reach_of(&event, reach);
+        let behind = event.event_time < self.now;
+        let fit = self.find_fit(&event, reach, end);
+        if !matches!(fit, Fit::Joins(_)) && self.is_over(end.min(reach.limit(event.event_time))) {
+            return self.late(event);
+        }
+        let (slot, pushed) = self.place(&event, arrival, end, fit, behind);
         self.after_change(slot, out);
         self.close_due(self.now, out);
         pushed
@@ -64,8 +65,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     pub(super) fn settle_first(&mut self) -> bool {
         let Some((event, arrival, place)) = self.held.take_first() else { return false };
         if let Plan::Ordered { reach, .. } = self.rules.plan {
-            let slot = self.join(&event.lend(), reach, arrival);
-            let slot = slot.unwrap_or_else(|| self.open_in_order(&event.lend(), reach, arrival));
+            let end = self.reach_of(&event.lend(), reach);
+            let fit = self.find_fit(&event.lend(), reach, end);
+            let (slot, _) = self.place::<()>(&event.lend(), arrival, end, fit, false);
             if self.table.get(slot).reported().is_some() {
                 self.enqueue(slot);
             }
@@ -74,28 +76,50 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         true
     }
 
-    /// Puts an event into a session of its key, if it belongs to one. Otherwise cuts the latest one,
-    /// if that is what keeps the event out.
-    fn join(&mut self, event: &Lent<'_, K, V>, reach: Reach, arrival: u64) -> Option<SlotId> {
-        let end = self.reach_of(event, reach);
+    /// The latest session of the key that the event belongs to, or else the latest that it cuts.
+    fn find_fit(&self, event: &Lent<'_, K, V>, reach: Reach, end: Timestamp) -> Fit {
         let hash = self.table.hash(&event.key, 0);
-        let home = self.table.find(hash, &event.key, 0)?;
-        let fits = |slot| (slot, self.fit(self.table.get(slot), event, reach, end));
-        let mut fits = self.table.before(home, end).map(fits).filter(|(_, fit)| *fit != Fit::No);
-        let latest = fits.next()?;
-        let joined = core::iter::once(latest).chain(fits).find(|(_, fit)| *fit == Fit::Joins);
-        if let Some((slot, _)) = joined {
-            self.extend_in_order(hash, slot, event, arrival, end);
-            return Some(slot);
+        let Some(home) = self.table.find(hash, &event.key, 0) else { return Fit::No };
+        let mut best = Fit::No;
+        for slot in self.table.before(home, end) {
+            match self.fit(slot, event, reach, end) {
+                Fit::No => {}
+                Fit::Cuts(_) if best != Fit::No => {}
+                Fit::Cuts(slot) => best = Fit::Cuts(slot),
+                Fit::Joins(slot) => return Fit::Joins(slot),
+            }
         }
-        self.cut(latest.0, event.event_time);
-        None
+        best
     }
 
-    fn fit(&self, session: &Session<K, V, A::State>, event: &Lent<'_, K, V>, reach: Reach, end: Timestamp) -> Fit {
+    /// Puts an event where it belongs.
+    fn place<E>(
+        &mut self,
+        event: &Lent<'_, K, V>,
+        arrival: u64,
+        end: Timestamp,
+        fit: Fit,
+        behind: bool,
+    ) -> (SlotId, Pushed<E>) {
+        let part = match fit {
+            Fit::Joins(slot) => {
+                self.extend_in_order(slot, event, arrival, end, behind);
+                return (slot, Pushed::Extended);
+            }
+            Fit::Cuts(slot) => self.cut(slot, event.event_time),
+            Fit::No => 1,
+        };
+        let hash = self.table.hash(&event.key, 0);
+        (self.open(hash, event, Opening { bucket: 0, end, opened: arrival, part, again: behind }), Pushed::Opened)
+    }
+
+    fn fit(&self, slot: SlotId, event: &Lent<'_, K, V>, reach: Reach, end: Timestamp) -> Fit {
+        let session = self.table.get(slot);
         let time = event.event_time;
         let (first, last) = (session.first.min(time), session.last.max(time));
-        if !Reach::touches(session.first, session.end, time, end) || is_past(reach.limit(first), last) {
+        let is_cut_off = session.cut && time >= session.last;
+        let is_too_long = is_past(reach.limit(first), last);
+        if is_cut_off || is_too_long || !Reach::touches(session.first, session.end, time, end) {
             return Fit::No;
         }
         let this = Moment { time, value: event.value };
@@ -103,8 +127,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             let previous = Moment { time: session.last, value: session.latest() };
             return match self.cuts(previous, this) {
                 true if session.is_reported() => Fit::No,
-                true => Fit::Cuts,
-                false => Fit::Joins,
+                true => Fit::Cuts(slot),
+                false => Fit::Joins(slot),
             };
         }
         // By arrival the value of the earliest event is not kept; only behind the watermark is it missed.
@@ -114,43 +138,46 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 return Fit::No;
             }
         }
-        Fit::Joins
+        Fit::Joins(slot)
     }
 
     /// Whether a session ends between two events that follow each other.
     fn cuts(&self, previous: Moment<V::Ref<'_>>, next: Moment<V::Ref<'_>>) -> bool {
         let Plan::Ordered { days, .. } = &self.rules.plan else { return false };
-        days.as_ref().is_some_and(|days| !days.window_of(previous.time).contains(next.time))
+        days.as_ref().is_some_and(|days| days.window_of(previous.time) != days.window_of(next.time))
             || self.rules.cut.as_ref().is_some_and(|rule| rule(previous, next))
     }
 
-    /// Ends a session where another begins, but not before its own last event.
-    fn cut(&mut self, slot: SlotId, time: Timestamp) {
+    /// Ends a session where another begins, but not before its own last event. Returns the part that
+    /// begins: sessions cut within one instant are numbered.
+    fn cut(&mut self, slot: SlotId, time: Timestamp) -> u32 {
         let session = self.table.get_mut(slot);
         session.cut = true;
         session.end = time.max(session.last.shift(1));
+        // (A straggler may have moved the start of a session that began at this instant.)
+        let within_an_instant = session.first == time || (session.again && session.last == time);
+        let part = if within_an_instant { session.part.saturating_add(1) } else { 1 };
         self.enqueue(slot);
+        part
     }
 
-    fn extend_in_order(&mut self, hash: u32, slot: SlotId, event: &Lent<'_, K, V>, arrival: u64, end: Timestamp) {
+    fn extend_in_order(&mut self, slot: SlotId, event: &Lent<'_, K, V>, arrival: u64, end: Timestamp, behind: bool) {
+        let hash = self.table.hash(&event.key, 0);
         let (order, aggregate) = (self.rules.first_last, &self.aggregate);
-        let began_earlier = self.table.update(hash, slot, |session| {
-            let first = session.first;
+        let is_earlier = self.table.update(hash, slot, |session| {
+            let (first, opened) = (session.first, session.opened);
             session.extend_with_earlier_arrival(event, arrival, order, aggregate);
             if !session.cut {
                 session.end = session.end.max(end);
             }
-            session.first < first
+            session.again |= behind && session.first < first;
+            session.first < first || session.opened < opened
         });
         self.counters.placed += 1;
-        if began_earlier {
-            self.enqueue(slot); // its maximum duration may be over sooner
+        if is_earlier {
+            // It may be over sooner, or come before another.
+            self.enqueue(slot);
+            self.note_age(slot);
         }
-    }
-
-    fn open_in_order(&mut self, event: &Lent<'_, K, V>, reach: Reach, arrival: u64) -> SlotId {
-        let hash = self.table.hash(&event.key, 0);
-        let end = self.reach_of(event, reach);
-        self.open(hash, event, Opening { bucket: 0, end, opened: arrival, part: 1 })
     }
 }

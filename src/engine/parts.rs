@@ -17,23 +17,28 @@ pub(crate) struct Parts {
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     part: u32,
-    until: Timestamp,
+    opened: Timestamp,
 }
 
 impl Parts {
-    pub(crate) fn remember(&mut self, partition: SessionId, part: u32, until: Timestamp) {
-        self.closed.insert(partition, Closed { part, until });
-        self.order.push_back((until, partition));
+    pub(crate) fn remember(&mut self, partition: SessionId, part: u32, opened: Timestamp) {
+        self.closed.insert(partition, Closed { part, opened });
+        self.order.push_back((opened, partition));
     }
 
-    /// Forgets what needs no more remembering at `now`.
-    pub(crate) fn forget(&mut self, now: Timestamp) {
-        while let Some(&(until, partition)) = self.order.front() {
-            if until > now {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Forgets windows of `range` whose deadline was `remember` or more before `now`.
+    pub(crate) fn forget(&mut self, now: Timestamp, range: i64, remember: i64) {
+        while let Some(&(opened, partition)) = self.order.front() {
+            let deadline = i128::from(opened.shift(range).as_micros());
+            if i128::from(now.as_micros()) < deadline + i128::from(remember) {
                 return;
             }
             self.order.pop_front();
-            if self.closed.get(&partition).is_some_and(|closed| closed.until <= now) {
+            if self.closed.get(&partition).is_some_and(|closed| closed.opened == opened) {
                 self.closed.remove(&partition);
             }
         }
@@ -49,9 +54,9 @@ impl Parts {
 
     /// Everything remembered, in the order in which it will be forgotten.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, u32, Timestamp)> {
-        let current = |(until, partition): &(Timestamp, SessionId)| {
-            let closed = self.closed.get(partition).filter(|closed| closed.until == *until)?;
-            Some((*partition, closed.part, *until))
+        let current = |(opened, partition): &(Timestamp, SessionId)| {
+            let closed = self.closed.get(partition).filter(|closed| closed.opened == *opened)?;
+            Some((*partition, closed.part, *opened))
         };
         self.order.iter().filter_map(current)
     }

@@ -1,5 +1,7 @@
 //! Placing an event in windows whose bounds are known when they open.
 
+use core::ops::RangeInclusive;
+
 use super::{Engine, Out, Plan};
 use crate::aggregate::Aggregate;
 use crate::config::WhenFull;
@@ -9,7 +11,7 @@ use crate::id::SessionId;
 use crate::session::{Opening, Session};
 use crate::sessionizer::{Pushed, Refusal};
 use crate::strategy::Hops;
-use crate::summary::Identity;
+use crate::summary::{CloseReason, Identity};
 use crate::time::Timestamp;
 use crate::window::Window;
 
@@ -33,7 +35,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if !self.make_room(1, out) {
             return self.full(event);
         }
-        self.open_window(hash, &event, bucket, window.end, 1, out);
+        self.open_window(hash, &event, bucket, window.end, out);
         Pushed::Opened
     }
 
@@ -43,7 +45,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         &mut self,
         event: Lent<'e, K, V>,
         bucket: i64,
-        end: Timestamp,
         out: Out<'_, K, V, A>,
     ) -> Pushed<Lent<'e, K, V>> {
         let hash = self.table.hash(&event.key, bucket);
@@ -53,8 +54,12 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if !self.make_room(1, out) {
             return self.full(event);
         }
+        self.forget_parts();
         let part = self.parts.next(|| partition(&K::keep(event.key), bucket));
-        self.open_window(hash, &event, bucket, end, part, out);
+        // At the end of time the clock stands still, and a key may open twice at the same instant.
+        let again = self.now == Timestamp::MAX;
+        let opening = Opening { bucket, end: self.now, opened: self.arrivals, part, again };
+        self.open(hash, &event, opening);
         Pushed::Opened
     }
 
@@ -72,22 +77,24 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         }
         // Ends grow with the index: the windows that are over come first.
         let past = indices.clone().take_while(|&index| self.is_over(hops.window(index).end)).count();
-        let open = indices.start + past as i64..indices.end;
-        if open.is_empty() {
+        let (first, last) = indices.into_inner();
+        let open = (last - first) as u64 + 1 - past as u64;
+        if open == 0 {
             return self.late(event);
         }
-        if !self.make_room_for_windows(&event, open.clone(), out) {
+        let windows = first + past as i128..=last;
+        if !self.make_room_for_windows(&event, windows.clone(), out) {
             return self.full(event);
         }
         let mut opened = false;
         self.counters.late_windows += past as u64;
-        self.counters.extra_windows += open.end.abs_diff(open.start) - 1;
-        for index in open {
-            let hash = self.table.hash(&event.key, index);
-            if !self.extend_in(hash, &event, index, out) {
+        self.counters.extra_windows += open - 1;
+        for index in windows {
+            let hash = self.table.hash(&event.key, index as i64);
+            if !self.extend_in(hash, &event, index as i64, out) {
                 self.arrivals += u64::from(opened);
                 opened = true;
-                self.open_window(hash, &event, index, hops.window(index).end, 1, out);
+                self.open_window(hash, &event, index as i64, hops.window(index).end, out);
             }
         }
         if opened { Pushed::Opened } else { Pushed::Extended }
@@ -96,17 +103,17 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     fn make_room_for_windows(
         &mut self,
         event: &Lent<'_, K, V>,
-        windows: core::ops::Range<i64>,
+        windows: RangeInclusive<i128>,
         out: Out<'_, K, V, A>,
     ) -> bool {
-        if self.table.len() + (windows.end.abs_diff(windows.start) as usize) <= self.rules.most {
+        if self.table.len() + ((windows.end() - windows.start()) as usize) < self.rules.most {
             return true;
         }
         // Making room may close a window that the event would have joined: count again.
         loop {
-            let is_new = |&index: &i64| {
-                let hash = self.table.hash(&event.key, index);
-                self.table.find_one(hash, &event.key, index).is_none()
+            let is_new = |&index: &i128| {
+                let hash = self.table.hash(&event.key, index as i64);
+                self.table.find_one(hash, &event.key, index as i64).is_none()
             };
             let new = windows.clone().filter(is_new).count();
             if self.table.len() + new <= self.rules.most {
@@ -128,31 +135,31 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         true
     }
 
-    fn open_window(
-        &mut self,
-        hash: u32,
-        event: &Lent<'_, K, V>,
-        bucket: i64,
-        end: Timestamp,
-        part: u32,
-        out: Out<'_, K, V, A>,
-    ) {
-        let opened = self.arrivals;
-        let slot = self.open(hash, event, Opening { bucket, end, opened, part });
+    fn open_window(&mut self, hash: u32, event: &Lent<'_, K, V>, bucket: i64, end: Timestamp, out: Out<'_, K, V, A>) {
+        // Its window was reported, and then had to go to make room: it opens again.
+        let again = end <= self.now && self.rules.when_full == WhenFull::CloseOldest;
+        let slot = self.open(hash, event, Opening { bucket, end, opened: self.arrivals, part: 1, again });
         self.after_change(slot, out);
     }
 
+    #[inline]
+    pub(super) fn forget_parts(&mut self) {
+        if let Plan::Arrival { range, remember, .. } = self.rules.plan {
+            self.parts.forget(self.now, range, remember);
+        }
+    }
+
     /// On the arrival clock a straggler may open the same partition again: as the next part.
-    pub(super) fn remember_part(&mut self, session: &Session<K, V, A::State>) {
-        if let Plan::Arrival { remember: remember @ 1.., .. } = self.rules.plan {
-            let until = session.end.shift(remember);
-            self.parts.remember(partition(&session.key, session.bucket), session.part, until);
+    pub(super) fn remember_part(&mut self, session: &Session<K, V, A::State>, early: Option<CloseReason>) {
+        let Plan::Arrival { remember, .. } = self.rules.plan else { return };
+        if remember > 0 || early.is_some() {
+            self.parts.remember(partition(&session.key, session.bucket), session.part, session.end);
         }
     }
 }
 
 /// What tells one partition from another.
 fn partition<K: Key>(key: &K, bucket: i64) -> SessionId {
-    let identity = Identity { anchor: Timestamp::EPOCH, flushes: 0, evicted: 0 };
+    let identity = Identity { anchor: Timestamp::EPOCH, flushes: 0, opened: 0 };
     SessionId::of(key, Some(Timestamp::from_micros(bucket)), 0, identity)
 }

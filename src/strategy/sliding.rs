@@ -9,6 +9,9 @@ use crate::window::Window;
 
 /// The windows `[k·slide, k·slide + size)`: an event belongs to each that holds it.
 ///
+/// For tumbling windows over the arrival time, as Kinesis SQL had over ROWTIME, push the arrival as
+/// the event time; the example `stagger_vs_tumbling` does.
+///
 /// ```
 /// use core::time::Duration;
 /// use stagger::{Sliding, Timestamp};
@@ -63,7 +66,7 @@ impl Sliding {
     pub(crate) fn hops(&self) -> Result<Hops, ConfigError> {
         let size = positive("window size", self.size)?;
         let slide = positive("slide", self.slide)?;
-        let hops = Hops { size, slide, origin: self.origin.as_micros() };
+        let hops = Hops { size, slide, phase: self.origin.as_micros().rem_euclid(slide) };
         let windows = hops.most_per_event();
         if windows > Self::MOST_WINDOWS {
             let (size, slide) = (self.size, self.slide);
@@ -73,13 +76,14 @@ impl Sliding {
     }
 }
 
-/// Checked [`Sliding`] windows. A window is known by its index: its start may lie beyond the range
-/// of timestamps, its index does not.
+/// Checked [`Sliding`] windows. Window `k` begins at `phase + k·slide`, which may lie beyond the range
+/// of timestamps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hops {
     size: i64,
     slide: i64,
-    origin: i64,
+    /// From 0 to the slide, exclusive.
+    phase: i64,
 }
 
 impl Hops {
@@ -94,20 +98,21 @@ impl Hops {
     }
 
     /// The indices of the windows that hold `time`, in order.
-    pub(crate) fn indices_of(&self, time: Timestamp) -> core::ops::Range<i64> {
-        let (slide, size) = (i128::from(self.slide), i128::from(self.size));
-        let since = i128::from(time.as_micros()) - i128::from(self.origin);
-        let last = since.div_euclid(slide);
-        let first = (since - size).div_euclid(slide) + 1;
-        // With a slide of one microsecond an index is a distance between timestamps: it may need
-        // one bit more than an i64 has, if the origin is at the other end of time.
-        let index = |i: i128| i.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        index(first)..index(last + 1)
+    pub(crate) fn indices_of(&self, time: Timestamp) -> core::ops::RangeInclusive<i128> {
+        let since = i128::from(time.as_micros()) - i128::from(self.phase);
+        let (size, slide) = (i128::from(self.size), i128::from(self.slide));
+        (since - size).div_euclid(slide) + 1..=since.div_euclid(slide)
+    }
+
+    /// The window that holds `time` and whose index has these low 64 bits: all that is kept of it.
+    pub(crate) fn window_of(&self, low: i64, time: Timestamp) -> Window {
+        let latest = *self.indices_of(time).end();
+        self.window(latest - i128::from((latest as i64).wrapping_sub(low) as u64))
     }
 
     /// The window with an index, its bounds saturated.
-    pub(crate) fn window(&self, index: i64) -> Window {
-        let start = i128::from(self.origin) + i128::from(index) * i128::from(self.slide);
+    pub(crate) fn window(&self, index: i128) -> Window {
+        let start = i128::from(self.phase) + index * i128::from(self.slide);
         let instant = |t: i128| Timestamp::from_micros(t.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
         Window::new(instant(start), instant(start + i128::from(self.size)))
     }
