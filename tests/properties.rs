@@ -1,0 +1,388 @@
+//! Properties of every strategy over arbitrary streams, configurations and disorder.
+//!
+//! Each runs 256 cases; set `STAGGER_CASES` for more:
+//! `STAGGER_CASES=100000 cargo test --release --test properties`.
+
+mod oracle;
+
+use std::fmt::Debug;
+
+use oracle::generate::{Family, wild, within};
+use oracle::stream::Simulation;
+use oracle::subject::{Reader, Step, Subject, Summary, build, config, lend, step};
+use oracle::{Ev, Fate, LAST, Op, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
+use proptest::strategy::Strategy as Arbitrary;
+use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use stagger::prelude::*;
+use stagger::{Event, Output, Pushed, Queued, Snapshot};
+
+macro_rules! each_family {
+    ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(
+        mod $module {
+            $(#[test]
+            fn $property() {
+                super::$property(super::Family::$family);
+            })*
+        }
+    )*};
+}
+
+each_family! {
+    Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+        loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+    Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+        loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+    Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+        loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+    OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival,
+        loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+    Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+        loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+    Stagger as stagger_on_arrival: equals_the_simulation, loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+    StaggerPerKey as stagger_per_key: equals_the_simulation, loses_nothing, is_deterministic, tells_its_deadlines,
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+}
+
+/// Runs a property over many cases. What failed once is tried again first, in every later run.
+fn holds<C: Debug>(cases: impl Arbitrary<Value = C>, property: impl Fn(C)) {
+    let number = std::env::var("STAGGER_CASES").ok().map_or(256, |n| n.parse().expect("a number of cases"));
+    let seeds = FileFailurePersistence::Direct("tests/proptest-regressions/properties.txt");
+    let config = Config {
+        cases: number,
+        source_file: Some(file!()),
+        failure_persistence: Some(Box::new(seeds)),
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&cases, |case| {
+        property(case);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+// --- Within the bound ---
+
+/// At each step, what has come out is what the sorted events up to there give.
+fn equals_the_batch(family: Family) {
+    holds(within(family), |case| {
+        let (mut engine, mut reader) = (build(&case.spec), Reader::default());
+        let (mut pushed, mut rows, mut watermark) = (Vec::new(), Vec::new(), i64::MIN);
+        for op in &case.ops {
+            let step = step(&mut engine, op);
+            watermark = watermark.max(watermark_after(&case.spec, op));
+            if let Op::Push(event) = op {
+                pushed.push(*event);
+                assert_eq!(refusal(step.fate), expected_refusal(&case.spec, event));
+            }
+            assert_eq!(step.now, watermark);
+            assert_conserved(&step.tally);
+            let sessions = batch::sessions(&case.spec, &pushed);
+            let mut due: Vec<_> = sessions.into_iter().filter(|s| s.deadline <= watermark).collect();
+            // Only an event at the watermark cuts a session at once. By then others with the same
+            // deadline are out: the check comes before the event is placed.
+            due.sort_by_key(|s| matches!(op, Op::Push(event) if s.cut_by == Some(event.id)));
+            let fresh = without(due.into_iter().map(|s| s.row).collect(), &rows);
+            assert_eq!(reader.rows(&step.summaries), fresh, "after {op:?}");
+            rows.extend(fresh);
+        }
+        let sessions = batch::sessions(&case.spec, &pushed);
+        let rest = without(batch::rows_at_the_end(sessions, watermark), &rows);
+        assert_eq!(reader.rows(&step(&mut engine, &Op::Flush).summaries), rest);
+        assert_nothing_left(&engine);
+    });
+}
+
+/// The rows that are not out yet.
+fn without(mut rows: Vec<Row>, out: &[Row]) -> Vec<Row> {
+    for row in out {
+        let at = rows.iter().position(|other| other == row);
+        rows.remove(at.unwrap_or_else(|| panic!("{row:?} has come out, but should not have")));
+    }
+    rows
+}
+
+/// To where an operation moves the watermark, at least.
+fn watermark_after(spec: &Spec, op: &Op) -> i64 {
+    match (op, spec.out_of_order) {
+        (Op::Advance(time), _) => *time,
+        (Op::Push(event), Some(bound)) if !is_future(spec, event) => {
+            clamp(i128::from(event.time) - i128::from(bound)).min(LAST)
+        }
+        _ => i64::MIN,
+    }
+}
+
+fn refusal(fate: Option<Fate>) -> Option<Fate> {
+    fate.filter(|fate| matches!(fate, Fate::Late | Fate::Future | Fate::Full | Fate::Between))
+}
+
+fn expected_refusal(spec: &Spec, event: &Ev) -> Option<Fate> {
+    if is_future(spec, event) {
+        return Some(Fate::Future);
+    }
+    match spec.strategy {
+        Strategy::Sliding { size, slide, origin } => {
+            sliding_windows(size, slide, origin, event.time).is_empty().then_some(Fate::Between)
+        }
+        _ => None,
+    }
+}
+
+/// Two orders of arrival within the bound give the same sessions.
+fn ignores_the_order_of_arrival(family: Family) {
+    holds(within(family), |case| {
+        let reordered = with_ties_as_in(&case.arrivals, &case.reordered);
+        assert_eq!(without_ties(run(&case.spec, &case.arrivals)), without_ties(run(&case.spec, &reordered)));
+    });
+}
+
+/// The second order, but with the events of one key and time as in the first: a cut rule looks at
+/// neighbours, and within one time the order of arrival says who they are.
+fn with_ties_as_in(first: &[Ev], second: &[Ev]) -> Vec<Ev> {
+    let mut rest = first.to_vec();
+    let mut take = |event: &Ev| {
+        let tied = rest.iter().position(|other| (other.key, other.time) == (event.key, event.time));
+        rest.remove(tied.expect("both orders have the same events"))
+    };
+    second.iter().map(&mut take).collect()
+}
+
+/// All rows of a stream without clock moves of its own.
+fn run(spec: &Spec, events: &[Ev]) -> Vec<Row> {
+    let (mut engine, mut reader) = (build(spec), Reader::default());
+    let ops = events.iter().map(|event| Op::Push(*event)).chain([Op::Flush]);
+    ops.flat_map(|op| reader.rows(&step(&mut engine, &op).summaries)).collect()
+}
+
+/// What does not depend on the order of arrival: all but which event of several at one time is the
+/// first or last, and the order of sessions that end together.
+fn without_ties(mut rows: Vec<Row>) -> Vec<Row> {
+    for row in &mut rows {
+        row.members.sort_unstable();
+        (row.first, row.last) = (0, 0);
+    }
+    rows.sort();
+    rows
+}
+
+// --- Any stream ---
+
+/// Fate, rows, clock, open sessions and counters are those of the simulation, at each step.
+fn equals_the_simulation(family: Family) {
+    holds(wild(family), |case| {
+        let (mut engine, mut reader) = (build(&case.spec), Reader::default());
+        let mut simulation = Simulation::new(&case.spec);
+        for op in &case.ops {
+            let step = step(&mut engine, op);
+            let (fate, rows) = simulation.step(op);
+            assert_eq!(step.fate, fate, "{op:?}");
+            assert_eq!(reader.rows(&step.summaries), rows, "{op:?}");
+            assert_eq!(step.now, simulation.now(), "{op:?}");
+            assert_eq!(step.open, simulation.open_sessions(), "{op:?}");
+            assert_eq!(step.tally, simulation.tally(), "{op:?}");
+        }
+    });
+}
+
+/// Whatever the disorder: every event is handed back, held, open or reported, the clock never goes
+/// back, and in the end each event is in the sessions where it was placed and nothing is left.
+fn loses_nothing(family: Family) {
+    holds(wild(family), |case| {
+        let (mut engine, mut reader) = (build(&case.spec), Reader::default());
+        let mut finals: Vec<Vec<u32>> = Vec::new();
+        let (mut now, mut returned, mut pushed) = (i64::MIN, Vec::new(), Vec::new());
+        for op in case.ops.iter().chain([&Op::Flush]) {
+            let step = step(&mut engine, op);
+            assert_conserved(&step.tally);
+            assert!(now <= step.now, "the clock went back in {op:?}");
+            now = step.now;
+            if let Op::Push(event) = op {
+                pushed.push(event.id);
+                returned.extend(refusal(step.fate).map(|_| event.id));
+            }
+            for row in reader.rows(&step.summaries) {
+                assert_sane(&case.spec, &row);
+                for earlier in &row.replaces {
+                    let place = finals.iter().position(|members| members == earlier);
+                    finals.remove(place.unwrap_or_else(|| panic!("replaced twice: {earlier:?}")));
+                }
+                finals.push(row.members);
+            }
+        }
+        assert_nothing_left(&engine);
+        let counters = engine.counters();
+        if case.spec.lateness == 0 {
+            assert_eq!(counters.opened, counters.closed + counters.merged, "{counters:?}");
+        }
+        let mut found: Vec<u32> = finals.into_iter().flatten().chain(returned).collect();
+        found.sort_unstable();
+        if !matches!(case.spec.strategy, Strategy::Sliding { .. }) {
+            assert_eq!(found, pushed);
+        }
+        found.dedup();
+        assert_eq!(found, pushed);
+    });
+}
+
+fn assert_conserved(tally: &Tally) {
+    let refused = tally.refused_future + tally.refused_full + tally.between_windows;
+    assert_eq!(tally.pushed + tally.extra_windows, tally.late + refused + tally.held + tally.placed, "{tally:?}");
+    assert!(tally.reported <= tally.placed, "{tally:?}");
+}
+
+fn assert_sane(spec: &Spec, row: &Row) {
+    assert!(row.first_time <= row.last_time, "{row:?}");
+    if matches!(spec.strategy, Strategy::Arrival { .. }) {
+        assert!(row.start < row.end || row.end == i64::MAX, "{row:?}");
+        return;
+    }
+    assert!(row.start <= row.first_time, "{row:?}");
+    assert!(row.last_time < row.end || row.end == i64::MAX, "{row:?}");
+    if let Strategy::Gap(gap) = &spec.strategy {
+        assert_eq!(row.start, row.first_time, "{row:?}");
+        let length = i128::from(row.last_time) - i128::from(row.first_time);
+        // An end at the last instant means "never".
+        let limited = gap.max.filter(|max| row.first_time.saturating_add(*max) < i64::MAX);
+        assert!(limited.is_none_or(|max| length < max.into()), "{row:?}");
+    }
+}
+
+fn assert_nothing_left(engine: &Subject) {
+    assert_eq!(engine.open_sessions(), 0);
+    assert_eq!(engine.next_deadline(), None);
+    let counters = engine.counters();
+    assert_eq!((counters.held, counters.open_events()), (0, 0));
+}
+
+/// Two engines, whose hash tables are seeded differently, do the same.
+fn is_deterministic(family: Family) {
+    holds(wild(family), |case| {
+        let run = || {
+            let mut engine = build(&case.spec);
+            case.ops.iter().map(|op| step(&mut engine, op)).collect::<Vec<Step>>()
+        };
+        assert_eq!(run(), run());
+    });
+}
+
+/// A sessionizer that is saved, written as JSON and restored after every step does the same.
+fn goes_on_after_snapshots(family: Family) {
+    holds(wild(family), |case| {
+        let (mut whole, mut resumed) = (build(&case.spec), build(&case.spec));
+        for op in case.ops.iter().chain([&Op::Flush]) {
+            assert_eq!(step(&mut resumed, op), step(&mut whole, op), "{op:?}");
+            assert_eq!(resumed.next_deadline().is_some(), whole.next_deadline().is_some());
+            let json = serde_json::to_string(&resumed.snapshot()).expect("a snapshot can be written");
+            let read = serde_json::from_str(&json).expect("and read");
+            resumed = config(&case.spec).restore(read).unwrap_or_else(|e| panic!("{e}: {json}"));
+            assert_eq!(serde_json::to_string(&resumed.snapshot()).expect("again"), json);
+        }
+    });
+}
+
+/// A state split by key goes on apart with the same sessions, and joined again as if never split.
+fn goes_on_in_pieces(family: Family) {
+    holds(wild(family), |case| {
+        // A bound on open sessions looks at all keys, so pieces have one each; and the clock of a
+        // piece only sees the events of its own keys, so it is moved along.
+        let spec = Spec { most: None, ..case.spec.clone() };
+        let (before, after) = case.ops.split_at(case.ops.len() / 2);
+        let mut whole = build(&spec);
+        for op in before {
+            let _ = step(&mut whole, op);
+        }
+        let piece_of = |key: &String| usize::from(key.as_bytes()[0] % 3);
+        let pieces = whole.snapshot().split(3, piece_of);
+        let mut joined =
+            config(&spec).restore(Snapshot::join(pieces.clone()).expect("one configuration")).expect("whole again");
+        assert_eq!(joined.counters(), whole.counters());
+        let mut apart: Vec<_> = pieces.into_iter().map(|p| config(&spec).restore(p).expect("a piece")).collect();
+        let (mut from_pieces, mut from_whole) = (Vec::new(), Vec::new());
+        for op in after.iter().chain([&Op::Flush]) {
+            let expected = step(&mut whole, op);
+            assert_eq!(step(&mut joined, op), expected, "{op:?}");
+            from_whole.extend(expected.summaries);
+            for (i, piece) in apart.iter_mut().enumerate() {
+                if !matches!(op, Op::Push(event) if piece_of(&lend(event).key.to_owned()) != i) {
+                    from_pieces.extend(step(piece, op).summaries);
+                }
+                if piece.now().as_micros() < expected.now {
+                    from_pieces.extend(step(piece, &Op::Advance(expected.now)).summaries);
+                }
+                assert!(piece.counters().is_conserved());
+            }
+        }
+        let ids = |summaries: Vec<Summary>| {
+            let mut ids: Vec<_> =
+                summaries.iter().map(|s| (s.count, s.first_time, s.last_time, s.revision())).collect();
+            ids.sort_unstable();
+            ids
+        };
+        assert_eq!(ids(from_pieces), ids(from_whole));
+    });
+}
+
+/// The queue and the iterators give what the callback gives.
+fn is_the_same_in_every_form(family: Family) {
+    holds(wild(family), |case| {
+        let events: Vec<Ev> =
+            case.ops.iter().filter_map(|op| if let Op::Push(e) = op { Some(*e) } else { None }).collect();
+        let (mut engine, mut queued) = (build(&case.spec), Queued::new(build(&case.spec)));
+        let mut expected = Vec::new();
+        for event in &events {
+            let mut closed = Vec::new();
+            let pushed = engine.push(lend(event), &mut |summary| closed.push(summary));
+            assert_eq!(queued.push(lend(event)), pushed);
+            assert_eq!(queued.ready(), closed.len());
+            assert_eq!(std::iter::from_fn(|| queued.poll()).collect::<Vec<_>>(), closed);
+            expected.extend(closed.into_iter().map(Output::Session));
+            match pushed {
+                Pushed::Late(event) => expected.push(Output::Late(event)),
+                Pushed::Refused(event, why) => expected.push(Output::Refused(event, why)),
+                _ => {}
+            }
+        }
+        engine.flush(&mut |summary| expected.push(Output::Session(summary)));
+        let lent: Vec<_> = events.iter().map(lend).sessionize_lent(build(&case.spec)).collect();
+        assert_eq!(lent, expected);
+        let own = |event: &Ev| {
+            let Event { key, event_time, arrival_time, value } = lend(event);
+            Event { key: key.to_owned(), event_time, arrival_time, value }
+        };
+        let owned: Vec<_> = events.iter().map(own).sessionize(build(&case.spec)).collect();
+        assert_eq!(owned.len(), expected.len());
+        let sessions = |session: Output<Summary, _>| session.session();
+        let from_lent: Vec<_> = lent.into_iter().filter_map(Output::session).collect();
+        assert_eq!(owned.into_iter().filter_map(sessions).collect::<Vec<_>>(), from_lent);
+    });
+}
+
+/// Until the next deadline nothing comes out, and going from deadline to deadline closes everything.
+fn tells_its_deadlines(family: Family) {
+    holds(wild(family), |case| {
+        let mut engine = build(&case.spec);
+        for op in &case.ops {
+            let before = engine.next_deadline();
+            if let (Op::Advance(time), Some(deadline)) = (op, before) {
+                let almost = (*time).min(deadline.as_micros().saturating_sub(1));
+                assert_eq!(step(&mut engine, &Op::Advance(almost)).summaries, [], "{deadline:?}");
+            }
+            let _ = step(&mut engine, op);
+            let something = engine.open_sessions() > 0 || engine.counters().held > 0;
+            assert_eq!(engine.next_deadline().is_some(), something, "{op:?}");
+        }
+        let mut before = None;
+        while let Some(deadline) = engine.next_deadline() {
+            assert!(before.is_none_or(|before| before < deadline), "{before:?} {deadline:?}");
+            let _ = step(&mut engine, &Op::Advance(deadline.as_micros()));
+            before = Some(deadline);
+        }
+        assert_eq!(engine.open_sessions(), 0);
+    });
+}
