@@ -1,0 +1,305 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, Parser, ValueEnum};
+use stagger::Unit;
+
+use crate::failure::{Failure, Outcome};
+use crate::formats::Format;
+use crate::lengths;
+use crate::parse::times::TimeFormat;
+use crate::zones::{self, AnyZone};
+
+/// Turns events in files into sessions.
+///
+/// Reads JSON lines, CSV and web server logs, and writes one row for each session. Without any
+/// argument it shows the sessions of a day of bundled clicks.
+#[derive(Debug, Parser)]
+#[command(name = "files", after_help = EXAMPLES, max_term_width = 100, disable_version_flag = true)]
+pub(crate) struct Options {
+    /// Files to read, `-` for standard input; gzip is read as it is. None: the bundled clicks
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) fields: Fields,
+
+    #[command(flatten)]
+    pub(crate) strategy: StrategyOptions,
+
+    #[command(flatten)]
+    pub(crate) streaming: Streaming,
+
+    #[command(flatten)]
+    pub(crate) results: Results,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the input means")]
+pub(crate) struct Fields {
+    /// Format of the inputs; by default told by name and content
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    /// Fields that tell whose event it is; nested ones as a.b [combined: address]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    pub(crate) key: Vec<String>,
+
+    /// Field with the time of the event [combined: time]
+    #[arg(long, value_name = "F")]
+    pub(crate) time: Option<String>,
+
+    /// Field that first and last event report [combined: request, without its protocol]
+    #[arg(long, value_name = "F")]
+    pub(crate) value: Option<String>,
+
+    /// Field with the time of arrival; by default events arrive when they happen
+    #[arg(long, value_name = "F")]
+    pub(crate) arrival: Option<String>,
+
+    /// How times are written: auto, iso, seconds, millis, micros, nanos, log, or a pattern such as
+    /// "%d.%m.%Y %H:%M:%S". auto reads ISO 8601 and RFC 3339, Unix times by their number of digits
+    /// (11 seconds, 14 milliseconds, 17 microseconds at most), and the log's form
+    #[arg(long, value_name = "FORMAT", default_value = "auto", hide_default_value = true)]
+    pub(crate) time_format: TimeFormat,
+}
+
+/// At most one of step, floor, gap, sliding, stagger.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What makes a session (one of these; 30 minutes of silence by default)")]
+pub(crate) struct StrategyOptions {
+    /// Windows of a fixed length, per key, on the event clock: 30s
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "strategy")]
+    pub(crate) step: Option<Duration>,
+
+    /// Windows of a calendar unit: second, minute, hour, day, week, month, quarter, year
+    #[arg(long, value_name = "UNIT", value_parser = unit, group = "strategy")]
+    pub(crate) floor: Option<Unit>,
+
+    /// A session ends with a silence: 30m
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "strategy")]
+    pub(crate) gap: Option<Duration>,
+
+    /// Windows of one size at regular distances: 10m/1m
+    #[arg(long, value_name = "SIZE/SLIDE", value_parser = lengths::parse_pair, group = "strategy")]
+    pub(crate) sliding: Option<(Duration, Duration)>,
+
+    /// Kinesis SQL's stagger windows, on the arrival clock: step=30s, floor=minute or none
+    #[arg(long, value_name = "BUCKET", value_parser = stagger_bucket, group = "strategy", requires = "range")]
+    pub(crate) stagger: Option<StaggerBucket>,
+
+    /// With --stagger: how long a window stays open
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "stagger")]
+    pub(crate) range: Option<Duration>,
+
+    /// With --gap: two events exactly the gap apart are one session
+    #[arg(long)]
+    pub(crate) inclusive: bool,
+
+    /// With --gap: an event so long after the first one starts a new session
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) max_duration: Option<Duration>,
+
+    /// With --gap: a new session starts at midnight
+    #[arg(long)]
+    pub(crate) cut_daily: bool,
+
+    /// Clocks that --floor, --cut-daily and --report go by: Europe/Berlin, +05:45 [UTC]
+    #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
+    pub(crate) zone: Option<AnyZone>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Streaming")]
+pub(crate) struct Streaming {
+    /// Read as a stream, in memory that does not grow with the input. Exact while no event is
+    /// further behind the latest than this. Without it the whole input is one set in any order
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) out_of_order: Option<Duration>,
+
+    /// Correct sessions for so long after their end: rows get a revision, and the ids it replaces
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "out_of_order")]
+    pub(crate) allowed_lateness: Option<Duration>,
+
+    /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
+    /// the latest event so far, so choose it longer than any silence in the input)
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) max_future: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub(crate) struct Results {
+    /// Where the rows go; `-` is standard output [-]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Form of the rows [csv]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) output_format: Option<OutputFormat>,
+
+    /// Show a report for people instead of rows
+    #[arg(long, conflicts_with = "allowed_lateness")]
+    pub(crate) report: bool,
+
+    /// Write each event with the id of its session, as JSON lines. Takes about 60 bytes of memory
+    /// for each event of an open session
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write the lines that cannot be used, with line number and reason, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+
+    /// Write the events that came too late or were refused, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) late: Option<PathBuf>,
+
+    /// Stop at the first line that cannot be used, with exit status 1
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// A header line and one line for each session
+    Csv,
+    /// One object for each session; has the bucket too
+    Jsonl,
+    /// The columns of the SQL in AWS's clickstream article; the key is user and device
+    KinesisSql,
+}
+
+/// What `--stagger` rounds event times to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StaggerBucket {
+    Step(Duration),
+    Floor(Unit),
+    None,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  files                                              the bundled clicks
+  files access.log.gz --report                       a web server log, for reading
+  files access.log.gz --gap 30m --output visits.csv  the same as rows
+  files clicks.jsonl --key user_id,device_id --time client_timestamp --value client_event \\
+        --stagger step=30s --range 30s --output-format kinesis-sql
+  zcat -f log/* | files - --format combined --out-of-order 1m --late late.jsonl
+
+Exit status: 0, 1 if --strict met a bad line, 2 if the command or its files cannot work.";
+
+fn unit(text: &str) -> Result<Unit, String> {
+    use Unit::{Day, Hour, Minute, Month, Quarter, Second, Week, Year};
+    let units = [Second, Minute, Hour, Day, Week, Month, Quarter, Year];
+    let found = units.into_iter().find(|unit| unit.name() == text);
+    found.ok_or_else(|| "choose second, minute, hour, day, week, month, quarter or year".to_owned())
+}
+
+fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
+    match text.split_once('=') {
+        Some(("step", width)) => lengths::parse(width).map(StaggerBucket::Step),
+        Some(("floor", name)) => unit(name).map(StaggerBucket::Floor),
+        None if text == "none" => Ok(StaggerBucket::None),
+        _ => Err("say step=LENGTH, floor=UNIT or none".to_owned()),
+    }
+}
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    /// To do the work.
+    Run(Box<Options>),
+    /// To read this.
+    Help(String),
+}
+
+/// Reads the command line, the program's name first.
+pub(crate) fn read(arguments: impl Iterator<Item = std::ffi::OsString>) -> Outcome<Asked> {
+    match Options::try_parse_from(arguments) {
+        Ok(options) => {
+            options.check()?;
+            Ok(Asked::Run(Box::new(options)))
+        }
+        Err(error) if !error.use_stderr() => Ok(Asked::Help(error.render().to_string())),
+        Err(error) => Err(Failure::usage(one_sentence(&error))),
+    }
+}
+
+/// The message of an error without the usage that follows it.
+fn one_sentence(error: &clap::Error) -> String {
+    if let (ErrorKind::UnknownArgument, Some(option)) = (error.kind(), error.get(ContextKind::InvalidArg)) {
+        let meant = error.get(ContextKind::SuggestedArg).map(|similar| format!("; did you mean {similar}?"));
+        return format!("there is no option {option}{}", meant.unwrap_or_default());
+    }
+    let text = error.render().to_string();
+    let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Options {
+    /// Refuses what would have no effect, or cannot work together.
+    fn check(&self) -> Outcome<()> {
+        let Self { strategy, streaming, results, .. } = self;
+        let unless = |fine: bool, message: &str| if fine { Ok(()) } else { Err(Failure::usage(message)) };
+        let is_gap = !(strategy.step.is_some()
+            || strategy.floor.is_some()
+            || strategy.sliding.is_some()
+            || strategy.stagger.is_some());
+        unless(is_gap || !strategy.inclusive, "--inclusive is for --gap only")?;
+        unless(is_gap || strategy.max_duration.is_none(), "--max-duration is for --gap only")?;
+        unless(is_gap || !strategy.cut_daily, "--cut-daily is for --gap only")?;
+        let stagger_floor = matches!(strategy.stagger, Some(StaggerBucket::Floor(_)));
+        let has_calendar = strategy.floor.is_some() || stagger_floor || strategy.cut_daily || self.shows_report();
+        unless(has_calendar || strategy.zone.is_none(), "--zone is for --floor, --cut-daily and --report only")?;
+        unless(
+            strategy.stagger.is_none() || streaming.allowed_lateness.is_none(),
+            "--allowed-lateness has no meaning with --stagger, where nothing is late",
+        )?;
+        let has_arrival = self.fields.arrival.is_some();
+        let can_compare = has_arrival || (streaming.out_of_order.is_some() && strategy.stagger.is_none());
+        unless(
+            can_compare || streaming.max_future.is_none(),
+            "--max-future needs --arrival, or --out-of-order on the event clock, to tell what the future is",
+        )?;
+        let rows = results.output.is_some() || results.output_format.is_some();
+        unless(
+            !(results.report && rows),
+            "--report takes the place of the rows: leave out --output and --output-format",
+        )?;
+        self.check_kinesis_sql()
+    }
+
+    fn check_kinesis_sql(&self) -> Outcome<()> {
+        if self.results.output_format != Some(OutputFormat::KinesisSql) {
+            return Ok(());
+        }
+        if self.fields.key.len() != 2 {
+            return Err(Failure::usage(
+                "--output-format kinesis-sql needs two key fields, the user and the device: --key user_id,device_id",
+            ));
+        }
+        let bucketed = match self.strategy.stagger {
+            Some(bucket) => !matches!(bucket, StaggerBucket::None),
+            None => self.strategy.step.is_some() || self.strategy.floor.is_some(),
+        };
+        if !bucketed {
+            return Err(Failure::usage(
+                "--output-format kinesis-sql needs a rounded time: --stagger step=30s or floor=minute, --step or --floor",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a report takes the place of the rows.
+    pub(crate) fn shows_report(&self) -> bool {
+        let Results { output, output_format, report, .. } = &self.results;
+        *report || (self.inputs.is_empty() && output.is_none() && output_format.is_none())
+    }
+
+    pub(crate) fn output_format(&self) -> OutputFormat {
+        self.results.output_format.unwrap_or(OutputFormat::Csv)
+    }
+}

@@ -1,0 +1,157 @@
+//! From the bytes of one record to an event: the edge where anything may come in.
+//!
+//! Each format has a [`Parser`]. It finds the wanted fields and hands them to
+//! [`Wanted::record`], which is the same for all formats. No input makes a parser panic; what
+//! cannot be used comes back as a [`Reject`] that says why.
+//!
+//! A key is compared as text: the number `1` and the string `"1"` are the same user.
+
+pub(crate) mod combined;
+pub(crate) mod csv;
+pub(crate) mod jsonl;
+pub(crate) mod keys;
+mod reject;
+pub(crate) mod times;
+
+pub(crate) use reject::Reject;
+
+use stagger::Timestamp;
+use times::TimeFormat;
+
+/// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// The key fields; see [`keys`] for how several are joined.
+    pub(crate) key: &'a str,
+    pub(crate) time: Timestamp,
+    /// The time of arrival, if a field for it was named.
+    pub(crate) arrival: Option<Timestamp>,
+    /// Empty if no field was named, or if it is missing in this record.
+    pub(crate) value: &'a str,
+}
+
+/// Reads records of one format.
+pub(crate) trait Parser {
+    /// Reads one record, given without its line end.
+    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject>;
+
+    /// Where the record ends that this line begins or continues. Asked for each line in turn.
+    fn end(&mut self, _line: &[u8]) -> End {
+        End::Here
+    }
+
+    /// Forgets that a record was going on: its end never came.
+    fn give_up(&mut self) {}
+}
+
+/// Where a record ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With this line.
+    Here,
+    /// In a later line.
+    Later,
+    /// Nowhere: no further line can make it right.
+    Never,
+}
+
+/// The fields to look for, and what each is for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// The names, each once. A parser reports the field `i` for `names[i]`.
+    pub(crate) names: Vec<String>,
+    keys: Vec<usize>,
+    time: usize,
+    arrival: Option<usize>,
+    value: Option<usize>,
+    format: TimeFormat,
+}
+
+/// What a parser found for one field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Field<'a> {
+    Text(&'a str),
+    Missing,
+    Null,
+    NotUtf8,
+    /// Something that is not one plain value: a list, an object.
+    Not(&'static str),
+}
+
+impl<'a> Field<'a> {
+    pub(crate) fn from_bytes(bytes: &'a [u8]) -> Self {
+        std::str::from_utf8(bytes).map_or(Self::NotUtf8, Self::Text)
+    }
+}
+
+impl Wanted {
+    pub(crate) fn new(
+        keys: &[String],
+        time: &str,
+        arrival: Option<&str>,
+        value: Option<&str>,
+        format: TimeFormat,
+    ) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut index_of = |name: &str| {
+            names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            })
+        };
+        let keys = keys.iter().map(|key| index_of(key)).collect();
+        let time = index_of(time);
+        let arrival = arrival.map(&mut index_of);
+        let value = value.map(&mut index_of);
+        Self { names, keys, time, arrival, value, format }
+    }
+
+    /// Makes the record of the fields found. `joined` is a buffer for keys of several fields.
+    pub(crate) fn record<'a>(
+        &self,
+        joined: &'a mut String,
+        field: impl Fn(usize) -> Field<'a>,
+    ) -> Result<Record<'a>, Reject> {
+        let key = match self.keys[..] {
+            [only] => self.text(only, &field)?,
+            _ => {
+                joined.clear();
+                for (i, &key) in self.keys.iter().enumerate() {
+                    keys::join(joined, self.text(key, &field)?, i == 0);
+                }
+                joined.as_str()
+            }
+        };
+        Ok(Record {
+            key,
+            time: self.instant(self.time, &field)?,
+            arrival: self.arrival.map(|arrival| self.instant(arrival, &field)).transpose()?,
+            value: self.value.map_or(Ok(""), |value| self.text_or_nothing(value, &field))?,
+        })
+    }
+
+    fn text<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
+        let name = || self.names[index].clone();
+        match field(index) {
+            Field::Text(text) => Ok(text),
+            Field::Missing => Err(Reject::Missing { field: name() }),
+            Field::Null => Err(Reject::Not { field: name(), what: "null" }),
+            Field::NotUtf8 => Err(Reject::NotUtf8 { field: Some(name()) }),
+            Field::Not(what) => Err(Reject::Not { field: name(), what }),
+        }
+    }
+
+    fn text_or_nothing<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
+        match field(index) {
+            Field::Missing | Field::Null => Ok(""),
+            _ => self.text(index, field),
+        }
+    }
+
+    fn instant<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<Timestamp, Reject> {
+        let text = self.text(index, field)?;
+        self.format
+            .parse(text)
+            .ok_or_else(|| Reject::Time { field: self.names[index].clone(), text: reject::start_of(text) })
+    }
+}

@@ -1,0 +1,145 @@
+//! What is decided before the first line: inputs, formats, fields, and that nothing is overwritten.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::failure::{Failure, Outcome};
+use crate::formats::{self, Format, Offered};
+use crate::input::{Input, Source};
+use crate::options::Options;
+use crate::parse::combined::Combined;
+use crate::parse::csv::Csv;
+use crate::parse::jsonl::Jsonl;
+use crate::parse::{Parser, Wanted};
+
+/// A parser for one input.
+pub(crate) enum AnyParser {
+    Jsonl(Jsonl),
+    /// Needs the header line before it can read rows.
+    Csv(Csv),
+    Combined(Combined),
+}
+
+impl AnyParser {
+    pub(crate) fn as_dyn(&mut self) -> &mut dyn Parser {
+        match self {
+            Self::Jsonl(parser) => parser,
+            Self::Csv(parser) => parser,
+            Self::Combined(parser) => parser,
+        }
+    }
+}
+
+pub(crate) fn sources(options: &Options) -> Vec<Source> {
+    if options.inputs.is_empty() {
+        return vec![Source::Bundled];
+    }
+    options.inputs.iter().map(|path| Source::new(path)).collect()
+}
+
+/// The names under which the key fields come out.
+pub(crate) fn key_names(options: &Options, sources: &[Source]) -> Vec<String> {
+    if !options.fields.key.is_empty() {
+        return options.fields.key.clone();
+    }
+    let default = if sources[0] == Source::Bundled { "user_id" } else { "address" };
+    vec![default.to_owned()]
+}
+
+/// Finds mistakes in the command while nothing has been written: files that cannot be read, fields
+/// that are not there, outputs that would overwrite an input or each other.
+pub(crate) fn check(options: &Options, sources: &[Source]) -> Outcome<()> {
+    let mut written: Vec<PathBuf> = Vec::new();
+    let results = &options.results;
+    for path in [&results.output, &results.events, &results.rejects, &results.late].into_iter().flatten() {
+        if path == Path::new("-") && Some(path) == results.output.as_ref() {
+            continue;
+        }
+        if path.exists() && !path.is_file() {
+            continue; // a device or a pipe
+        }
+        let place = resolved(path);
+        let is_input = |source: &Source| matches!(source, Source::File(input) if resolved(input) == place);
+        if sources.iter().any(is_input) {
+            return Err(Failure::usage(format_args!("{} is an input: write to another file", path.display())));
+        }
+        if written.contains(&place) {
+            return Err(Failure::usage(format_args!("{} is written twice: name two files", path.display())));
+        }
+        written.push(place);
+    }
+    for source in sources {
+        // A pipe can be opened once only.
+        let is_pipe = matches!(source, Source::File(path) if path.exists() && !path.is_file() && !path.is_dir());
+        if *source != Source::Stdin && !is_pipe {
+            let input = source.open(&Arc::new(AtomicU64::new(0)))?;
+            parser(options, source, &input)?;
+        }
+    }
+    Ok(())
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// The parser for an input, by the options and its first lines.
+pub(crate) fn parser(options: &Options, source: &Source, input: &Input) -> Outcome<AnyParser> {
+    let format = match options.fields.format {
+        Some(format) => format,
+        None => formats::detect(source.path(), &input.sample)
+            .map_err(|problem| Failure::usage(format_args!("cannot read {}: {problem}", source.name())))?,
+    };
+    let offered = formats::offered(format, &input.sample);
+    let wanted = wanted(options, source, format, &offered, input.sample.is_empty())?;
+    if offered.is_complete && !input.sample.is_empty() {
+        let missing = wanted.names.iter().find(|name| !offered.names.contains(name));
+        if let Some(name) = missing {
+            return Err(no_field(source, name, &offered.names));
+        }
+    }
+    let unknown = |name: String| no_field(source, &name, &offered.names);
+    Ok(match format {
+        Format::Jsonl => AnyParser::Jsonl(Jsonl::new(wanted)),
+        Format::Csv => AnyParser::Csv(Csv::new(wanted)),
+        Format::Combined => AnyParser::Combined(Combined::new(wanted).map_err(unknown)?),
+    })
+}
+
+/// The failure of a field that an input does not have.
+pub(crate) fn no_field(source: &Source, name: &str, offered: &[String]) -> Failure {
+    let list = if offered.is_empty() { String::new() } else { format!("; it has {}", offered.join(", ")) };
+    Failure::usage(format_args!("{} has no field `{name}`{list}", source.name()))
+}
+
+/// The fields to read: those named, or what the format suggests.
+fn wanted(options: &Options, source: &Source, format: Format, offered: &Offered, is_empty: bool) -> Outcome<Wanted> {
+    let fields = &options.fields;
+    let defaults = match (source, format) {
+        (Source::Bundled, _) => Some(("user_id", "client_timestamp", "client_event")),
+        (_, Format::Combined) => Some(("address", "time", "request")),
+        _ if is_empty => Some(("", "", "")),
+        _ => None,
+    };
+    let ask = |what: &str, option: &str| {
+        Failure::usage(format_args!(
+            "say which field of {} tells {what} with {option} FIELD: it has {}",
+            source.name(),
+            offered.names.join(", ")
+        ))
+    };
+    let keys = match (&fields.key[..], defaults) {
+        ([], Some((key, _, _))) => vec![key.to_owned()],
+        ([], None) => return Err(ask("whose event it is", "--key")),
+        (keys, _) => keys.to_vec(),
+    };
+    let time = match (&fields.time, defaults) {
+        (Some(time), _) => time,
+        (None, Some((_, time, _))) => time,
+        (None, None) => return Err(ask("when it happened", "--time")),
+    };
+    let value = fields.value.as_deref().or(defaults.map(|(_, _, value)| value).filter(|value| !value.is_empty()));
+    let arrival = fields.arrival.as_deref();
+    Ok(Wanted::new(&keys, time, arrival, value, fields.time_format.clone()))
+}

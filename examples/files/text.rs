@@ -1,0 +1,106 @@
+//! What a session keeps of its key and of its first and last event.
+
+use std::fmt;
+use std::str;
+
+use stagger::{Key, SessionSummary, Value};
+
+/// A text that lies within its 24 bytes if it has at most [`INLINE`] of its own. With millions of
+/// open sessions that saves three allocations for each.
+#[derive(Clone)]
+pub(crate) enum Text {
+    Short { len: u8, bytes: [u8; INLINE] },
+    Long(Box<str>),
+}
+
+const INLINE: usize = 22;
+
+impl Text {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).expect("it was made from text"),
+            Self::Long(text) => text,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        let mut bytes = [0; INLINE];
+        match bytes.get_mut(..text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                Self::Short { len: text.len() as u8, bytes }
+            }
+            None => Self::Long(text.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl Key for Text {
+    type Ref<'a> = &'a str;
+
+    fn keep(lent: &str) -> Self {
+        lent.into()
+    }
+
+    fn lend(&self) -> &str {
+        self.as_str()
+    }
+
+    fn is(&self, lent: &str) -> bool {
+        self.as_bytes() == lent.as_bytes()
+    }
+}
+
+impl Value for Text {
+    type Ref<'a> = &'a str;
+
+    fn keep(lent: &str) -> Self {
+        lent.into()
+    }
+
+    fn lend(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Where an event was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which of the inputs, from 0.
+    pub(crate) input: u32,
+    /// Which line, from 1.
+    pub(crate) line: u64,
+}
+
+impl Value for Place {
+    type Ref<'a> = Self;
+
+    fn keep(lent: Self) -> Self {
+        lent
+    }
+
+    fn lend(&self) -> Self {
+        *self
+    }
+}
+
+/// What an event carries: the `--value` field and where it was read.
+pub(crate) type Payload = (Text, Place);
+
+/// What comes out. `O` is `()`, or the list of events if `--events` asks for it.
+pub(crate) type Summary<O> = SessionSummary<Text, Payload, O>;
