@@ -1,0 +1,217 @@
+//! Runs the short examples and looks at what they print.
+//!
+//! `cargo test` without further choice builds the examples. `cargo test --test examples` does not: it
+//! runs what was built last, so say `cargo build --examples` before. (`cargo test --example NAME`
+//! builds a test of the example, not the example.)
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// `target/<profile>/examples/<name>`, seen from `target/<profile>/deps/<this test>`.
+fn example(name: &str) -> Command {
+    let this = std::env::current_exe().expect("a test knows its own path");
+    let profile = this.ancestors().nth(2).expect("tests lie two folders below the target");
+    let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{name} is not built: run `cargo test`, or `cargo build --examples` before this test alone");
+    let mut command = Command::new(path);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("examples print UTF-8")
+}
+
+fn succeed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("the example starts");
+    assert!(status.success(), "{status}: {}", text(&stderr));
+    assert_eq!(text(&stderr), "");
+    text(&stdout)
+}
+
+/// A folder that is gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stagger-examples-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).expect("the folder is new");
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("the folder can be written to");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn quickstart_puts_clicks_out_of_order_into_their_sessions() {
+    assert_eq!(
+        succeed(&mut example("quickstart")),
+        "\
+bob   1 clicks in  0 s, beer_vitrine to beer_vitrine (gap)
+alice 3 clicks in 24 s, beer_vitrine to beer_checkout (gap)
+bob   too late: beer_cart at second 5
+bob   1 clicks in  0 s, beer_vitrine to beer_vitrine (flush)
+alice 1 clicks in  0 s, beer_vitrine to beer_vitrine (flush)
+"
+    );
+}
+
+#[test]
+fn stagger_vs_tumbling_prints_the_tables_of_aws() {
+    assert_eq!(
+        succeed(&mut example("stagger_vs_tumbling")),
+        "\
+The trades
+
+ROWTIME   EVENT_TIME  TICKER_SYMBOL
+11:00:20  11:00:10    AMZN
+11:00:30  11:00:20    AMZN
+11:01:05  11:00:55    AMZN
+11:01:15  11:01:05    AMZN
+
+Tumbling windows of a minute over ROWTIME
+
+ROWTIME   EVENT_TIME  TICKER_SYMBOL  COUNT
+11:01:00  11:00:00    AMZN           2
+11:02:00  11:00:00    AMZN           1
+11:02:00  11:01:00    AMZN           1
+
+Stagger windows with a range of a minute
+
+ROWTIME   EVENT_TIME  TICKER_SYMBOL  COUNT
+11:01:20  11:00:00    AMZN           3
+11:02:15  11:01:00    AMZN           1
+"
+    );
+}
+
+#[test]
+fn custom_aggregate_is_told_from_a_broken_one() {
+    let printed = succeed(&mut example("custom_aggregate"));
+    assert!(printed.starts_with("FavouritePage obeys the laws.\nThe exit page made of a fold does not: "), "{printed}");
+    assert!(
+        printed.ends_with(
+            "\
+gap of 30 s
+bob   3 clicks, mostly cart (2); 550 cents, dearest 400; pages: cart, vitrine
+alice 4 clicks, mostly vitrine (2); 250 cents, dearest 250; pages: cart, checkout, vitrine
+alice 1 clicks, mostly vitrine (1); 0 cents, dearest 0; pages: vitrine
+"
+        ),
+        "{printed}"
+    );
+}
+
+#[test]
+fn resume_goes_on_after_a_real_crash_and_cleans_up() {
+    let folder = Folder::new("resume");
+    let mut command = example("resume");
+    let printed = succeed(command.env("TMPDIR", &folder.0).env("TEMP", &folder.0).env("TMP", &folder.0));
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], "gap of 30 s over 400 clicks, a checkpoint every 50");
+    assert!(lines[1].starts_with("first worker:  killed at click 230 ("), "{printed}");
+    assert!(lines[2].starts_with("checkpoint:    200 clicks read, 9 sessions open, "), "{printed}");
+    assert_eq!(lines[4], "The output equals that of an uninterrupted run, byte by byte. Its last lines:");
+    assert_eq!(lines[lines.len() - 1], "  400 clicks, 8 late, 140 sessions");
+    assert_eq!(std::fs::read_dir(&folder.0).expect("the folder is there").count(), 0, "it left files behind");
+}
+
+/// The drawing of one strategy, without its first line.
+fn strategy<'t>(printed: &'t str, name: &str) -> (&'t str, Vec<&'t str>) {
+    let block = printed.split("\n\n").find(|block| block.starts_with(&format!("{name}  ")));
+    let mut lines = block.unwrap_or_else(|| panic!("{name} is not in:\n{printed}")).lines();
+    (lines.next().expect("a block has a title"), lines.map(str::trim).collect())
+}
+
+#[test]
+fn timeline_draws_every_strategy_within_100_columns() {
+    let printed = succeed(&mut example("timeline"));
+    assert!(printed.lines().all(|line| line.chars().count() <= 100), "{printed}");
+    assert!(!printed.contains('\x1b'), "no colour when it is not a terminal");
+    let (title, floor) = strategy(&printed, "FLOOR minute, event clock");
+    assert!(title.contains("  5 sessions: "), "{title}");
+    assert_eq!(floor[1].split_whitespace().filter(|word| *word == "watermark").count(), 5);
+    for (name, labels) in [
+        ("Gap 30s", "9 gap 2 gap 3 gap"),
+        ("Gap 30s, inclusive", "11 gap 3 gap"),
+        ("Gap 30s, max duration 1m", "4 max duration 4 max duration 1 gap 2 gap 3 gap"),
+        ("Gap 30s, cut daily", "7 cut 2 gap 2 gap 3 gap"),
+    ] {
+        let (_, lines) = strategy(&printed, name);
+        assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>().join(" "), labels, "{name}");
+    }
+    let (_, stagger) = strategy(&printed, "Stagger: FLOOR minute, RANGE 1m, arrival clock");
+    assert_eq!(stagger.concat().matches(", part 2").count(), 1, "{stagger:?}");
+    for name in ["STEP 30s, event clock", "Sliding 1m every 30s"] {
+        strategy(&printed, name);
+    }
+}
+
+#[test]
+fn timeline_draws_a_window_with_its_ends_and_events() {
+    let folder = Folder::new("drawing");
+    let events = folder.file("events.txt", "# happened received\n0 0\n48 48\n\n95 95\n");
+    let mut command = example("timeline");
+    command.arg("--events").arg(events).args(["--gap", "1m", "--step", "1h", "--floor", "hour", "--range", "1h"]);
+    let printed = succeed(command.args(["--sliding", "1h", "--max-duration", "1h"]));
+    let (_, gap) = strategy(&printed, "Gap 1m");
+    assert_eq!(gap[1], "3 gap");
+    assert_eq!(gap[0].matches('●').count(), 3);
+    assert!(gap[0].starts_with("●━") && gap[0].contains("━●━") && gap[0].contains("━●─"), "{}", gap[0]);
+}
+
+#[test]
+fn timeline_shows_what_is_too_late() {
+    let folder = Folder::new("late");
+    let events = folder.file("events.txt", "100\n200\n20\n");
+    let printed = succeed(example("timeline").arg("--events").arg(events).args(["--out-of-order", "10s"]));
+    let (title, step) = strategy(&printed, "STEP 30s, event clock");
+    assert!(title.contains("  2 sessions: "), "{title}");
+    assert_eq!(step[2..], ["×", "× 1 handed back, too late"]);
+    let (_, stagger) = strategy(&printed, "Stagger: FLOOR minute, RANGE 1m, arrival clock");
+    assert!(!stagger.concat().contains('×'), "nothing is late on the arrival clock");
+}
+
+#[test]
+fn timeline_writes_a_picture_that_stands_alone() {
+    let folder = Folder::new("picture");
+    let path = folder.0.join("timeline.svg");
+    succeed(example("timeline").arg("--svg").arg(&path));
+    let svg = std::fs::read_to_string(&path).expect("the picture is written");
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+    assert!(!svg.contains("href") && !svg.contains("<script") && !svg.contains("url("), "it needs something else");
+    // 9 steps, 5 minutes, 6 staggered, 3, 2, 5 and 4 by gap, 10 sliding.
+    assert_eq!(svg.matches("<g><title>").count(), 44);
+    assert_eq!(svg.matches("<g>").count(), svg.matches("</g>").count());
+    assert!(svg.contains(
+        "<g><title>Gap 30s, inclusive: 11 gap, [2018-11-29T23:58:05.000000Z, 2018-11-30T00:01:35.000000Z)</title>"
+    ));
+}
+
+#[test]
+fn timeline_says_what_is_wrong_with_its_input() {
+    let folder = Folder::new("wrong");
+    let cases = [
+        ("1\nnoon\n", vec![], "line 2 is not `SECONDS` or `SECONDS ARRIVAL`, such as `12.5 13`: noon\n"),
+        ("1 2 3\n", vec![], "line 1 is not `SECONDS` or `SECONDS ARRIVAL`, such as `12.5 13`: 1 2 3\n"),
+        ("# nothing\n", vec![], "there are no events in "),
+        ("1\n", vec!["--gap", "0s"], "the gap is zero"),
+    ];
+    for (content, options, message) in cases {
+        let events = folder.file("events.txt", content);
+        let output = example("timeline").arg("--events").arg(events).args(options).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(2), "{content}");
+        assert!(text(&output.stderr).starts_with(message), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "");
+    }
+}
