@@ -197,29 +197,38 @@ impl Counters {
         came == went && self.reported <= self.placed
     }
 
+    /// Whether no count is beyond anything that can have happened, so that counting on is safe.
+    pub(crate) fn are_possible(&self) -> bool {
+        self.clone().all().into_iter().all(|count| *count <= i64::MAX.unsigned_abs())
+    }
+
+    fn all(&mut self) -> [&mut u64; 16] {
+        let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, extra_windows, .. } =
+            self;
+        let Self { late_windows, reported, opened, merged, closed, revisions, carried_in, carried_out, .. } = self;
+        [
+            pushed,
+            late,
+            refused_future,
+            refused_full,
+            between_windows,
+            held,
+            placed,
+            extra_windows,
+            late_windows,
+            reported,
+            opened,
+            merged,
+            closed,
+            revisions,
+            carried_in,
+            carried_out,
+        ]
+    }
+
     /// Adds the counts of another sessionizer.
     pub fn add(&mut self, other: &Self) {
-        let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, .. } = other;
-        let Self { extra_windows, late_windows, reported, opened, merged, closed, revisions, .. } = other;
-        let pairs = [
-            (&mut self.pushed, pushed),
-            (&mut self.late, late),
-            (&mut self.refused_future, refused_future),
-            (&mut self.refused_full, refused_full),
-            (&mut self.between_windows, between_windows),
-            (&mut self.held, held),
-            (&mut self.placed, placed),
-            (&mut self.extra_windows, extra_windows),
-            (&mut self.late_windows, late_windows),
-            (&mut self.reported, reported),
-            (&mut self.opened, opened),
-            (&mut self.merged, merged),
-            (&mut self.closed, closed),
-            (&mut self.revisions, revisions),
-            (&mut self.carried_in, &other.carried_in),
-            (&mut self.carried_out, &other.carried_out),
-        ];
-        for (sum, more) in pairs {
+        for (sum, more) in self.all().into_iter().zip(other.clone().all()) {
             *sum = sum.saturating_add(*more);
         }
         // What moved from one to the other has moved nowhere.

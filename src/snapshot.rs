@@ -161,7 +161,7 @@ fn check<K: Key, V: Value, S>(snapshot: &Snapshot<K, V, S>, plan: &Plan) -> Resu
         false => Err(RestoreError::Damaged { what: String::from(what) }),
     };
     let most = i64::MAX.unsigned_abs(); // far beyond any real count, and nothing can overflow
-    fine(counters.is_conserved() && counters.pushed <= most, "its counters do not add up")?;
+    fine(counters.is_conserved() && counters.are_possible(), "its counters do not add up")?;
     fine(snapshot.arrivals <= most, "it has seen more events than there can be")?;
     let mut open = 0_u64;
     let mut places = HashSet::new();
