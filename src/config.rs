@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Plan, Rules};
+use crate::engine::{Drive, Engine, Plan, Rules};
 use crate::error::ConfigError;
 use crate::event::Lent;
 use crate::session::FirstLast;
@@ -44,6 +44,7 @@ pub struct Config<K: Key, V: Value, A = ()> {
     first_last: FirstLast,
     most: usize,
     when_full: WhenFull,
+    close_most: usize,
     gap_of: Option<(String, GapRule<K, V>)>,
     cut: Option<(String, CutRule<V>)>,
     types: PhantomData<fn() -> (K, V)>,
@@ -93,6 +94,7 @@ impl<K: Key, V: Value> Config<K, V> {
             first_last: FirstLast::EventTime,
             most: MOST_SESSIONS,
             when_full: WhenFull::Refuse,
+            close_most: usize::MAX,
             gap_of: None,
             cut: None,
             types: PhantomData,
@@ -102,7 +104,7 @@ impl<K: Key, V: Value> Config<K, V> {
     /// Keeps an [`Aggregate`] of the caller's own for each session.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
-        let Self { most, when_full, gap_of, cut, types, .. } = self;
+        let Self { most, when_full, close_most, gap_of, cut, types, .. } = self;
         Config {
             strategy,
             aggregate,
@@ -112,6 +114,7 @@ impl<K: Key, V: Value> Config<K, V> {
             first_last,
             most,
             when_full,
+            close_most,
             gap_of,
             cut,
             types,
@@ -167,6 +170,42 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     #[must_use]
     pub fn max_open_sessions(mut self, most: usize, when_full: WhenFull) -> Self {
         (self.most, self.when_full) = (most.min(MOST_SESSIONS), when_full);
+        self
+    }
+
+    /// Bounds how many sessions one call hands out, so that no call takes long: where very many are
+    /// over at once, such as those of a bucket, the rest comes out with the next calls to
+    /// [`push`](crate::Sessionizer::push) and [`advance_to`](crate::Sessionizer::advance_to), in the
+    /// same order. Zero counts as one. Without this setting each call hands out all that is over.
+    ///
+    /// What comes out is the same, a little later. While sessions wait,
+    /// [`next_deadline`](crate::Sessionizer::next_deadline) is not after
+    /// [`now`](crate::Sessionizer::now): advance to `now` again to get more. They count as open. Some
+    /// calls hand out all that waits, because what they do has to come after: a flush, an advance to
+    /// the end of time, an event that finds no room, and an event behind the watermark that may be a
+    /// correction (with an allowed lateness) or a cut (with a maximum duration or a cut rule).
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Bucket, Config, Event, Stagger, Timestamp, prelude::*};
+    ///
+    /// let minute = Stagger::on_event_time(Bucket::step(Duration::from_secs(60)));
+    /// let mut sessions = Config::<u32, ()>::new(minute).close_at_most(100).build()?;
+    /// for user in 0..250 {
+    ///     let _ = sessions.push(Event::new(user, Timestamp::from_secs(1), ()), &mut |_| {});
+    /// }
+    /// let mut calls = Vec::new();
+    /// while sessions.next_deadline().is_some_and(|deadline| deadline <= Timestamp::from_secs(60)) {
+    ///     let mut closed = 0;
+    ///     sessions.advance_to(Timestamp::from_secs(60), &mut |_| closed += 1);
+    ///     calls.push(closed);
+    /// }
+    /// assert_eq!(calls, [100, 100, 50]);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn close_at_most(mut self, sessions: usize) -> Self {
+        self.close_most = sessions.max(1);
         self
     }
 
@@ -229,19 +268,39 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         let settings = self.settings();
         let plan = self.plan()?;
         self.check(&plan)?;
+        let bound = self.out_of_order.map(|d| length("out-of-order bound", d)).transpose()?;
+        let drive = match (&plan, bound) {
+            (Plan::Arrival { .. }, _) => Drive::Arrival,
+            (_, Some(bound)) => Drive::Derived(bound),
+            (_, None) => Drive::Given,
+        };
         let rules = Rules {
             plan,
             lateness: length("allowed lateness", self.allowed_lateness)?,
-            out_of_order: self.out_of_order.map(|d| length("out-of-order bound", d)).transpose()?,
+            drive,
             max_future: self.max_future.map(|d| length("bound on the future", d)).transpose()?,
             first_last: self.first_last,
             most: self.most,
             when_full: self.when_full,
+            close_most: self.close_most,
             gap_of: self.gap_of.map(|(_, rule)| rule),
             cut: self.cut.map(|(_, rule)| rule),
             settings,
         };
         Ok(Engine::new(rules, self.aggregate))
+    }
+
+    /// Refuses what looks at all keys at once.
+    #[cfg(feature = "std")]
+    pub(crate) fn for_one_of_several(self) -> Result<Self, ConfigError> {
+        let unless = |fine: bool, setting, instead| match fine {
+            true => Ok(()),
+            false => Err(ConfigError::NotForThisStrategy { setting, strategy: "shards", instead }),
+        };
+        let instead = "each shard knows its own keys only, so leave it out or use one `Engine`";
+        unless(self.most == MOST_SESSIONS, "max_open_sessions", instead)?;
+        unless(self.close_most == usize::MAX, "close_at_most", instead)?;
+        Ok(self)
     }
 
     fn plan(&self) -> Result<Plan, ConfigError> {

@@ -92,6 +92,18 @@ pub trait Value: 'static {
     {
         *self = Self::keep(lent);
     }
+
+    /// Replaces this value if `is` says so. Values of a few bytes override it to choose without a
+    /// branch: whether an event is the latest of its session is hard to foresee.
+    #[inline]
+    fn replace_if(&mut self, is: bool, lent: Self::Ref<'_>)
+    where
+        Self: Sized,
+    {
+        if is {
+            self.replace(lent);
+        }
+    }
 }
 
 /// Keeps any cloneable `T` and lends it as `&T`: for types that cannot implement [`Key`] or
@@ -170,7 +182,12 @@ macro_rules! by_value {
             *self == lent
         }
     };
-    (@is Value, $type:ty) => {};
+    (@is Value, $type:ty) => {
+        #[inline]
+        fn replace_if(&mut self, is: bool, lent: $type) {
+            *self = if is { lent } else { *self };
+        }
+    };
 }
 
 by_value!(Key: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
@@ -416,6 +433,11 @@ macro_rules! by_parts {
             #[inline]
             fn replace(&mut self, lent: Self::Ref<'_>) {
                 $(self.$index.replace(lent.$index);)*
+            }
+
+            #[inline]
+            fn replace_if(&mut self, is: bool, lent: Self::Ref<'_>) {
+                $(self.$index.replace_if(is, lent.$index);)*
             }
         }
     };

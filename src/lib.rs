@@ -73,13 +73,18 @@ mod aggregate;
 mod id;
 mod summary;
 mod session;
+mod slab;
+mod index;
 mod table;
 mod deadline;
+mod groups;
 mod held;
 mod watermark;
 mod config;
 mod sessionizer;
 mod engine;
+#[cfg(feature = "std")]
+mod sharded;
 mod adapt;
 mod snapshot;
 
@@ -96,6 +101,8 @@ pub use event::{Event, Lent};
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
 pub use session::FirstLast;
 pub use sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
+#[cfg(feature = "std")]
+pub use sharded::Sharded;
 pub use snapshot::Snapshot;
 pub use strategy::{Bucket, Gap, Sliding, Stagger, Strategy};
 pub use summary::{CloseReason, SessionSummary, Superseded};

@@ -1,7 +1,9 @@
-//! One open session: opened by an event, extended, merged, and turned into a summary.
+//! One open session: opened by an event, extended, merged.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
+use core::ops::RangeInclusive;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
@@ -20,36 +22,77 @@ pub enum FirstLast {
     Arrival,
 }
 
+/// An open session. With a key and two values of eight bytes it is one cache line: what only some
+/// configurations need is in [`Extra`].
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Session<K, V, S> {
     pub(crate) key: K,
-    pub(crate) first_value: V,
-    pub(crate) last_value: V,
-    pub(crate) state: S,
-    /// Start of the bucket, index of the sliding window, or 0.
-    pub(crate) bucket: i64,
     /// Least and greatest event time.
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
-    /// The first instant at which no event joins by time alone: end of the window, or the furthest
-    /// reach of a gap. On the arrival clock: the arrival that opened it.
-    pub(crate) end: Timestamp,
+    /// What else places it in time, by the [plan](crate::engine::Plan): the end of its bucket, the
+    /// index of its sliding window (as if it were microseconds), the arrival that opened it, or the
+    /// furthest reach of a gap.
+    pub(crate) place: Timestamp,
     /// Number of the push that brought the earliest arrival in it.
     pub(crate) opened: u64,
-    pub(crate) count: u64,
-    pub(crate) part: u32,
-    /// Ended by a cut rule; `end` is the time of the event that did it.
-    pub(crate) cut: bool,
+    tally: Tally,
+    pub(crate) last_value: V,
+    pub(crate) first_value: V,
+    pub(crate) state: S,
+}
+
+/// How many events, at least one, and three marks.
+#[derive(Clone, Copy, Debug)]
+struct Tally(NonZeroU64);
+
+/// What a session can be marked as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Ended by a cut rule; its place is the time of the event that did it.
+    Cut,
     /// It began behind the watermark, where its key may have had another session before.
-    pub(crate) again: bool,
-    pub(crate) extra: Option<Box<Extra<V>>>,
+    Again,
+    /// The table has an [`Extra`] for it.
+    Extra,
+}
+
+/// No session holds more events, and no counter counts further: marks are above it.
+pub(crate) const MOST_EVENTS: u64 = 1 << 60;
+
+impl Mark {
+    const fn bit(self) -> u64 {
+        match self {
+            Self::Cut => 1 << 61,
+            Self::Again => 1 << 62,
+            Self::Extra => 1 << 63,
+        }
+    }
+}
+
+impl Tally {
+    const fn count(self) -> u64 {
+        self.0.get() & (Mark::Cut.bit() - 1)
+    }
+
+    #[inline]
+    fn add(&mut self, events: u64) {
+        self.0 = self.0.saturating_add(events);
+    }
+
+    fn mark(&mut self, mark: Mark, is: bool) {
+        let rest = self.0.get() & !mark.bit();
+        self.0 = NonZeroU64::new(if is { rest | mark.bit() } else { rest }).unwrap_or(NonZeroU64::MIN);
+    }
 }
 
 /// What only some configurations need to know about a session.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Extra<V> {
+    /// How often its partition has been opened, this time included.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) part: u32,
     /// With allowed lateness: what has been handed out.
     pub(crate) reported: Option<Reported>,
     /// Summaries that the next revision replaces.
@@ -69,7 +112,7 @@ impl<V: Value> Extra<V> {
 
 impl<V> Default for Extra<V> {
     fn default() -> Self {
-        Self { reported: None, supersedes: Vec::new(), newest: 0, previous: None }
+        Self { part: 1, reported: None, supersedes: Vec::new(), newest: 0, previous: None }
     }
 }
 
@@ -87,39 +130,65 @@ pub(crate) struct Reported {
 /// Where and how a session opens.
 #[derive(Clone, Copy)]
 pub(crate) struct Opening {
-    pub(crate) bucket: i64,
-    pub(crate) end: Timestamp,
+    pub(crate) place: Timestamp,
     pub(crate) opened: u64,
     pub(crate) part: u32,
     pub(crate) again: bool,
 }
 
 impl<K: Key, V: Value, S> Session<K, V, S> {
-    pub(crate) fn open(event: &Lent<'_, K, V>, opening: Opening, state: S) -> Self {
-        let Opening { bucket, end, opened, part, again } = opening;
+    #[inline]
+    pub(crate) fn open(event: &Lent<'_, K, V>, place: Timestamp, opened: u64, state: S) -> Self {
         Self {
             key: K::keep(event.key),
-            first_value: V::keep(event.value),
-            last_value: V::keep(event.value),
-            state,
-            bucket,
             first: event.event_time,
             last: event.event_time,
-            end,
+            place,
             opened,
-            count: 1,
-            part,
-            cut: false,
-            again,
-            extra: None,
+            tally: Tally(NonZeroU64::MIN),
+            last_value: V::keep(event.value),
+            first_value: V::keep(event.value),
+            state,
         }
     }
 
-    /// Whether, with an event at `time`, the session begins behind the watermark `now`. Within the
-    /// out-of-orderness bound it never does.
+    /// A session that was open before.
+    pub(crate) fn new(
+        key: K,
+        times: RangeInclusive<Timestamp>,
+        place: Timestamp,
+        opened: u64,
+        count: u64,
+        [first_value, last_value]: [V; 2],
+        state: S,
+    ) -> Self {
+        let (first, last) = times.into_inner();
+        let tally = Tally(NonZeroU64::new(count).unwrap_or(NonZeroU64::MIN));
+        Self { key, first, last, place, opened, tally, last_value, first_value, state }
+    }
+
     #[inline]
-    pub(crate) fn begins_again(&self, time: Timestamp, now: Timestamp) -> bool {
-        if time < self.first { time < now } else { self.again }
+    pub(crate) fn count(&self) -> u64 {
+        self.tally.count()
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, mark: Mark) -> bool {
+        self.tally.0.get() & mark.bit() != 0
+    }
+
+    #[inline]
+    pub(crate) fn mark(&mut self, mark: Mark, is: bool) {
+        self.tally.mark(mark, is);
+    }
+
+    /// Notes whether, with an event at `time`, the session begins behind the watermark `now`. Within
+    /// the out-of-orderness bound it never does.
+    #[inline]
+    pub(crate) fn note_beginning(&mut self, time: Timestamp, now: Timestamp) {
+        if time < self.first {
+            self.mark(Mark::Again, time < now);
+        }
     }
 
     /// Adds the event that arrives now.
@@ -128,43 +197,52 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
     where
         A: Aggregate<K, V, State = S>,
     {
-        let (is_first, is_last) = match order {
-            FirstLast::EventTime => (event.event_time < self.first, event.event_time >= self.last),
-            FirstLast::Arrival => (false, true),
-        };
-        self.add(event, is_first, is_last, aggregate);
+        let time = event.event_time;
+        if order == FirstLast::Arrival {
+            return self.add(event, false, true, aggregate);
+        }
+        self.last_value.replace_if(time >= self.last, event.value);
+        self.last = self.last.max(time);
+        if time < self.first {
+            self.first = time;
+            self.first_value.replace(event.value);
+        }
+        self.count_in(event, aggregate);
     }
 
-    /// Adds the event of push number `arrival`, which may have arrived before others in here.
-    pub(crate) fn extend_with_earlier_arrival<A>(
+    #[inline]
+    fn count_in<A>(&mut self, event: &Lent<'_, K, V>, aggregate: &A)
+    where
+        A: Aggregate<K, V, State = S>,
+    {
+        self.tally.add(1);
+        aggregate.add(&mut self.state, event);
+    }
+
+    /// Adds the event of push number `arrival`, which may have arrived before others in here, where
+    /// first and last event are told by arrival.
+    pub(crate) fn extend_by_arrival<A>(
         &mut self,
+        extra: &mut Extra<V>,
         event: &Lent<'_, K, V>,
         arrival: u64,
-        order: FirstLast,
         aggregate: &A,
     ) where
         A: Aggregate<K, V, State = S>,
     {
-        if order == FirstLast::EventTime {
-            self.extend(event, order, aggregate);
-        } else {
-            let is_latest = event.event_time >= self.last;
-            let extra = self.extra.get_or_insert_default();
-            extra.newest = extra.newest.max(self.opened);
-            let is_last = arrival > extra.newest;
-            extra.newest = extra.newest.max(arrival);
-            if is_latest {
-                match &mut extra.previous {
-                    Some(previous) => previous.replace(event.value),
-                    none => *none = Some(V::keep(event.value)),
-                }
+        let is_latest = event.event_time >= self.last;
+        extra.newest = extra.newest.max(self.opened);
+        let is_last = arrival > extra.newest;
+        extra.newest = extra.newest.max(arrival);
+        if is_latest {
+            match &mut extra.previous {
+                Some(previous) => previous.replace(event.value),
+                none => *none = Some(V::keep(event.value)),
             }
-            self.add(event, arrival < self.opened, is_last, aggregate);
         }
-        self.opened = self.opened.min(arrival);
+        self.add(event, arrival < self.opened, is_last, aggregate);
     }
 
-    #[inline]
     fn add<A>(&mut self, event: &Lent<'_, K, V>, is_first: bool, is_last: bool, aggregate: &A)
     where
         A: Aggregate<K, V, State = S>,
@@ -177,11 +255,7 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         }
         self.first = self.first.min(event.event_time);
         self.last = self.last.max(event.event_time);
-        self.count += 1;
-        aggregate.add(&mut self.state, event);
-        if let Some(reported) = self.extra.as_mut().and_then(|extra| extra.reported.as_mut()) {
-            reported.current = false;
-        }
+        self.count_in(event, aggregate);
     }
 
     pub(crate) fn copy(&self) -> Self
@@ -193,15 +267,8 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
             first_value: V::keep(self.first_value.lend()),
             last_value: V::keep(self.last_value.lend()),
             state: self.state.clone(),
-            extra: self.extra.as_ref().map(|extra| Box::new(extra.copy())),
             ..*self
         }
-    }
-
-    /// The value of the latest event by event time.
-    pub(crate) fn latest(&self) -> V::Ref<'_> {
-        let previous = self.extra.as_ref().and_then(|extra| extra.previous.as_ref());
-        previous.unwrap_or(&self.last_value).lend()
     }
 
     /// Takes over another session, which opened later. (By arrival the last event is the one that
@@ -217,63 +284,96 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
             self.last_value = other.last_value;
         }
         if other.first < self.first {
-            (self.first, self.again) = (other.first, other.again);
+            self.first = other.first;
+            self.tally.mark(Mark::Again, other.tally.0.get() & Mark::Again.bit() != 0);
         }
         self.last = self.last.max(other.last);
-        self.end = self.end.max(other.end);
-        self.count += other.count;
+        self.place = self.place.max(other.place);
+        self.tally.add(other.tally.count());
         aggregate.merge(&mut self.state, other.state);
-        if let Some(others) = other.extra {
-            self.take_over_reports(&other.key, other.part, *others);
+    }
+}
+
+impl<V> Extra<V> {
+    /// Whether a summary of everything in the session has been handed out.
+    pub(crate) fn is_current(&self) -> bool {
+        self.reported.is_some_and(|reported| reported.current)
+    }
+
+    /// Whether it says nothing that is not usual, but for the part.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.reported.is_none() && self.supersedes.is_empty() && self.newest == 0 && self.previous.is_none()
+    }
+
+    /// The session has changed since it was handed out, if it was.
+    pub(crate) fn outdate(&mut self) {
+        if let Some(reported) = &mut self.reported {
+            reported.current = false;
         }
     }
 
-    /// What was reported of a merged session is replaced by the next revision of this one.
-    fn take_over_reports(&mut self, key: &K, part: u32, others: Extra<V>) {
-        let Some(theirs) = others.reported else { return };
-        let extra = self.extra.get_or_insert_default();
-        extra.supersedes.extend(others.supersedes);
-        if let Some(ours) = &mut extra.reported {
-            let id = SessionId::of(key, None, part, theirs.identity);
-            extra.supersedes.push(Superseded { id, revision: theirs.revision });
+    /// What was reported of a session that is merged into this one is replaced by the next revision.
+    pub(crate) fn take_over<K: Key>(&mut self, key: &K, other: Self) {
+        let Some(theirs) = other.reported else { return };
+        self.supersedes.extend(other.supersedes);
+        if let Some(ours) = &mut self.reported {
+            let id = SessionId::of(key, None, other.part, theirs.identity);
+            self.supersedes.push(Superseded { id, revision: theirs.revision });
             ours.count += theirs.count;
             ours.current = false;
         } else {
-            extra.reported = Some(Reported { current: false, ..theirs });
+            self.reported = Some(Reported { current: false, ..theirs });
         }
     }
 
-    pub(crate) fn reported(&self) -> Option<&Reported> {
-        self.extra.as_ref()?.reported.as_ref()
-    }
-
-    /// Whether a summary of everything in it has been handed out.
-    pub(crate) fn is_reported(&self) -> bool {
-        self.reported().is_some_and(|reported| reported.current)
-    }
-
-    /// Records that a summary is handed out now, under the identity of the first one.
-    pub(crate) fn mark_reported(&mut self, identity: Identity, bucket: Option<Timestamp>) -> Report {
-        let before = self.reported().copied();
+    /// Records that a summary of all `count` events is handed out now, under the identity of the
+    /// first one.
+    pub(crate) fn report<K: Key>(
+        &mut self,
+        key: &K,
+        count: u64,
+        identity: Identity,
+        bucket: Option<Timestamp>,
+    ) -> Report {
+        let before = self.reported;
         let identity = before.map_or(identity, |before| before.identity);
-        let id = SessionId::of(&self.key, bucket, self.part, identity);
-        let count = self.count;
-        let extra = self.extra.get_or_insert_default();
         let revision = before.map_or(0, |before| before.revision.saturating_add(1));
-        extra.reported = Some(Reported { identity, revision, count, current: true });
+        self.reported = Some(Reported { identity, revision, count, current: true });
         let correction = before.map(|before| {
+            let id = SessionId::of(key, bucket, self.part, identity);
             let mut supersedes = alloc::vec![Superseded { id, revision: before.revision }];
-            supersedes.append(&mut extra.supersedes);
+            supersedes.append(&mut self.supersedes);
             Box::new(Correction { revision, supersedes })
         });
-        Report { identity, fresh: count - before.map_or(0, |before| before.count), correction }
+        Report { identity, part: self.part, fresh: count - before.map_or(0, |before| before.count), correction }
     }
 }
 
 /// What is special about a summary of a session that may be corrected.
 pub(crate) struct Report {
     pub(crate) identity: Identity,
+    pub(crate) part: u32,
     /// Events that no summary has held before.
     pub(crate) fresh: u64,
     pub(crate) correction: Option<Box<Correction>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_of_small_parts_is_one_cache_line() {
+        assert_eq!(size_of::<Session<u64, u64, ()>>(), 64);
+    }
+
+    #[test]
+    fn marks_and_counts_do_not_mix() {
+        let mut tally = Tally(NonZeroU64::MIN);
+        tally.add(MOST_EVENTS - 1);
+        tally.mark(Mark::Extra, true);
+        tally.mark(Mark::Again, true);
+        tally.mark(Mark::Again, false);
+        assert_eq!((tally.count(), tally.0.get()), (MOST_EVENTS, MOST_EVENTS | Mark::Extra.bit()));
+    }
 }

@@ -1,7 +1,10 @@
 //! The trait that everything else is built on, and what a push may come to.
 
+use alloc::vec::Vec;
+
 use crate::data::{Key, Value};
 use crate::event::Lent;
+use crate::session::MOST_EVENTS;
 use crate::summary::SessionSummary;
 use crate::time::Timestamp;
 
@@ -30,6 +33,34 @@ pub trait Sessionizer {
         event: Lent<'e, Self::Key, Self::Value>,
         out: &mut dyn FnMut(SummaryOf<Self>),
     ) -> Pushed<Lent<'e, Self::Key, Self::Value>>;
+
+    /// Takes several events, one after the other: with the same result as pushing each of them, and
+    /// sooner. Returns those that are handed back, in their order, each as
+    /// [`Pushed::Late`] or [`Pushed::Refused`]; nothing is allocated if there are none.
+    ///
+    /// What makes it faster is that memory is waited for once for many events. That pays where the
+    /// open sessions outgrow the processor's cache, and costs next to nothing elsewhere. A few dozen
+    /// events are enough; more than a thousand at once gain nothing.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+    ///
+    /// let mut sessions = Config::<u64, ()>::new(Gap::new(Duration::from_secs(60))).build()?;
+    /// let events = [0, 10, 100].map(|second| Event::new(7, Timestamp::from_secs(second), ()));
+    /// let returned = sessions.push_batch(&events, &mut |_| {});
+    /// assert_eq!((returned.len(), sessions.open_sessions()), (0, 2));
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use = "late and refused events are handed back here and nowhere else"]
+    fn push_batch<'e>(
+        &mut self,
+        events: &[Lent<'e, Self::Key, Self::Value>],
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Vec<Pushed<Lent<'e, Self::Key, Self::Value>>> {
+        let push = |event: &Lent<'e, Self::Key, Self::Value>| self.push(*event, out);
+        events.iter().map(push).filter(Pushed::is_returned).collect()
+    }
 
     /// Moves the clock to `time`: the watermark on the event clock ("no more events before `time`"),
     /// the present on the arrival clock. It never goes back; an earlier `time` does nothing.
@@ -93,6 +124,12 @@ pub enum Pushed<E> {
 }
 
 impl<E> Pushed<E> {
+    /// Whether the event was handed back.
+    #[must_use]
+    pub const fn is_returned(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Refused(..))
+    }
+
     /// The event, if it was handed back.
     pub fn returned(self) -> Option<E> {
         match self {
@@ -199,7 +236,7 @@ impl Counters {
 
     /// Whether no count is beyond anything that can have happened, so that counting on is safe.
     pub(crate) fn are_possible(&self) -> bool {
-        self.clone().all().into_iter().all(|count| *count <= i64::MAX.unsigned_abs())
+        self.clone().all().into_iter().all(|count| *count <= MOST_EVENTS)
     }
 
     fn all(&mut self) -> [&mut u64; 16] {

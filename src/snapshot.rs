@@ -13,8 +13,8 @@ use crate::engine::{Engine, Plan};
 use crate::error::RestoreError;
 use crate::event::Event;
 use crate::id::SessionId;
-use crate::session::Session;
-use crate::sessionizer::Counters;
+use crate::session::{Extra, MOST_EVENTS, Mark, Session};
+use crate::sessionizer::{Counters, Sessionizer};
 use crate::time::Timestamp;
 
 /// The version that this release writes and reads.
@@ -57,11 +57,34 @@ pub struct Snapshot<K, V, S = ()> {
     arrivals: u64,
     counters: Counters,
     /// In order of their opening.
-    sessions: Vec<Session<K, V, S>>,
+    sessions: Vec<Saved<K, V, S>>,
     /// In order of time.
     held: Vec<HeldEvent<K, V>>,
     /// In the order in which they will be forgotten.
     parts: Vec<RememberedPart>,
+}
+
+/// A session, with all that is known about it under its own name.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Saved<K, V, S> {
+    key: K,
+    first_value: V,
+    last_value: V,
+    state: S,
+    /// Start of the bucket, index of the sliding window, or 0.
+    bucket: i64,
+    first: Timestamp,
+    last: Timestamp,
+    /// End of the window, or the furthest reach of a gap. On the arrival clock: the arrival that
+    /// opened it.
+    end: Timestamp,
+    opened: u64,
+    count: u64,
+    part: u32,
+    cut: bool,
+    again: bool,
+    extra: Option<Extra<V>>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +106,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Copies the state. Time and memory are linear in the open sessions and held events.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
-        let mut sessions: Vec<_> = self.table.iter().map(Session::copy).collect();
+        let plan = &self.rules.plan;
+        let save = |(slot, session)| Saved::new(plan, session, self.table.extra(slot, session));
+        let mut sessions: Vec<_> = self.table.iter().map(save).collect();
         sessions.sort_by_key(|session| (session.opened, session.bucket));
         let copy = |(event, arrival): (&Event<K, V>, u64)| HeldEvent {
             arrival,
@@ -109,6 +134,67 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 }
 
+impl<K: Key, V: Value, S> Saved<K, V, S> {
+    fn new(plan: &Plan, session: &Session<K, V, S>, extra: Option<&Extra<V>>) -> Self
+    where
+        S: Clone,
+    {
+        let Session { key, first_value, last_value, state, first, last, opened, .. } = session.copy();
+        Self {
+            key,
+            first_value,
+            last_value,
+            state,
+            bucket: plan.bucket_of(session),
+            first,
+            last,
+            end: plan.end_of(session),
+            opened,
+            count: session.count(),
+            part: extra.map_or(1, |extra| extra.part),
+            cut: session.is(Mark::Cut),
+            again: session.is(Mark::Again),
+            extra: extra.filter(|extra| !extra.is_blank()).map(Extra::copy),
+        }
+    }
+
+    /// The session as it was, and what else is known about it.
+    fn open(self, plan: &Plan) -> (Session<K, V, S>, Option<Extra<V>>) {
+        let place = if plan.has_groups() { Timestamp::from_micros(self.bucket) } else { self.end };
+        let Self { key, first_value, last_value, state, first, last, opened, count, part, cut, again, .. } = self;
+        let mut session = Session::new(key, first..=last, place, opened, count, [first_value, last_value], state);
+        session.mark(Mark::Cut, cut);
+        session.mark(Mark::Again, again);
+        let extra = self.extra.map(|extra| Extra { part, ..extra });
+        (session, extra.or_else(|| (part != 1).then(|| Extra { part, ..Extra::default() })))
+    }
+
+    /// How many of its events a summary has held.
+    fn reported(&self) -> u64 {
+        self.extra.as_ref().and_then(|extra| extra.reported).map_or(0, |reported| reported.count)
+    }
+
+    /// Whether a session could have come about under this plan.
+    fn fits(&self, plan: &Plan) -> bool {
+        let Self { first, last, end, bucket, .. } = *self;
+        match plan {
+            Plan::Bucketed(rounding) => {
+                let window = rounding.window_of(first);
+                window.start.as_micros() == bucket && window.end == end && window.contains(last)
+            }
+            Plan::Sliding(hops) => {
+                let window = hops.window_of(bucket, first);
+                window.end == end && window.contains(first) && window.contains(last)
+            }
+            Plan::Arrival { rounding, .. } => {
+                let bucket_of = |t| rounding.as_ref().map_or(0, |r| r.window_of(t).start.as_micros());
+                bucket_of(first) == bucket && bucket_of(last) == bucket
+            }
+            Plan::Gap(_) | Plan::Ordered { .. } => bucket == 0 && end >= last,
+        }
+    }
+}
+
 impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// Checks the settings and a snapshot, and goes on from there.
     ///
@@ -116,7 +202,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// [`RestoreError`] says what differs: the version, a setting, or a part of the snapshot that
     /// contradicts the rest.
     pub fn restore(self, snapshot: Snapshot<K, V, A::State>) -> Result<Engine<K, V, A>, RestoreError> {
-        let mut engine = self.build()?;
+        let engine = self.build()?;
+        engine.go_on_from(snapshot)
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+    /// Takes over a snapshot; so far the engine must not have been used.
+    pub(crate) fn go_on_from(self, snapshot: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
+        let mut engine = self;
         if snapshot.version != VERSION {
             return Err(RestoreError::Version { found: snapshot.version, expected: VERSION });
         }
@@ -127,7 +221,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         engine.flushes = flushes;
         engine.arrivals = arrivals;
         for session in sessions {
-            engine.resume(session);
+            let (session, extra) = session.open(&engine.rules.plan);
+            engine.resume(session, extra);
         }
         for HeldEvent { arrival, event } in held {
             engine.held.hold(&event.lend(), arrival);
@@ -136,6 +231,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
             engine.parts.remember(partition, part, opened);
         }
         engine.counters = counters;
+        // Sessions may have been waiting to be handed out.
+        engine.may_wait |= engine.open_sessions() > 0 && engine.next_look() <= engine.now;
         Ok(engine)
     }
 }
@@ -160,7 +257,7 @@ fn check<K: Key, V: Value, S>(snapshot: &Snapshot<K, V, S>, plan: &Plan) -> Resu
         true => Ok(()),
         false => Err(RestoreError::Damaged { what: String::from(what) }),
     };
-    let most = i64::MAX.unsigned_abs(); // far beyond any real count, and nothing can overflow
+    let most = MOST_EVENTS; // far beyond any real count, and nothing can overflow
     fine(counters.is_conserved() && counters.are_possible(), "its counters do not add up")?;
     fine(snapshot.arrivals <= most, "it has seen more events than there can be")?;
     let mut open = 0_u64;
@@ -168,26 +265,22 @@ fn check<K: Key, V: Value, S>(snapshot: &Snapshot<K, V, S>, plan: &Plan) -> Resu
     for session in &snapshot.sessions {
         let at = |what: &str| format!("the session opened by event {} {what}", session.opened);
         fine(
-            (1..=most).contains(&session.count) && reported(session) <= session.count,
+            (1..=most).contains(&session.count) && session.reported() <= session.count,
             &at("has an impossible count"),
         )?;
         fine(session.first <= session.last, &at("ends before it begins"))?;
         fine(session.opened <= snapshot.arrivals, &at("was opened by an event to come"))?;
-        fine(plan.may_hold(session), &at("does not fit its window"))?;
-        let within = if plan.has_several_per_key() { (session.first, session.opened) } else { Default::default() };
+        fine(session.fits(plan), &at("does not fit its window"))?;
+        let several = plan.has_several_per_key() || plan.is_over(session.end, snapshot.now);
+        let within = if several { (session.first, session.opened) } else { Default::default() };
         fine(places.insert((session.key.lend(), session.bucket, within)), &at("is there twice"))?;
-        open = open.saturating_add(session.count - reported(session));
+        open = open.saturating_add(session.count - session.reported());
     }
     fine(counters.open_events() == open, "its counters do not agree with its sessions")?;
     fine(counters.held == snapshot.held.len() as u64, "its counters do not agree with the events held")?;
     fine(plan.is_ordered() || snapshot.held.is_empty(), "it holds events that this strategy never holds")?;
     let known = snapshot.held.iter().all(|held| held.arrival <= snapshot.arrivals);
     fine(known, "it holds an event that was never pushed")
-}
-
-/// How many of a session's events a summary has held.
-fn reported<K: Key, V: Value, S>(session: &Session<K, V, S>) -> u64 {
-    session.reported().map_or(0, |reported| reported.count)
 }
 
 impl<K: Key, V: Value, S> Snapshot<K, V, S> {
@@ -229,7 +322,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
             all[piece_of(&event.event.key).min(last)].held.push(event);
         }
         for piece in &mut all[1..] {
-            let placed = piece.sessions.iter().map(|session| session.count - reported(session)).sum();
+            let placed = piece.sessions.iter().map(|session| session.count - session.reported()).sum();
             piece.counters = counters.carry_out(placed, piece.held.len() as u64);
         }
         all[0].counters = counters;
@@ -251,18 +344,27 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
                 return Err(RestoreError::Version { found: piece.version, expected: whole.version });
             }
             same_settings(&piece.settings, &whole.settings)?;
-            whole.now = whole.now.min(piece.now);
-            whole.flushes = whole.flushes.max(piece.flushes);
-            whole.arrivals = whole.arrivals.max(piece.arrivals);
-            whole.counters.add(&piece.counters);
-            whole.sessions.extend(piece.sessions);
-            whole.held.extend(piece.held);
-            whole.parts.extend(piece.parts);
+            whole.take_in(piece);
         }
-        whole.sessions.sort_by_key(|session| (session.opened, session.bucket));
-        whole.held.sort_by_key(|held| (held.event.event_time, held.arrival));
-        whole.parts.sort_by_key(|part| (part.opened, part.partition, part.part));
-        whole.parts.dedup();
-        Ok(whole)
+        Ok(whole.in_order())
+    }
+
+    /// Adds a piece of the same configuration.
+    pub(crate) fn take_in(&mut self, piece: Self) {
+        self.now = self.now.min(piece.now);
+        self.flushes = self.flushes.max(piece.flushes);
+        self.arrivals = self.arrivals.max(piece.arrivals);
+        self.counters.add(&piece.counters);
+        self.sessions.extend(piece.sessions);
+        self.held.extend(piece.held);
+        self.parts.extend(piece.parts);
+    }
+
+    pub(crate) fn in_order(mut self) -> Self {
+        self.sessions.sort_by_key(|session| (session.opened, session.bucket));
+        self.held.sort_by_key(|held| (held.event.event_time, held.arrival));
+        self.parts.sort_by_key(|part| (part.opened, part.partition, part.part));
+        self.parts.dedup();
+        self
     }
 }

@@ -1,14 +1,17 @@
 //! The state machine that wires strategy, table, deadlines and watermark together.
 //!
-//! `mod.rs` holds what all strategies share: the clock, closing, reporting, room for new sessions.
-//! `windows.rs`, `gap.rs` and `ordered.rs` place an event.
+//! `mod.rs` holds what all strategies share: the clock, opening, room for new sessions. `windows.rs`,
+//! `arrival.rs`, `gap.rs` and `ordered.rs` place an event, and `closing.rs` hands sessions out.
 
+mod arrival;
+mod closing;
 mod gap;
+mod batch;
 mod ordered;
 mod parts;
 mod windows;
 
-use alloc::collections::BinaryHeap;
+use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -19,16 +22,21 @@ use crate::config::{CutRule, GapRule, WhenFull};
 use crate::data::{Key, Value};
 use crate::deadline::{DeadlineQueue, Entry};
 use crate::event::Lent;
+use crate::groups::Groups;
 use crate::held::Held;
-use crate::session::{FirstLast, Opening, Report, Session};
+use crate::index::Glance;
+use crate::session::{Extra, FirstLast, Mark, Opening, Session};
 use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
 use crate::strategy::{Hops, Reach, Rounding};
-use crate::summary::{CloseReason, Identity, SessionSummary};
-use crate::table::{SlotId, Table};
+use crate::summary::{CloseReason, SessionSummary};
+use crate::table::{Home, SlotId, Table, Taken};
 use crate::time::Timestamp;
 use crate::window::Window;
 
+pub(crate) use batch::AHEAD;
+use closing::Over;
 pub(crate) use parts::Parts;
+use windows::WindowPlace;
 
 /// The sessionizer: made by [`Config::build`](crate::Config::build), used through the
 /// [`Sessionizer`] trait.
@@ -40,15 +48,31 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     pub(crate) rules: Rules<K, V>,
     aggregate: A,
     pub(crate) now: Timestamp,
+    /// No event before this moves the clock.
+    ahead: Timestamp,
     pub(crate) table: Table<K, V, A::State>,
+    /// Sessions whose deadlines differ.
     queue: DeadlineQueue,
+    /// Sessions that share their deadline with all others of their window.
+    groups: Groups,
     pub(crate) held: Held<K, V>,
     pub(crate) parts: Parts,
+    /// Windows that are over, whose sessions have not all been handed out.
+    over: VecDeque<Over>,
+    /// How many sessions this call may still hand out.
+    quota: usize,
+    /// Whether sessions that are over may wait.
+    pub(crate) may_wait: bool,
+    /// Deadline and opening of each session handed out, if somebody must put them in order with
+    /// those of others.
+    pub(crate) order: Option<Vec<(Timestamp, u64)>>,
     /// Sessions by opening, kept only to find the oldest.
     ages: BinaryHeap<Reverse<Age>>,
     pub(crate) counters: Counters,
-    /// The bucket of the last event, where the next one probably is too.
+    /// The bucket of the last event, where the next one probably is too, and that of the last
+    /// session handed out.
     recent: Window,
+    closing: Window,
     /// The number of the latest push: what tells which of two events arrived first. Further windows
     /// that it opens take a number each.
     pub(crate) arrivals: u64,
@@ -59,14 +83,52 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
 pub(crate) struct Rules<K: Key, V: Value> {
     pub(crate) plan: Plan,
     pub(crate) lateness: i64,
-    pub(crate) out_of_order: Option<i64>,
+    pub(crate) drive: Drive,
     pub(crate) max_future: Option<i64>,
     pub(crate) first_last: FirstLast,
     pub(crate) most: usize,
+    pub(crate) close_most: usize,
     pub(crate) when_full: WhenFull,
     pub(crate) gap_of: Option<GapRule<K, V>>,
     pub(crate) cut: Option<CutRule<V>>,
     pub(crate) settings: Vec<(String, String)>,
+}
+
+/// What moves the clock.
+#[derive(Clone, Copy)]
+pub(crate) enum Drive {
+    /// Only the caller.
+    Given,
+    /// The event times, with this bound on how far they are out of order.
+    Derived(i64),
+    /// The arrival times.
+    Arrival,
+}
+
+/// What has become of an event. (To move the event into the answer here would cost more than the
+/// rest of the answer.)
+#[derive(Clone, Copy)]
+enum Placed {
+    Opened,
+    Extended,
+    Merged,
+    Held,
+    Late,
+    Refused(Refusal),
+}
+
+impl Placed {
+    #[inline]
+    fn with<E>(self, event: E) -> Pushed<E> {
+        match self {
+            Self::Opened => Pushed::Opened,
+            Self::Extended => Pushed::Extended,
+            Self::Merged => Pushed::Merged,
+            Self::Held => Pushed::Held,
+            Self::Late => Pushed::Late(event),
+            Self::Refused(why) => Pushed::Refused(event, why),
+        }
+    }
 }
 
 /// How events find their session.
@@ -87,7 +149,6 @@ pub(crate) enum Plan {
 struct Age {
     opened: u64,
     slot: SlotId,
-    generation: u32,
 }
 
 type Out<'o, K, V, A> = &'o mut dyn FnMut(SessionSummary<K, V, <A as Aggregate<K, V>>::Output>);
@@ -102,22 +163,29 @@ impl Plan {
         }
     }
 
-    /// A width for the ticks of the deadline queue: all of a bucket, a fraction of a longer life.
+    /// A width for the ticks of the deadline queue: a fraction of a session's life.
     fn tick(&self) -> i64 {
         match self {
-            Self::Bucketed(Rounding::Step { width, .. }) => *width,
-            Self::Bucketed(Rounding::Floor { .. }) => 1_000_000,
-            Self::Sliding(hops) => hops.slide(),
-            Self::Arrival { range, .. } => range / 64,
-            Self::Gap(reach) | Self::Ordered { reach, .. } => reach.gap / 64,
+            Self::Bucketed(_) | Self::Sliding(_) => 1,
+            Self::Arrival { range, .. } => range / 256,
+            Self::Gap(reach) | Self::Ordered { reach, .. } => reach.gap / 256,
         }
     }
 
-    fn reach(&self) -> Option<&Reach> {
-        match self {
-            Self::Gap(reach) | Self::Ordered { reach, .. } => Some(reach),
-            _ => None,
-        }
+    /// How many numbers the sessions that one event opens may take.
+    pub(crate) fn numbers_per_event(&self) -> u64 {
+        if let Self::Sliding(hops) = self { hops.most_per_event().next_power_of_two() } else { 1 }
+    }
+
+    /// Whether the hash of a partition is that of its key.
+    pub(crate) fn hashes_key_only(&self) -> bool {
+        !matches!(self, Self::Arrival { .. })
+    }
+
+    /// Whether sessions of one window share their deadline.
+    #[inline]
+    pub(crate) fn has_groups(&self) -> bool {
+        matches!(self, Self::Bucketed(_) | Self::Sliding(_))
     }
 
     pub(crate) fn is_ordered(&self) -> bool {
@@ -126,43 +194,82 @@ impl Plan {
 
     /// Whether a key can have several open sessions that only their times tell apart.
     pub(crate) fn has_several_per_key(&self) -> bool {
-        self.reach().is_some()
+        matches!(self, Self::Gap(_) | Self::Ordered { .. })
     }
 
-    /// Whether a session could have come about under this plan.
-    pub(crate) fn may_hold<K, V, S>(&self, session: &Session<K, V, S>) -> bool {
-        let Session { first, last, end, .. } = *session;
+    /// Whether a window that opened at this arrival is over: it may wait to be handed out while the
+    /// next part of its partition is open.
+    pub(crate) fn is_over(&self, opened: Timestamp, now: Timestamp) -> bool {
+        matches!(self, Self::Arrival { range, .. } if opened.shift(*range) <= now)
+    }
+
+    /// The bucket of a session: its start, the index of its sliding window, or 0.
+    pub(crate) fn bucket_of<K, V, S>(&self, session: &Session<K, V, S>) -> i64 {
         match self {
-            Self::Bucketed(rounding) => {
-                let window = rounding.window_of(first);
-                window.start.as_micros() == session.bucket && window.end == end && window.contains(last)
-            }
-            Self::Sliding(hops) => {
-                let window = hops.window_of(session.bucket, first);
-                window.end == end && window.contains(first) && window.contains(last)
-            }
-            Self::Arrival { rounding, .. } => {
-                let bucket = |t| rounding.as_ref().map_or(0, |r| r.window_of(t).start.as_micros());
-                bucket(first) == session.bucket && bucket(last) == session.bucket
-            }
-            Self::Gap(_) | Self::Ordered { .. } => session.bucket == 0 && end >= last,
+            Self::Bucketed(_) | Self::Sliding(_) => session.place.as_micros(),
+            Self::Arrival { rounding, .. } => start_of(rounding.as_ref(), session.first),
+            Self::Gap(_) | Self::Ordered { .. } => 0,
         }
     }
+
+    /// What goes into the hash of a session beside its key: its bucket, where those of a key are in
+    /// one table.
+    #[inline]
+    fn salt_of<K, V, S>(&self, session: &Session<K, V, S>) -> i64 {
+        match self {
+            Self::Arrival { rounding, .. } => start_of(rounding.as_ref(), session.first),
+            _ => 0,
+        }
+    }
+
+    /// The first instant at which no event joins a session by time alone: the end of the window, or
+    /// the furthest reach of a gap. On the arrival clock: the arrival that opened it.
+    #[inline]
+    pub(crate) fn end_of<K, V, S>(&self, session: &Session<K, V, S>) -> Timestamp {
+        match self {
+            Self::Bucketed(rounding) => rounding.window_of(session.first).end,
+            Self::Sliding(hops) => hops.window_of(session.place.as_micros(), session.first).end,
+            Self::Arrival { .. } | Self::Gap(_) | Self::Ordered { .. } => session.place,
+        }
+    }
+
+    /// The instant at which no event joins the session any more.
+    #[inline]
+    fn deadline<K, V, S>(&self, session: &Session<K, V, S>) -> Timestamp {
+        match self {
+            Self::Bucketed(_) | Self::Sliding(_) => self.end_of(session),
+            Self::Arrival { range, .. } => session.place.shift(*range),
+            Self::Gap(reach) | Self::Ordered { reach, .. } => session.place.min(reach.limit(session.first)),
+        }
+    }
+}
+
+/// The start of the bucket of an event on the arrival clock, where there are buckets.
+#[inline]
+fn start_of(rounding: Option<&Rounding>, time: Timestamp) -> i64 {
+    rounding.map_or(0, |rounding| rounding.window_of(time).start.as_micros())
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     pub(crate) fn new(rules: Rules<K, V>, aggregate: A) -> Self {
         Self {
             queue: DeadlineQueue::new(rules.plan.tick()),
+            may_wait: rules.close_most != usize::MAX,
+            groups: Groups::new(),
             rules,
             aggregate,
             now: Timestamp::MIN,
+            ahead: Timestamp::MIN,
             table: Table::new(),
             held: Held::new(),
             parts: Parts::default(),
+            over: VecDeque::new(),
+            quota: usize::MAX,
+            order: None,
             ages: BinaryHeap::new(),
             counters: Counters::default(),
             recent: Window::new(Timestamp::MIN, Timestamp::MIN),
+            closing: Window::new(Timestamp::MIN, Timestamp::MIN),
             arrivals: 0,
             flushes: 0,
         }
@@ -179,13 +286,30 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Moves the clock as the event demands: the derived watermark, or the arrival clock.
     #[inline]
     fn observe(&mut self, event: &Lent<'_, K, V>, out: Out<'_, K, V, A>) {
-        let time = match (&self.rules.plan, self.rules.out_of_order) {
-            (Plan::Arrival { .. }, _) => event.arrival_time,
-            (_, Some(bound)) => event.event_time.shift(-bound),
-            (_, None) => return,
+        let time = if let Drive::Arrival = self.rules.drive { event.arrival_time } else { event.event_time };
+        if time >= self.ahead {
+            self.move_clock(time, out);
+        }
+    }
+
+    #[inline(never)]
+    fn move_clock(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
+        let to = match self.rules.drive {
+            // No event says that the stream is over, not even one at the end of time.
+            Drive::Derived(bound) => time.shift(-bound).min(Timestamp::MAX.shift(-1)),
+            Drive::Arrival => time.min(Timestamp::MAX.shift(-1)),
+            Drive::Given => self.now,
         };
-        // No event says that the stream is over, not even one at the end of time.
-        self.advance(time.min(Timestamp::MAX.shift(-1)), out);
+        self.quota = self.rules.close_most;
+        if to > self.now || self.has_waiting() {
+            self.advance(to.max(self.now), out);
+        }
+        self.ahead = match self.rules.drive {
+            _ if self.has_waiting() => Timestamp::MIN,
+            Drive::Derived(bound) => self.now.shift(bound),
+            Drive::Arrival => self.now,
+            Drive::Given => Timestamp::MAX,
+        };
     }
 
     #[inline]
@@ -196,7 +320,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 self.settle_until(time, out);
             }
             self.close_due(time, out);
-            self.forget_parts();
+            if !self.parts.is_empty() {
+                self.forget_parts();
+            }
         }
     }
 
@@ -206,175 +332,217 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.now >= end.shift(self.rules.lateness)
     }
 
-    // --- Closing ---
+    // --- Placing ---
 
+    /// Counts an event and moves the clock, unless the event is refused.
     #[inline]
-    fn close_due(&mut self, now: Timestamp, out: Out<'_, K, V, A>) {
-        while let Some(entry) = self.queue.pop_due(now) {
-            self.look_at(entry, out);
+    fn receive(&mut self, event: &Lent<'_, K, V>, out: Out<'_, K, V, A>) -> Option<Refusal> {
+        self.counters.pushed += 1;
+        self.arrivals += 1;
+        if let Some(ahead) = self.rules.max_future {
+            if event.event_time > event.arrival_time.shift(ahead) {
+                self.counters.refused_future += 1;
+                return Some(Refusal::Future);
+            }
+        }
+        self.observe(event, out);
+        None
+    }
+
+    /// The hash of the partition of an event; with sliding windows, of its key.
+    #[inline]
+    fn partition(&mut self, event: &Lent<'_, K, V>) -> u32 {
+        let salt = match &self.rules.plan {
+            Plan::Arrival { rounding: Some(rounding), .. } => {
+                recall(&mut self.recent, rounding, event.event_time).start.as_micros()
+            }
+            _ => 0,
+        };
+        self.table.hash(event.key, salt)
+    }
+
+    /// Takes an event in. `hash`: that of its partition, if it is known.
+    #[inline(always)]
+    fn take(&mut self, event: &Lent<'_, K, V>, hash: Option<u32>, out: Out<'_, K, V, A>) -> Placed {
+        if let Some(why) = self.receive(event, out) {
+            return Placed::Refused(why);
+        }
+        let hash = hash.unwrap_or_else(|| self.partition(event));
+        match self.glance(event, hash) {
+            Glance::Likely(slot) if self.extend_at_once(event, slot) => Placed::Extended,
+            Glance::Absent => self.open_first(event, hash, out),
+            Glance::Likely(_) | Glance::Unsure => self.place(event, hash, out),
         }
     }
 
-    /// An entry of the queue has surfaced: closes its session, lets go of it, or looks again later.
-    fn look_at(&mut self, entry: Entry, out: Out<'_, K, V, A>) {
-        let Some(session) = self.table.get_if(entry.slot, entry.generation) else { return };
-        let deadline = self.due(session);
-        if deadline > entry.deadline {
-            self.queue.push(Entry { deadline, opened: session.opened, ..entry });
-        } else if session.is_reported() {
-            self.table.remove(entry.slot);
-        } else {
-            self.close(entry.slot, None, out);
-        }
-    }
-
-    /// The instant at which no event joins the session any more.
-    fn deadline(&self, session: &Session<K, V, A::State>) -> Timestamp {
+    /// What one look says of the session of an event's partition, where it has only one.
+    #[inline]
+    fn glance(&mut self, event: &Lent<'_, K, V>, hash: u32) -> Glance {
         match &self.rules.plan {
-            Plan::Bucketed(_) | Plan::Sliding(_) => session.end,
-            Plan::Arrival { range, .. } => session.end.shift(*range),
-            Plan::Gap(reach) | Plan::Ordered { reach, .. } => session.end.min(reach.limit(session.first)),
+            Plan::Gap(_) => self.table.glance(hash),
+            Plan::Bucketed(rounding) => {
+                let place = recall(&mut self.recent, rounding, event.event_time).start.as_micros();
+                self.groups.glance(place, hash)
+            }
+            _ => Glance::Unsure,
         }
     }
 
-    /// The instant at which something must be done about the session.
-    fn due(&self, session: &Session<K, V, A::State>) -> Timestamp {
-        let deadline = self.deadline(session);
-        if session.is_reported() { deadline.shift(self.rules.lateness) } else { deadline }
+    /// The short way for what is usual: an event that extends the only session of its partition, and
+    /// does not come before its first. False: nothing has been done.
+    #[inline]
+    fn extend_at_once(&mut self, event: &Lent<'_, K, V>, slot: SlotId) -> bool {
+        let Some(session) = self.table.get_with_key(slot, event.key) else { return false };
+        let time = event.event_time;
+        if time < session.first || session.is(Mark::Extra) {
+            return false;
+        }
+        if let Plan::Gap(reach) = &self.rules.plan {
+            if time >= session.place || session.place <= self.now || self.rules.gap_of.is_some() {
+                return false;
+            }
+            session.place = session.place.max(reach.after(time));
+        }
+        session.extend(event, self.rules.first_last, &self.aggregate);
+        self.counters.placed += 1;
+        true
     }
 
-    /// Queues a look at a session when it is due.
-    fn enqueue(&mut self, slot: SlotId) {
-        let session = self.table.get(slot);
-        let entry = Entry {
-            deadline: self.due(session),
-            opened: session.opened,
-            slot,
-            generation: self.table.generation(slot),
-        };
-        self.queue.push(entry);
-    }
-
-    /// Hands a session out. It stays for corrections if lateness is allowed and it ended by itself,
-    /// that is, unless it is closed `early`.
-    fn close(&mut self, slot: SlotId, early: Option<CloseReason>, out: Out<'_, K, V, A>) {
-        if early.is_none() && self.rules.lateness > 0 {
-            self.report(slot, out);
-            self.enqueue(slot);
-        } else {
-            let session = self.table.remove(slot);
-            self.finish(session, early, out);
+    /// Puts an event where its partition has no session.
+    #[inline(never)]
+    fn open_first(&mut self, event: &Lent<'_, K, V>, hash: u32, out: Out<'_, K, V, A>) -> Placed {
+        if self.catch_up(event, out) {
+            return self.place(event, hash, out);
+        }
+        match &self.rules.plan {
+            Plan::Bucketed(rounding) => {
+                let Window { start: place, end } = recall(&mut self.recent, rounding, event.event_time);
+                self.open_bucket(event, hash, WindowPlace { place, end }, out)
+            }
+            Plan::Gap(reach) => {
+                let end = self.reach_of(event, *reach);
+                self.open_gap(hash, None, event, end, out)
+            }
+            _ => self.place(event, hash, out),
         }
     }
 
-    /// Hands out what a session that stays for corrections holds now.
-    fn report(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
-        let ending = self.ending(self.table.get(slot), None);
-        let report = self.table.get_mut(slot).mark_reported(ending.identity, ending.bucket);
-        let copy = self.table.get(slot).copy();
-        out(self.summary(copy, ending, report));
-    }
-
-    /// Hands out a session that is gone, unless all of it has been.
-    fn finish(&mut self, mut session: Session<K, V, A::State>, early: Option<CloseReason>, out: Out<'_, K, V, A>) {
-        if session.is_reported() {
-            return;
-        }
-        let ending = self.ending(&session, early);
-        let report = match session.extra {
-            None => Report { identity: ending.identity, fresh: session.count, correction: None },
-            Some(_) => session.mark_reported(ending.identity, ending.bucket),
-        };
-        self.remember_part(&session, early);
-        out(self.summary(session, ending, report));
-    }
-
-    fn summary(&mut self, session: Session<K, V, A::State>, ending: Ending, report: Report) -> SummaryOf<Self> {
-        self.counters.reported += report.fresh;
-        match report.correction {
-            Some(_) => self.counters.revisions += 1,
-            None => self.counters.closed += 1,
-        }
-        SessionSummary {
-            key: session.key,
-            window: ending.window,
-            bucket: ending.bucket,
-            part: session.part,
-            count: session.count,
-            first_time: session.first,
-            last_time: session.last,
-            first_event: session.first_value,
-            last_event: session.last_value,
-            reason: ending.reason,
-            aggregate: self.aggregate.finish(session.state),
-            identity: report.identity,
-            correction: report.correction,
-        }
-    }
-
-    fn identity(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Identity {
-        let anchor = match &self.rules.plan {
-            Plan::Bucketed(_) | Plan::Sliding(_) | Plan::Arrival { .. } => session.end,
-            Plan::Gap(_) | Plan::Ordered { .. } => session.first,
-        };
-        let again = session.again || early == Some(CloseReason::Evicted);
-        Identity { anchor, flushes: self.flushes, opened: if again { session.opened } else { 0 } }
-    }
-
-    /// What a summary says of a session that ends now, besides what it holds.
-    fn ending(&self, session: &Session<K, V, A::State>, early: Option<CloseReason>) -> Ending {
-        let start = Timestamp::from_micros(session.bucket);
-        let (window, bucket, reason) = match &self.rules.plan {
-            Plan::Bucketed(_) => (Window::new(start, session.end), Some(start), CloseReason::Watermark),
+    /// Puts an event where it belongs.
+    #[inline(never)]
+    fn place(&mut self, event: &Lent<'_, K, V>, hash: u32, out: Out<'_, K, V, A>) -> Placed {
+        self.catch_up(event, out);
+        match &self.rules.plan {
+            Plan::Bucketed(rounding) => {
+                let Window { start: place, end } = recall(&mut self.recent, rounding, event.event_time);
+                self.push_to_bucket(event, hash, WindowPlace { place, end }, out)
+            }
+            Plan::Arrival { rounding, .. } => {
+                let window = rounding.as_ref().map(|rounding| recall(&mut self.recent, rounding, event.event_time));
+                self.push_to_part(event, hash, window, out)
+            }
             Plan::Sliding(hops) => {
-                let window = hops.window_of(session.bucket, session.first);
-                (window, Some(window.start), CloseReason::Watermark)
+                let hops = *hops;
+                self.push_to_windows(event, hash, hops, out)
             }
-            Plan::Arrival { rounding, range, .. } => {
-                let window = Window::new(session.end, session.end.shift(*range));
-                (window, rounding.as_ref().map(|_| start), CloseReason::Range)
+            Plan::Gap(reach) => {
+                let reach = *reach;
+                self.push_to_gap(event, hash, reach, out)
             }
-            Plan::Gap(reach) | Plan::Ordered { reach, .. } => {
-                let limit = reach.limit(session.first);
-                let (end, reason) = match () {
-                    () if session.cut => (session.end, CloseReason::Cut),
-                    () if limit < session.end => (limit, CloseReason::MaxDuration),
-                    () => (reach.window_end(session.end), CloseReason::Gap),
-                };
-                (Window::new(session.first, end), None, reason)
+            Plan::Ordered { reach, .. } => {
+                let reach = *reach;
+                self.push_in_order(event, hash, reach, out)
             }
-        };
-        let identity = self.identity(session, early);
-        Ending { window, bucket, reason: early.unwrap_or(reason), identity }
+        }
     }
 
     // --- Opening ---
 
-    /// Opens a session with its first event.
-    fn open(&mut self, hash: u32, event: &Lent<'_, K, V>, opening: Opening) -> SlotId {
-        let state = self.aggregate.open(event);
-        let slot = self.table.insert(hash, self.rules.plan.has_several_per_key(), Session::open(event, opening, state));
-        self.enqueue(slot);
+    /// Opens a session with its first event. It must be made known, or it is not found.
+    #[inline]
+    fn open(&mut self, event: &Lent<'_, K, V>, opening: Opening) -> SlotId {
+        let Opening { place, opened, part, again } = opening;
+        let mut session = Session::open(event, place, opened, self.aggregate.open(event));
+        if again {
+            session.mark(Mark::Again, true);
+        }
+        let slot = self.table.store(session);
+        if part != 1 {
+            self.table.with_extra(slot).1.part = part;
+        }
         self.counters.opened += 1;
         self.counters.placed += 1;
         self.note_age(slot);
         slot
     }
 
+    /// Makes a session known under its key, and queues a look at it when it is due.
+    #[inline]
+    fn make_known(&mut self, hash: u32, home: Option<Home>, slot: SlotId) {
+        let plan = &self.rules.plan;
+        self.table.make_known(hash, home, slot, |session| plan.salt_of(session));
+        self.enqueue(hash, slot);
+    }
+
+    /// Makes a session known in its window. `is_reported`: it has been handed out, or is at once.
+    #[inline]
+    fn make_known_in_window(&mut self, hash: u32, slot: SlotId, window: WindowPlace, is_reported: bool) {
+        let table = &self.table;
+        let entry = Entry { slot, opened: table.get(slot).opened as u32 };
+        let deadline = if is_reported { window.end.shift(self.rules.lateness) } else { window.end };
+        let group = self.groups.find_or_open(window.place.as_micros(), (deadline, is_reported));
+        self.groups.insert(group, hash, entry, |slot| table.hash(table.get(slot).key.lend(), 0));
+    }
+
     /// Opens a session again as a snapshot has it.
-    pub(crate) fn resume(&mut self, session: Session<K, V, A::State>) {
-        let hash = self.table.hash(&session.key.lend(), session.bucket);
-        let slot = self.table.insert(hash, self.rules.plan.has_several_per_key(), session);
-        self.enqueue(slot);
+    pub(crate) fn resume(&mut self, session: Session<K, V, A::State>, extra: Option<Extra<V>>) {
+        let hash = self.hash_of(&session);
+        let end = self.rules.plan.end_of(&session);
+        let several = self.rules.plan.has_several_per_key();
+        let home = if several { self.table.find_key(hash, session.key.lend()) } else { None };
+        let place = session.place;
+        let slot = self.table.store(session);
+        if let Some(extra) = extra {
+            *self.table.with_extra(slot).1 = extra;
+        }
+        if self.rules.plan.has_groups() {
+            let is_reported = self.is_reported(slot);
+            self.make_known_in_window(hash, slot, WindowPlace { place, end }, is_reported);
+        } else {
+            self.make_known(hash, home, slot);
+        }
         self.note_age(slot);
     }
 
+    /// Takes a session out that is open.
+    fn take_out(&mut self, hash: u32, slot: SlotId) -> Option<Taken<K, V, A::State>> {
+        let plan = &self.rules.plan;
+        if !plan.has_groups() {
+            return self.table.remove(hash, slot, |session| plan.salt_of(session));
+        }
+        let table = &self.table;
+        let hash_of = |slot| table.hash(table.get(slot).key.lend(), 0);
+        let place = table.get(slot).place.as_micros();
+        self.groups.forget(place, hash, slot, hash_of);
+        let taken = self.table.take(slot);
+        let is_open = |entry: &Entry| self.table.get_if_half(entry.slot, entry.opened).is_some();
+        self.groups.forget_entries(place, is_open);
+        taken
+    }
+
     /// Remembers how old a session is, if the oldest may have to go.
+    #[inline]
     fn note_age(&mut self, slot: SlotId) {
         if self.rules.when_full == WhenFull::CloseOldest {
-            let (opened, generation) = (self.table.get(slot).opened, self.table.generation(slot));
-            self.ages.push(Reverse(Age { opened, slot, generation }));
+            self.ages.push(Reverse(Age { opened: self.table.get(slot).opened, slot }));
             self.forget_ages();
+        }
+    }
+
+    /// Lets go of what the queue has of sessions that are gone, when it is the greater part.
+    fn forget_entries(&mut self) {
+        if self.queue.len() > 2 * self.table.len() + 1_024 {
+            let table = &self.table;
+            self.queue.retain(|slot, opened| table.get_if_half(slot, opened).is_some());
         }
     }
 
@@ -382,14 +550,23 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     fn forget_ages(&mut self) {
         if self.ages.len() > 2 * self.table.len() + 16 {
             let table = &self.table;
-            self.ages.retain(|Reverse(age)| table.get_if(age.slot, age.generation).is_some());
+            self.ages.retain(|Reverse(age)| table.get_if(age.slot, age.opened).is_some());
         }
+    }
+
+    #[inline]
+    fn has_room(&self, more: usize) -> bool {
+        self.table.len() + self.held.len() + more <= self.rules.most
     }
 
     /// Makes room for `more` sessions, as the configuration wants. False: refuse.
     #[inline]
     fn make_room(&mut self, more: usize, out: Out<'_, K, V, A>) -> bool {
-        while self.table.len() + self.held.len() + more > self.rules.most {
+        while !self.has_room(more) {
+            if self.has_waiting() {
+                self.hand_out_waiting(out);
+                continue;
+            }
             if self.rules.when_full == WhenFull::Refuse || !self.evict(out) {
                 return false;
             }
@@ -401,38 +578,33 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     #[cold]
     fn evict(&mut self, out: Out<'_, K, V, A>) -> bool {
         while let Some(Reverse(age)) = self.ages.pop() {
-            if self.table.get_if(age.slot, age.generation).is_some_and(|session| session.opened == age.opened) {
-                self.close(age.slot, Some(CloseReason::Evicted), out);
+            if let Some(session) = self.table.get_if(age.slot, age.opened) {
+                let hash = self.hash_of(session);
+                self.finish(hash, age.slot, Some(CloseReason::Evicted), out);
+                self.forget_entries();
                 return true;
             }
         }
         self.settle_first()
     }
 
-    /// A session kept for corrections has changed: hands out the correction, or waits for its end.
-    #[inline]
-    fn after_change(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
-        if self.rules.lateness > 0 {
-            self.correct(slot, out);
-        }
+    fn part_of(&self, slot: SlotId) -> u32 {
+        self.table.extra(slot, self.table.get(slot)).map_or(1, |extra| extra.part)
     }
 
-    #[cold]
-    fn correct(&mut self, slot: SlotId, out: Out<'_, K, V, A>) {
-        if self.table.get(slot).reported().is_some() {
-            self.enqueue(slot);
-        }
-        self.close_due(self.now, out);
+    /// The hash under which a session is in the table.
+    fn hash_of(&self, session: &Session<K, V, A::State>) -> u32 {
+        self.table.hash(session.key.lend(), self.rules.plan.salt_of(session))
     }
 
-    fn late<E>(&mut self, event: E) -> Pushed<E> {
+    fn late(&mut self) -> Placed {
         self.counters.late += 1;
-        Pushed::Late(event)
+        Placed::Late
     }
 
-    fn full<E>(&mut self, event: E) -> Pushed<E> {
+    fn full(&mut self) -> Placed {
         self.counters.refused_full += 1;
-        Pushed::Refused(event, Refusal::Full)
+        Placed::Refused(Refusal::Full)
     }
 }
 
@@ -440,18 +612,14 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 #[inline]
 fn recall(recent: &mut Window, rounding: &Rounding, time: Timestamp) -> Window {
     if time < recent.start || time >= recent.end {
-        *recent = rounding.window_of(time);
+        round(recent, rounding, time);
     }
     *recent
 }
 
-/// How a session ends.
-#[derive(Clone, Copy)]
-struct Ending {
-    window: Window,
-    bucket: Option<Timestamp>,
-    reason: CloseReason,
-    identity: Identity,
+#[inline(never)]
+fn round(recent: &mut Window, rounding: &Rounding, time: Timestamp) {
+    *recent = rounding.window_of(time);
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
@@ -460,43 +628,24 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     type Output = A::Output;
 
     fn push<'e>(&mut self, event: Lent<'e, K, V>, out: &mut dyn FnMut(SummaryOf<Self>)) -> Pushed<Lent<'e, K, V>> {
-        self.counters.pushed += 1;
-        self.arrivals += 1;
-        if let Some(ahead) = self.rules.max_future {
-            if event.event_time > event.arrival_time.shift(ahead) {
-                self.counters.refused_future += 1;
-                return Pushed::Refused(event, Refusal::Future);
-            }
-        }
-        self.observe(&event, out);
-        match &self.rules.plan {
-            Plan::Bucketed(rounding) => {
-                let window = recall(&mut self.recent, rounding, event.event_time);
-                self.push_to_bucket(event, window, out)
-            }
-            Plan::Gap(reach) => {
-                let reach = *reach;
-                self.push_to_gap(event, reach, out)
-            }
-            Plan::Arrival { rounding, .. } => {
-                let bucket = rounding
-                    .as_ref()
-                    .map_or(0, |rounding| recall(&mut self.recent, rounding, event.event_time).start.as_micros());
-                self.push_to_part(event, bucket, out)
-            }
-            Plan::Sliding(hops) => {
-                let hops = *hops;
-                self.push_to_windows(event, hops, out)
-            }
-            Plan::Ordered { reach, .. } => {
-                let reach = *reach;
-                self.push_in_order(event, reach, out)
-            }
-        }
+        self.take(&event, None, out).with(event)
+    }
+
+    fn push_batch<'e>(
+        &mut self,
+        events: &[Lent<'e, K, V>],
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Vec<Pushed<Lent<'e, K, V>>> {
+        self.take_batch(events, out)
     }
 
     fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        // The end of time is that of the stream.
+        self.quota = if time == Timestamp::MAX { usize::MAX } else { self.rules.close_most };
         self.advance(time, out);
+        if self.has_waiting() {
+            self.ahead = Timestamp::MIN; // the next event hands more out
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -511,24 +660,16 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        let closing = (self.table.len() > 0).then(|| self.queue.bound());
+        let over = self.over.front().map(|over| over.deadline);
+        let closing = over.or_else(|| (self.table.len() > 0).then(|| self.next_look()));
         [closing, self.held.first_time()].into_iter().flatten().min()
     }
 
     fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
-        let forgets = self.table.len() > 0 || self.held.len() > 0 || !self.parts.is_empty();
-        self.close_due(self.now, out);
-        while self.settle_first() {}
-        let mut rest: Vec<_> = self.table.drain().map(|session| (self.deadline(&session), session)).collect();
-        rest.sort_unstable_by_key(|(deadline, session)| (*deadline, session.opened));
-        for (_, session) in rest {
-            self.finish(session, Some(CloseReason::Flush), out);
+        if self.has_waiting() {
+            self.hand_out_waiting(out);
         }
-        self.flushes = self.flushes.wrapping_add(u32::from(forgets));
-        self.queue.clear();
-        self.held.clear();
-        self.ages = BinaryHeap::new();
-        self.parts = Parts::default();
+        self.flush_all(self.is_in_use(), out);
     }
 
     fn counters(&self) -> Counters {
@@ -537,6 +678,52 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
 
     fn open_sessions(&self) -> usize {
         self.table.len()
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+    /// Takes an event in as the push of this number.
+    #[inline]
+    pub(crate) fn push_as<'e>(
+        &mut self,
+        number: u64,
+        event: &Lent<'e, K, V>,
+        hash: Option<u32>,
+        out: Out<'_, K, V, A>,
+    ) -> Pushed<Lent<'e, K, V>> {
+        self.arrivals = number.wrapping_sub(1);
+        self.take(event, hash, out).with(*event)
+    }
+
+    /// To where an event moves the clock, if it does.
+    #[inline]
+    pub(crate) fn clock_of(&self, event: &Lent<'_, K, V>) -> Timestamp {
+        let is_future = self.rules.max_future.is_some_and(|ahead| event.event_time > event.arrival_time.shift(ahead));
+        let time = match self.rules.drive {
+            _ if is_future => return Timestamp::MIN,
+            Drive::Derived(bound) => event.event_time.shift(-bound),
+            Drive::Arrival => event.arrival_time,
+            Drive::Given => return Timestamp::MIN,
+        };
+        time.min(Timestamp::MAX.shift(-1))
+    }
+
+    /// Whether there is anything that a flush forgets.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.table.len() > 0 || self.held.len() > 0 || !self.parts.is_empty()
+    }
+
+    /// Closes everything. `forgets`: ids must differ from those before.
+    pub(crate) fn flush_all(&mut self, forgets: bool, out: Out<'_, K, V, A>) {
+        self.hand_out_waiting(out);
+        while self.settle_first() {}
+        self.close_all(out);
+        self.flushes = self.flushes.wrapping_add(u32::from(forgets));
+        self.queue.clear();
+        self.groups = Groups::new();
+        self.held.clear();
+        self.ages = BinaryHeap::new();
+        self.parts = Parts::default();
     }
 }
 

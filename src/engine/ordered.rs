@@ -5,13 +5,12 @@
 //! Between two held events the sessions that end are closed, as if the watermark had come by slowly.
 //! An event at the watermark itself needs no holding: whatever comes at the same time comes later.
 
-use super::{Engine, Out, Plan};
+use super::{Engine, Out, Placed, Plan};
 use crate::aggregate::Aggregate;
 use crate::config::Moment;
 use crate::data::{Key, Value};
 use crate::event::Lent;
-use crate::session::{FirstLast, Opening};
-use crate::sessionizer::Pushed;
+use crate::session::{FirstLast, Mark, Opening};
 use crate::strategy::Reach;
 use crate::table::SlotId;
 use crate::time::Timestamp;
@@ -27,30 +26,33 @@ enum Fit {
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    pub(super) fn push_in_order<'e>(
+    #[inline(never)]
+    pub(super) fn push_in_order(
         &mut self,
-        event: Lent<'e, K, V>,
+        event: &Lent<'_, K, V>,
+        hash: u32,
         reach: Reach,
         out: Out<'_, K, V, A>,
-    ) -> Pushed<Lent<'e, K, V>> {
+    ) -> Placed {
         if !self.make_room(1, out) {
-            return self.full(event);
+            return self.full();
         }
         let arrival = self.arrivals;
         if event.event_time > self.now {
-            self.held.hold(&event, arrival);
-            return Pushed::Held;
+            self.held.hold(event, arrival);
+            return Placed::Held;
         }
-        let end = self.reach_of(&event, reach);
+        let end = self.reach_of(event, reach);
         let behind = event.event_time < self.now;
-        let fit = self.find_fit(&event, reach, end);
+        let fit = self.find_fit(event, hash, reach, end);
         if !matches!(fit, Fit::Joins(_)) && self.is_over(end.min(reach.limit(event.event_time))) {
-            return self.late(event);
+            return self.late();
         }
-        let (slot, pushed) = self.place(&event, arrival, end, fit, behind);
-        self.after_change(slot, out);
+        let (slot, placed) = self.put(event, hash, arrival, end, fit, behind);
+        self.after_change(hash, slot, out);
+        self.quota = self.rules.close_most;
         self.close_due(self.now, out);
-        pushed
+        placed
     }
 
     /// Places the held events up to `time`, and closes what ends before each.
@@ -66,10 +68,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let Some((event, arrival, place)) = self.held.take_first() else { return false };
         if let Plan::Ordered { reach, .. } = self.rules.plan {
             let end = self.reach_of(&event.lend(), reach);
-            let fit = self.find_fit(&event.lend(), reach, end);
-            let (slot, _) = self.place::<()>(&event.lend(), arrival, end, fit, false);
-            if self.table.get(slot).reported().is_some() {
-                self.enqueue(slot);
+            let hash = self.table.hash(event.key.lend(), 0);
+            let fit = self.find_fit(&event.lend(), hash, reach, end);
+            let (slot, _) = self.put(&event.lend(), hash, arrival, end, fit, false);
+            if self.is_reported(slot) {
+                self.enqueue(hash, slot);
             }
         }
         self.held.give_back(event, place);
@@ -77,9 +80,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// The latest session of the key that the event belongs to, or else the latest that it cuts.
-    fn find_fit(&self, event: &Lent<'_, K, V>, reach: Reach, end: Timestamp) -> Fit {
-        let hash = self.table.hash(&event.key, 0);
-        let Some(home) = self.table.find(hash, &event.key, 0) else { return Fit::No };
+    fn find_fit(&self, event: &Lent<'_, K, V>, hash: u32, reach: Reach, end: Timestamp) -> Fit {
+        let Some(home) = self.table.find_key(hash, event.key) else { return Fit::No };
         let mut best = Fit::No;
         for slot in self.table.before(home, end) {
             match self.fit(slot, event, reach, end) {
@@ -93,40 +95,45 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Puts an event where it belongs.
-    fn place<E>(
+    fn put(
         &mut self,
         event: &Lent<'_, K, V>,
+        hash: u32,
         arrival: u64,
         end: Timestamp,
         fit: Fit,
         behind: bool,
-    ) -> (SlotId, Pushed<E>) {
+    ) -> (SlotId, Placed) {
         let part = match fit {
             Fit::Joins(slot) => {
-                self.extend_in_order(slot, event, arrival, end, behind);
-                return (slot, Pushed::Extended);
+                self.extend_in_order(slot, event, hash, arrival, end, behind);
+                return (slot, Placed::Extended);
             }
-            Fit::Cuts(slot) => self.cut(slot, event.event_time),
+            Fit::Cuts(slot) => self.cut(hash, slot, event.event_time),
             Fit::No => 1,
         };
-        let hash = self.table.hash(&event.key, 0);
-        (self.open(hash, event, Opening { bucket: 0, end, opened: arrival, part, again: behind }), Pushed::Opened)
+        let home = self.table.find_key(hash, event.key);
+        let opening = Opening { place: end, opened: arrival, part, again: behind };
+        let slot = self.open(event, opening);
+        self.make_known(hash, home, slot);
+        (slot, Placed::Opened)
     }
 
     fn fit(&self, slot: SlotId, event: &Lent<'_, K, V>, reach: Reach, end: Timestamp) -> Fit {
         let session = self.table.get(slot);
         let time = event.event_time;
         let (first, last) = (session.first.min(time), session.last.max(time));
-        let is_cut_off = session.cut && time >= session.last;
+        let is_cut_off = session.is(Mark::Cut) && time >= session.last;
         let is_too_long = is_past(reach.limit(first), last);
-        if is_cut_off || is_too_long || !Reach::touches(session.first, session.end, time, end) {
+        if is_cut_off || is_too_long || !Reach::touches(session.first, session.place, time, end) {
             return Fit::No;
         }
         let this = Moment { time, value: event.value };
         if time >= session.last {
-            let previous = Moment { time: session.last, value: session.latest() };
+            let latest = self.table.extra(slot, session).and_then(|extra| extra.previous.as_ref());
+            let previous = Moment { time: session.last, value: latest.unwrap_or(&session.last_value).lend() };
             return match self.cuts(previous, this) {
-                true if session.is_reported() => Fit::No,
+                true if self.is_current(slot) => Fit::No,
                 true => Fit::Cuts(slot),
                 false => Fit::Joins(slot),
             };
@@ -150,33 +157,53 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// Ends a session where another begins, but not before its own last event. Returns the part that
     /// begins: sessions cut within one instant are numbered.
-    fn cut(&mut self, slot: SlotId, time: Timestamp) -> u32 {
+    fn cut(&mut self, hash: u32, slot: SlotId, time: Timestamp) -> u32 {
+        let part = self.part_of(slot);
         let session = self.table.get_mut(slot);
-        session.cut = true;
-        session.end = time.max(session.last.shift(1));
+        session.mark(Mark::Cut, true);
+        session.place = time.max(session.last.shift(1));
         // (A straggler may have moved the start of a session that began at this instant.)
-        let within_an_instant = session.first == time || (session.again && session.last == time);
-        let part = if within_an_instant { session.part.saturating_add(1) } else { 1 };
-        self.enqueue(slot);
-        part
+        let within_an_instant = session.first == time || (session.is(Mark::Again) && session.last == time);
+        self.enqueue(hash, slot);
+        if within_an_instant { part.saturating_add(1) } else { 1 }
     }
 
-    fn extend_in_order(&mut self, slot: SlotId, event: &Lent<'_, K, V>, arrival: u64, end: Timestamp, behind: bool) {
-        let hash = self.table.hash(&event.key, 0);
+    fn extend_in_order(
+        &mut self,
+        slot: SlotId,
+        event: &Lent<'_, K, V>,
+        hash: u32,
+        arrival: u64,
+        end: Timestamp,
+        behind: bool,
+    ) {
         let (order, aggregate) = (self.rules.first_last, &self.aggregate);
-        let is_earlier = self.table.update(hash, slot, |session| {
-            let (first, opened) = (session.first, session.opened);
-            session.extend_with_earlier_arrival(event, arrival, order, aggregate);
-            if !session.cut {
-                session.end = session.end.max(end);
+        let is_earlier = self.table.update(hash, slot, |table| {
+            let before = table.get(slot);
+            let (first, opened) = (before.first, before.opened);
+            if order == FirstLast::EventTime {
+                table.get_mut(slot).extend(event, order, aggregate);
+            } else {
+                let (session, extra) = table.with_extra(slot);
+                session.extend_by_arrival(extra, event, arrival, aggregate);
             }
-            session.again |= behind && session.first < first;
+            if table.get(slot).is(Mark::Extra) {
+                table.outdate(slot);
+            }
+            let session = table.get_mut(slot);
+            session.opened = opened.min(arrival);
+            if !session.is(Mark::Cut) {
+                session.place = session.place.max(end);
+            }
+            if behind && session.first < first {
+                session.mark(Mark::Again, true);
+            }
             session.first < first || session.opened < opened
         });
         self.counters.placed += 1;
         if is_earlier {
             // It may be over sooner, or come before another.
-            self.enqueue(slot);
+            self.enqueue(hash, slot);
             self.note_age(slot);
         }
     }

@@ -14,6 +14,12 @@ pub(crate) struct Parts {
     order: VecDeque<(Timestamp, SessionId)>,
 }
 
+/// Whether a window opened at that arrival is remembered, or will be when it closes.
+pub(super) fn is_remembered(opened: Timestamp, now: Timestamp, range: i64, remember: i64) -> bool {
+    let deadline = i128::from(opened.shift(range).as_micros());
+    i128::from(now.as_micros()) < deadline + i128::from(remember)
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     part: u32,
@@ -33,8 +39,7 @@ impl Parts {
     /// Forgets windows of `range` whose deadline was `remember` or more before `now`.
     pub(crate) fn forget(&mut self, now: Timestamp, range: i64, remember: i64) {
         while let Some(&(opened, partition)) = self.order.front() {
-            let deadline = i128::from(opened.shift(range).as_micros());
-            if i128::from(now.as_micros()) < deadline + i128::from(remember) {
+            if is_remembered(opened, now, range, remember) {
                 return;
             }
             self.order.pop_front();

@@ -79,9 +79,14 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// The reach of one event, `gap` (at least one microsecond) after it.
+    /// The reach of one event with the usual gap.
     #[inline]
-    pub(crate) fn of(&self, time: Timestamp, gap: i64) -> Timestamp {
+    pub(crate) fn after(&self, time: Timestamp) -> Timestamp {
+        time.shift(self.gap + self.edge)
+    }
+
+    /// The reach of one event with a gap of its own, which counts as one microsecond at least.
+    pub(crate) fn after_own(&self, time: Timestamp, gap: i64) -> Timestamp {
         time.shift(gap.max(1)).shift(self.edge)
     }
 
@@ -99,6 +104,6 @@ impl Reach {
     /// its own reach, as far as silence goes.
     #[inline]
     pub(crate) fn touches(first: Timestamp, session: Timestamp, time: Timestamp, reach: Timestamp) -> bool {
-        !is_past(session, time) && !is_past(reach, first)
+        (time < session && first < reach) || (!is_past(session, time) && !is_past(reach, first))
     }
 }

@@ -87,11 +87,6 @@ pub(crate) struct Hops {
 }
 
 impl Hops {
-    /// From one start to the next, in microseconds.
-    pub(crate) fn slide(&self) -> i64 {
-        self.slide
-    }
-
     /// How many windows an event can be in.
     pub(crate) fn most_per_event(&self) -> u64 {
         self.size.unsigned_abs().div_ceil(self.slide.unsigned_abs())
@@ -100,8 +95,16 @@ impl Hops {
     /// The indices of the windows that hold `time`, in order.
     pub(crate) fn indices_of(&self, time: Timestamp) -> core::ops::RangeInclusive<i128> {
         let since = i128::from(time.as_micros()) - i128::from(self.phase);
-        let (size, slide) = (i128::from(self.size), i128::from(self.slide));
-        (since - size).div_euclid(slide) + 1..=since.div_euclid(slide)
+        self.slides_to(since - i128::from(self.size)) + 1..=self.slides_to(since)
+    }
+
+    /// How many slides fit before `since`. Nearly always all is within 64 bits, and division is fast.
+    #[inline]
+    fn slides_to(&self, since: i128) -> i128 {
+        match i64::try_from(since) {
+            Ok(since) => since.div_euclid(self.slide).into(),
+            Err(_) => since.div_euclid(self.slide.into()),
+        }
     }
 
     /// The window that holds `time` and whose index has these low 64 bits: all that is kept of it.
