@@ -14,7 +14,7 @@ use oracle::{Ev, Fate, LAST, Op, Row, Spec, Strategy, Tally, batch, clamp, is_fu
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use stagger::prelude::*;
-use stagger::{Event, Output, Pushed, Queued, Snapshot};
+use stagger::{Event, Output, Pushed, Queued, Sharded, Snapshot};
 
 macro_rules! each_family {
     ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(
@@ -30,23 +30,30 @@ macro_rules! each_family {
 each_family! {
     Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
     Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
     Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
     OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
     Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
     Stagger as stagger_on_arrival: equals_the_simulation, loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
     StaggerPerKey as stagger_per_key: equals_the_simulation, loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form;
+        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
 }
 
 /// Runs a property over many cases. What failed once is tried again first, in every later run.
@@ -283,6 +290,86 @@ fn goes_on_after_snapshots(family: Family) {
             resumed = config(&case.spec).restore(read).unwrap_or_else(|e| panic!("{e}: {json}"));
             assert_eq!(serde_json::to_string(&resumed.snapshot()).expect("again"), json);
         }
+    });
+}
+
+/// Events pushed together come to the same as one by one.
+fn is_the_same_in_batches(family: Family) {
+    holds(wild(family), |case| {
+        let (mut one_by_one, mut in_batches) = (build(&case.spec), build(&case.spec));
+        let is_push = |op: &Op| matches!(op, Op::Push(_));
+        for ops in case.ops.chunk_by(|a, b| is_push(a) && is_push(b)) {
+            let expected: Vec<Step> = ops.iter().map(|op| step(&mut one_by_one, op)).collect();
+            let events: Vec<_> =
+                ops.iter().filter_map(|op| if let Op::Push(event) = op { Some(lend(event)) } else { None }).collect();
+            let mut summaries = Vec::new();
+            let returned = if events.is_empty() {
+                summaries.extend(step(&mut in_batches, &ops[0]).summaries);
+                0
+            } else {
+                in_batches.push_batch(&events, &mut |summary| summaries.push(summary)).len()
+            };
+            let refused = expected.iter().filter(|step| refusal(step.fate).is_some()).count();
+            assert_eq!(returned, refused);
+            assert_eq!(summaries, expected.into_iter().flat_map(|step| step.summaries).collect::<Vec<_>>());
+            assert_eq!(in_batches.counters(), one_by_one.counters());
+            assert_eq!(in_batches.now(), one_by_one.now());
+        }
+    });
+}
+
+/// Several shards do what one engine does, with batches and one by one, saved and restored.
+fn is_the_same_in_shards(family: Family) {
+    holds((wild(family), 1_usize..4, 0_usize..5), |(case, shards, restored_at)| {
+        let spec = Spec { most: None, ..case.spec.clone() };
+        let (mut engine, mut sharded) = (build(&spec), Sharded::new(shards, || config(&spec)).expect("the same"));
+        let is_push = |op: &Op| matches!(op, Op::Push(event) if event.id % 7 != 0);
+        let flush = [Op::Flush];
+        for (i, ops) in case.ops.chunk_by(|a, b| is_push(a) && is_push(b)).chain([&flush[..]]).enumerate() {
+            let expected: Vec<Step> = ops.iter().map(|op| step(&mut engine, op)).collect();
+            let events: Vec<_> =
+                ops.iter().filter_map(|op| if let Op::Push(event) = op { Some(lend(event)) } else { None }).collect();
+            let mut summaries = Vec::new();
+            if let [_, _, ..] = events[..] {
+                let returned = sharded.push_batch(&events, &mut |summary| summaries.push(summary));
+                assert_eq!(returned.len(), expected.iter().filter(|step| refusal(step.fate).is_some()).count());
+            } else {
+                let step = step(&mut sharded, &ops[0]);
+                assert_eq!(step.fate, expected[0].fate);
+                summaries = step.summaries;
+            }
+            assert_eq!(summaries, expected.into_iter().flat_map(|step| step.summaries).collect::<Vec<_>>());
+            assert_eq!((sharded.counters(), sharded.now()), (engine.counters(), engine.now()));
+            assert_eq!(sharded.open_sessions(), engine.open_sessions());
+            if i % 5 == restored_at {
+                sharded = Sharded::restore(shards, || config(&spec), sharded.snapshot()).expect("its own");
+            }
+        }
+    });
+}
+
+/// With a bound on what one call hands out, the same comes out in the same order, only later; also
+/// if the state is saved and restored while sessions wait.
+fn is_the_same_in_portions(family: Family) {
+    holds((wild(family), 1_usize..4, 0_usize..5), |(case, most, restored_at)| {
+        let in_portions = || config(&case.spec).close_at_most(most);
+        let (mut whole, mut in_small) = (build(&case.spec), in_portions().build().expect("the same but for the bound"));
+        let (mut expected, mut got) = (Vec::new(), Vec::new());
+        for (i, op) in case.ops.iter().chain([&Op::Flush]).enumerate() {
+            let (at_once, small) = (step(&mut whole, op), step(&mut in_small, op));
+            assert_eq!((small.fate, small.now), (at_once.fate, at_once.now), "{op:?}");
+            expected.extend(at_once.summaries);
+            got.extend(small.summaries);
+            assert_eq!(got[..], expected[..got.len()], "{op:?}");
+            let is_behind = got.len() < expected.len();
+            assert!(!is_behind || in_small.next_deadline().is_some_and(|deadline| deadline <= in_small.now()));
+            if i % 5 == restored_at {
+                in_small = in_portions().restore(in_small.snapshot()).expect("its own");
+            }
+        }
+        assert_eq!(got, expected);
+        assert_eq!(in_small.counters(), whole.counters());
+        assert_nothing_left(&in_small);
     });
 }
 

@@ -1,0 +1,404 @@
+//! One sessionizer on several cores.
+//!
+//! A key belongs to one shard, and each shard is a plain engine. Nothing is shared between them while
+//! a batch is worked on, but for the batch itself, which is only read: each shard goes through all of
+//! it, takes its own events, and learns from the others how far the clock is. So a session closes, and
+//! an event is late, exactly when it would in a single engine. What the shards hand out is put in
+//! order afterwards, by the instant at which it came out, by deadline, then by opening.
+
+use std::thread;
+use std::vec::Vec;
+
+use core::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
+
+use crate::aggregate::Aggregate;
+use crate::config::Config;
+use crate::data::{Key, Value};
+use crate::engine::{AHEAD, Engine};
+use crate::error::{ConfigError, RestoreError};
+use crate::event::Lent;
+use crate::sessionizer::{Clock, Counters, Pushed, Sessionizer, SummaryOf};
+use crate::snapshot::Snapshot;
+use crate::time::Timestamp;
+
+/// A sessionizer whose keys are shared out over several shards, which work at the same time where
+/// there are many events or sessions: one thread for each shard.
+///
+/// It is a [`Sessionizer`] like [`Engine`], and does exactly the same: the same sessions with the same
+/// ids in the same order, the same events handed back. [`push_batch`](Sessionizer::push_batch) is what
+/// makes it faster; give it tens of thousands of events at a time, since starting a thread takes as
+/// long as a few thousand events. Pushing one by one works, but is slower than an engine.
+///
+/// Each event is read by all shards, for the sake of the clock, and taken by one; nothing else is
+/// shared. Memory is that of one engine, and the summaries of a batch are kept until all of it is done.
+///
+/// The bounds on [open sessions](Config::max_open_sessions) and on
+/// [what a call hands out](Config::close_at_most) look at all keys at once, and are refused.
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Config, Event, Gap, Sharded, Timestamp, prelude::*};
+///
+/// let config = || Config::<u64, u64>::new(Gap::new(Duration::from_secs(60))).out_of_order(Duration::from_secs(10));
+/// let mut sessions = Sharded::new(2, config)?;
+/// let events: Vec<_> = (0..1_000).map(|n| Event::new(n % 100, Timestamp::from_secs(n as i64), n)).collect();
+/// let mut visits = Vec::new();
+/// let returned = sessions.push_batch(&events, &mut |visit| visits.push(visit));
+/// sessions.flush(&mut |visit| visits.push(visit));
+/// assert_eq!((returned.len(), visits.len()), (0, 1_000));
+/// # Ok::<(), stagger::ConfigError>(())
+/// ```
+pub struct Sharded<K: Key, V: Value, A: Aggregate<K, V> = ()> {
+    shards: Vec<Shard<K, V, A>>,
+    hasher: DefaultHashBuilder,
+    now: Timestamp,
+    /// The number of the latest push.
+    arrivals: u64,
+    /// From one push to the next: further windows that a push opens take numbers in between.
+    stride: u64,
+    /// Whether what comes out is in order of deadline, then of opening, whenever it comes.
+    is_by_deadline: bool,
+}
+
+struct Shard<K: Key, V: Value, A: Aggregate<K, V>> {
+    engine: Engine<K, V, A>,
+    handed_out: Vec<HandedOut<K, V, A>>,
+}
+
+type HandedOut<K, V, A> = (Place, SummaryOf<Engine<K, V, A>>);
+
+/// Where a summary belongs among those of all shards: the event at which it came out, whether that
+/// itself brought it about, deadline, opening.
+type Place = (usize, bool, Timestamp, u64);
+
+/// A batch, with what all shards know of it.
+struct Batch<'b, 'e, K: Key, V: Value> {
+    events: &'b [Lent<'e, K, V>],
+    hashes: &'b [u64],
+    shards: u64,
+    /// The number of the first event, and from one to the next.
+    first: u64,
+    stride: u64,
+    now: Timestamp,
+    is_by_deadline: bool,
+}
+
+/// Fewer events than this are not worth another thread.
+const WORTH_A_THREAD: usize = 4_096;
+
+/// The shard of a hash. The engine's table uses the upper half.
+#[inline]
+const fn shard_of(hash: u64, shards: u64) -> u64 {
+    ((hash as u32 as u64) * shards) >> 32
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Sharded<K, V, A> {
+    /// Makes an empty sessionizer of so many shards (at least one), each with a configuration of its
+    /// own: `config` must make the same each time. [`std::thread::available_parallelism`] tells how
+    /// many can work at the same time.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that cannot work and what to change.
+    pub fn new(shards: usize, config: impl Fn() -> Config<K, V, A>) -> Result<Self, ConfigError> {
+        let hasher = DefaultHashBuilder::default();
+        let shards: Result<Vec<_>, _> = (0..shards.max(1)).map(|_| Shard::new(config(), &hasher)).collect();
+        Ok(Self::of(shards?, hasher))
+    }
+
+    /// Goes on from a snapshot: of any number of shards, or of one [`Engine`].
+    ///
+    /// # Errors
+    /// [`RestoreError`] says what differs.
+    pub fn restore(
+        shards: usize,
+        config: impl Fn() -> Config<K, V, A>,
+        snapshot: Snapshot<K, V, A::State>,
+    ) -> Result<Self, RestoreError> {
+        let (shards, hasher) = (shards.max(1), DefaultHashBuilder::default());
+        let piece_of = |key: &K| shard_of(hash(&hasher, key.lend()), shards as u64) as usize;
+        let pieces = snapshot.split(shards, piece_of);
+        let restore = |piece| Shard::new(config(), &hasher)?.restore(piece);
+        let shards = pieces.into_iter().map(restore).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of(shards, hasher))
+    }
+
+    fn of(shards: Vec<Shard<K, V, A>>, hasher: DefaultHashBuilder) -> Self {
+        let engine = &shards[0].engine;
+        let stride = engine.rules.plan.numbers_per_event();
+        let is_by_deadline = engine.rules.lateness == 0 && !engine.rules.plan.is_ordered();
+        let (now, arrivals) = (engine.now, engine.arrivals);
+        Self { shards, hasher, now, arrivals, stride, is_by_deadline }
+    }
+
+    /// Copies the state: a snapshot like that of an engine, which either can go on from.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
+        let mut whole = self.shards[0].engine.snapshot();
+        self.shards[1..].iter().for_each(|shard| whole.take_in(shard.engine.snapshot()));
+        whole.in_order()
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The number of the next push: the next multiple of the stride.
+    fn next_number(&self) -> u64 {
+        (self.arrivals / self.stride + 1) * self.stride
+    }
+
+    /// Hands on what all shards have handed out, in order.
+    fn merge(&mut self, out: &mut dyn FnMut(SummaryOf<Engine<K, V, A>>)) {
+        if let [only] = &mut self.shards[..] {
+            return only.handed_out.drain(..).for_each(|(_, summary)| out(summary));
+        }
+        let mut heads: Vec<_> = self.shards.iter_mut().map(|shard| shard.handed_out.drain(..).peekable()).collect();
+        loop {
+            let places = heads.iter_mut().enumerate().filter_map(|(i, head)| Some((head.peek()?.0, i)));
+            let Some((_, first)) = places.min() else { return };
+            if let Some((_, summary)) = heads[first].next() {
+                out(summary);
+            }
+        }
+    }
+}
+
+#[inline]
+fn hash<T: core::hash::Hash>(hasher: &DefaultHashBuilder, key: T) -> u64 {
+    hasher.hash_one((key, 0_i64)) // as in an engine's table
+}
+
+/// Does the same for each, at the same time if it is `much`.
+fn for_each<T: Send, R: Send>(all: &mut [T], much: bool, work: impl Fn(usize, &mut T) -> R + Sync) -> Vec<R> {
+    if !much {
+        return all.iter_mut().enumerate().map(|(i, one)| work(i, one)).collect();
+    }
+    let Some((first, others)) = all.split_first_mut() else { return Vec::new() };
+    let work = &work;
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            others.iter_mut().enumerate().map(|(i, one)| scope.spawn(move || work(i + 1, one))).collect();
+        let first = work(0, first);
+        let join = |thread: thread::ScopedJoinHandle<'_, R>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        core::iter::once(first).chain(threads.into_iter().map(join)).collect()
+    })
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Shard<K, V, A> {
+    fn new(config: Config<K, V, A>, hasher: &DefaultHashBuilder) -> Result<Self, ConfigError> {
+        let mut engine = config.for_one_of_several()?.build()?;
+        engine.table.set_hasher(hasher.clone());
+        engine.order = Some(Vec::new());
+        Ok(Self { engine, handed_out: Vec::new() })
+    }
+
+    fn restore(self, piece: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
+        Ok(Self { engine: self.engine.go_on_from(piece)?, ..self })
+    }
+
+    /// Takes what is this shard's of a batch. Returns the events handed back, with their places.
+    fn take<'e>(&mut self, me: usize, batch: &Batch<'_, 'e, K, V>) -> Vec<(usize, Pushed<Lent<'e, K, V>>)> {
+        let mut returned = Vec::new();
+        let mut clock = batch.now;
+        // How far the clock is after each event; only where it matters at which one a session closed.
+        let mut clocks = Vec::new();
+        let (mut own, mut number) = ([(0, Timestamp::MIN); AHEAD], 0);
+        for (i, (event, hash)) in batch.events.iter().zip(batch.hashes).enumerate() {
+            clock = clock.max(self.engine.clock_of(event));
+            if !batch.is_by_deadline {
+                clocks.push(clock);
+            }
+            // No branch: whose event it is cannot be foreseen.
+            own[number] = (i, clock);
+            number += usize::from(shard_of(*hash, batch.shards) == me as u64);
+            if number == AHEAD {
+                self.take_own(&own, batch, &clocks, &mut returned);
+                number = 0;
+            }
+        }
+        self.take_own(&own[..number], batch, &clocks, &mut returned);
+        self.advance(clock, &clocks);
+        returned
+    }
+
+    fn take_own<'e>(
+        &mut self,
+        own: &[(usize, Timestamp)],
+        batch: &Batch<'_, 'e, K, V>,
+        clocks: &[Timestamp],
+        returned: &mut Vec<(usize, Pushed<Lent<'e, K, V>>)>,
+    ) {
+        let knows_hash = self.engine.rules.plan.hashes_key_only();
+        if knows_hash && self.engine.is_large() {
+            let mut hashes = [0; AHEAD];
+            hashes.iter_mut().zip(own).for_each(|(hash, (i, _))| *hash = (batch.hashes[*i] >> 32) as u32);
+            self.engine.look_ahead(own.iter().map(|(i, _)| &batch.events[*i]), &hashes);
+        }
+        for &(i, clock) in own {
+            self.advance(clock, clocks);
+            let hash = knows_hash.then_some((batch.hashes[i] >> 32) as u32);
+            let pushed = self.take_one(i, batch.first + i as u64 * batch.stride, &batch.events[i], hash);
+            if pushed.is_returned() {
+                returned.push((i, pushed));
+            }
+        }
+    }
+
+    /// Takes one event, to which the clock has moved. What comes out is the event's own doing.
+    #[inline]
+    fn take_one<'e>(
+        &mut self,
+        i: usize,
+        number: u64,
+        event: &Lent<'e, K, V>,
+        hash: Option<u32>,
+    ) -> Pushed<Lent<'e, K, V>> {
+        let before = self.handed_out.len();
+        let keep = &mut self.handed_out;
+        let mut out = |summary| keep.push(((i, true, Timestamp::MIN, 0), summary));
+        let pushed = self.engine.push_as(number, event, hash, &mut out);
+        if self.handed_out.len() > before {
+            let fresh = self.handed_out[before..].iter_mut().zip(0..);
+            fresh.for_each(|((place, _), number)| place.3 = number);
+            self.engine.order.iter_mut().for_each(Vec::clear);
+        }
+        pushed
+    }
+
+    /// Moves the clock. What that closes comes out at the first event after which the clock was there.
+    #[inline]
+    fn advance(&mut self, time: Timestamp, clocks: &[Timestamp]) {
+        if time > self.engine.now {
+            self.note(|engine, out| engine.advance_to(time, out), |deadline| clocks.partition_point(|c| *c < deadline));
+        }
+    }
+
+    /// Keeps what a call hands out, each with its place.
+    fn note(
+        &mut self,
+        call: impl FnOnce(&mut Engine<K, V, A>, &mut dyn FnMut(SummaryOf<Engine<K, V, A>>)),
+        at: impl Fn(Timestamp) -> usize,
+    ) {
+        let before = self.handed_out.len();
+        let keep = &mut self.handed_out;
+        call(&mut self.engine, &mut |summary| keep.push(((0, false, Timestamp::MIN, 0), summary)));
+        let order = self.engine.order.iter_mut().flat_map(|order| order.drain(..));
+        for ((place, _), (deadline, opened)) in self.handed_out[before..].iter_mut().zip(order) {
+            *place = (at(deadline), false, deadline, opened);
+        }
+    }
+}
+
+impl<K, V, A> Sessionizer for Sharded<K, V, A>
+where
+    K: Key + Send,
+    V: Value + Send,
+    A: Aggregate<K, V> + Send,
+    A::State: Send,
+    A::Output: Send,
+    for<'e> K::Ref<'e>: Send + Sync,
+    for<'e> V::Ref<'e>: Send + Sync,
+{
+    type Key = K;
+    type Value = V;
+    type Output = A::Output;
+
+    fn push<'e>(&mut self, event: Lent<'e, K, V>, out: &mut dyn FnMut(SummaryOf<Self>)) -> Pushed<Lent<'e, K, V>> {
+        let clock = self.now.max(self.shards[0].engine.clock_of(&event));
+        self.shards.iter_mut().for_each(|shard| shard.advance(clock, &[]));
+        self.now = clock;
+        let first = self.next_number();
+        self.arrivals = first + self.stride - 1;
+        let me = shard_of(hash(&self.hasher, event.key), self.shards.len() as u64) as usize;
+        let pushed = self.shards[me].take_one(0, first, &event, None);
+        self.merge(out);
+        pushed
+    }
+
+    fn push_batch<'e>(
+        &mut self,
+        events: &[Lent<'e, K, V>],
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Vec<Pushed<Lent<'e, K, V>>> {
+        let shards = self.shards.len();
+        let much = events.len() >= WORTH_A_THREAD && shards > 1;
+        let mut hashes = std::vec![0; events.len()];
+        let portion = events.len().div_ceil(shards).max(1);
+        let mut portions: Vec<_> = hashes.chunks_mut(portion).zip(events.chunks(portion)).collect();
+        let hasher = &self.hasher;
+        for_each(&mut portions, much, |_, (hashes, events)| {
+            hashes.iter_mut().zip(*events).for_each(|(to, event)| *to = hash(hasher, event.key));
+        });
+        let first = self.next_number();
+        let batch = Batch {
+            events,
+            hashes: &hashes,
+            shards: shards as u64,
+            first,
+            stride: self.stride,
+            now: self.now,
+            is_by_deadline: self.is_by_deadline,
+        };
+        let returned = for_each(&mut self.shards, much, |me, shard| shard.take(me, &batch));
+        self.now = self.shards.iter().map(|shard| shard.engine.now).max().unwrap_or(self.now);
+        self.arrivals = first + events.len() as u64 * self.stride - 1;
+        self.merge(out);
+        let mut returned: Vec<_> = returned.into_iter().flatten().collect();
+        returned.sort_unstable_by_key(|(i, _)| *i);
+        returned.into_iter().map(|(_, pushed)| pushed).collect()
+    }
+
+    fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        let much = self.open_sessions() >= WORTH_A_THREAD && self.shards.len() > 1 && self.is_due(time);
+        for_each(&mut self.shards, much, |_, shard| shard.note(|engine, out| engine.advance_to(time, out), |_| 0));
+        self.now = self.now.max(time);
+        self.merge(out);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn clock(&self) -> Clock {
+        self.shards[0].engine.clock()
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.shards.iter().filter_map(|shard| shard.engine.next_deadline()).min()
+    }
+
+    fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        let forgets = self.shards.iter().any(|shard| shard.engine.is_in_use());
+        let much = self.open_sessions() >= WORTH_A_THREAD && self.shards.len() > 1;
+        for_each(&mut self.shards, much, |_, shard| shard.note(|engine, out| engine.flush_all(forgets, out), |_| 0));
+        self.merge(out);
+    }
+
+    fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        self.shards.iter().for_each(|shard| sum.add(&shard.engine.counters()));
+        sum
+    }
+
+    fn open_sessions(&self) -> usize {
+        self.shards.iter().map(|shard| shard.engine.open_sessions()).sum()
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Sharded<K, V, A> {
+    fn is_due(&self, time: Timestamp) -> bool {
+        self.shards.iter().any(|shard| shard.engine.next_deadline().is_some_and(|deadline| deadline <= time))
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> core::fmt::Debug for Sharded<K, V, A> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.shards.iter().map(|shard| &shard.engine)).finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! Shards on threads of their own: batches large enough for that come to what one engine makes of
+//! them. (That shards do so for any stream and configuration, on one thread, is among the properties.)
+
+use std::time::Duration;
+
+use stagger::prelude::*;
+use stagger::{Bucket, Config, ConfigError, Event, Gap, Sharded, Sliding, Stagger, Strategy, Timestamp, WhenFull};
+
+type Events = Vec<Event<u64, u64>>;
+
+/// A stream of a few thousand keys, out of order by up to a minute, with some far behind.
+fn events(number: u64) -> Events {
+    let mut random = 1_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let event = |n: u64| {
+        let behind = if next(50) == 0 { 3_600 } else { 60 };
+        let time = Timestamp::from_millis(n as i64 * 50 - next(behind * 1_000) as i64);
+        Event::new(next(3_000), time, n).arriving_at(Timestamp::from_millis(n as i64 * 50))
+    };
+    (0..number).map(event).collect()
+}
+
+type Configuration = fn() -> Config<u64, u64>;
+
+fn configurations() -> Vec<(&'static str, Configuration)> {
+    fn derived(strategy: impl Into<Strategy>) -> Config<u64, u64> {
+        Config::new(strategy).out_of_order(Duration::from_secs(60))
+    }
+    const MINUTE: Duration = Duration::from_secs(60);
+    vec![
+        ("step", || derived(Stagger::on_event_time(Bucket::step(MINUTE)))),
+        ("step with lateness", || derived(Stagger::on_event_time(Bucket::step(MINUTE))).allowed_lateness(60 * MINUTE)),
+        ("gap", || derived(Gap::new(MINUTE))),
+        ("gap with lateness", || derived(Gap::new(MINUTE)).allowed_lateness(30 * MINUTE)),
+        ("gap with maximum", || derived(Gap::new(5 * MINUTE).max_duration(20 * MINUTE))),
+        ("sliding", || derived(Sliding::new(5 * MINUTE, MINUTE))),
+        ("stagger on arrival", || Config::new(Stagger::on_arrival(Bucket::step(MINUTE), MINUTE))),
+        ("a bound on the future", || derived(Gap::new(MINUTE)).max_future(Duration::from_secs(1))),
+    ]
+}
+
+#[test]
+fn threads_do_what_one_engine_does() {
+    let events = events(30_000);
+    for (name, config) in configurations() {
+        let mut engine = config().build().expect(name);
+        let (mut expected, mut expected_back) = (Vec::new(), Vec::new());
+        for event in &events {
+            let pushed = engine.push(*event, &mut |summary| expected.push(summary));
+            if pushed.is_returned() {
+                expected_back.push(pushed);
+            }
+        }
+        engine.flush(&mut |summary| expected.push(summary));
+        for shards in [1, 2, 5] {
+            let mut sharded = Sharded::new(shards, config).expect(name);
+            let (mut got, mut back) = (Vec::new(), Vec::new());
+            for batch in events.chunks(10_000) {
+                back.extend(sharded.push_batch(batch, &mut |summary| got.push(summary)));
+            }
+            assert_eq!(sharded.now(), engine.now(), "{name}");
+            sharded.flush(&mut |summary| got.push(summary));
+            assert!(got == expected, "{name}, {shards} shards");
+            assert_eq!(back, expected_back, "{name}, {shards} shards");
+            assert_eq!(sharded.counters(), engine.counters(), "{name}, {shards} shards");
+        }
+    }
+}
+
+#[test]
+fn every_shard_takes_its_part() {
+    let mut sharded = Sharded::new(4, || Config::<u64, u64>::new(Gap::new(Duration::from_secs(60)))).expect("it works");
+    let _ = sharded.push_batch(&events(10_000), &mut |_| {});
+    assert_eq!(sharded.shards(), 4);
+    let pieces = sharded.snapshot().split(4, |key| (key % 4) as usize);
+    assert!(pieces.iter().all(|piece| piece.open_sessions() > 0));
+}
+
+#[test]
+fn what_looks_at_all_keys_is_refused() {
+    let gap = || Config::<u64, u64>::new(Gap::new(Duration::from_secs(60)));
+    let refused =
+        |sharded: Result<Sharded<u64, u64>, ConfigError>| sharded.map(|_| ()).expect_err("refused").to_string();
+    assert_eq!(
+        refused(Sharded::new(2, || gap().max_open_sessions(9, WhenFull::Refuse))),
+        "`max_open_sessions` has no meaning for shards: each shard knows its own keys only, so leave it out or use one `Engine`"
+    );
+    assert!(refused(Sharded::new(2, || gap().close_at_most(9))).starts_with("`close_at_most`"));
+}
