@@ -126,6 +126,18 @@ fn resume_goes_on_after_a_real_crash_and_cleans_up() {
     assert_eq!(std::fs::read_dir(&folder.0).expect("the folder is there").count(), 0, "it left files behind");
 }
 
+#[test]
+fn generate_leaves_out_the_arrival_and_nothing_else() {
+    let clicks = |flags: &[&str]| {
+        let mut command = example("generate");
+        succeed(command.args(["--events", "200", "--rate", "10", "--disorder", "5s"]).args(flags))
+    };
+    let (with, without) = (clicks(&[]), clicks(&["--no-arrival"]));
+    let cut = |line: &str| line.split_once(r#", "arrival_timestamp""#).map(|(rest, _)| format!("{rest}}}\n"));
+    let expected: Option<String> = with.lines().map(cut).collect();
+    assert_eq!(Some(without), expected);
+}
+
 /// The drawing of one strategy, without its first line.
 fn strategy<'t>(printed: &'t str, name: &str) -> (&'t str, Vec<&'t str>) {
     let block = printed.split("\n\n").find(|block| block.starts_with(&format!("{name}  ")));
