@@ -27,8 +27,15 @@ pub(crate) struct Command {
     pub(crate) fields: Fields,
 
     #[command(flatten)]
-    pub(crate) lengths: Lengths,
+    pub(crate) measuring: Measuring,
 
+    #[command(flatten)]
+    pub(crate) lengths: Lengths,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Measuring")]
+pub(crate) struct Measuring {
     /// How far events may be behind the latest one [default: as far as they are]
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) out_of_order: Option<Duration>,
@@ -42,9 +49,8 @@ pub(crate) struct Command {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) runs: u32,
 
-    /// Measure only these strategies
     #[arg(long, value_name = "NAME[,NAME...]", value_delimiter = ',', hide_possible_values = true,
-        long_help = format!("Measure only some of the strategies: {}", Choice::names()))]
+        help = format!("Measure only some of the strategies: {}", Choice::names()))]
     pub(crate) only: Vec<Choice>,
 
     /// Write the results as JSON, with every run
@@ -102,6 +108,7 @@ pub(crate) fn read(mut arguments: Vec<OsString>) -> Outcome<Asked> {
 impl Command {
     /// The strategies to measure.
     pub(crate) fn choices(&self) -> Vec<Choice> {
-        if self.only.is_empty() { Choice::all().to_vec() } else { self.only.clone() }
+        let only = &self.measuring.only;
+        if only.is_empty() { Choice::all().to_vec() } else { only.clone() }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn load(command: &Command) -> Outcome<Loaded> {
     setup::check(&options, &sources)?;
     let mut loaded = Loaded::default();
     for source in &sources {
-        loaded.read(&options, source, command.max_future)?;
+        loaded.read(&options, source, command.measuring.max_future)?;
     }
     if loaded.stored.is_empty() {
         return Err(Failure::usage(format_args!("there are no events in {}", loaded.names.join(", "))));

@@ -72,11 +72,15 @@ fn work() -> Outcome<()> {
             let loaded = load::load(&command)?;
             let events = loaded.events();
             let disorder = Disorder::of(&events);
-            let bound = command.out_of_order.unwrap_or_else(|| disorder.most());
+            let bound = command.measuring.out_of_order.unwrap_or_else(|| disorder.most());
             let numbers = load::numbered(&events);
             let results = race::run(&command, bound, &events, &numbers)?;
             let about = show::About { loaded: &loaded, disorder: &disorder, bound, keys: load::keys(&numbers) };
-            if command.json { show::json(&command, &about, &results) } else { show::table(&command, &about, &results) }
+            if command.measuring.json {
+                show::json(&command, &about, &results)
+            } else {
+                show::table(&command, &about, &results)
+            }
         }
     };
     let written = std::io::stdout().write_all(text.as_bytes());

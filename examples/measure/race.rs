@@ -38,7 +38,7 @@ pub(crate) fn run(
     for choice in command.choices() {
         all.push(look(choice, build(text_config(choice))?, events, end));
     }
-    for _ in 0..command.runs {
+    for _ in 0..command.measuring.runs {
         for raced in &mut all {
             raced.text.push(time(build(text_config(raced.choice))?, events, end, &raced.counters));
             raced.numbers.push(time(build(number_config(raced.choice))?, numbers, end, &raced.counters));

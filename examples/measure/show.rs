@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::command::Command;
+use crate::command::{Command, Measuring};
 use crate::disorder::Disorder;
 use crate::lengths;
 use crate::load::Loaded;
@@ -26,7 +26,7 @@ impl About<'_> {
 }
 
 pub(crate) fn table(command: &Command, about: &About<'_>, results: &[Raced]) -> String {
-    let mut text = header(about, command.runs);
+    let mut text = header(about, &command.measuring);
     let _ = writeln!(
         text,
         "{:<28}{:>6}{:>9}{:>13}{:>12}{:>10}{:>11}",
@@ -48,7 +48,7 @@ pub(crate) fn table(command: &Command, about: &About<'_>, results: &[Raced]) -> 
     text
 }
 
-fn header(about: &About<'_>, runs: u32) -> String {
+fn header(about: &About<'_>, options: &Measuring) -> String {
     let About { loaded, disorder, bound, keys } = about;
     let mut text =
         format!("{} events of {} keys in {}", grouped(about.events()), grouped(*keys), loaded.names.join(", "));
@@ -58,16 +58,25 @@ fn header(about: &About<'_>, runs: u32) -> String {
         }
     }
     let [most, within] = [disorder.most(), disorder.within(0.999)].map(show);
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "\n{:.1} % of them are behind the latest before them: 99.9 % by at most {within}, all by at most {most}\n\
-         taken to be out of order by at most {}\n\n\
-         nanoseconds of CPU time per event, median of {runs}, with keys and values as text and as numbers\n\n",
+        "\n{:.1} % of them are behind the latest before them: 99.9 % by at most {within}, all by at most {most}",
         disorder.share() * 100.0,
-        lengths::compact(*bound),
+    );
+    let _ = match options.out_of_order {
+        Some(_) => writeln!(text, "taken to be out of order by at most {}", lengths::compact(*bound)),
+        None => writeln!(text, "{HOW_TO_BOUND}"),
+    };
+    let _ = writeln!(
+        text,
+        "\nnanoseconds of CPU time per event, median of {}, with keys and values as text and as numbers\n",
+        options.runs,
     );
     text
 }
+
+const HOW_TO_BOUND: &str =
+    "taken to be out of order as far as that (--out-of-order: less far; --max-future: without clocks that are ahead)";
 
 /// A length of time for people, however short.
 fn show(length: Duration) -> String {
