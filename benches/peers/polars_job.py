@@ -1,14 +1,20 @@
 """One job by Polars, for run.py: `memory text|codes step|gap FILE` or `whole step|gap FILE OUT`.
 
 Several forms of each query were tried, on one million clicks and on ten million; the fastest is kept.
-CPU ns per event in memory with one thread, text / codes, at ten million clicks of a million users,
-on the engine that suited the form:
+CPU ns per event in memory with one thread, text / codes, at ten million clicks, on the engine that
+suited the form better:
 
+  a million users
   step  group_by with min_by, max_by                                         524 / 204 (streaming)
         sort by time, then group_by with first, last                         355 / 252
   gap   running sum of marks over each key, then group_by                    622 / 540
         sort by key and time, running sum of marks, then group_by            441 / 354
         sort by key and time, then the first and last event of each session  419 / 297
+  10,000 users
+  gap   running sum of marks over each key, then group_by                    337 / 255 (streaming)
+        sort by key and time, then the first and last event of each session  533 / 379
+
+So the gap is written in two ways, and the one that suits the number of keys is taken.
 
 Arrival order within one time is left out, so that nothing has to be a stable sort.
 """
@@ -45,7 +51,20 @@ def step_by_sort(clicks):
     )
 
 
-def gap(clicks):
+def gap_over_keys(clicks):
+    """Numbers the sessions of each key."""
+    starts = (TIME.diff() >= pl.duration(microseconds=GAP_US)).fill_null(True)
+    clicks = clicks.sort("client_timestamp").with_columns(starts.cum_sum().over(KEY).alias("session"))
+    return clicks.group_by(*KEY, "session").agg(
+        pl.len().alias("count"),
+        TIME.first().alias("first_time"),
+        TIME.last().alias("last_time"),
+        EVENT.first().alias("first_event"),
+        EVENT.last().alias("last_event"),
+    )
+
+
+def gap_by_sort(clicks):
     """Keeps only the first and last event of each session: the count is the difference of their rows."""
     other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in KEY)
     starts = (other | (TIME.diff() >= pl.duration(microseconds=GAP_US))).fill_null(True)
@@ -81,12 +100,22 @@ def memory(form, job, file):
         kinds = {name: pl.Enum(clicks[name].unique().sort()) for name in ("device_id", "client_event")}
         clicks = clicks.cast(kinds)
     clicks = clicks.rechunk()
-    engine = "streaming" if (form, job) == ("codes", "step") else "in-memory"
-    query = (step_by_min if engine == "streaming" else step_by_sort if job == "step" else gap)(clicks.lazy())
+    query, engine = choose(form, job, clicks)
+    query = query(clicks.lazy())
     clock = Clock()
     sessions = query.collect(engine=engine)
     nanos = clock.nanos()
     report(events=clicks.height, cpu_ns=nanos, result=(sessions.height, sessions["count"].sum(), checksum(sessions)))
+
+
+def choose(form, job, clicks):
+    """The query and the engine that suit the data, as somebody who knows it would choose."""
+    by_form = "streaming" if form == "codes" else "in-memory"
+    if job == "step":
+        return step_by_min if form == "codes" else step_by_sort, by_form
+    if clicks.select(KEY).n_unique() * 50 < clicks.height:
+        return gap_over_keys, by_form
+    return gap_by_sort, "in-memory"
 
 
 def checksum(sessions):
@@ -101,7 +130,7 @@ def whole(job, file, out):
     started()
     codes = [pl.col(name).cast(pl.Categorical) for name in ("device_id", "client_event")]
     clicks = lines(file).with_columns(codes)
-    (step_by_min if job == "step" else gap)(clicks).sink_csv(out)
+    (step_by_min if job == "step" else gap_by_sort)(clicks).sink_csv(out)
 
 
 {"memory": memory, "whole": whole}[sys.argv[1]](*sys.argv[2:])
