@@ -70,6 +70,9 @@ struct Options {
     /// clock that is a year ahead
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     broken: f64,
+    /// Leave out the field `arrival_timestamp`: arrival is the order of the lines
+    #[arg(long)]
+    no_arrival: bool,
     /// Another seed makes other clicks
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -289,11 +292,13 @@ impl<'o> Delivery<'o> {
         self.line.clear();
         write!(
             self.line,
-            r#"{{"user_id": {user}, "device_id": "{}", "client_event": "{}", "client_timestamp": {time}, "arrival_timestamp": {}}}"#,
-            click.device,
-            click.event,
-            quoted(arrival),
+            r#"{{"user_id": {user}, "device_id": "{}", "client_event": "{}", "client_timestamp": {time}"#,
+            click.device, click.event,
         )?;
+        if !self.options.no_arrival {
+            write!(self.line, r#", "arrival_timestamp": {}"#, quoted(arrival))?;
+        }
+        self.line.push(b'}');
         if damage == Some(0) {
             let length = self.random.random_range(1..self.line.len());
             self.line.truncate(length);

@@ -37,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) results: Results,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "What the input means")]
 pub(crate) struct Fields {
     /// Format of the inputs; by default told by name and content
@@ -192,7 +192,7 @@ Examples:
 
 Exit status: 0, 1 if --strict met a bad line, 2 if the command or its files cannot work.";
 
-fn unit(text: &str) -> Result<Unit, String> {
+pub(crate) fn unit(text: &str) -> Result<Unit, String> {
     use Unit::{Day, Hour, Minute, Month, Quarter, Second, Week, Year};
     let units = [Second, Minute, Hour, Day, Week, Month, Quarter, Year];
     let found = units.into_iter().find(|unit| unit.name() == text);
@@ -229,7 +229,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = std::ffi::OsString>) -> Outco
 }
 
 /// The message of an error without the usage that follows it.
-fn one_sentence(error: &clap::Error) -> String {
+pub(crate) fn one_sentence(error: &clap::Error) -> String {
     if let (ErrorKind::UnknownArgument, Some(option)) = (error.kind(), error.get(ContextKind::InvalidArg)) {
         let meant = error.get(ContextKind::SuggestedArg).map(|similar| format!("; did you mean {similar}?"));
         return format!("there is no option {option}{}", meant.unwrap_or_default());
