@@ -1,15 +1,21 @@
 //! Lines, and records of several lines, with the number of each line.
+//!
+//! The input is read in blocks into one buffer, and records are lent from there: nothing is copied
+//! but the beginning of a line that the block before did not finish.
 
-use std::collections::VecDeque;
-use std::io::{self, BufRead, Read};
+use std::io::{self, ErrorKind, Read};
+
+use memchr::{memchr, memrchr};
 
 use crate::parse::{End, Parser, Reject};
 
+/// How much is read at once. It stays in a core's cache while its lines are parsed.
+const BLOCK: usize = 256 << 10;
 /// A line beyond this is rejected without being held in memory.
 const LONGEST_LINE: usize = 16 << 20;
 /// A record that goes on beyond this has a quote that was never closed.
 const LONGEST_RECORD: usize = 1 << 20;
-const MOST_LINES: usize = 1_000;
+const MOST_LINES: u64 = 1_000;
 
 /// Where a record begins, its bytes without the line end, and whether they can be used.
 pub(crate) struct Framed<'a> {
@@ -21,19 +27,50 @@ pub(crate) struct Framed<'a> {
 /// Cuts an input into records. Empty lines between records are skipped.
 pub(crate) struct Lines<R> {
     reader: R,
+    block: usize,
+    buffer: Vec<u8>,
+    /// What has been read and not been used yet.
+    start: usize,
+    end: usize,
+    /// Behind the last line end in the buffer.
+    whole_until: usize,
+    is_over: bool,
     number: u64,
     empty: u64,
-    buffer: Vec<u8>,
-    /// Lines read ahead for a record that never ended, to be read again one by one.
-    again: VecDeque<(u64, Vec<u8>)>,
+    /// The beginning of a line that is too long.
+    too_long: Vec<u8>,
 }
 
-impl<R: BufRead> Lines<R> {
+/// A line at some distance from the next one to be used; lengths count the line end.
+#[derive(Clone, Copy)]
+enum Found {
+    Line(usize),
+    TooLong,
+    Nothing,
+}
+
+impl<R: Read> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, number: 0, empty: 0, buffer: Vec::new(), again: VecDeque::new() }
+        Self::in_blocks(reader, BLOCK)
     }
 
-    /// How many lines were read.
+    /// Reads so much at once.
+    pub(crate) fn in_blocks(reader: R, block: usize) -> Self {
+        Self {
+            reader,
+            block,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            whole_until: 0,
+            is_over: false,
+            number: 0,
+            empty: 0,
+            too_long: Vec::new(),
+        }
+    }
+
+    /// How many lines were used.
     pub(crate) fn count(&self) -> u64 {
         self.number
     }
@@ -43,79 +80,126 @@ impl<R: BufRead> Lines<R> {
         self.empty
     }
 
-    /// The next record.
-    pub(crate) fn next(&mut self, parser: &mut dyn Parser) -> io::Result<Option<Framed<'_>>> {
-        let line = loop {
-            let Some((line, size)) = self.read()? else { return Ok(None) };
-            if size == Size::TooLong {
-                let whole = Err(Reject::TooLong { most: LONGEST_LINE });
-                return Ok(Some(Framed { line, bytes: &self.buffer, whole }));
-            }
-            if !without_end(&self.buffer).trim_ascii().is_empty() {
-                break line;
-            }
-            self.empty += 1;
-        };
-        let mut whole = Ok(());
-        if parser.end(without_end(&self.buffer)) == End::Later {
-            whole = self.read_on(line, parser)?;
-        }
-        Ok(Some(Framed { line, bytes: without_end(&self.buffer), whole }))
+    /// Whether the next record asks for more input, which may be long in coming.
+    pub(crate) fn must_read(&self) -> bool {
+        self.start >= self.whole_until
     }
 
-    /// Reads the further lines of a record. If it never ends, only its first line is lost.
+    /// The next record.
+    pub(crate) fn next(&mut self, parser: &mut impl Parser) -> io::Result<Option<Framed<'_>>> {
+        loop {
+            let mut length = match self.line_at(0)? {
+                Found::Nothing => return Ok(None),
+                Found::TooLong => return self.skip().map(Some),
+                Found::Line(length) => length,
+            };
+            let (first, mut lines) = (self.number + 1, 1);
+            let text = without_end(&self.buffer[self.start..self.start + length]);
+            if text.trim_ascii_start().is_empty() {
+                self.empty += 1;
+                self.number += 1;
+                self.start += length;
+                continue;
+            }
+            let mut whole = Ok(());
+            if parser.end(text) == End::Later {
+                match self.read_on(length, parser)? {
+                    Some(longer) => (length, lines) = longer,
+                    None => whole = Err(Reject::Quotes),
+                }
+            }
+            let bytes = without_end(&self.buffer[self.start..self.start + length]);
+            self.start += length;
+            self.number += lines;
+            return Ok(Some(Framed { line: first, bytes, whole }));
+        }
+    }
+
+    /// Looks for the end of a record in the lines behind its first one. Gives its length and how
+    /// many lines it has. If it never ends, only its first line is lost.
     #[cold]
-    fn read_on(&mut self, first: u64, parser: &mut dyn Parser) -> io::Result<Result<(), Reject>> {
-        let mut lines = vec![(first, std::mem::take(&mut self.buffer))];
-        let mut bytes = lines[0].1.len();
-        while lines.len() < MOST_LINES && bytes < LONGEST_RECORD {
-            let Some((line, _)) = self.read()? else { break };
-            lines.push((line, std::mem::take(&mut self.buffer)));
-            let text = &lines[lines.len() - 1].1;
-            bytes += text.len();
-            match parser.end(without_end(text)) {
+    fn read_on(&mut self, first: usize, parser: &mut impl Parser) -> io::Result<Option<(usize, u64)>> {
+        let (mut length, mut lines) = (first, 1);
+        while lines < MOST_LINES && length < LONGEST_RECORD {
+            let Found::Line(more) = self.line_at(length)? else { break };
+            let at = self.start + length;
+            length += more;
+            lines += 1;
+            match parser.end(without_end(&self.buffer[at..at + more])) {
                 End::Later => {}
                 End::Never => break,
-                End::Here => {
-                    self.buffer = lines.into_iter().flat_map(|(_, text)| text).collect();
-                    return Ok(Ok(()));
-                }
+                End::Here => return Ok(Some((length, lines))),
             }
         }
         parser.give_up();
-        let mut lines = lines.into_iter();
-        self.buffer = lines.next().map(|(_, text)| text).unwrap_or_default();
-        for line in lines.rev() {
-            self.again.push_front(line);
-        }
-        Ok(Err(Reject::Quotes))
+        Ok(None)
     }
 
-    /// Reads a line into the buffer, its end included.
-    fn read(&mut self) -> io::Result<Option<(u64, Size)>> {
-        if let Some((line, text)) = self.again.pop_front() {
-            self.buffer = text;
-            return Ok(Some((line, Size::Fits)));
+    /// The line that begins so many bytes behind the next one. Reads until it is whole.
+    #[inline]
+    fn line_at(&mut self, distance: usize) -> io::Result<Found> {
+        let mut searched = 0;
+        loop {
+            let unread = &self.buffer[self.start + distance..self.end];
+            let most = unread.len().min(LONGEST_LINE);
+            if let Some(at) = memchr(b'\n', &unread[searched..most]) {
+                return Ok(Found::Line(searched + at + 1));
+            }
+            if most == LONGEST_LINE {
+                return Ok(Found::TooLong);
+            }
+            if self.is_over {
+                return Ok(if most == 0 { Found::Nothing } else { Found::Line(most) });
+            }
+            searched = most;
+            self.fill()?;
         }
-        self.buffer.clear();
-        let read = (&mut self.reader).take(LONGEST_LINE as u64).read_until(b'\n', &mut self.buffer)?;
-        if read == 0 {
-            return Ok(None);
+    }
+
+    /// Passes over a line that is too long. Its beginning is kept to be shown.
+    #[cold]
+    fn skip(&mut self) -> io::Result<Framed<'_>> {
+        self.too_long.clear();
+        self.too_long.extend_from_slice(&self.buffer[self.start..self.start + LONGEST_RECORD]);
+        loop {
+            if let Some(at) = memchr(b'\n', &self.buffer[self.start..self.end]) {
+                self.start += at + 1;
+                break;
+            }
+            self.start = self.end;
+            if self.is_over {
+                break;
+            }
+            self.fill()?;
         }
         self.number += 1;
-        if read == LONGEST_LINE && self.buffer.last() != Some(&b'\n') {
-            self.reader.skip_until(b'\n')?;
-            self.buffer.truncate(LONGEST_RECORD);
-            return Ok(Some((self.number, Size::TooLong)));
-        }
-        Ok(Some((self.number, Size::Fits)))
+        let whole = Err(Reject::TooLong { most: LONGEST_LINE });
+        Ok(Framed { line: self.number, bytes: &self.too_long, whole })
     }
-}
 
-#[derive(PartialEq)]
-enum Size {
-    Fits,
-    TooLong,
+    /// Reads a block, or less if no more is there yet.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.whole_until = self.whole_until.saturating_sub(self.start);
+        self.start = 0;
+        if self.buffer.len() < self.end + self.block {
+            // Grown in steps that double, so that a long line is not moved for each of its blocks.
+            self.buffer.resize((self.end + self.block).max(2 * self.end), 0);
+        }
+        let read = loop {
+            match self.reader.read(&mut self.buffer[self.end..self.end + self.block]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if let Some(at) = memrchr(b'\n', &self.buffer[self.end..self.end + read]) {
+            self.whole_until = self.end + at + 1;
+        }
+        self.is_over = read == 0;
+        self.end += read;
+        Ok(())
+    }
 }
 
 /// A line without LF or CR LF.
