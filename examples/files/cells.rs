@@ -16,11 +16,48 @@ pub(crate) struct Cells {
     /// The day of the last time written, and how its date reads: times of one day are many.
     day: i64,
     date: [u8; DATE],
+    /// The last different times, since those of one row, and windows of several, are often the same.
+    recent: [(Timestamp, [u8; TIME + 1]); 4],
+    oldest: usize,
 }
+
+/// All numbers of two digits, one after the other.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
+#[inline]
+fn pair(number: u32) -> &'static [u8; 2] {
+    &PAIRS[number as usize]
+}
+
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 impl Cells {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new(), day: i64::MIN, date: [0; DATE] }
+        Self {
+            bytes: Vec::new(),
+            day: i64::MIN,
+            date: [0; DATE],
+            recent: [(Timestamp::EPOCH, *b"1970-01-01T00:00:00.000000Z,"); 4],
+            oldest: 0,
+        }
     }
 
     /// Ends the row that the cells so far make up.
@@ -35,7 +72,8 @@ impl Cells {
     #[inline]
     pub(crate) fn text(&mut self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
-        if text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        // All bytes are looked at, without a branch for each: most cells need no quotes.
+        if text.iter().fold(false, |found, byte| found | matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
             self.quoted(text);
         } else {
             self.bytes.extend_from_slice(text);
@@ -63,17 +101,22 @@ impl Cells {
 
     #[inline]
     pub(crate) fn id(&mut self, id: SessionId) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut cell = [b','; 33];
         for (pair, byte) in cell.chunks_exact_mut(2).zip(id.as_u128().to_be_bytes()) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+            pair.copy_from_slice(&HEX[usize::from(byte)]);
         }
         self.bytes.extend_from_slice(&cell);
     }
 
     #[inline]
     pub(crate) fn time(&mut self, time: Timestamp) {
+        match self.recent.iter().find(|(known, _)| *known == time) {
+            Some((_, cell)) => self.bytes.extend_from_slice(cell),
+            None => self.new_time(time),
+        }
+    }
+
+    fn new_time(&mut self, time: Timestamp) {
         let (day, within) = (time.as_micros().div_euclid(DAY), time.as_micros().rem_euclid(DAY));
         if day != self.day && !self.set_day(day, time) {
             return;
@@ -81,13 +124,15 @@ impl Cells {
         let (secs, micros) = ((within / 1_000_000) as u32, (within % 1_000_000) as u32);
         let mut cell = *b"2018-11-29T23:35:10.123456Z,";
         cell[..DATE].copy_from_slice(&self.date);
-        let pairs = [(11, secs / 3600), (14, secs / 60 % 60), (17, secs % 60)];
-        let fraction = [(20, micros / 10_000), (22, micros / 100 % 100), (24, micros % 100)];
-        for (at, number) in pairs.into_iter().chain(fraction) {
-            cell[at] = b'0' + (number / 10) as u8;
-            cell[at + 1] = b'0' + (number % 10) as u8;
-        }
+        cell[11..13].copy_from_slice(pair(secs / 3600));
+        cell[14..16].copy_from_slice(pair(secs % 3600 / 60));
+        cell[17..19].copy_from_slice(pair(secs % 60));
+        cell[20..22].copy_from_slice(pair(micros / 10_000));
+        cell[22..24].copy_from_slice(pair(micros % 10_000 / 100));
+        cell[24..26].copy_from_slice(pair(micros % 100));
         self.bytes.extend_from_slice(&cell);
+        self.recent[self.oldest] = (time, cell);
+        self.oldest = (self.oldest + 1) % self.recent.len();
     }
 
     /// Remembers how a day reads. Writes the time as it is if its year has not four digits.

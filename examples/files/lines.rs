@@ -21,6 +21,8 @@ const MOST_LINES: u64 = 1_000;
 pub(crate) struct Framed<'a> {
     pub(crate) line: u64,
     pub(crate) bytes: &'a [u8],
+    /// The same as text, if it is known to be text.
+    pub(crate) text: Option<&'a str>,
     pub(crate) whole: Result<(), Reject>,
 }
 
@@ -32,8 +34,6 @@ pub(crate) struct Lines<R> {
     /// What has been read and not been used yet.
     start: usize,
     end: usize,
-    /// Behind the last line end in the buffer.
-    whole_until: usize,
     is_over: bool,
     number: u64,
     empty: u64,
@@ -41,11 +41,19 @@ pub(crate) struct Lines<R> {
     too_long: Vec<u8>,
 }
 
-/// A line at some distance from the next one to be used; lengths count the line end.
-#[derive(Clone, Copy)]
-enum Found {
-    Line(usize),
+/// What comes first in a part of an input. Lengths count the line end.
+enum Frame {
+    Record {
+        length: usize,
+        lines: u64,
+        whole: Result<(), Reject>,
+    },
+    Empty {
+        length: usize,
+    },
     TooLong,
+    /// More must be read to tell.
+    Unfinished,
     Nothing,
 }
 
@@ -56,18 +64,8 @@ impl<R: Read> Lines<R> {
 
     /// Reads so much at once.
     pub(crate) fn in_blocks(reader: R, block: usize) -> Self {
-        Self {
-            reader,
-            block,
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            whole_until: 0,
-            is_over: false,
-            number: 0,
-            empty: 0,
-            too_long: Vec::new(),
-        }
+        let (buffer, too_long) = (Vec::new(), Vec::new());
+        Self { reader, block, buffer, start: 0, end: 0, is_over: false, number: 0, empty: 0, too_long }
     }
 
     /// How many lines were used.
@@ -80,79 +78,69 @@ impl<R: Read> Lines<R> {
         self.empty
     }
 
-    /// Whether the next record asks for more input, which may be long in coming.
-    pub(crate) fn must_read(&self) -> bool {
-        self.start >= self.whole_until
-    }
-
     /// The next record.
     pub(crate) fn next(&mut self, parser: &mut impl Parser) -> io::Result<Option<Framed<'_>>> {
         loop {
-            let mut length = match self.line_at(0)? {
-                Found::Nothing => return Ok(None),
-                Found::TooLong => return self.skip().map(Some),
-                Found::Line(length) => length,
-            };
-            let (first, mut lines) = (self.number + 1, 1);
-            let text = without_end(&self.buffer[self.start..self.start + length]);
-            if text.trim_ascii_start().is_empty() {
-                self.empty += 1;
-                self.number += 1;
-                self.start += length;
-                continue;
-            }
-            let mut whole = Ok(());
-            if parser.end(text) == End::Later {
-                match self.read_on(length, parser)? {
-                    Some(longer) => (length, lines) = longer,
-                    None => whole = Err(Reject::Quotes),
+            match frame(&self.buffer[self.start..self.end], self.is_over, parser) {
+                Frame::Record { length, lines, whole } => {
+                    let bytes = without_end(&self.buffer[self.start..self.start + length]);
+                    let line = self.number + 1;
+                    self.start += length;
+                    self.number += lines;
+                    return Ok(Some(Framed { line, bytes, text: None, whole }));
                 }
+                Frame::Empty { length } => {
+                    self.start += length;
+                    self.number += 1;
+                    self.empty += 1;
+                }
+                Frame::TooLong => return self.skip().map(Some),
+                Frame::Unfinished => self.fill()?,
+                Frame::Nothing => return Ok(None),
             }
-            let bytes = without_end(&self.buffer[self.start..self.start + length]);
-            self.start += length;
-            self.number += lines;
-            return Ok(Some(Framed { line: first, bytes, whole }));
         }
     }
 
-    /// Looks for the end of a record in the lines behind its first one. Gives its length and how
-    /// many lines it has. If it never ends, only its first line is lost.
-    #[cold]
-    fn read_on(&mut self, first: usize, parser: &mut impl Parser) -> io::Result<Option<(usize, u64)>> {
-        let (mut length, mut lines) = (first, 1);
-        while lines < MOST_LINES && length < LONGEST_RECORD {
-            let Found::Line(more) = self.line_at(length)? else { break };
-            let at = self.start + length;
-            length += more;
-            lines += 1;
-            match parser.end(without_end(&self.buffer[at..at + more])) {
-                End::Later => {}
-                End::Never => break,
-                End::Here => return Ok(Some((length, lines))),
-            }
-        }
-        parser.give_up();
-        Ok(None)
-    }
-
-    /// The line that begins so many bytes behind the next one. Reads until it is whole.
-    #[inline]
-    fn line_at(&mut self, distance: usize) -> io::Result<Found> {
-        let mut searched = 0;
+    /// The records of a block: all that can be had without waiting for more input, and at least one.
+    /// `false` at the end of the input.
+    pub(crate) fn next_block<P: Parser>(
+        &mut self,
+        parser: &mut P,
+        mut take: impl FnMut(&mut P, Framed<'_>),
+    ) -> io::Result<bool> {
+        let mut is_first = true;
         loop {
-            let unread = &self.buffer[self.start + distance..self.end];
-            let most = unread.len().min(LONGEST_LINE);
-            if let Some(at) = memchr(b'\n', &unread[searched..most]) {
-                return Ok(Found::Line(searched + at + 1));
+            let block = &self.buffer[self.start..self.end];
+            let text = text_of(block);
+            let mut at = 0;
+            let stopped_by = loop {
+                match frame(&block[at..], self.is_over, parser) {
+                    Frame::Record { length, lines, whole } => {
+                        let bytes = without_end(&block[at..at + length]);
+                        let text = text.and_then(|text| text.get(at..at + bytes.len()));
+                        take(parser, Framed { line: self.number + 1, bytes, text, whole });
+                        at += length;
+                        self.number += lines;
+                        is_first = false;
+                    }
+                    Frame::Empty { length } => {
+                        at += length;
+                        self.number += 1;
+                        self.empty += 1;
+                    }
+                    other => break other,
+                }
+            };
+            self.start += at;
+            match stopped_by {
+                Frame::Nothing => return Ok(false),
+                Frame::TooLong => {
+                    take(parser, self.skip()?);
+                    is_first = false;
+                }
+                _ if is_first => self.fill()?,
+                _ => return Ok(true),
             }
-            if most == LONGEST_LINE {
-                return Ok(Found::TooLong);
-            }
-            if self.is_over {
-                return Ok(if most == 0 { Found::Nothing } else { Found::Line(most) });
-            }
-            searched = most;
-            self.fill()?;
         }
     }
 
@@ -174,14 +162,13 @@ impl<R: Read> Lines<R> {
         }
         self.number += 1;
         let whole = Err(Reject::TooLong { most: LONGEST_LINE });
-        Ok(Framed { line: self.number, bytes: &self.too_long, whole })
+        Ok(Framed { line: self.number, bytes: &self.too_long, text: None, whole })
     }
 
     /// Reads a block, or less if no more is there yet.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
-        self.whole_until = self.whole_until.saturating_sub(self.start);
         self.start = 0;
         if self.buffer.len() < self.end + self.block {
             // Grown in steps that double, so that a long line is not moved for each of its blocks.
@@ -193,12 +180,72 @@ impl<R: Read> Lines<R> {
                 read => break read?,
             }
         };
-        if let Some(at) = memrchr(b'\n', &self.buffer[self.end..self.end + read]) {
-            self.whole_until = self.end + at + 1;
-        }
         self.is_over = read == 0;
         self.end += read;
         Ok(())
+    }
+}
+
+/// The lines that end in a block as text, if all of them are text: telling it for many at once is
+/// far cheaper than line by line.
+fn text_of(block: &[u8]) -> Option<&str> {
+    let end = memrchr(b'\n', block)?;
+    std::str::from_utf8(&block[..=end]).ok()
+}
+
+/// Finds the end of the record that begins an input. If it never ends, only its first line is lost.
+#[inline]
+fn frame(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
+    let length = match line(input, is_all) {
+        Frame::Record { length, .. } => length,
+        other => return other,
+    };
+    let text = without_end(&input[..length]);
+    if text.trim_ascii_start().is_empty() {
+        return Frame::Empty { length };
+    }
+    match parser.end(text) {
+        End::Later => frame_on(input, length, is_all, parser),
+        _ => Frame::Record { length, lines: 1, whole: Ok(()) },
+    }
+}
+
+/// Looks for the end of a record in the lines behind its first one.
+#[cold]
+fn frame_on(input: &[u8], first: usize, is_all: bool, parser: &mut impl Parser) -> Frame {
+    let (mut length, mut lines) = (first, 1);
+    while lines < MOST_LINES && length < LONGEST_RECORD {
+        let more = match line(&input[length..], is_all) {
+            Frame::Record { length, .. } => length,
+            Frame::Unfinished => {
+                parser.give_up(); // it is asked again from the first line on
+                return Frame::Unfinished;
+            }
+            _ => break,
+        };
+        let text = without_end(&input[length..length + more]);
+        length += more;
+        lines += 1;
+        match parser.end(text) {
+            End::Later => {}
+            End::Never => break,
+            End::Here => return Frame::Record { length, lines, whole: Ok(()) },
+        }
+    }
+    parser.give_up();
+    Frame::Record { length: first, lines: 1, whole: Err(Reject::Quotes) }
+}
+
+/// The line that begins an input.
+#[inline]
+fn line(input: &[u8], is_all: bool) -> Frame {
+    let whole = |length| Frame::Record { length, lines: 1, whole: Ok(()) };
+    match memchr(b'\n', &input[..input.len().min(LONGEST_LINE)]) {
+        Some(end) => whole(end + 1),
+        None if input.len() >= LONGEST_LINE => Frame::TooLong,
+        None if !is_all => Frame::Unfinished,
+        None if input.is_empty() => Frame::Nothing,
+        None => whole(input.len()),
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::batch::Batch;
 use crate::lines::Lines;
-use crate::parse::Parser;
+use crate::parse::{Line, Parser};
 use crate::relay::{Filling, Using, relay};
 
 /// An input that is being read.
@@ -27,7 +27,8 @@ impl Reading {
         P: Parser + Send + 'static,
     {
         let (filling, using) = relay();
-        let thread = thread::spawn(move || read(lines, parser, &filling));
+        let thread = thread::Builder::new().name("reading".to_owned());
+        let thread = thread.spawn(move || read(lines, parser, &filling)).expect("the system starts a thread");
         Self { using, thread: Some(thread) }
     }
 
@@ -66,16 +67,16 @@ fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &Filling
     }
 }
 
-/// Parses until more must be read. `false` at the end of the input.
+/// Parses a block. `false` at the end of the input.
 fn fill<R: Read>(batch: &mut Batch, lines: &mut Lines<R>, parser: &mut impl Parser) -> io::Result<bool> {
-    while let Some(framed) = lines.next(parser)? {
-        match framed.whole.and_then(|()| parser.parse(framed.bytes)) {
+    lines.next_block(parser, |parser, framed| {
+        let record = framed.whole.and_then(|()| match framed.text {
+            Some(text) => parser.parse_line(Line::Text(text)),
+            None => parser.parse(framed.bytes),
+        });
+        match record {
             Ok(record) => batch.add(framed.line, &record),
             Err(reject) => batch.reject(framed.line, framed.bytes, reject),
         }
-        if lines.must_read() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    })
 }

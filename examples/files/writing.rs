@@ -25,7 +25,8 @@ impl<O: Members + Send + 'static> Writing<O> {
     /// Begins to write.
     pub(crate) fn start(files: Files) -> Self {
         let (filling, using) = relay();
-        let thread = thread::spawn(move || write(files, &using));
+        let thread = thread::Builder::new().name("writing".to_owned());
+        let thread = thread.spawn(move || write(files, &using)).expect("the system starts a thread");
         Self { sessions: Vec::new(), filling: Some(filling), thread: Some(thread), has_failed: false }
     }
 

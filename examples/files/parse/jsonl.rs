@@ -10,18 +10,31 @@ use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Field, Parser, Record, Reject, Wanted};
+use super::flat::{self, Visit, Walker};
+use super::{Field, Line, Parser, Record, Reject, Wanted};
 
 pub(crate) struct Jsonl {
     wanted: Wanted,
-    tree: Node,
+    tree: Tree,
     slots: Slots,
     joined: String,
+    /// Lines are tried the quick way first. Not where the tests ask for the other alone.
+    quick: Option<Walker>,
 }
+
+/// So many levels are too many for the library, or nearly. It shall say so.
+const DEEP: usize = 100;
 
 impl Jsonl {
     pub(crate) fn new(wanted: Wanted) -> Self {
-        let mut tree = Node::default();
+        let is_deep = wanted.names.iter().any(|name| name.split('.').count() > DEEP);
+        let quick = (!is_deep).then(Walker::default);
+        Self { quick, ..Self::thorough(wanted) }
+    }
+
+    /// Reads every line with `serde_json`, which is what decides.
+    pub(crate) fn thorough(wanted: Wanted) -> Self {
+        let mut tree = Tree::new();
         let count = wanted.names.len();
         for (slot, name) in wanted.names.iter().enumerate() {
             tree.add(name.split('.'), slot);
@@ -30,18 +43,36 @@ impl Jsonl {
             }
         }
         let slots = Slots { text: String::new(), found: vec![Found::Missing; 2 * count] };
-        Self { wanted, tree, slots, joined: String::new() }
+        Self { wanted, tree, slots, joined: String::new(), quick: None }
+    }
+
+    /// Fills the slots the quick way, if the line is of that kind.
+    fn walk(&mut self, line: &str) -> Option<()> {
+        let walker = self.quick.as_mut()?;
+        self.slots.clear();
+        walker.walk(line, ROOT, &mut Plain { tree: &self.tree, slots: &mut self.slots })
+    }
+
+    /// Fills the slots by the library.
+    #[cold]
+    fn deserialize(&mut self, line: &str) -> Result<(), Reject> {
+        self.slots.clear();
+        let mut json = serde_json::Deserializer::from_str(line);
+        let root = Root { tree: &self.tree, node: ROOT, slots: &mut self.slots };
+        root.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| reject(&error))
     }
 }
 
 impl Parser for Jsonl {
-    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
-        let line = std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?;
-        self.slots.clear();
-        let mut json = serde_json::Deserializer::from_str(line);
-        let root = Root { node: &self.tree, slots: &mut self.slots };
-        root.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| reject(&error))?;
-        self.wanted.record(&mut self.joined, |index| self.slots.field(index))
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        let line = match line {
+            Line::Text(text) => text,
+            Line::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?,
+        };
+        if self.walk(line).is_none() {
+            self.deserialize(line)?;
+        }
+        self.wanted.record(&mut self.joined, |index| self.slots.field(index, line))
     }
 }
 
@@ -54,35 +85,40 @@ fn reject(error: &serde_json::Error) -> Reject {
 }
 
 /// The wanted names as a tree, one level for each level of the object.
+struct Tree {
+    nodes: Vec<Node>,
+}
+
 #[derive(Default)]
 struct Node {
     name: String,
     slot: Option<usize>,
-    children: Vec<Node>,
+    children: Vec<usize>,
 }
 
-impl Node {
-    fn add<'n>(&mut self, mut path: impl Iterator<Item = &'n str>, slot: usize) {
-        let Some(name) = path.next() else {
-            self.slot = Some(slot);
-            return;
-        };
-        let known = self.children.iter().position(|child| child.name == name);
-        let index = known.unwrap_or_else(|| {
-            self.children.push(Self { name: name.to_owned(), ..Self::default() });
-            self.children.len() - 1
-        });
-        self.children[index].add(path, slot);
+/// The node of the whole object.
+const ROOT: usize = 0;
+
+impl Tree {
+    fn new() -> Self {
+        Self { nodes: vec![Node::default()] }
     }
 
-    /// What an earlier field of the same name held is gone.
-    fn forget(&self, slots: &mut Slots) {
-        if let Some(slot) = self.slot {
-            slots.found[slot] = Found::Missing;
+    fn add<'n>(&mut self, path: impl Iterator<Item = &'n str>, slot: usize) {
+        let mut node = ROOT;
+        for name in path {
+            node = self.child(node, name).unwrap_or_else(|| {
+                self.nodes.push(Node { name: name.to_owned(), ..Node::default() });
+                let child = self.nodes.len() - 1;
+                self.nodes[node].children.push(child);
+                child
+            });
         }
-        for child in &self.children {
-            child.forget(slots);
-        }
+        self.nodes[node].slot = Some(slot);
+    }
+
+    fn child(&self, node: usize, name: &str) -> Option<usize> {
+        self.nodes[node].children.iter().copied().find(|child| self.nodes[*child].name == name)
     }
 }
 
@@ -100,6 +136,8 @@ enum Found {
     Null,
     /// A part of `Slots::text`.
     Text(Range<usize>),
+    /// A part of the line.
+    InLine(Range<usize>),
     Not(&'static str),
 }
 
@@ -109,21 +147,74 @@ impl Slots {
         self.found.fill(Found::Missing);
     }
 
-    fn field(&self, index: usize) -> Field<'_> {
+    #[inline]
+    fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
         let (by_path, by_name) = self.found.split_at(self.found.len() / 2);
         let found = if matches!(by_name[index], Found::Missing) { &by_path[index] } else { &by_name[index] };
         match found {
             Found::Missing => Field::Missing,
             Found::Null => Field::Null,
             Found::Text(range) => Field::Text(&self.text[range.clone()]),
+            Found::InLine(range) => Field::Text(&line[range.clone()]),
             Found::Not(what) => Field::Not(what),
+        }
+    }
+
+    /// Takes what was found at a node, if it is wanted.
+    #[inline]
+    fn set(&mut self, node: &Node, found: Found) {
+        if let Some(slot) = node.slot {
+            self.found[slot] = found;
+        }
+    }
+
+    /// What an earlier field of the same name held is gone.
+    fn forget(&mut self, tree: &Tree, node: usize) {
+        let node = &tree.nodes[node];
+        self.set(node, Found::Missing);
+        for child in &node.children {
+            self.forget(tree, *child);
         }
     }
 }
 
+/// What a quick walk puts into the slots.
+struct Plain<'t, 's> {
+    tree: &'t Tree,
+    slots: &'s mut Slots,
+}
+
+impl Visit for Plain<'_, '_> {
+    fn field(&mut self, node: usize, name: &str) -> Option<usize> {
+        self.tree.child(node, name)
+    }
+
+    fn goes_deeper(&self, node: usize) -> bool {
+        !self.tree.nodes[node].children.is_empty()
+    }
+
+    #[inline]
+    fn begin(&mut self, node: usize) {
+        if self.goes_deeper(node) {
+            self.slots.forget(self.tree, node); // of the others only the slot is to be set
+        }
+    }
+
+    #[inline]
+    fn value(&mut self, node: usize, value: flat::Value) {
+        let found = match value {
+            flat::Value::Text(range) => Found::InLine(range),
+            flat::Value::Null => Found::Null,
+            flat::Value::Object => Found::Not("an object"),
+        };
+        self.slots.set(&self.tree.nodes[node], found);
+    }
+}
+
 /// The whole line, which must be an object.
-struct Root<'n, 's> {
-    node: &'n Node,
+struct Root<'t, 's> {
+    tree: &'t Tree,
+    node: usize,
     slots: &'s mut Slots,
 }
 
@@ -143,9 +234,10 @@ impl<'de> Visitor<'de> for Root<'_, '_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(child) = map.next_key_seed(Name(self.node))? {
+        let Self { tree, node, slots } = self;
+        while let Some(child) = map.next_key_seed(Name { tree, node })? {
             match child {
-                Some(node) => map.next_value_seed(Inner { node, slots: self.slots })?,
+                Some(node) => map.next_value_seed(Inner { tree, node, slots })?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -156,39 +248,41 @@ impl<'de> Visitor<'de> for Root<'_, '_> {
 }
 
 /// The name of a field: the child of that name, if it is wanted.
-struct Name<'n>(&'n Node);
+struct Name<'t> {
+    tree: &'t Tree,
+    node: usize,
+}
 
-impl<'de, 'n> DeserializeSeed<'de> for Name<'n> {
-    type Value = Option<&'n Node>;
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'n> Visitor<'_> for Name<'n> {
-    type Value = Option<&'n Node>;
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().find(|child| child.name == name))
+        Ok(self.tree.child(self.node, name))
     }
 }
 
 /// The value of a wanted field, or of an object on the way to one.
-struct Inner<'n, 's> {
-    node: &'n Node,
+struct Inner<'t, 's> {
+    tree: &'t Tree,
+    node: usize,
     slots: &'s mut Slots,
 }
 
 impl Inner<'_, '_> {
     fn found(self, found: Found) {
-        if let Some(slot) = self.node.slot {
-            self.slots.found[slot] = found;
-        }
+        self.slots.set(&self.tree.nodes[self.node], found);
     }
 
     fn text(self, text: fmt::Arguments<'_>) {
@@ -203,7 +297,7 @@ impl<'de> DeserializeSeed<'de> for Inner<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.node.forget(self.slots);
+        self.slots.forget(self.tree, self.node);
         deserializer.deserialize_any(self)
     }
 }
@@ -260,9 +354,9 @@ impl<'de> Visitor<'de> for Inner<'_, '_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<(), M::Error> {
-        let Self { node, slots } = self;
-        Root { node, slots }.visit_map(map)?;
-        Inner { node, slots }.found(Found::Not("an object"));
+        let Self { tree, node, slots } = self;
+        Root { tree, node, slots }.visit_map(map)?;
+        Inner { tree, node, slots }.found(Found::Not("an object"));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+// Both are ASCII: they can be looked for among bytes.
 const SEPARATOR: char = '\u{1f}';
 const ESCAPE: char = '\u{1e}';
 const ESCAPED_SEPARATOR: &str = "\u{1e}s";
@@ -16,7 +17,7 @@ pub(crate) fn join(key: &mut String, field: &str, is_first: bool) {
     if !is_first {
         key.push(SEPARATOR);
     }
-    if field.contains([SEPARATOR, ESCAPE]) {
+    if field.bytes().any(|byte| byte == SEPARATOR as u8 || byte == ESCAPE as u8) {
         let escaped = field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR);
         key.push_str(&escaped);
     } else {
@@ -26,13 +27,25 @@ pub(crate) fn join(key: &mut String, field: &str, is_first: bool) {
 
 /// The fields of a key made of `fields` of them, in order.
 pub(crate) fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
-    let one = (fields == 1).then_some(Cow::Borrowed(key));
-    let several = (fields != 1).then(|| key.split(SEPARATOR).map(unescape));
-    one.into_iter().chain(several.into_iter().flatten())
+    let mut rest = Some(key);
+    std::iter::from_fn(move || {
+        let key = rest.take()?;
+        if fields == 1 {
+            return Some(Cow::Borrowed(key));
+        }
+        let field = match key.bytes().position(|byte| byte == SEPARATOR as u8) {
+            Some(end) => {
+                rest = Some(&key[end + 1..]);
+                &key[..end]
+            }
+            None => key,
+        };
+        Some(unescape(field))
+    })
 }
 
 fn unescape(field: &str) -> Cow<'_, str> {
-    if !field.contains(ESCAPE) {
+    if !field.bytes().any(|byte| byte == ESCAPE as u8) {
         return Cow::Borrowed(field);
     }
     Cow::Owned(field.replace(ESCAPED_SEPARATOR, "\u{1f}").replace(ESCAPED_ESCAPE, "\u{1e}"))

@@ -8,12 +8,15 @@
 
 pub(crate) mod combined;
 pub(crate) mod csv;
+mod flat;
 pub(crate) mod jsonl;
 pub(crate) mod keys;
 mod reject;
 pub(crate) mod times;
 
 pub(crate) use reject::Reject;
+
+use std::ops::Range;
 
 use stagger::Timestamp;
 use times::TimeFormat;
@@ -33,7 +36,12 @@ pub(crate) struct Record<'a> {
 /// Reads records of one format.
 pub(crate) trait Parser {
     /// Reads one record, given without its line end.
-    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject>;
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject>;
+
+    /// The same, of bytes that may be no text.
+    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
+        self.parse_line(Line::Bytes(bytes))
+    }
 
     /// Where the record ends that this line begins or continues. Asked for each line in turn.
     fn end(&mut self, _line: &[u8]) -> End {
@@ -42,6 +50,32 @@ pub(crate) trait Parser {
 
     /// Forgets that a record was going on: its end never came.
     fn give_up(&mut self) {}
+}
+
+/// A record as it is read, which may be known to be text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Line<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    #[inline]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// A part of it.
+    #[inline]
+    pub(crate) fn field(self, part: Range<usize>) -> Field<'a> {
+        match self {
+            Self::Text(text) => text.get(part).map_or(Field::NotUtf8, Field::Text),
+            Self::Bytes(bytes) => Field::from_bytes(&bytes[part]),
+        }
+    }
 }
 
 /// Where a record ends.
@@ -107,6 +141,7 @@ impl Wanted {
     }
 
     /// Makes the record of the fields found. `joined` is a buffer for keys of several fields.
+    #[inline]
     pub(crate) fn record<'a>(
         &self,
         joined: &'a mut String,
@@ -130,17 +165,26 @@ impl Wanted {
         })
     }
 
+    #[inline]
     fn text<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
-        let name = || self.names[index].clone();
         match field(index) {
             Field::Text(text) => Ok(text),
-            Field::Missing => Err(Reject::Missing { field: name() }),
-            Field::Null => Err(Reject::Not { field: name(), what: "null" }),
-            Field::NotUtf8 => Err(Reject::NotUtf8 { field: Some(name()) }),
-            Field::Not(what) => Err(Reject::Not { field: name(), what }),
+            other => Err(self.not_text(index, other)),
         }
     }
 
+    #[cold]
+    fn not_text(&self, index: usize, field: Field<'_>) -> Reject {
+        let name = || self.names[index].clone();
+        match field {
+            Field::Text(_) | Field::Missing => Reject::Missing { field: name() },
+            Field::Null => Reject::Not { field: name(), what: "null" },
+            Field::NotUtf8 => Reject::NotUtf8 { field: Some(name()) },
+            Field::Not(what) => Reject::Not { field: name(), what },
+        }
+    }
+
+    #[inline]
     fn text_or_nothing<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
         match field(index) {
             Field::Missing | Field::Null => Ok(""),
@@ -148,6 +192,7 @@ impl Wanted {
         }
     }
 
+    #[inline]
     fn instant<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<Timestamp, Reject> {
         let text = self.text(index, field)?;
         self.format

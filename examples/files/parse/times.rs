@@ -19,7 +19,7 @@
 //! a microsecond is cut off. Second 60 is the first instant of the next minute.
 
 use chrono::format::{Item, Parsed, StrftimeItems};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use stagger::Timestamp;
 
 #[derive(Clone, Debug)]
@@ -149,7 +149,8 @@ fn log(bytes: &[u8]) -> Option<i64> {
 
 fn days_from_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)?;
-    Some(date.signed_duration_since(NaiveDate::default()).num_days())
+    const DAYS_TO_1970: i32 = 719_163;
+    Some(i64::from(date.num_days_from_ce() - DAYS_TO_1970))
 }
 
 /// Seconds from midnight to `HH:MM:SS`.
