@@ -22,7 +22,7 @@ pub(crate) struct Cells {
 }
 
 /// All numbers of two digits, one after the other.
-const PAIRS: [[u8; 2]; 100] = {
+static PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut number = 0;
     while number < 100 {
@@ -37,8 +37,19 @@ fn pair(number: u32) -> &'static [u8; 2] {
     &PAIRS[number as usize]
 }
 
+/// The bytes that a cell needs quotes for.
+static IS_SPECIAL: [bool; 256] = {
+    let mut is_special = [false; 256];
+    let mut rest: &[u8] = b",\"\n\r";
+    while let [byte, more @ ..] = rest {
+        is_special[*byte as usize] = true;
+        rest = more;
+    }
+    is_special
+};
+
 /// The two digits of each byte.
-const HEX: [[u8; 2]; 256] = {
+static HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";
     let mut pairs = [[0; 2]; 256];
     let mut byte = 0;
@@ -73,7 +84,7 @@ impl Cells {
     pub(crate) fn text(&mut self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         // All bytes are looked at, without a branch for each: most cells need no quotes.
-        if text.iter().fold(false, |found, byte| found | matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        if text.iter().fold(false, |found, byte| found | IS_SPECIAL[usize::from(*byte)]) {
             self.quoted(text);
         } else {
             self.bytes.extend_from_slice(text);

@@ -118,7 +118,7 @@ impl Rows {
         cells.number(session.count);
         cells.time(session.first_time);
         cells.time(session.last_time);
-        cells.number(session.duration().as_micros());
+        cells.number(session.duration().as_micros() as u64); // of two i64: it fits
         cells.text(session.first_event.0.as_str());
         cells.text(session.last_event.0.as_str());
         cells.text(session.reason.name());

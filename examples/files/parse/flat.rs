@@ -1,268 +1,285 @@
 //! The quick way through a line of JSON.
 //!
-//! Most lines are objects of plain fields: texts without escapes, whole numbers, true, false, null.
-//! Those are walked here, at less than half the cost of the fastest library (the figures are in
-//! docs/DESIGN.md). What is not wanted and not plain is passed over by `serde_json`. Anything else
-//! gives `None`, and the whole line is read by `serde_json` instead, which also says what is wrong
-//! with one that is no JSON. So whatever is accepted here must be what `serde_json` accepts, with the
-//! same meaning; the tests compare the two.
+//! Most lines are objects of plain fields (texts without escapes, whole numbers, true, false, null)
+//! and look like the line before: only the values differ. What lies between two values is a *gap*:
+//! braces, commas, names, colons, blanks. A line is first tried against the gaps of the last one that
+//! was read here, by comparing bytes. Equal gaps mean the same, because the reader is in the same
+//! state before each. A line of another layout is walked, and its gaps are remembered.
+//!
+//! What is not wanted and not plain is passed over by `serde_json`. Anything else gives `None`, and
+//! the whole line is read by `serde_json` instead, which also says what is wrong with one that is no
+//! JSON. So whatever is accepted here must be what `serde_json` accepts, with the same meaning; the
+//! tests compare the two. docs/DESIGN.md has the figures that made this worth its lines.
 
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-/// A value, as far as it is told apart here.
-pub(crate) enum Value {
-    /// Where the text lies in the line: a string without its quotes, a number, true or false.
-    Text(Range<usize>),
-    Null,
-    /// One whose fields have been visited.
-    Object,
-}
+use super::tree::{Found, ROOT, Slots, Tree};
 
-/// Takes the fields of a line. Levels of nested objects have numbers.
-pub(crate) trait Visit {
-    /// The level within a field, if anything about that field is wanted.
-    fn field(&mut self, level: usize, name: &str) -> Option<usize>;
-
-    /// Whether fields of an object at that level may be wanted.
-    fn goes_deeper(&self, level: usize) -> bool;
-
-    /// A field begins whose value, or whose fields, are at that level.
-    fn begin(&mut self, level: usize);
-
-    /// Its value, behind those of the fields within it.
-    fn value(&mut self, level: usize, value: Value);
-}
-
-/// What was between two values, and what it means: the comma, the name, the colon, and all blanks.
-/// Lines mostly look like the one before, so one comparison of bytes takes the place of reading them.
-struct Gap {
-    level: usize,
-    text: Vec<u8>,
-    field: Option<usize>,
-}
-
-/// More than this is not remembered of a line.
-const MOST_GAPS: usize = 64;
-const LONGEST_GAP: usize = 256;
-
-/// Walks lines, one after the other.
+/// Reads lines, one after the other.
 #[derive(Default)]
-pub(crate) struct Walker {
+pub(super) struct Walker {
+    /// The layout of the last line that was walked.
     gaps: Vec<Gap>,
+    /// Behind its last value.
+    end: Vec<u8>,
+    /// The layout of the line that is being walked.
+    steps: Vec<Step>,
 }
+
+/// What is before a value.
+struct Gap {
+    text: Vec<u8>,
+    step: Step,
+}
+
+#[derive(Clone, Default)]
+struct Step {
+    /// Where the gap lies in the line it was read from.
+    gap: Range<usize>,
+    /// Where the value goes, if it is wanted.
+    slot: Option<usize>,
+    /// Whether nothing about it is wanted, so that it may be of any kind.
+    is_free: bool,
+    /// Objects that begin or end in the gap and have wanted fields.
+    objects: Vec<Object>,
+}
+
+#[derive(Clone, Copy)]
+enum Object {
+    Begins(usize),
+    Ends(usize),
+}
+
+/// A line with more values than this, or longer gaps, is not remembered.
+const MOST_GAPS: usize = 64;
+const LONGEST_GAPS: usize = 4 << 10;
 
 impl Walker {
-    /// Walks a line that holds one object. `None` if it is not of the quick kind; what has been
-    /// visited is worth nothing then.
-    pub(crate) fn walk(&mut self, line: &str, root: usize, visit: &mut impl Visit) -> Option<()> {
-        let mut walk = Walk { line, bytes: line.as_bytes(), at: 0, gaps: &mut self.gaps, count: 0 };
+    /// Fills the slots from a line that holds one object. `None` if it is not of the quick kind.
+    #[inline]
+    pub(super) fn read(&mut self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
+        slots.clear();
+        self.read_alike(line, tree, slots).or_else(|| {
+            slots.clear();
+            self.walk(line, tree, slots)
+        })
+    }
+
+    /// Reads a line with the same gaps as the last one.
+    #[inline]
+    fn read_alike(&self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
+        let bytes = line.as_bytes();
+        let mut at = 0;
+        for Gap { text, step } in &self.gaps {
+            if !bytes[at..].starts_with(text) {
+                return None;
+            }
+            at += text.len();
+            for object in &step.objects {
+                object.apply(tree, slots);
+            }
+            at = step.value(line, at, slots)?;
+        }
+        let end = &bytes[at..];
+        (!end.is_empty() && end == self.end).then_some(())
+    }
+
+    /// Reads a line of any layout, and remembers it.
+    #[cold]
+    fn walk(&mut self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
+        self.steps.clear();
+        let mut walk =
+            Walk { line, bytes: line.as_bytes(), at: 0, tree, slots, steps: &mut self.steps, gap: 0, objects: vec![] };
         walk.blank();
-        walk.object(root, visit)?;
+        walk.object(ROOT)?;
         walk.blank();
-        (walk.at == line.len()).then_some(())
+        let Walk { at, gap, objects, .. } = walk;
+        if at < line.len() {
+            return None;
+        }
+        let length: usize = self.steps.iter().map(|step| step.gap.len()).sum();
+        // Objects that end behind the last value would have to be remembered too.
+        if self.steps.len() <= MOST_GAPS && length + line.len() - gap <= LONGEST_GAPS && objects.is_empty() {
+            let text = |step: &Step| line.as_bytes()[step.gap.clone()].to_vec();
+            self.gaps = self.steps.drain(..).map(|step| Gap { text: text(&step), step }).collect();
+            self.end = line.as_bytes()[gap..].to_vec();
+        }
+        Some(())
     }
 }
 
-struct Walk<'l> {
-    line: &'l str,
-    bytes: &'l [u8],
-    at: usize,
-    gaps: &'l mut Vec<Gap>,
-    /// How many gaps this line had so far.
-    count: usize,
+impl Step {
+    /// Reads the value behind the gap. Gives its end.
+    #[inline(always)]
+    fn value(&self, line: &str, at: usize, slots: &mut Slots) -> Option<usize> {
+        match plain(line.as_bytes(), at) {
+            Some((found, end)) => {
+                if let Some(slot) = self.slot {
+                    slots.set(slot, found);
+                }
+                Some(end)
+            }
+            None if self.is_free => any(line, at),
+            None => None,
+        }
+    }
 }
 
-/// What follows a value, or the beginning of an object.
-enum Next {
-    Field(Option<usize>),
-    End,
+impl Object {
+    fn apply(self, tree: &Tree, slots: &mut Slots) {
+        match self {
+            Self::Begins(node) => slots.forget(tree, node),
+            Self::Ends(node) => {
+                if let Some(slot) = tree.slot(node) {
+                    slots.set(slot, Found::Not("an object"));
+                }
+            }
+        }
+    }
+}
+
+struct Walk<'w> {
+    line: &'w str,
+    bytes: &'w [u8],
+    at: usize,
+    tree: &'w Tree,
+    slots: &'w mut Slots,
+    steps: &'w mut Vec<Step>,
+    /// Where the gap before the next value begins, and the objects in it.
+    gap: usize,
+    objects: Vec<Object>,
 }
 
 impl Walk<'_> {
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline]
     fn expect(&mut self, byte: u8) -> Option<()> {
-        let is_there = self.peek()? == byte;
+        let is_there = self.bytes.get(self.at) == Some(&byte);
         self.at += usize::from(is_there);
         is_there.then_some(())
     }
 
-    #[inline]
     fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
         }
     }
 
     /// An object with its fields. As deep as the wanted names are.
-    fn object(&mut self, level: usize, visit: &mut impl Visit) -> Option<()> {
-        let mut is_first = true;
-        loop {
-            let field = match self.known_gap(level) {
-                Some(field) => field,
-                None => match self.gap(level, is_first, visit)? {
-                    Next::Field(field) => field,
-                    Next::End => return Some(()),
-                },
-            };
-            is_first = false;
-            match field {
-                Some(level) => self.wanted(level, visit)?,
-                None => self.unwanted()?,
-            }
-        }
-    }
-
-    /// The field behind a gap that looks as in the line before.
-    #[inline]
-    fn known_gap(&mut self, level: usize) -> Option<Option<usize>> {
-        let gap = self.gaps.get(self.count)?;
-        if gap.level != level || !self.bytes[self.at..].starts_with(&gap.text) {
-            return None;
-        }
-        self.at += gap.text.len();
-        self.count += 1;
-        Some(gap.field)
-    }
-
-    /// Reads from a value, or from the brace that opens the object, to the next value.
-    #[inline(never)]
-    fn gap(&mut self, level: usize, is_first: bool, visit: &mut impl Visit) -> Option<Next> {
-        let start = self.at;
-        if is_first {
-            self.expect(b'{')?;
-        }
+    fn object(&mut self, node: usize) -> Option<()> {
+        self.expect(b'{')?;
         self.blank();
         if self.expect(b'}').is_some() {
-            return Some(Next::End);
+            return Some(());
         }
-        if !is_first {
-            self.expect(b',')?;
+        loop {
+            self.expect(b'"')?;
+            let (name, end) = string(self.bytes, self.at)?;
+            self.at = end;
+            self.blank();
+            self.expect(b':')?;
+            self.blank();
+            self.value(self.tree.child(node, &self.line[name]))?;
+            self.blank();
+            if self.expect(b',').is_none() {
+                return self.expect(b'}');
+            }
             self.blank();
         }
-        self.expect(b'"')?;
-        let name = self.string()?;
-        let field = visit.field(level, &self.line[name]);
-        self.blank();
-        self.expect(b':')?;
-        self.blank();
-        self.remember(level, start, field);
-        Some(Next::Field(field))
     }
 
-    fn remember(&mut self, level: usize, start: usize, field: Option<usize>) {
-        let text = &self.bytes[start..self.at];
-        if self.count < MOST_GAPS && text.len() <= LONGEST_GAP {
-            let gap = Gap { level, text: text.to_vec(), field };
-            match self.gaps.get_mut(self.count) {
-                Some(known) => *known = gap,
-                None => self.gaps.push(gap),
+    /// The value of a field, and what it is for.
+    fn value(&mut self, node: Option<usize>) -> Option<()> {
+        let deeper = node.filter(|node| self.tree.goes_deeper(*node));
+        if let Some(node) = deeper {
+            self.note(Object::Begins(node));
+            if self.bytes.get(self.at) == Some(&b'{') {
+                self.object(node)?;
+                self.note(Object::Ends(node));
+                return Some(());
             }
         }
-        self.count += 1;
+        let slot = node.and_then(|node| self.tree.slot(node));
+        let objects = std::mem::take(&mut self.objects);
+        let step = Step { gap: self.gap..self.at, slot, is_free: node.is_none(), objects };
+        self.at = step.value(self.line, self.at, self.slots)?;
+        self.steps.push(step);
+        self.gap = self.at;
+        Some(())
     }
 
-    #[inline]
-    fn wanted(&mut self, level: usize, visit: &mut impl Visit) -> Option<()> {
-        visit.begin(level);
-        let value = match self.peek()? {
-            b'{' if visit.goes_deeper(level) => {
-                self.object(level, visit)?;
-                Value::Object
-            }
-            _ => self.plain()?,
+    fn note(&mut self, object: Object) {
+        object.apply(self.tree, self.slots);
+        self.objects.push(object);
+    }
+}
+
+/// A plain value: what it is, and where it ends.
+#[inline(always)]
+fn plain(bytes: &[u8], at: usize) -> Option<(Found, usize)> {
+    let end = match bytes.get(at)? {
+        b'"' => {
+            let (text, end) = string(bytes, at + 1)?;
+            return Some((Found::InLine(text), end));
+        }
+        b'-' | b'0'..=b'9' => integer(bytes, at)?,
+        b't' => word(bytes, at, b"true")?,
+        b'f' => word(bytes, at, b"false")?,
+        b'n' => return Some((Found::Null, word(bytes, at, b"null")?)),
+        _ => return None,
+    };
+    Some((Found::InLine(at..end), end))
+}
+
+/// Passes over a value of any kind.
+#[cold]
+fn any(line: &str, at: usize) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_str(&line[at..]).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(at + values.byte_offset())
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    bytes[at..].starts_with(word).then_some(at + word.len())
+}
+
+/// A whole number that prints as it is written.
+#[inline]
+fn integer(bytes: &[u8], at: usize) -> Option<usize> {
+    /// One less than the greatest u64 and i64 have.
+    const MOST_DIGITS: usize = 18;
+    let is_negative = bytes[at] == b'-';
+    let start = at + usize::from(is_negative);
+    let mut end = start;
+    while let Some(b'0'..=b'9') = bytes.get(end) {
+        end += 1;
+    }
+    let digits = end - start;
+    let has_zero = bytes.get(start) == Some(&b'0') && (digits > 1 || is_negative);
+    let goes_on = matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
+    ((1..=MOST_DIGITS).contains(&digits) && !has_zero && !goes_on).then_some(end)
+}
+
+/// A string without escapes, by where it is behind its opening quote: its content, and its end.
+#[inline]
+fn string(bytes: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
+    let mut end = start;
+    loop {
+        let rest = bytes.get(end..)?;
+        let Some(eight) = rest.first_chunk() else {
+            end += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+            break;
         };
-        visit.value(level, value);
-        Some(())
-    }
-
-    #[inline]
-    fn unwanted(&mut self) -> Option<()> {
-        let start = self.at;
-        if self.plain().is_none() {
-            self.at = start;
-            self.any()?;
-        }
-        Some(())
-    }
-
-    /// Passes over a value of any kind.
-    fn any(&mut self) -> Option<()> {
-        let mut values = serde_json::Deserializer::from_str(&self.line[self.at..]).into_iter::<IgnoredAny>();
-        values.next()?.ok()?;
-        self.at += values.byte_offset();
-        Some(())
-    }
-
-    #[inline]
-    fn plain(&mut self) -> Option<Value> {
-        let start = self.at;
-        match self.peek()? {
-            b'"' => {
-                self.at += 1;
-                return self.string().map(Value::Text);
+        match end_in(*eight) {
+            Some(length) => {
+                end += length;
+                break;
             }
-            b'-' | b'0'..=b'9' => self.integer()?,
-            b't' => self.word(b"true")?,
-            b'f' => self.word(b"false")?,
-            b'n' => {
-                self.word(b"null")?;
-                return Some(Value::Null);
-            }
-            _ => return None,
+            None => end += eight.len(),
         }
-        Some(Value::Text(start..self.at))
     }
-
-    #[inline]
-    fn word(&mut self, word: &[u8]) -> Option<()> {
-        let is_there = self.bytes[self.at..].starts_with(word);
-        self.at += word.len();
-        is_there.then_some(())
-    }
-
-    /// A whole number that prints as it is written.
-    #[inline]
-    fn integer(&mut self) -> Option<()> {
-        /// One less than the greatest u64 and i64 have.
-        const MOST_DIGITS: usize = 18;
-        let is_negative = self.expect(b'-').is_some();
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        let digits = self.at - start;
-        let has_zero = self.bytes.get(start) == Some(&b'0') && (digits > 1 || is_negative);
-        let goes_on = matches!(self.peek(), Some(b'.' | b'e' | b'E'));
-        ((1..=MOST_DIGITS).contains(&digits) && !has_zero && !goes_on).then_some(())
-    }
-
-    /// A string without escapes, behind its opening quote.
-    #[inline]
-    fn string(&mut self) -> Option<Range<usize>> {
-        let start = self.at;
-        while let Some(eight) = self.bytes[self.at..].first_chunk() {
-            match end_in(*eight) {
-                Some(end) => {
-                    self.at += end;
-                    break;
-                }
-                None => self.at += eight.len(),
-            }
-        }
-        while self.peek().is_some_and(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
-            self.at += 1;
-        }
-        let end = self.at;
-        self.expect(b'"')?;
-        Some(start..end)
-    }
+    (bytes[end] == b'"').then_some((start..end, end + 1))
 }
 
 /// Where the first quote, backslash or control character is among eight bytes, all at once: each

@@ -6,12 +6,12 @@
 //! too large to be read exactly is rejected rather than rounded, since two users might become one.
 
 use std::fmt::{self, Write as _};
-use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::flat::{self, Visit, Walker};
-use super::{Field, Line, Parser, Record, Reject, Wanted};
+use super::flat::Walker;
+use super::tree::{Found, ROOT, Slots, Tree};
+use super::{Line, Parser, Record, Reject, Wanted};
 
 pub(crate) struct Jsonl {
     wanted: Wanted,
@@ -34,23 +34,8 @@ impl Jsonl {
 
     /// Reads every line with `serde_json`, which is what decides.
     pub(crate) fn thorough(wanted: Wanted) -> Self {
-        let mut tree = Tree::new();
-        let count = wanted.names.len();
-        for (slot, name) in wanted.names.iter().enumerate() {
-            tree.add(name.split('.'), slot);
-            if name.contains('.') {
-                tree.add([name.as_str()].into_iter(), count + slot);
-            }
-        }
-        let slots = Slots { text: String::new(), found: vec![Found::Missing; 2 * count] };
+        let (tree, slots) = (Tree::new(&wanted.names), Slots::new(&wanted.names));
         Self { wanted, tree, slots, joined: String::new(), quick: None }
-    }
-
-    /// Fills the slots the quick way, if the line is of that kind.
-    fn walk(&mut self, line: &str) -> Option<()> {
-        let walker = self.quick.as_mut()?;
-        self.slots.clear();
-        walker.walk(line, ROOT, &mut Plain { tree: &self.tree, slots: &mut self.slots })
     }
 
     /// Fills the slots by the library.
@@ -69,7 +54,8 @@ impl Parser for Jsonl {
             Line::Text(text) => text,
             Line::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?,
         };
-        if self.walk(line).is_none() {
+        let quick = self.quick.as_mut().and_then(|quick| quick.read(line, &self.tree, &mut self.slots));
+        if quick.is_none() {
             self.deserialize(line)?;
         }
         self.wanted.record(&mut self.joined, |index| self.slots.field(index, line))
@@ -82,133 +68,6 @@ fn reject(error: &serde_json::Error) -> Reject {
         return Reject::NotAnObject;
     }
     Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") }
-}
-
-/// The wanted names as a tree, one level for each level of the object.
-struct Tree {
-    nodes: Vec<Node>,
-}
-
-#[derive(Default)]
-struct Node {
-    name: String,
-    slot: Option<usize>,
-    children: Vec<usize>,
-}
-
-/// The node of the whole object.
-const ROOT: usize = 0;
-
-impl Tree {
-    fn new() -> Self {
-        Self { nodes: vec![Node::default()] }
-    }
-
-    fn add<'n>(&mut self, path: impl Iterator<Item = &'n str>, slot: usize) {
-        let mut node = ROOT;
-        for name in path {
-            node = self.child(node, name).unwrap_or_else(|| {
-                self.nodes.push(Node { name: name.to_owned(), ..Node::default() });
-                let child = self.nodes.len() - 1;
-                self.nodes[node].children.push(child);
-                child
-            });
-        }
-        self.nodes[node].slot = Some(slot);
-    }
-
-    fn child(&self, node: usize, name: &str) -> Option<usize> {
-        self.nodes[node].children.iter().copied().find(|child| self.nodes[*child].name == name)
-    }
-}
-
-/// The wanted values of the line at hand.
-struct Slots {
-    text: String,
-    /// For each wanted name what was found at the end of its path, then for each what was found
-    /// under the dotted name itself.
-    found: Vec<Found>,
-}
-
-#[derive(Clone)]
-enum Found {
-    Missing,
-    Null,
-    /// A part of `Slots::text`.
-    Text(Range<usize>),
-    /// A part of the line.
-    InLine(Range<usize>),
-    Not(&'static str),
-}
-
-impl Slots {
-    fn clear(&mut self) {
-        self.text.clear();
-        self.found.fill(Found::Missing);
-    }
-
-    #[inline]
-    fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        let (by_path, by_name) = self.found.split_at(self.found.len() / 2);
-        let found = if matches!(by_name[index], Found::Missing) { &by_path[index] } else { &by_name[index] };
-        match found {
-            Found::Missing => Field::Missing,
-            Found::Null => Field::Null,
-            Found::Text(range) => Field::Text(&self.text[range.clone()]),
-            Found::InLine(range) => Field::Text(&line[range.clone()]),
-            Found::Not(what) => Field::Not(what),
-        }
-    }
-
-    /// Takes what was found at a node, if it is wanted.
-    #[inline]
-    fn set(&mut self, node: &Node, found: Found) {
-        if let Some(slot) = node.slot {
-            self.found[slot] = found;
-        }
-    }
-
-    /// What an earlier field of the same name held is gone.
-    fn forget(&mut self, tree: &Tree, node: usize) {
-        let node = &tree.nodes[node];
-        self.set(node, Found::Missing);
-        for child in &node.children {
-            self.forget(tree, *child);
-        }
-    }
-}
-
-/// What a quick walk puts into the slots.
-struct Plain<'t, 's> {
-    tree: &'t Tree,
-    slots: &'s mut Slots,
-}
-
-impl Visit for Plain<'_, '_> {
-    fn field(&mut self, node: usize, name: &str) -> Option<usize> {
-        self.tree.child(node, name)
-    }
-
-    fn goes_deeper(&self, node: usize) -> bool {
-        !self.tree.nodes[node].children.is_empty()
-    }
-
-    #[inline]
-    fn begin(&mut self, node: usize) {
-        if self.goes_deeper(node) {
-            self.slots.forget(self.tree, node); // of the others only the slot is to be set
-        }
-    }
-
-    #[inline]
-    fn value(&mut self, node: usize, value: flat::Value) {
-        let found = match value {
-            flat::Value::Text(range) => Found::InLine(range),
-            flat::Value::Null => Found::Null,
-            flat::Value::Object => Found::Not("an object"),
-        };
-        self.slots.set(&self.tree.nodes[node], found);
-    }
 }
 
 /// The whole line, which must be an object.
@@ -282,7 +141,9 @@ struct Inner<'t, 's> {
 
 impl Inner<'_, '_> {
     fn found(self, found: Found) {
-        self.slots.set(&self.tree.nodes[self.node], found);
+        if let Some(slot) = self.tree.slot(self.node) {
+            self.slots.set(slot, found);
+        }
     }
 
     fn text(self, text: fmt::Arguments<'_>) {

@@ -13,11 +13,13 @@ const ESCAPED_SEPARATOR: &str = "\u{1e}s";
 const ESCAPED_ESCAPE: &str = "\u{1e}e";
 
 /// Appends a field to a key of several.
+#[inline]
 pub(crate) fn join(key: &mut String, field: &str, is_first: bool) {
     if !is_first {
         key.push(SEPARATOR);
     }
-    if field.bytes().any(|byte| byte == SEPARATOR as u8 || byte == ESCAPE as u8) {
+    // Without a branch for each byte.
+    if field.bytes().fold(false, |found, byte| found | (byte == SEPARATOR as u8) | (byte == ESCAPE as u8)) {
         let escaped = field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR);
         key.push_str(&escaped);
     } else {
@@ -44,8 +46,9 @@ pub(crate) fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, st
     })
 }
 
+#[inline]
 fn unescape(field: &str) -> Cow<'_, str> {
-    if !field.bytes().any(|byte| byte == ESCAPE as u8) {
+    if !field.as_bytes().contains(&(ESCAPE as u8)) {
         return Cow::Borrowed(field);
     }
     Cow::Owned(field.replace(ESCAPED_SEPARATOR, "\u{1f}").replace(ESCAPED_ESCAPE, "\u{1e}"))

@@ -13,13 +13,14 @@ pub(crate) mod jsonl;
 pub(crate) mod keys;
 mod reject;
 pub(crate) mod times;
+mod tree;
 
 pub(crate) use reject::Reject;
 
 use std::ops::Range;
 
 use stagger::Timestamp;
-use times::TimeFormat;
+use times::{Recent, TimeFormat};
 
 /// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,7 @@ pub(crate) struct Wanted {
     arrival: Option<usize>,
     value: Option<usize>,
     format: TimeFormat,
+    recent: Recent,
 }
 
 /// What a parser found for one field.
@@ -137,7 +139,7 @@ impl Wanted {
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
-        Self { names, keys, time, arrival, value, format }
+        Self { names, keys, time, arrival, value, format, recent: Recent::default() }
     }
 
     /// Makes the record of the fields found. `joined` is a buffer for keys of several fields.
@@ -196,7 +198,7 @@ impl Wanted {
     fn instant<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<Timestamp, Reject> {
         let text = self.text(index, field)?;
         self.format
-            .parse(text)
+            .parse_after(text, &self.recent)
             .ok_or_else(|| Reject::Time { field: self.names[index].clone(), text: reject::start_of(text) })
     }
 }
