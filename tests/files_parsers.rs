@@ -263,7 +263,8 @@ mod quick_json {
         let blanks = prop_oneof![4 => Just(""), 1 => one_of(BLANKS)];
         let field = (name, mark(":"), mark(","), [blanks.clone(), blanks.clone(), blanks.clone(), blanks]);
         let plain = prop_oneof![Just("1"), Just(r#""x""#), Just("null"), Just("5")];
-        let value = prop_oneof![2 => plain, 1 => one_of(VALUES)];
+        let nested = prop_oneof![Just(r#"{"b": 1}"#), Just(r#"{"b": {"c": "x"}}"#), Just(r#"{"c": 5}"#), Just("{}")];
+        let value = prop_oneof![4 => plain, 1 => nested, 2 => one_of(VALUES)];
         let values = prop::collection::vec(value, 6);
         (prop::collection::vec(field, 0..6), prop::collection::vec(values, 1..5)).prop_map(|(fields, lines)| {
             let line = |values: Vec<&str>| {
@@ -300,6 +301,8 @@ mod quick_json {
                 || wanted(&["u"], "t", Some("v")),
                 || wanted(&["a.b", "u"], "t", Some("a")),
                 || wanted(&["a.b.c"], "u", None),
+                || wanted(&["a.b"], "u", Some("a")),
+                || wanted(&["a"], "u", Some("a.b")),
             ] {
                 let (mut quick, mut thorough) = (Jsonl::new(fields()), Jsonl::thorough(fields()));
                 for line in &lines {

@@ -59,21 +59,8 @@ impl Batch {
     }
 
     /// Everything in order of its lines.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Item<'_>> {
-        let mut rejects = self.rejects.iter().peekable();
-        let mut records = self.records.iter().enumerate().peekable();
-        let mut texts = self.texts.as_str();
-        std::iter::from_fn(move || {
-            let done = records.peek().map_or(self.records.len(), |(index, _)| *index);
-            if let Some(rejected) = rejects.next_if(|rejected| rejected.after <= done) {
-                return Some(Item::Rejected(rejected));
-            }
-            let (_, stored) = records.next()?;
-            let (key, rest) = texts.split_at(stored.key as usize);
-            let (value, rest) = rest.split_at(stored.value as usize);
-            texts = rest;
-            Some(Item::Record(stored.line, Record { key, time: stored.time, arrival: stored.arrival, value }))
-        })
+    pub(crate) fn iter(&self) -> Items<'_> {
+        Items { batch: self, records: 0, rejects: 0, start: 0 }
     }
 
     /// Makes it empty; its room is used again.
@@ -82,5 +69,35 @@ impl Batch {
         self.records.clear();
         self.rejects.clear();
         (self.lines, self.empty) = (0, 0);
+    }
+}
+
+/// The items of a batch.
+pub(crate) struct Items<'a> {
+    batch: &'a Batch,
+    /// How many of each were given.
+    records: usize,
+    rejects: usize,
+    /// Where the texts of the next record begin.
+    start: usize,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        let batch = self.batch;
+        if let Some(rejected) = batch.rejects.get(self.rejects).filter(|rejected| rejected.after == self.records) {
+            self.rejects += 1;
+            return Some(Item::Rejected(rejected));
+        }
+        let stored = batch.records.get(self.records)?;
+        let value = self.start + stored.key as usize;
+        let end = value + stored.value as usize;
+        let (key, value) = (&batch.texts[self.start..value], &batch.texts[value..end]);
+        self.records += 1;
+        self.start = end;
+        Some(Item::Record(stored.line, Record { key, time: stored.time, arrival: stored.arrival, value }))
     }
 }

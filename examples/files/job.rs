@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use stagger::{Clock, Event, Lent, List, Pushed, Refusal, Sessionizer, Timestamp};
+use stagger::{Clock, Event, List, Pushed, Refusal, Sessionizer, Timestamp};
 
 use crate::batch::Item;
 use crate::failure::{Failure, Outcome};
@@ -20,31 +20,31 @@ use crate::results::Results;
 use crate::setup::{self, AnyParser};
 use crate::side::{Member, Members};
 use crate::strategy;
-use crate::text::{Payload, Place, Text};
+use crate::text::{Lent, Payload, Place, Text};
 use crate::unused::Unused;
 use crate::waiting::Waiting;
 
 /// Does what the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
-    let config = strategy::config(options);
     if options.results.events.is_some() {
-        let list = List::of(|event: &Lent<'_, Text, Payload>| {
+        let list = List::of(|event: &Lent<'_>| {
             let (value, place) = event.value;
             Member { time: event.event_time, value: value.into(), place }
         });
-        Job::new(options, config.aggregate(list).build()?)?.run()
-    } else {
+        let config = strategy::config::<Vec<Member>>(options).aggregate(list);
         Job::new(options, config.build()?)?.run()
+    } else {
+        Job::new(options, strategy::config::<()>(options).build()?)?.run()
     }
 }
 
-struct Job<'o, S: Sessionizer> {
+struct Job<'o, S, O: Members> {
     options: &'o Options,
     sources: Vec<Source>,
     engine: S,
     /// Only where all events must be read before the first is processed.
     waiting: Option<Waiting>,
-    results: Results<S::Output>,
+    results: Results<O>,
     unused: Unused,
     /// The greatest event time that was used.
     greatest: Option<Timestamp>,
@@ -53,9 +53,9 @@ struct Job<'o, S: Sessionizer> {
     empty: u64,
 }
 
-impl<'o, S> Job<'o, S>
+impl<'o, S, O: Members> Job<'o, S, O>
 where
-    S: Sessionizer<Key = Text, Value = Payload, Output: Members + Send + 'static>,
+    S: Sessionizer<Key = Text, Value = Payload<O>, Output = O>,
 {
     /// Checks everything that can be checked before the first line, then creates the outputs.
     fn new(options: &'o Options, engine: S) -> Outcome<Self> {
@@ -149,7 +149,7 @@ where
         }
     }
 
-    fn push(&mut self, event: Lent<'_, Text, Payload>) -> Outcome<()> {
+    fn push(&mut self, event: Lent<'_>) -> Outcome<()> {
         let results = &mut self.results;
         match self.engine.push(event, &mut |session| results.session(session)) {
             Pushed::Late(event) => self.unused.late(&event, self.engine.now())?,

@@ -9,6 +9,7 @@ use stagger::{Timestamp, kinesis_sql_id};
 use crate::cells::Cells;
 use crate::options::OutputFormat;
 use crate::parse::keys;
+use crate::side::Members;
 use crate::text::Summary;
 
 /// The columns of the csv form; the key fields follow the first.
@@ -82,7 +83,7 @@ impl Rows {
     }
 
     /// Writes the row of one session.
-    pub(crate) fn write<O>(&mut self, session: &Summary<O>) -> io::Result<()> {
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> io::Result<()> {
         match self.form {
             OutputFormat::Csv => self.write_csv(session),
             OutputFormat::KinesisSql => self.write_kinesis_sql(session),
@@ -106,7 +107,7 @@ impl Rows {
         self.to.flush()
     }
 
-    fn write_csv<O>(&mut self, session: &Summary<O>) {
+    fn write_csv<O: Members>(&mut self, session: &Summary<O>) {
         let cells = &mut self.cells;
         cells.id(session.id());
         for part in keys::split(session.key.as_str(), self.keys.len()) {
@@ -132,7 +133,7 @@ impl Rows {
 
     /// Times are printed as Kinesis SQL casts a TIMESTAMP to VARCHAR; begin and end keep, as in the
     /// article, what follows the hour.
-    fn write_kinesis_sql<O>(&mut self, session: &Summary<O>) {
+    fn write_kinesis_sql<O: Members>(&mut self, session: &Summary<O>) {
         let cells = &mut self.cells;
         let mut key = keys::split(session.key.as_str(), 2);
         let (user, device) = (key.next().unwrap_or_default(), key.next().unwrap_or_default());
@@ -173,13 +174,13 @@ fn substring(text: &str, from: usize, length: usize) -> &str {
 }
 
 /// A session as a JSON object.
-struct Row<'a, O> {
+struct Row<'a, O: Members> {
     session: &'a Summary<O>,
     keys: &'a [String],
     revisions: bool,
 }
 
-impl<O> Serialize for Row<'_, O> {
+impl<O: Members> Serialize for Row<'_, O> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let session = self.session;
         let time = |time: Timestamp| time.to_string();

@@ -15,13 +15,13 @@ use crate::unused::Unused;
 use crate::writing::Writing;
 use crate::zones::AnyZone;
 
-pub(crate) struct Results<O> {
+pub(crate) struct Results<O: Members> {
     writing: Option<Writing<O>>,
     pub(crate) report: Option<Report>,
     pub(crate) is_on_terminal: bool,
 }
 
-impl<O: Members + Send + 'static> Results<O> {
+impl<O: Members> Results<O> {
     pub(crate) fn new(options: &Options, inputs: &[String], keys: &[String]) -> Outcome<Self> {
         let revisions = options.streaming.allowed_lateness.is_some();
         let events = match &options.results.events {

@@ -13,7 +13,7 @@ use crate::text::Summary;
 const MANY: usize = 512;
 
 /// Files that are being written.
-pub(crate) struct Writing<O> {
+pub(crate) struct Writing<O: Members> {
     sessions: Vec<Summary<O>>,
     /// None once the thread has been told that there are no more.
     filling: Option<Filling<Vec<Summary<O>>>>,
@@ -21,7 +21,7 @@ pub(crate) struct Writing<O> {
     has_failed: bool,
 }
 
-impl<O: Members + Send + 'static> Writing<O> {
+impl<O: Members> Writing<O> {
     /// Begins to write.
     pub(crate) fn start(files: Files) -> Self {
         let (filling, using) = relay();
@@ -39,7 +39,7 @@ impl<O: Members + Send + 'static> Writing<O> {
     }
 }
 
-impl<O> Writing<O> {
+impl<O: Members> Writing<O> {
     fn hand_over(&mut self) {
         if let Some(filling) = &self.filling {
             self.has_failed |= !filling.hand_over(&mut self.sessions);
@@ -61,7 +61,7 @@ impl<O> Writing<O> {
 }
 
 /// What has closed is written even where the work stops early.
-impl<O> Drop for Writing<O> {
+impl<O: Members> Drop for Writing<O> {
     fn drop(&mut self) {
         if !thread::panicking() {
             let _ = self.finish(); // there is a failure to tell already

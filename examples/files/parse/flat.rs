@@ -22,13 +22,14 @@ use super::tree::{Found, ROOT, Slots, Tree};
 pub(super) struct Walker {
     /// The layout of the last line that was walked.
     gaps: Vec<Gap>,
-    /// Behind its last value.
-    end: Vec<u8>,
+    /// What is behind its last value. Empty as long as no line was walked.
+    end: Gap,
     /// The layout of the line that is being walked.
     steps: Vec<Step>,
 }
 
 /// What is before a value.
+#[derive(Default)]
 struct Gap {
     text: Vec<u8>,
     step: Step,
@@ -77,13 +78,15 @@ impl Walker {
                 return None;
             }
             at += text.len();
-            for object in &step.objects {
-                object.apply(tree, slots);
-            }
+            step.apply_objects(tree, slots);
             at = step.value(line, at, slots)?;
         }
-        let end = &bytes[at..];
-        (!end.is_empty() && end == self.end).then_some(())
+        let Gap { text, step } = &self.end;
+        if text.is_empty() || bytes[at..] != **text {
+            return None;
+        }
+        step.apply_objects(tree, slots);
+        Some(())
     }
 
     /// Reads a line of any layout, and remembers it.
@@ -99,18 +102,26 @@ impl Walker {
         if at < line.len() {
             return None;
         }
+        let end = Step { gap: gap..at, objects, ..Step::default() };
         let length: usize = self.steps.iter().map(|step| step.gap.len()).sum();
-        // Objects that end behind the last value would have to be remembered too.
-        if self.steps.len() <= MOST_GAPS && length + line.len() - gap <= LONGEST_GAPS && objects.is_empty() {
-            let text = |step: &Step| line.as_bytes()[step.gap.clone()].to_vec();
-            self.gaps = self.steps.drain(..).map(|step| Gap { text: text(&step), step }).collect();
-            self.end = line.as_bytes()[gap..].to_vec();
+        if self.steps.len() <= MOST_GAPS && length + end.gap.len() <= LONGEST_GAPS {
+            let remember = |step: Step| Gap { text: line.as_bytes()[step.gap.clone()].to_vec(), step };
+            self.gaps.clear();
+            self.gaps.extend(self.steps.drain(..).map(remember));
+            self.end = remember(end);
         }
         Some(())
     }
 }
 
 impl Step {
+    #[inline]
+    fn apply_objects(&self, tree: &Tree, slots: &mut Slots) {
+        for object in &self.objects {
+            object.apply(tree, slots);
+        }
+    }
+
     /// Reads the value behind the gap. Gives its end.
     #[inline(always)]
     fn value(&self, line: &str, at: usize, slots: &mut Slots) -> Option<usize> {

@@ -113,11 +113,8 @@ impl Slots {
     /// What the line has for a wanted name.
     #[inline]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        let found = match self.found.get(self.count + index) {
-            None | Some(Found::Missing) => &self.found[index],
-            Some(by_name) => by_name,
-        };
-        match found {
+        let by_name = self.found.get(self.count + index).filter(|found| !matches!(found, Found::Missing));
+        match by_name.unwrap_or(&self.found[index]) {
             Found::InLine(range) => Field::Text(&line[range.clone()]),
             Found::Text(range) => Field::Text(&self.text[range.clone()]),
             Found::Missing => Field::Missing,
