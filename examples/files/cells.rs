@@ -10,6 +10,9 @@ const DATE: usize = 11;
 /// `2018-11-29T23:35:10.123456Z`
 const TIME: usize = 27;
 
+/// How many times are remembered: those of a row.
+const RECENT: usize = 4;
+
 /// Rows in the making.
 pub(crate) struct Cells {
     pub(crate) bytes: Vec<u8>,
@@ -17,8 +20,8 @@ pub(crate) struct Cells {
     day: i64,
     date: [u8; DATE],
     /// The last different times, since those of one row, and windows of several, are often the same.
-    recent: [(Timestamp, [u8; TIME + 1]); 4],
-    oldest: usize,
+    recent: [(Timestamp, [u8; TIME + 1]); RECENT],
+    newest: usize,
 }
 
 /// All numbers of two digits, one after the other.
@@ -66,8 +69,8 @@ impl Cells {
             bytes: Vec::new(),
             day: i64::MIN,
             date: [0; DATE],
-            recent: [(Timestamp::EPOCH, *b"1970-01-01T00:00:00.000000Z,"); 4],
-            oldest: 0,
+            recent: [(Timestamp::EPOCH, *b"1970-01-01T00:00:00.000000Z,"); RECENT],
+            newest: 0,
         }
     }
 
@@ -142,8 +145,8 @@ impl Cells {
         cell[22..24].copy_from_slice(pair(micros % 10_000 / 100));
         cell[24..26].copy_from_slice(pair(micros % 100));
         self.bytes.extend_from_slice(&cell);
-        self.recent[self.oldest] = (time, cell);
-        self.oldest = (self.oldest + 1) % self.recent.len();
+        self.newest = (self.newest + 1) % RECENT;
+        self.recent[self.newest] = (time, cell);
     }
 
     /// Remembers how a day reads. Writes the time as it is if its year has not four digits.

@@ -35,21 +35,23 @@ pub(crate) fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, st
         if fields == 1 {
             return Some(Cow::Borrowed(key));
         }
-        let field = match key.bytes().position(|byte| byte == SEPARATOR as u8) {
+        let mut has_escape = false;
+        let end = key.bytes().position(|byte| {
+            has_escape |= byte == ESCAPE as u8;
+            byte == SEPARATOR as u8
+        });
+        let field = match end {
             Some(end) => {
                 rest = Some(&key[end + 1..]);
                 &key[..end]
             }
             None => key,
         };
-        Some(unescape(field))
+        Some(if has_escape { unescape(field) } else { Cow::Borrowed(field) })
     })
 }
 
-#[inline]
+#[cold]
 fn unescape(field: &str) -> Cow<'_, str> {
-    if !field.as_bytes().contains(&(ESCAPE as u8)) {
-        return Cow::Borrowed(field);
-    }
     Cow::Owned(field.replace(ESCAPED_SEPARATOR, "\u{1f}").replace(ESCAPED_ESCAPE, "\u{1e}"))
 }

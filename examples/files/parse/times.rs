@@ -204,16 +204,26 @@ fn of_day(clock: &[u8]) -> Option<i64> {
 /// Digits after the point, as microseconds, and what follows them.
 #[inline]
 fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    const UNITS: [i64; 10] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1, 1, 1, 1];
-    let (mut micros, mut length) = (0, 0);
-    while let Some(digit @ b'0'..=b'9') = bytes.get(length) {
-        if length < 6 {
-            micros = micros * 10 + i64::from(digit - b'0');
+    let length = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = bytes.split_at(length);
+    let micros = match *digits {
+        // As most programs write it: without a loop.
+        [a, b, c, d, e, f] => number([a, b, c, d, e, f]),
+        _ if (1..=9).contains(&length) => {
+            let mut six = [b'0'; 6];
+            let kept = length.min(6);
+            six[..kept].copy_from_slice(&digits[..kept]);
+            number(six)
         }
-        length += 1;
-    }
-    let unit = UNITS.get(length).filter(|_| length > 0)?;
-    Some((micros * unit, &bytes[length..]))
+        _ => return None,
+    };
+    Some((micros, rest))
+}
+
+/// Of digits.
+#[inline]
+fn number<const N: usize>(digits: [u8; N]) -> i64 {
+    digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'))
 }
 
 /// The offset of a zone from UTC in seconds. No zone at all is UTC.
