@@ -450,6 +450,14 @@ mod blocks {
         assert!(reading.next().is_none());
     }
 
+    /// Batches of such lines wait for each other; none waits for ever.
+    #[test]
+    fn very_long_lines_are_handed_over_too() {
+        let text = "x".repeat(2 << 20);
+        let file = format!("1,5,{text}\n2,6,\"{text}\n3,7,y\n").repeat(4).into_bytes();
+        assert_eq!(in_blocks(&file, rows(), 100_000, usize::MAX), one_by_one(&file, rows()));
+    }
+
     #[test]
     fn a_line_too_long_is_one_reject_among_the_others() {
         let mut file = b"1,5,x\n".to_vec();

@@ -63,6 +63,11 @@ impl Batch {
         Items { batch: self, records: 0, rejects: 0, start: 0 }
     }
 
+    /// How many bytes its texts have.
+    pub(crate) fn size(&self) -> usize {
+        self.texts.len() + self.rejects.iter().map(|rejected| rejected.bytes.len()).sum::<usize>()
+    }
+
     /// Makes it empty; its room is used again.
     pub(crate) fn clear(&mut self) {
         self.texts.clear();

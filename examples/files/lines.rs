@@ -172,7 +172,8 @@ impl<R: Read> Lines<R> {
         self.start = 0;
         if self.buffer.len() < self.end + self.block {
             // Grown in steps that double, so that a long line is not moved for each of its blocks.
-            self.buffer.resize((self.end + self.block).max(2 * self.end), 0);
+            let room = (2 * self.end).min(LONGEST_LINE + self.block);
+            self.buffer.resize(room.max(self.end + self.block), 0);
         }
         let read = loop {
             match self.reader.read(&mut self.buffer[self.end..self.end + self.block]) {

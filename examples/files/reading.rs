@@ -13,6 +13,9 @@ use crate::lines::Lines;
 use crate::parse::{Line, Parser};
 use crate::relay::{Filling, Using, relay};
 
+/// Batches of very long lines are used one at a time, so that memory stays bounded.
+const LARGE: usize = 1 << 20;
+
 /// An input that is being read.
 pub(crate) struct Reading {
     using: Using<Batch>,
@@ -26,9 +29,9 @@ impl Reading {
         R: Read + Send + 'static,
         P: Parser + Send + 'static,
     {
-        let (filling, using) = relay();
+        let (mut filling, using) = relay();
         let thread = thread::Builder::new().name("reading".to_owned());
-        let thread = thread.spawn(move || read(lines, parser, &filling)).expect("the system starts a thread");
+        let thread = thread.spawn(move || read(lines, parser, &mut filling)).expect("the system starts a thread");
         Self { using, thread: Some(thread) }
     }
 
@@ -51,7 +54,7 @@ impl Reading {
 }
 
 /// Reads everything, unless nobody takes it.
-fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &Filling<Batch>) {
+fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &mut Filling<Batch>) {
     let mut batch = Batch::default();
     let (mut told, mut told_empty) = (0, 0); // a header line has been read already
     loop {
@@ -61,8 +64,12 @@ fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &Filling
         });
         (batch.lines, batch.empty) = (lines.count() - told, lines.empty() - told_empty);
         (told, told_empty) = (lines.count(), lines.empty());
+        let is_large = batch.size() > LARGE;
         if !(filling.hand_over(&mut batch) && goes_on) {
             return;
+        }
+        if is_large {
+            filling.start_anew();
         }
     }
 }

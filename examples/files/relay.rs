@@ -11,6 +11,8 @@ const AHEAD: usize = 4;
 pub(crate) struct Filling<T> {
     full: SyncSender<T>,
     used: Receiver<T>,
+    /// How many buffers have been handed over and not come back.
+    away: usize,
 }
 
 /// The side that uses them.
@@ -22,14 +24,24 @@ pub(crate) struct Using<T> {
 pub(crate) fn relay<T>() -> (Filling<T>, Using<T>) {
     let (full_in, full_out) = sync_channel(AHEAD);
     let (used_in, used_out) = channel();
-    (Filling { full: full_in, used: used_out }, Using { full: full_out, used: used_in })
+    (Filling { full: full_in, used: used_out, away: 0 }, Using { full: full_out, used: used_in })
 }
 
 impl<T: Default> Filling<T> {
     /// Hands a buffer over and puts an empty one in its place. `false` if nobody takes it any more.
-    pub(crate) fn hand_over(&self, buffer: &mut T) -> bool {
-        let empty = self.used.try_recv().unwrap_or_default();
-        self.full.send(std::mem::replace(buffer, empty)).is_ok()
+    pub(crate) fn hand_over(&mut self, buffer: &mut T) -> bool {
+        let back = self.used.try_recv().ok();
+        self.away += 1;
+        self.away -= usize::from(back.is_some());
+        self.full.send(std::mem::replace(buffer, back.unwrap_or_default())).is_ok()
+    }
+
+    /// Waits until all buffers have been used, and lets go of their memory.
+    #[cold]
+    pub(crate) fn start_anew(&mut self) {
+        while self.away > 0 && self.used.recv().is_ok() {
+            self.away -= 1;
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl<O: Members> Writing<O> {
 
 impl<O: Members> Writing<O> {
     fn hand_over(&mut self) {
-        if let Some(filling) = &self.filling {
+        if let Some(filling) = &mut self.filling {
             self.has_failed |= !filling.hand_over(&mut self.sessions);
         }
     }
