@@ -176,6 +176,7 @@ mod json {
 /// The quick way through a line of JSON, against `serde_json` alone.
 mod quick_json {
     use super::*;
+    use blocks::{in_blocks, one_by_one};
 
     /// Values of every kind, right and wrong, that either way could see differently.
     const VALUES: &[&str] = &[
@@ -313,6 +314,34 @@ mod quick_json {
         }
     }
 
+    proptest! {
+        #[test]
+        fn is_the_same_in_a_file(
+            lines in lines(),
+            ends in prop::collection::vec(prop::sample::select(vec!["\n", "\r\n", "\n\n", " \n"]), 40),
+            block in 1..200_usize,
+        ) {
+            let mut file = Vec::new();
+            for (line, end) in lines.iter().zip(ends) {
+                file.extend_from_slice(line);
+                file.extend_from_slice(end.as_bytes());
+            }
+            for fields in [|| wanted(&["u"], "t", Some("v")), || wanted(&["a.b"], "u", Some("a"))] {
+                let expected = one_by_one(&file, Jsonl::thorough(fields()));
+                prop_assert_eq!(in_blocks(&file, Jsonl::new(fields()), block, usize::MAX), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn no_value_goes_on_in_the_next_line() {
+        let file = b"{\"u\": 1, \"t\": 5, \"x\": [1, 2]}\n{\"u\": 1, \"t\": 5, \"x\": [1,\n 2]}\n";
+        let objects = || Jsonl::new(wanted(&["u"], "t", None));
+        let found = in_blocks(file, objects(), 1_000, usize::MAX);
+        assert_eq!(found.0.iter().filter(|(_, result, _)| result.is_ok()).count(), 1);
+        assert_eq!(found, one_by_one(file, objects()));
+    }
+
     #[test]
     fn very_deep_names_are_left_to_the_library() {
         let depth = 130;
@@ -334,9 +363,9 @@ mod blocks {
     use lines::Lines;
     use reading::Reading;
 
-    type Found = (Vec<(u64, Owned, Vec<u8>)>, u64, u64);
+    pub(super) type Found = (Vec<(u64, Owned, Vec<u8>)>, u64, u64);
 
-    fn one_by_one(file: &[u8], mut parser: impl Parser) -> Found {
+    pub(super) fn one_by_one(file: &[u8], mut parser: impl Parser) -> Found {
         let mut lines = Lines::new(file);
         let mut found = Vec::new();
         while let Some(framed) = lines.next(&mut parser).unwrap() {
@@ -357,7 +386,7 @@ mod blocks {
         }
     }
 
-    fn in_blocks(file: &[u8], parser: impl Parser + Send + 'static, block: usize, at_once: usize) -> Found {
+    pub(super) fn in_blocks(file: &[u8], parser: impl Parser + Send + 'static, block: usize, at_once: usize) -> Found {
         let input = Slow(Cursor::new(file.to_vec()), at_once);
         let mut reading = Reading::start(Lines::in_blocks(input, block), parser);
         let (mut found, mut count, mut empty) = (Vec::new(), 0, 0);

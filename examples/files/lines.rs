@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 
 use memchr::{memchr, memrchr};
 
-use crate::parse::{End, Parser, Reject};
+use crate::parse::{End, Line, Parser, Record, Reject};
 
 /// How much is read at once. It stays in a core's cache while its lines are parsed.
 const BLOCK: usize = 256 << 10;
@@ -21,8 +21,6 @@ const MOST_LINES: u64 = 1_000;
 pub(crate) struct Framed<'a> {
     pub(crate) line: u64,
     pub(crate) bytes: &'a [u8],
-    /// The same as text, if it is known to be text.
-    pub(crate) text: Option<&'a str>,
     pub(crate) whole: Result<(), Reject>,
 }
 
@@ -87,7 +85,7 @@ impl<R: Read> Lines<R> {
                     let line = self.number + 1;
                     self.start += length;
                     self.number += lines;
-                    return Ok(Some(Framed { line, bytes, text: None, whole }));
+                    return Ok(Some(Framed { line, bytes, whole }));
                 }
                 Frame::Empty { length } => {
                     self.start += length;
@@ -102,11 +100,11 @@ impl<R: Read> Lines<R> {
     }
 
     /// The records of a block: all that can be had without waiting for more input, and at least one.
-    /// `false` at the end of the input.
-    pub(crate) fn next_block<P: Parser>(
+    /// Each comes with its first line and its bytes. `false` at the end of the input.
+    pub(crate) fn parse_block<P: Parser>(
         &mut self,
         parser: &mut P,
-        mut take: impl FnMut(&mut P, Framed<'_>),
+        mut take: impl FnMut(u64, &[u8], Result<Record<'_>, Reject>),
     ) -> io::Result<bool> {
         let mut is_first = true;
         loop {
@@ -114,11 +112,20 @@ impl<R: Read> Lines<R> {
             let text = text_of(block);
             let mut at = 0;
             let stopped_by = loop {
+                if let Some((length, record)) = text.get(at..).and_then(|text| parser.parse_first(text)) {
+                    if length <= LONGEST_LINE {
+                        self.number += 1;
+                        take(self.number, &[], Ok(record));
+                        at += length;
+                        is_first = false;
+                        continue;
+                    }
+                }
                 match frame(&block[at..], self.is_over, parser) {
                     Frame::Record { length, lines, whole } => {
                         let bytes = without_end(&block[at..at + length]);
-                        let text = text.and_then(|text| text.get(at..at + bytes.len()));
-                        take(parser, Framed { line: self.number + 1, bytes, text, whole });
+                        let line = text.get(at..at + bytes.len()).map_or(Line::Bytes(bytes), Line::Text);
+                        take(self.number + 1, bytes, whole.and_then(|()| parser.parse_line(line)));
                         at += length;
                         self.number += lines;
                         is_first = false;
@@ -135,7 +142,8 @@ impl<R: Read> Lines<R> {
             match stopped_by {
                 Frame::Nothing => return Ok(false),
                 Frame::TooLong => {
-                    take(parser, self.skip()?);
+                    let Framed { line, bytes, whole } = self.skip()?;
+                    take(line, bytes, whole.and_then(|()| parser.parse_line(Line::Bytes(bytes))));
                     is_first = false;
                 }
                 _ if is_first => self.fill()?,
@@ -162,7 +170,7 @@ impl<R: Read> Lines<R> {
         }
         self.number += 1;
         let whole = Err(Reject::TooLong { most: LONGEST_LINE });
-        Ok(Framed { line: self.number, bytes: &self.too_long, text: None, whole })
+        Ok(Framed { line: self.number, bytes: &self.too_long, whole })
     }
 
     /// Reads a block, or less if no more is there yet.
@@ -187,11 +195,11 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// The lines that end in a block as text, if all of them are text: telling it for many at once is
+/// The lines that end in a block as text, or none if one of them is not text: telling it for many at once is
 /// far cheaper than line by line.
-fn text_of(block: &[u8]) -> Option<&str> {
-    let end = memrchr(b'\n', block)?;
-    std::str::from_utf8(&block[..=end]).ok()
+fn text_of(block: &[u8]) -> &str {
+    let end = memrchr(b'\n', block).map_or(0, |end| end + 1);
+    std::str::from_utf8(&block[..end]).unwrap_or_default()
 }
 
 /// Finds the end of the record that begins an input. If it never ends, only its first line is lost.

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::batch::Batch;
 use crate::lines::Lines;
-use crate::parse::{Line, Parser};
+use crate::parse::Parser;
 use crate::relay::{Filling, Using, relay};
 
 /// Batches of very long lines are used one at a time, so that memory stays bounded.
@@ -76,14 +76,8 @@ fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &mut Fil
 
 /// Parses a block. `false` at the end of the input.
 fn fill<R: Read>(batch: &mut Batch, lines: &mut Lines<R>, parser: &mut impl Parser) -> io::Result<bool> {
-    lines.next_block(parser, |parser, framed| {
-        let record = framed.whole.and_then(|()| match framed.text {
-            Some(text) => parser.parse_line(Line::Text(text)),
-            None => parser.parse(framed.bytes),
-        });
-        match record {
-            Ok(record) => batch.add(framed.line, &record),
-            Err(reject) => batch.reject(framed.line, framed.bytes, reject),
-        }
+    lines.parse_block(parser, |line, bytes, record| match record {
+        Ok(record) => batch.add(line, &record),
+        Err(reject) => batch.reject(line, bytes, reject),
     })
 }

@@ -13,6 +13,7 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use super::tree::{Found, ROOT, Slots, Tree};
@@ -62,16 +63,18 @@ impl Walker {
     #[inline]
     pub(super) fn read(&mut self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
         slots.clear();
-        self.read_alike(line, tree, slots).or_else(|| {
-            slots.clear();
-            self.walk(line, tree, slots)
-        })
+        if self.read_alike(line, tree, slots) == Some(line.len()) {
+            return Some(());
+        }
+        slots.clear();
+        self.walk(line, tree, slots)
     }
 
-    /// Reads a line with the same gaps as the last one.
+    /// Reads what begins a text and has the same gaps as the last line. Gives its length. Nothing in
+    /// it is a line end, for no gap and no plain value has one.
     #[inline]
-    fn read_alike(&self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
-        let bytes = line.as_bytes();
+    pub(super) fn read_alike(&self, text: &str, tree: &Tree, slots: &mut Slots) -> Option<usize> {
+        let (line, bytes) = (text, text.as_bytes());
         let mut at = 0;
         for Gap { text, step } in &self.gaps {
             if !bytes[at..].starts_with(text) {
@@ -82,11 +85,11 @@ impl Walker {
             at = step.value(line, at, slots)?;
         }
         let Gap { text, step } = &self.end;
-        if text.is_empty() || bytes[at..] != **text {
+        if text.is_empty() || !bytes[at..].starts_with(text) {
             return None;
         }
         step.apply_objects(tree, slots);
-        Some(())
+        Some(at + text.len())
     }
 
     /// Reads a line of any layout, and remembers it.
@@ -104,7 +107,8 @@ impl Walker {
         }
         let end = Step { gap: gap..at, objects, ..Step::default() };
         let length: usize = self.steps.iter().map(|step| step.gap.len()).sum();
-        if self.steps.len() <= MOST_GAPS && length + end.gap.len() <= LONGEST_GAPS {
+        let is_one_line = memchr(b'\n', line.as_bytes()).is_none();
+        if is_one_line && self.steps.len() <= MOST_GAPS && length + end.gap.len() <= LONGEST_GAPS {
             let remember = |step: Step| Gap { text: line.as_bytes()[step.gap.clone()].to_vec(), step };
             self.gaps.clear();
             self.gaps.extend(self.steps.drain(..).map(remember));
@@ -242,10 +246,12 @@ fn plain(bytes: &[u8], at: usize) -> Option<(Found, usize)> {
     Some((Found::InLine(at..end), end))
 }
 
-/// Passes over a value of any kind.
+/// Passes over a value of any kind, within the line.
 #[cold]
-fn any(line: &str, at: usize) -> Option<usize> {
-    let mut values = serde_json::Deserializer::from_str(&line[at..]).into_iter::<IgnoredAny>();
+fn any(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let rest = &rest[..memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len())];
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     Some(at + values.byte_offset())
 }

@@ -60,6 +60,19 @@ impl Parser for Jsonl {
         }
         self.wanted.record(&mut self.joined, |index| self.slots.field(index, line))
     }
+
+    #[inline]
+    fn parse_first<'a>(&'a mut self, text: &'a str) -> Option<(usize, Record<'a>)> {
+        self.slots.clear();
+        let end = self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots)?;
+        let line_end = match text.as_bytes()[end..] {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => return None,
+        };
+        let record = self.wanted.record(&mut self.joined, |index| self.slots.field(index, text)).ok()?;
+        Some((end + line_end, record))
+    }
 }
 
 /// The parser counts lines too; here there is only one.

@@ -40,8 +40,15 @@ pub(crate) trait Parser {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject>;
 
     /// The same, of bytes that may be no text.
+    #[allow(dead_code, reason = "the short form for the tests")]
     fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
         self.parse_line(Line::Bytes(bytes))
+    }
+
+    /// Reads the first line of a text, if that can be done without looking for its end before. Gives
+    /// its length, with the line end, too.
+    fn parse_first<'a>(&'a mut self, _text: &'a str) -> Option<(usize, Record<'a>)> {
+        None
     }
 
     /// Where the record ends that this line begins or continues. Asked for each line in turn.
