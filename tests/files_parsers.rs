@@ -422,6 +422,7 @@ mod blocks {
         "1",
         "é",
         "1,5,x\n",
+        "4,8,z\r\n",
         "1,5,\"x\"\n",
         "2,6,\"one\ntwo\"\n",
         "3,7,\"never closed\n",
@@ -477,6 +478,19 @@ mod blocks {
         let second = reading.next().unwrap();
         assert_eq!(second.failure.as_ref().map(ToString::to_string), Some("broken".to_owned()));
         assert!(reading.next().is_none());
+    }
+
+    #[test]
+    fn empty_lines_are_no_rows_of_one_column() {
+        let rows = || {
+            let mut parser = Csv::new(wanted(&["t"], "t", None));
+            parser.header(b"t").unwrap();
+            parser
+        };
+        let file = b"1543534510\n\n        \n1543534511\r\n\r\n1543534512\n";
+        let found = in_blocks(file, rows(), 1_000, usize::MAX);
+        assert_eq!((found.0.len(), found.1, found.2), (3, 6, 3));
+        assert_eq!(found, one_by_one(file, rows()));
     }
 
     /// Batches of such lines wait for each other; none waits for ever.
