@@ -1,11 +1,23 @@
 //! The edge of the example `files` where anything may come in: its parsers, on bytes good and bad.
 
 #[allow(dead_code, reason = "the program uses more of it than these tests")]
+#[path = "../examples/files/batch.rs"]
+mod batch;
+#[allow(dead_code, reason = "the program uses more of it than these tests")]
+#[path = "../examples/files/cells.rs"]
+mod cells;
+#[allow(dead_code, reason = "the program uses more of it than these tests")]
 #[path = "../examples/files/lines.rs"]
 mod lines;
 #[allow(dead_code, reason = "the program uses more of it than these tests")]
 #[path = "../examples/files/parse/mod.rs"]
 mod parse;
+#[allow(dead_code, reason = "the program uses more of it than these tests")]
+#[path = "../examples/files/reading.rs"]
+mod reading;
+#[allow(dead_code, reason = "the program uses more of it than these tests")]
+#[path = "../examples/files/relay.rs"]
+mod relay;
 
 use std::fmt::Write as _;
 
@@ -157,6 +169,388 @@ mod json {
                 let found = parser.parse(line.as_bytes()).ok().map(|record| record.key.to_owned());
                 prop_assert_eq!(found, expected, "{} in {}", name, line);
             }
+        }
+    }
+}
+
+/// The quick way through a line of JSON, against `serde_json` alone.
+mod quick_json {
+    use super::*;
+    use blocks::{in_blocks, one_by_one};
+
+    /// Values of every kind, right and wrong, that either way could see differently.
+    const VALUES: &[&str] = &[
+        "1",
+        "0",
+        "-1",
+        "-0",
+        "01",
+        "-01",
+        "-",
+        "+1",
+        "1.5",
+        "1.",
+        ".5",
+        "1e5",
+        "1E+2",
+        "1e",
+        "1e999",
+        "-1.5e-3",
+        "123456789012345678",
+        "-123456789012345678",
+        "1234567890123456789",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "null",
+        "nul",
+        "nullx",
+        "true",
+        "false",
+        "True",
+        "NaN",
+        "",
+        r#""""#,
+        r#""x""#,
+        r#""eight ch""#,
+        r#""a text of more than sixteen""#,
+        r#""é""#,
+        r#""🍺 🍺""#,
+        r#""a\nb""#,
+        r#""a\"b""#,
+        r#""\u00e9""#,
+        r#""\ud83c\udf7a""#,
+        r#""\ud800""#,
+        r#""\x""#,
+        "\"tab\there\"",
+        "\"nul\0\"",
+        "\"del\u{7f}\"",
+        "\"open",
+        r#""2018-11-29T23:35:10.123456""#,
+        r#""\u001f""#,
+        "[]",
+        "[1, 2]",
+        "[1,]",
+        "[1 2]",
+        r#"["\ud800"]"#,
+        "[[[]]]",
+        "[",
+        "]",
+        "{}",
+        r#"{"b": 1}"#,
+        r#"{"b":1 "b":2}"#,
+        r#"{"b": {"c": "x"}}"#,
+        r#"{"c": 5, "b": "y"}"#,
+        r#"{"b": 1,}"#,
+        r#"{"\ud800": 1}"#,
+        r#"{"b": [{"b": null}]}"#,
+        "{",
+        "}",
+        "1 1",
+        "1,",
+    ];
+    const NAMES: &[&str] = &["u", "t", "v", "a", "a.b", "b", "x", r"\u0075", r"\ud800", "é", "", "u\t", "a long name"];
+    const BLANKS: &[&str] = &["", "", "", " ", "  ", "\t", "\r", "\n ", "\u{a0}"];
+
+    fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+        prop::sample::select(texts)
+    }
+
+    /// Lines of one layout that may be of the quick kind: they differ in their values. Rarely there
+    /// is a comma or a colon too few.
+    fn alike() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let name = prop_oneof![4 => one_of(&NAMES[..5]), 1 => one_of(NAMES)];
+        let mark = |mark: &'static str| prop_oneof![40 => Just(mark), 1 => Just(""), 1 => Just(",,")];
+        let blanks = prop_oneof![4 => Just(""), 1 => one_of(BLANKS)];
+        let field = (name, mark(":"), mark(","), [blanks.clone(), blanks.clone(), blanks.clone(), blanks]);
+        let plain = prop_oneof![Just("1"), Just(r#""x""#), Just("null"), Just("5")];
+        let nested = prop_oneof![Just(r#"{"b": 1}"#), Just(r#"{"b": {"c": "x"}}"#), Just(r#"{"c": 5}"#), Just("{}")];
+        let value = prop_oneof![4 => plain, 1 => nested, 2 => one_of(VALUES)];
+        let values = prop::collection::vec(value, 6);
+        (prop::collection::vec(field, 0..6), prop::collection::vec(values, 1..5)).prop_map(|(fields, lines)| {
+            let line = |values: Vec<&str>| {
+                let mut line = "{".to_owned();
+                for (i, (&(name, colon, comma, [a, b, c, d]), value)) in fields.iter().zip(values).enumerate() {
+                    let comma = if i == 0 { "" } else { comma };
+                    let _ = write!(line, "{a}{comma}{b}\"{name}\"{c}{colon}{d}{value}");
+                }
+                (line + "}").into_bytes()
+            };
+            lines.into_iter().map(line).collect()
+        })
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let others = prop_oneof![4 => nearly(SEEDS), 1 => prop::collection::vec(any::<u8>(), 0..40)];
+        let lines = prop_oneof![3 => alike(), 1 => prop::collection::vec(others, 1..3)];
+        // Some come again, since a line is read by what the ones before looked like.
+        (prop::collection::vec(lines, 1..4), prop::collection::vec(any::<prop::sample::Index>(), 0..12)).prop_map(
+            |(lines, order)| {
+                let lines = lines.concat();
+                order.iter().map(|index| index.get(&lines).clone()).chain(lines.clone()).collect()
+            },
+        )
+    }
+
+    proptest! {
+        // Eight times the usual 256, or what PROPTEST_CASES says.
+        #![proptest_config(ProptestConfig::with_cases(8 * ProptestConfig::default().cases))]
+
+        #[test]
+        fn is_the_same_as_the_thorough_way(lines in lines()) {
+            for fields in [
+                || wanted(&["u"], "t", Some("v")),
+                || wanted(&["a.b", "u"], "t", Some("a")),
+                || wanted(&["a.b.c"], "u", None),
+                || wanted(&["a.b"], "u", Some("a")),
+                || wanted(&["a"], "u", Some("a.b")),
+            ] {
+                let (mut quick, mut thorough) = (Jsonl::new(fields()), Jsonl::thorough(fields()));
+                for line in &lines {
+                    let expected = owned(thorough.parse(line));
+                    prop_assert_eq!(owned(quick.parse(line)), expected, "{}", String::from_utf8_lossy(line));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn is_the_same_in_a_file(
+            lines in lines(),
+            ends in prop::collection::vec(prop::sample::select(vec!["\n", "\r\n", "\n\n", " \n"]), 40),
+            block in 1..200_usize,
+        ) {
+            let mut file = Vec::new();
+            for (line, end) in lines.iter().zip(ends) {
+                file.extend_from_slice(line);
+                file.extend_from_slice(end.as_bytes());
+            }
+            for fields in [|| wanted(&["u"], "t", Some("v")), || wanted(&["a.b"], "u", Some("a"))] {
+                let expected = one_by_one(&file, Jsonl::thorough(fields()));
+                prop_assert_eq!(in_blocks(&file, Jsonl::new(fields()), block, usize::MAX), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn no_value_goes_on_in_the_next_line() {
+        let file = b"{\"u\": 1, \"t\": 5, \"x\": [1, 2]}\n{\"u\": 1, \"t\": 5, \"x\": [1,\n 2]}\n";
+        let objects = || Jsonl::new(wanted(&["u"], "t", None));
+        let found = in_blocks(file, objects(), 1_000, usize::MAX);
+        assert_eq!(found.0.iter().filter(|(_, result, _)| result.is_ok()).count(), 1);
+        assert_eq!(found, one_by_one(file, objects()));
+    }
+
+    #[test]
+    fn very_deep_names_are_left_to_the_library() {
+        let depth = 130;
+        let name = vec!["a"; depth].join(".");
+        let line = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let fields = || wanted(&[&name], "t", None);
+        let expected = owned(Jsonl::thorough(fields()).parse(line.as_bytes()));
+        assert!(expected.as_ref().is_err_and(|reason| reason.contains("recursion limit")), "{expected:?}");
+        assert_eq!(owned(Jsonl::new(fields()).parse(line.as_bytes())), expected);
+    }
+}
+
+/// Reading on a thread of its own, in blocks, against one record after the other.
+mod blocks {
+    use std::io::{Cursor, Read};
+
+    use super::*;
+    use batch::Item;
+    use lines::Lines;
+    use reading::Reading;
+
+    pub(super) type Found = (Vec<(u64, Owned, Vec<u8>)>, u64, u64);
+
+    pub(super) fn one_by_one(file: &[u8], mut parser: impl Parser) -> Found {
+        let mut lines = Lines::new(file);
+        let mut found = Vec::new();
+        while let Some(framed) = lines.next(&mut parser).unwrap() {
+            let result = owned(framed.whole.and_then(|()| parser.parse(framed.bytes)));
+            let rejected = if result.is_err() { framed.bytes.to_vec() } else { Vec::new() };
+            found.push((framed.line, result, rejected));
+        }
+        (found, lines.count(), lines.empty())
+    }
+
+    /// Gives a byte, or a few, at a time.
+    struct Slow(Cursor<Vec<u8>>, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let most = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    pub(super) fn in_blocks(file: &[u8], parser: impl Parser + Send + 'static, block: usize, at_once: usize) -> Found {
+        let input = Slow(Cursor::new(file.to_vec()), at_once);
+        let mut reading = Reading::start(Lines::in_blocks(input, block), parser);
+        let (mut found, mut count, mut empty) = (Vec::new(), 0, 0);
+        while let Some(batch) = reading.next() {
+            for item in batch.iter() {
+                found.push(match item {
+                    Item::Record(line, record) => (line, owned(Ok(record)), Vec::new()),
+                    Item::Rejected(bad) => (bad.line, Err(bad.reject.to_string()), bad.bytes.to_vec()),
+                });
+            }
+            count += batch.lines;
+            empty += batch.empty;
+            assert!(batch.failure.is_none());
+            reading.give_back(batch);
+        }
+        (found, count, empty)
+    }
+
+    fn rows() -> Csv {
+        let mut parser = Csv::new(wanted(&["u"], "t", Some("v")));
+        parser.header(b"u,t,v").unwrap();
+        parser
+    }
+
+    const PARTS: &[&str] = &[
+        "\n",
+        "\n",
+        "\r\n",
+        "\"",
+        "\"\"",
+        ",",
+        " ",
+        "1",
+        "é",
+        "1,5,x\n",
+        "4,8,z\r\n",
+        "1,5,\"x\"\n",
+        "2,6,\"one\ntwo\"\n",
+        "3,7,\"never closed\n",
+        "{\"u\": 1, \"t\": 5}\n",
+        "{\"u\": null, \"t\": 5}\n",
+    ];
+
+    fn file() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            8 => prop::sample::select(PARTS).prop_map(|part| part.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..3),
+        ];
+        prop::collection::vec(part, 0..30).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn give_the_same_records_lines_and_rejects(file in file(), block in 1..40_usize, at_once in 1..40_usize) {
+            prop_assert_eq!(in_blocks(&file, rows(), block, at_once), one_by_one(&file, rows()));
+            let objects = || Jsonl::new(wanted(&["u"], "t", Some("v")));
+            prop_assert_eq!(in_blocks(&file, objects(), block, at_once), one_by_one(&file, objects()));
+        }
+    }
+
+    /// Records that are there are handed over before more input is waited for.
+    #[test]
+    fn nothing_is_held_back_while_the_input_pauses() {
+        let (input, mut feed) = std::io::pipe().unwrap();
+        let mut reading = Reading::start(Lines::new(input), Jsonl::new(wanted(&["u"], "t", None)));
+        for line in ["{\"u\": 1, \"t\": 5}\n{\"u\"", ": 2, \"t\": 5}\n", "not used\n"] {
+            std::io::Write::write_all(&mut feed, line.as_bytes()).unwrap();
+            let batch = reading.next().unwrap();
+            assert_eq!(batch.iter().count(), 1);
+            reading.give_back(batch);
+        }
+        drop(feed);
+        assert_eq!(reading.next().map(|batch| batch.iter().count()), Some(0));
+        assert!(reading.next().is_none());
+    }
+
+    #[test]
+    fn a_failure_comes_behind_the_records_before_it() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("broken"))
+            }
+        }
+        let input = Cursor::new("1,5,x\n2,5,\"y\n").chain(Broken);
+        let mut reading = Reading::start(Lines::new(input), rows());
+        let first = reading.next().unwrap();
+        assert_eq!((first.iter().count(), first.failure.is_none()), (1, true));
+        let second = reading.next().unwrap();
+        assert_eq!(second.failure.as_ref().map(ToString::to_string), Some("broken".to_owned()));
+        assert!(reading.next().is_none());
+    }
+
+    #[test]
+    fn empty_lines_are_no_rows_of_one_column() {
+        let rows = || {
+            let mut parser = Csv::new(wanted(&["t"], "t", None));
+            parser.header(b"t").unwrap();
+            parser
+        };
+        let file = b"1543534510\n\n        \n1543534511\r\n\r\n1543534512\n";
+        let found = in_blocks(file, rows(), 1_000, usize::MAX);
+        assert_eq!((found.0.len(), found.1, found.2), (3, 6, 3));
+        assert_eq!(found, one_by_one(file, rows()));
+    }
+
+    /// Batches of such lines wait for each other; none waits for ever.
+    #[test]
+    fn very_long_lines_are_handed_over_too() {
+        let text = "x".repeat(2 << 20);
+        let file = format!("1,5,{text}\n2,6,\"{text}\n3,7,y\n").repeat(4).into_bytes();
+        assert_eq!(in_blocks(&file, rows(), 100_000, usize::MAX), one_by_one(&file, rows()));
+    }
+
+    #[test]
+    fn a_line_too_long_is_one_reject_among_the_others() {
+        let mut file = b"1,5,x\n".to_vec();
+        file.resize(file.len() + (20 << 20), b'9');
+        file.extend_from_slice(b"\n\n2,6,y\n");
+        let (found, count, empty) = in_blocks(&file, rows(), 100_000, usize::MAX);
+        assert_eq!((found[0].clone(), found[2].clone()), ((1, ok("1", 5, "x"), vec![]), (4, ok("2", 6, "y"), vec![])));
+        assert_eq!((found[1].0, &found[1].1, found[1].2.len()), (2, &bad("longer than 16 MiB"), 1 << 20));
+        assert_eq!((found.len(), count, empty), (3, 4, 1));
+    }
+}
+
+mod output {
+    use super::*;
+    use cells::Cells;
+    use stagger::SessionId;
+
+    proptest! {
+        #[test]
+        fn cells_are_what_display_and_the_csv_crate_write(
+            texts in prop::collection::vec("[a,\"\r\n é\u{1f}]{0,5}|plain text", 1..5),
+            times in prop::collection::vec(prop_oneof![
+                any::<i64>(), -100_000_000_000..100_000_000_000_i64, Just(i64::MIN), Just(i64::MAX),
+                -62_167_219_200_000_001..-62_167_219_199_999_999_i64,
+                253_402_300_799_999_999..253_402_300_800_000_001_i64,
+            ], 1..12),
+            number in any::<u64>(),
+            id in any::<u128>(),
+        ) {
+            let id: SessionId = format!("{id:032x}").parse().unwrap();
+            let mut cells = Cells::new();
+            let mut csv = csv::Writer::from_writer(Vec::new());
+            for _ in 0..2 {
+                cells.id(id);
+                csv.write_field(id.to_string()).unwrap();
+                for text in &texts {
+                    cells.text(text);
+                    csv.write_field(text).unwrap();
+                }
+                for time in times.iter().chain(&times).copied().map(Timestamp::from_micros) {
+                    cells.time(time);
+                    csv.write_field(time.to_string()).unwrap();
+                }
+                cells.number(number);
+                csv.write_field(number.to_string()).unwrap();
+                cells.end_row();
+                csv.write_record(None::<&[u8]>).unwrap();
+            }
+            let expected = String::from_utf8(csv.into_inner().unwrap()).unwrap();
+            prop_assert_eq!(String::from_utf8(cells.bytes).unwrap(), expected);
         }
     }
 }

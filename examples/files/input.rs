@@ -1,7 +1,7 @@
 //! The inputs: files, standard input and the bundled clicks, unpacked if they are gzip.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,8 @@ use crate::failure::{Failure, Outcome};
 /// A day of clicks made by the example `generate`; the README beside it has the command.
 const BUNDLED: &[u8] = include_bytes!("../data/clicks.jsonl.gz");
 
-const BUFFER: usize = 1 << 20;
+/// How much of a packed file is read at once.
+const PACKED: usize = 1 << 18;
 /// The first lines, enough to tell the format and the names of the fields.
 const SAMPLE: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -60,9 +61,9 @@ impl Source {
 
     /// Opens the input. Bytes are counted in `read` as they come, packed or not.
     pub(crate) fn open(&self, read: &Arc<AtomicU64>) -> Outcome<Input> {
-        let raw: Box<dyn Read> = match self {
+        let raw: Box<dyn Read + Send> = match self {
             Self::Bundled => Box::new(BUNDLED),
-            Self::Stdin => Box::new(io::stdin().lock()),
+            Self::Stdin => Box::new(io::stdin()),
             Self::File(path) => {
                 let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
                 if file.metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -89,19 +90,19 @@ impl Source {
 pub(crate) struct Input {
     /// The beginning of the content, for a look at it. Empty only if there is no content.
     pub(crate) sample: Vec<u8>,
-    rest: Box<dyn Read>,
+    rest: Box<dyn Read + Send>,
 }
 
 impl Input {
-    fn new(mut raw: impl Read + 'static) -> io::Result<Result<Self, &'static str>> {
+    fn new(mut raw: impl Read + Send + 'static) -> io::Result<Result<Self, &'static str>> {
         let head = beginning(&mut raw, 6, |_| false)?;
         if let Some((_, how)) = UNREADABLE.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Ok(Err(how));
         }
         let is_gzip = head.starts_with(b"\x1f\x8b");
         let raw = Cursor::new(head).chain(raw);
-        let mut rest: Box<dyn Read> = match is_gzip {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, raw))),
+        let mut rest: Box<dyn Read + Send> = match is_gzip {
+            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED, raw))),
             false => Box::new(raw),
         };
         let mut sample = beginning(&mut rest, SAMPLE, |read| read.contains(&b'\n'))?;
@@ -112,8 +113,8 @@ impl Input {
     }
 
     /// The whole content, from its beginning.
-    pub(crate) fn reader(self) -> impl BufRead {
-        BufReader::with_capacity(BUFFER, Cursor::new(self.sample).chain(self.rest))
+    pub(crate) fn content(self) -> impl Read + Send {
+        Cursor::new(self.sample).chain(self.rest)
     }
 }
 

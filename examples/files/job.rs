@@ -1,51 +1,50 @@
 //! The work itself: records in, sessions out, nothing lost in between.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use stagger::{Clock, Event, Lent, List, Pushed, Refusal, Sessionizer, Timestamp};
+use stagger::{Clock, Event, List, Pushed, Refusal, Sessionizer, Timestamp};
 
+use crate::batch::Item;
 use crate::failure::{Failure, Outcome};
 use crate::input::{Input, Source};
 use crate::lines::Lines;
-use crate::options::{Options, OutputFormat};
-use crate::output::{self, Rows};
-use crate::parse::{Parser, Record};
+use crate::options::Options;
+use crate::parse::Record;
 use crate::progress::Progress;
-use crate::report::{Report, counted, grouped};
+use crate::reading::Reading;
+use crate::report::{counted, grouped};
+use crate::results::Results;
 use crate::setup::{self, AnyParser};
-use crate::side::{EventsFile, JsonLines, Member, Members};
+use crate::side::{Member, Members};
 use crate::strategy;
-use crate::text::{Payload, Place, Summary, Text};
+use crate::text::{Lent, Payload, Place, Text};
 use crate::unused::Unused;
 use crate::waiting::Waiting;
-use crate::zones::AnyZone;
 
 /// Does what the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
-    let config = strategy::config(options);
     if options.results.events.is_some() {
-        let list = List::of(|event: &Lent<'_, Text, Payload>| {
+        let list = List::of(|event: &Lent<'_>| {
             let (value, place) = event.value;
             Member { time: event.event_time, value: value.into(), place }
         });
-        Job::new(options, config.aggregate(list).build()?)?.run()
-    } else {
+        let config = strategy::config::<Vec<Member>>(options).aggregate(list);
         Job::new(options, config.build()?)?.run()
+    } else {
+        Job::new(options, strategy::config::<()>(options).build()?)?.run()
     }
 }
 
-struct Job<'o, S> {
+struct Job<'o, S, O: Members> {
     options: &'o Options,
     sources: Vec<Source>,
     engine: S,
     /// Only where all events must be read before the first is processed.
     waiting: Option<Waiting>,
-    results: Results,
+    results: Results<O>,
     unused: Unused,
     /// The greatest event time that was used.
     greatest: Option<Timestamp>,
@@ -54,9 +53,9 @@ struct Job<'o, S> {
     empty: u64,
 }
 
-impl<'o, S> Job<'o, S>
+impl<'o, S, O: Members> Job<'o, S, O>
 where
-    S: Sessionizer<Key = Text, Value = Payload, Output: Members>,
+    S: Sessionizer<Key = Text, Value = Payload<O>, Output = O>,
 {
     /// Checks everything that can be checked before the first line, then creates the outputs.
     fn new(options: &'o Options, engine: S) -> Outcome<Self> {
@@ -104,29 +103,27 @@ where
         index: u32,
         source: &Source,
         input: Input,
-        mut parser: AnyParser,
+        parser: AnyParser,
         progress: &Progress,
     ) -> Outcome<()> {
-        const LINES_PER_UPDATE: u64 = 1 << 12;
-        let mut lines = Lines::new(input.reader());
-        if let AnyParser::Csv(csv) = &mut parser {
-            if let Some(header) = lines.next(csv).map_err(|error| source.unreadable(&error))? {
-                csv.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
+        let mut reading = start(source, input, parser)?;
+        while let Some(batch) = reading.next() {
+            for item in batch.iter() {
+                match item {
+                    Item::Record(line, record) => self.take(record, Place { input: index, line })?,
+                    Item::Rejected(bad) => {
+                        self.unused.reject(Place { input: index, line: bad.line }, &bad.bytes, &bad.reject)?;
+                    }
+                }
             }
+            if let Some(error) = &batch.failure {
+                return Err(source.unreadable(error));
+            }
+            self.lines += batch.lines;
+            self.empty += batch.empty;
+            reading.give_back(batch);
+            progress.update();
         }
-        let parser: &mut dyn Parser = parser.as_dyn();
-        while let Some(framed) = lines.next(parser).map_err(|error| source.unreadable(&error))? {
-            let place = Place { input: index, line: framed.line };
-            match framed.whole.and_then(|()| parser.parse(framed.bytes)) {
-                Ok(record) => self.take(record, place)?,
-                Err(reject) => self.unused.reject(place, framed.bytes, &reject)?,
-            }
-            if framed.line % LINES_PER_UPDATE == 0 {
-                progress.update();
-            }
-        }
-        self.lines += lines.count();
-        self.empty += lines.empty();
         Ok(())
     }
 
@@ -152,9 +149,9 @@ where
         }
     }
 
-    fn push(&mut self, event: Lent<'_, Text, Payload>) -> Outcome<()> {
+    fn push(&mut self, event: Lent<'_>) -> Outcome<()> {
         let results = &mut self.results;
-        match self.engine.push(event, &mut |session| results.session(&session)) {
+        match self.engine.push(event, &mut |session| results.session(session)) {
             Pushed::Late(event) => self.unused.late(&event, self.engine.now())?,
             Pushed::Refused(event, why) => {
                 if why == Refusal::BetweenWindows {
@@ -182,9 +179,9 @@ where
         }
         let results = &mut self.results;
         if let (Clock::Event, Some(greatest)) = (self.engine.clock(), self.greatest) {
-            self.engine.advance_to(greatest, &mut |session| results.session(&session));
+            self.engine.advance_to(greatest, &mut |session| results.session(session));
         }
-        self.engine.flush(&mut |session| results.session(&session));
+        self.engine.flush(&mut |session| results.session(session));
         self.results.check()
     }
 
@@ -226,96 +223,17 @@ where
     }
 }
 
-/// Where the sessions go.
-struct Results {
-    rows: Option<Rows>,
-    report: Option<Report>,
-    events: Option<EventsFile>,
-    is_on_terminal: bool,
-    /// The first failure; the library's callback cannot return it.
-    failure: Option<Failure>,
+/// Begins to read an input, behind its header line if it has one.
+fn start(source: &Source, input: Input, parser: AnyParser) -> Outcome<Reading> {
+    let mut lines = Lines::new(input.content());
+    Ok(match parser {
+        AnyParser::Jsonl(parser) => Reading::start(lines, parser),
+        AnyParser::Combined(parser) => Reading::start(lines, parser),
+        AnyParser::Csv(mut parser) => {
+            if let Some(header) = lines.next(&mut parser).map_err(|error| source.unreadable(&error))? {
+                parser.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
+            }
+            Reading::start(lines, parser)
+        }
+    })
 }
-
-impl Results {
-    fn new(options: &Options, inputs: &[String], keys: &[String]) -> Outcome<Self> {
-        let revisions = options.streaming.allowed_lateness.is_some();
-        let events = match &options.results.events {
-            Some(path) => {
-                let (inputs, keys) = (inputs.to_vec(), keys.to_vec());
-                Some(EventsFile { file: JsonLines::create(path)?, inputs, keys, revisions })
-            }
-            None => None,
-        };
-        let mut results = Self { rows: None, report: None, events, is_on_terminal: false, failure: None };
-        if options.shows_report() {
-            let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
-            results.report = Some(Report::new(strategy::words(options), keys.to_vec(), zone));
-            return Ok(results);
-        }
-        let format = options.output_format();
-        if let Some(name) = keys.iter().find(|name| format != OutputFormat::KinesisSql && output::is_taken(name)) {
-            return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
-        }
-        let to: Box<dyn Write> = match options.results.output.as_deref() {
-            Some(path) if path != Path::new("-") => {
-                Box::new(File::create(path).map_err(|error| Failure::file("write", path, &error))?)
-            }
-            _ => {
-                results.is_on_terminal = io::stdout().is_terminal();
-                Box::new(io::stdout().lock())
-            }
-        };
-        let rows = Rows::new(to, format, keys.to_vec(), revisions);
-        results.rows = Some(rows.map_err(|error| Failure::writing(&error))?);
-        Ok(results)
-    }
-
-    /// Takes a session that has closed.
-    fn session<O: Members>(&mut self, session: &Summary<O>) {
-        if self.failure.is_none() {
-            self.failure = self.write(session).err();
-        }
-    }
-
-    fn write<O: Members>(&mut self, session: &Summary<O>) -> Outcome<()> {
-        if let Some(rows) = &mut self.rows {
-            rows.write(session).map_err(|error| Failure::writing(&error))?;
-        }
-        if let Some(report) = &mut self.report {
-            report.session(session);
-        }
-        if let Some(events) = &mut self.events {
-            events.write(session)?;
-        }
-        Ok(())
-    }
-
-    /// Whether everything could be written so far.
-    fn check(&mut self) -> Outcome<()> {
-        self.failure.take().map_or(Ok(()), Err)
-    }
-
-    fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<()> {
-        if let Some(rows) = self.rows {
-            rows.finish().map_err(|error| Failure::writing(&error))?;
-        }
-        if let Some(events) = self.events {
-            events.file.finish()?;
-        }
-        if let Some(report) = self.report {
-            let text = report.text(unused) + if is_bundled { TRY_YOUR_OWN } else { "" };
-            io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
-        }
-        Ok(())
-    }
-}
-
-const TRY_YOUR_OWN: &str = r#"
-These clicks were made up by the example `generate` (see examples/data/README.md). Now try your own:
-  a web server log (or .gz, or several)
-    cargo run --release --example files -- /var/log/nginx/access.log --report
-  the work on any git repository: sessions with breaks of less than two hours
-    git log --format='{"who":"%ae","when":"%aI","what":"%f"}' |
-      cargo run --release --example files -- - --key who --time when --value what --gap 2h --report
-  rows instead of a report: --output sessions.csv in place of --report; all options: --help
-"#;

@@ -1,15 +1,21 @@
 //! Lines, and records of several lines, with the number of each line.
+//!
+//! The input is read in blocks into one buffer, and records are lent from there: nothing is copied
+//! but the beginning of a line that the block before did not finish.
 
-use std::collections::VecDeque;
-use std::io::{self, BufRead, Read};
+use std::io::{self, ErrorKind, Read};
 
-use crate::parse::{End, Parser, Reject};
+use memchr::{memchr, memrchr};
 
+use crate::parse::{End, Line, Parser, Record, Reject};
+
+/// How much is read at once. It stays in a core's cache while its lines are parsed.
+const BLOCK: usize = 256 << 10;
 /// A line beyond this is rejected without being held in memory.
 const LONGEST_LINE: usize = 16 << 20;
 /// A record that goes on beyond this has a quote that was never closed.
 const LONGEST_RECORD: usize = 1 << 20;
-const MOST_LINES: usize = 1_000;
+const MOST_LINES: u64 = 1_000;
 
 /// Where a record begins, its bytes without the line end, and whether they can be used.
 pub(crate) struct Framed<'a> {
@@ -21,19 +27,46 @@ pub(crate) struct Framed<'a> {
 /// Cuts an input into records. Empty lines between records are skipped.
 pub(crate) struct Lines<R> {
     reader: R,
+    block: usize,
+    buffer: Vec<u8>,
+    /// What has been read and not been used yet.
+    start: usize,
+    end: usize,
+    is_over: bool,
     number: u64,
     empty: u64,
-    buffer: Vec<u8>,
-    /// Lines read ahead for a record that never ended, to be read again one by one.
-    again: VecDeque<(u64, Vec<u8>)>,
+    /// The beginning of a line that is too long.
+    too_long: Vec<u8>,
 }
 
-impl<R: BufRead> Lines<R> {
+/// What comes first in a part of an input. Lengths count the line end.
+enum Frame {
+    Record {
+        length: usize,
+        lines: u64,
+        whole: Result<(), Reject>,
+    },
+    Empty {
+        length: usize,
+    },
+    TooLong,
+    /// More must be read to tell.
+    Unfinished,
+    Nothing,
+}
+
+impl<R: Read> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, number: 0, empty: 0, buffer: Vec::new(), again: VecDeque::new() }
+        Self::in_blocks(reader, BLOCK)
     }
 
-    /// How many lines were read.
+    /// Reads so much at once.
+    pub(crate) fn in_blocks(reader: R, block: usize) -> Self {
+        let (buffer, too_long) = (Vec::new(), Vec::new());
+        Self { reader, block, buffer, start: 0, end: 0, is_over: false, number: 0, empty: 0, too_long }
+    }
+
+    /// How many lines were used.
     pub(crate) fn count(&self) -> u64 {
         self.number
     }
@@ -44,78 +77,185 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next record.
-    pub(crate) fn next(&mut self, parser: &mut dyn Parser) -> io::Result<Option<Framed<'_>>> {
-        let line = loop {
-            let Some((line, size)) = self.read()? else { return Ok(None) };
-            if size == Size::TooLong {
-                let whole = Err(Reject::TooLong { most: LONGEST_LINE });
-                return Ok(Some(Framed { line, bytes: &self.buffer, whole }));
-            }
-            if !without_end(&self.buffer).trim_ascii().is_empty() {
-                break line;
-            }
-            self.empty += 1;
-        };
-        let mut whole = Ok(());
-        if parser.end(without_end(&self.buffer)) == End::Later {
-            whole = self.read_on(line, parser)?;
-        }
-        Ok(Some(Framed { line, bytes: without_end(&self.buffer), whole }))
-    }
-
-    /// Reads the further lines of a record. If it never ends, only its first line is lost.
-    #[cold]
-    fn read_on(&mut self, first: u64, parser: &mut dyn Parser) -> io::Result<Result<(), Reject>> {
-        let mut lines = vec![(first, std::mem::take(&mut self.buffer))];
-        let mut bytes = lines[0].1.len();
-        while lines.len() < MOST_LINES && bytes < LONGEST_RECORD {
-            let Some((line, _)) = self.read()? else { break };
-            lines.push((line, std::mem::take(&mut self.buffer)));
-            let text = &lines[lines.len() - 1].1;
-            bytes += text.len();
-            match parser.end(without_end(text)) {
-                End::Later => {}
-                End::Never => break,
-                End::Here => {
-                    self.buffer = lines.into_iter().flat_map(|(_, text)| text).collect();
-                    return Ok(Ok(()));
+    pub(crate) fn next(&mut self, parser: &mut impl Parser) -> io::Result<Option<Framed<'_>>> {
+        loop {
+            match frame(&self.buffer[self.start..self.end], self.is_over, parser) {
+                Frame::Record { length, lines, whole } => {
+                    let bytes = without_end(&self.buffer[self.start..self.start + length]);
+                    let line = self.number + 1;
+                    self.start += length;
+                    self.number += lines;
+                    return Ok(Some(Framed { line, bytes, whole }));
                 }
+                Frame::Empty { length } => {
+                    self.start += length;
+                    self.number += 1;
+                    self.empty += 1;
+                }
+                Frame::TooLong => return self.skip().map(Some),
+                Frame::Unfinished => self.fill()?,
+                Frame::Nothing => return Ok(None),
             }
         }
-        parser.give_up();
-        let mut lines = lines.into_iter();
-        self.buffer = lines.next().map(|(_, text)| text).unwrap_or_default();
-        for line in lines.rev() {
-            self.again.push_front(line);
-        }
-        Ok(Err(Reject::Quotes))
     }
 
-    /// Reads a line into the buffer, its end included.
-    fn read(&mut self) -> io::Result<Option<(u64, Size)>> {
-        if let Some((line, text)) = self.again.pop_front() {
-            self.buffer = text;
-            return Ok(Some((line, Size::Fits)));
+    /// The records of a block: all that can be had without waiting for more input, and at least one.
+    /// Each comes with its first line and its bytes. `false` at the end of the input.
+    pub(crate) fn parse_block<P: Parser>(
+        &mut self,
+        parser: &mut P,
+        mut take: impl FnMut(u64, &[u8], Result<Record<'_>, Reject>),
+    ) -> io::Result<bool> {
+        let mut is_first = true;
+        loop {
+            let block = &self.buffer[self.start..self.end];
+            let text = text_of(block);
+            let mut at = 0;
+            let stopped_by = loop {
+                if let Some((length, record)) = text.get(at..).and_then(|text| parser.parse_first(text)) {
+                    if length <= LONGEST_LINE {
+                        self.number += 1;
+                        take(self.number, &[], Ok(record));
+                        at += length;
+                        is_first = false;
+                        continue;
+                    }
+                }
+                match frame(&block[at..], self.is_over, parser) {
+                    Frame::Record { length, lines, whole } => {
+                        let bytes = without_end(&block[at..at + length]);
+                        let line = text.get(at..at + bytes.len()).map_or(Line::Bytes(bytes), Line::Text);
+                        take(self.number + 1, bytes, whole.and_then(|()| parser.parse_line(line)));
+                        at += length;
+                        self.number += lines;
+                        is_first = false;
+                    }
+                    Frame::Empty { length } => {
+                        at += length;
+                        self.number += 1;
+                        self.empty += 1;
+                    }
+                    other => break other,
+                }
+            };
+            self.start += at;
+            match stopped_by {
+                Frame::Nothing => return Ok(false),
+                Frame::TooLong => {
+                    let Framed { line, bytes, whole } = self.skip()?;
+                    take(line, bytes, whole.and_then(|()| parser.parse_line(Line::Bytes(bytes))));
+                    is_first = false;
+                }
+                _ if is_first => self.fill()?,
+                _ => return Ok(true),
+            }
         }
-        self.buffer.clear();
-        let read = (&mut self.reader).take(LONGEST_LINE as u64).read_until(b'\n', &mut self.buffer)?;
-        if read == 0 {
-            return Ok(None);
+    }
+
+    /// Passes over a line that is too long. Its beginning is kept to be shown.
+    #[cold]
+    fn skip(&mut self) -> io::Result<Framed<'_>> {
+        self.too_long.clear();
+        self.too_long.extend_from_slice(&self.buffer[self.start..self.start + LONGEST_RECORD]);
+        loop {
+            if let Some(at) = memchr(b'\n', &self.buffer[self.start..self.end]) {
+                self.start += at + 1;
+                break;
+            }
+            self.start = self.end;
+            if self.is_over {
+                break;
+            }
+            self.fill()?;
         }
         self.number += 1;
-        if read == LONGEST_LINE && self.buffer.last() != Some(&b'\n') {
-            self.reader.skip_until(b'\n')?;
-            self.buffer.truncate(LONGEST_RECORD);
-            return Ok(Some((self.number, Size::TooLong)));
+        let whole = Err(Reject::TooLong { most: LONGEST_LINE });
+        Ok(Framed { line: self.number, bytes: &self.too_long, whole })
+    }
+
+    /// Reads a block, or less if no more is there yet.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.buffer.len() < self.end + self.block {
+            // Grown in steps that double, so that a long line is not moved for each of its blocks.
+            let room = (2 * self.end).min(LONGEST_LINE + self.block);
+            self.buffer.resize(room.max(self.end + self.block), 0);
         }
-        Ok(Some((self.number, Size::Fits)))
+        let read = loop {
+            match self.reader.read(&mut self.buffer[self.end..self.end + self.block]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.is_over = read == 0;
+        self.end += read;
+        Ok(())
     }
 }
 
-#[derive(PartialEq)]
-enum Size {
-    Fits,
-    TooLong,
+/// The lines that end in a block as text, or none if one of them is not text: telling it for many at once is
+/// far cheaper than line by line.
+fn text_of(block: &[u8]) -> &str {
+    let end = memrchr(b'\n', block).map_or(0, |end| end + 1);
+    std::str::from_utf8(&block[..end]).unwrap_or_default()
+}
+
+/// Finds the end of the record that begins an input. If it never ends, only its first line is lost.
+#[inline]
+fn frame(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
+    let length = match line(input, is_all) {
+        Frame::Record { length, .. } => length,
+        other => return other,
+    };
+    let text = without_end(&input[..length]);
+    if text.trim_ascii_start().is_empty() {
+        return Frame::Empty { length };
+    }
+    match parser.end(text) {
+        End::Later => frame_on(input, length, is_all, parser),
+        _ => Frame::Record { length, lines: 1, whole: Ok(()) },
+    }
+}
+
+/// Looks for the end of a record in the lines behind its first one.
+#[cold]
+fn frame_on(input: &[u8], first: usize, is_all: bool, parser: &mut impl Parser) -> Frame {
+    let (mut length, mut lines) = (first, 1);
+    while lines < MOST_LINES && length < LONGEST_RECORD {
+        let more = match line(&input[length..], is_all) {
+            Frame::Record { length, .. } => length,
+            Frame::Unfinished => {
+                parser.give_up(); // it is asked again from the first line on
+                return Frame::Unfinished;
+            }
+            _ => break,
+        };
+        let text = without_end(&input[length..length + more]);
+        length += more;
+        lines += 1;
+        match parser.end(text) {
+            End::Later => {}
+            End::Never => break,
+            End::Here => return Frame::Record { length, lines, whole: Ok(()) },
+        }
+    }
+    parser.give_up();
+    Frame::Record { length: first, lines: 1, whole: Err(Reject::Quotes) }
+}
+
+/// The line that begins an input.
+#[inline]
+fn line(input: &[u8], is_all: bool) -> Frame {
+    let whole = |length| Frame::Record { length, lines: 1, whole: Ok(()) };
+    match memchr(b'\n', &input[..input.len().min(LONGEST_LINE)]) {
+        Some(end) => whole(end + 1),
+        None if input.len() >= LONGEST_LINE => Frame::TooLong,
+        None if !is_all => Frame::Unfinished,
+        None if input.is_empty() => Frame::Nothing,
+        None => whole(input.len()),
+    }
 }
 
 /// A line without LF or CR LF.

@@ -8,6 +8,8 @@
 //! alike: the clock moves to the latest event, and what is still open then is flushed. Rows come in
 //! the order in which the library closes sessions.
 
+mod batch;
+mod cells;
 mod failure;
 mod formats;
 mod input;
@@ -18,13 +20,17 @@ mod options;
 mod output;
 mod parse;
 mod progress;
+mod reading;
+mod relay;
 mod report;
+mod results;
 mod setup;
 mod side;
 mod strategy;
 mod text;
 mod unused;
 mod waiting;
+mod writing;
 mod zones;
 
 use std::ffi::OsString;

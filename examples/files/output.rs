@@ -1,14 +1,15 @@
 //! The rows: one for each session, as CSV, as JSON lines or as the article's SQL wrote them.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use stagger::{Timestamp, kinesis_sql_id};
 
+use crate::cells::Cells;
 use crate::options::OutputFormat;
 use crate::parse::keys;
+use crate::side::Members;
 use crate::text::Summary;
 
 /// The columns of the csv form; the key fields follow the first.
@@ -48,146 +49,116 @@ pub(crate) fn is_taken(name: &str) -> bool {
     COLUMNS.contains(&name) || REVISION_COLUMNS.contains(&name) || name == "bucket"
 }
 
+/// How many bytes are written at once.
+const BLOCK: usize = 1 << 18;
+
 pub(crate) struct Rows {
-    form: Form,
+    to: Box<dyn Write + Send>,
+    form: OutputFormat,
     keys: Vec<String>,
     revisions: bool,
-    text: String,
-}
-
-enum Form {
-    Csv(csv::Writer<Box<dyn Write>>),
-    Jsonl(io::BufWriter<Box<dyn Write>>),
-    KinesisSql(csv::Writer<Box<dyn Write>>),
+    /// Rows that have not been written yet.
+    cells: Cells,
 }
 
 impl Rows {
     /// Begins the output. `revisions`: whether sessions may be corrected.
-    pub(crate) fn new(
-        to: Box<dyn Write>,
-        format: OutputFormat,
-        keys: Vec<String>,
-        revisions: bool,
-    ) -> io::Result<Self> {
-        const BUFFER: usize = 1 << 18;
-        let csv = |to| csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(to);
-        let form = match format {
-            OutputFormat::Csv => Form::Csv(csv(to)),
-            OutputFormat::Jsonl => Form::Jsonl(io::BufWriter::with_capacity(BUFFER, to)),
-            OutputFormat::KinesisSql => Form::KinesisSql(csv(to)),
-        };
-        let mut rows = Self { form, keys, revisions, text: String::new() };
-        rows.header()?;
-        Ok(rows)
+    pub(crate) fn new(to: Box<dyn Write + Send>, form: OutputFormat, keys: Vec<String>, revisions: bool) -> Self {
+        let mut rows = Self { to, form, keys, revisions, cells: Cells::new() };
+        rows.header();
+        rows
     }
 
-    fn header(&mut self) -> io::Result<()> {
-        match &mut self.form {
-            Form::Csv(csv) => {
-                let keys = self.keys.iter().map(String::as_str);
-                let more: &[&str] = if self.revisions { &REVISION_COLUMNS } else { &[] };
-                let columns = COLUMNS[..1].iter().copied().chain(keys);
-                let columns = columns.chain(COLUMNS[1..].iter().copied()).chain(more.iter().copied());
-                csv.write_record(columns).map_err(io_error)
-            }
-            Form::Jsonl(_) => Ok(()),
-            Form::KinesisSql(csv) => csv.write_record(KINESIS_COLUMNS).map_err(io_error),
+    fn header(&mut self) {
+        let keys = self.keys.iter().map(String::as_str);
+        let more: &[&str] = if self.revisions { &REVISION_COLUMNS } else { &[] };
+        let (first, others) = COLUMNS.split_at(1);
+        let csv = first.iter().copied().chain(keys).chain(others.iter().chain(more).copied());
+        match self.form {
+            OutputFormat::Csv => csv.for_each(|column| self.cells.text(column)),
+            OutputFormat::KinesisSql => KINESIS_COLUMNS.iter().for_each(|column| self.cells.text(column)),
+            OutputFormat::Jsonl => return,
         }
+        self.cells.end_row();
     }
 
     /// Writes the row of one session.
-    pub(crate) fn write<O>(&mut self, session: &Summary<O>) -> io::Result<()> {
-        match &mut self.form {
-            Form::Csv(csv) => write_csv(csv, session, self.keys.len(), self.revisions, &mut self.text),
-            Form::KinesisSql(csv) => write_kinesis_sql(csv, session, &mut self.text),
-            Form::Jsonl(to) => {
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> io::Result<()> {
+        match self.form {
+            OutputFormat::Csv => self.write_csv(session),
+            OutputFormat::KinesisSql => self.write_kinesis_sql(session),
+            OutputFormat::Jsonl => {
                 let row = Row { session, keys: &self.keys, revisions: self.revisions };
-                serde_json::to_writer(&mut *to, &row)?;
-                to.write_all(b"\n")
+                serde_json::to_writer(&mut self.cells.bytes, &row)?;
+                self.cells.bytes.push(b'\n');
             }
         }
+        if self.cells.bytes.len() >= BLOCK { self.empty() } else { Ok(()) }
+    }
+
+    fn empty(&mut self) -> io::Result<()> {
+        let written = self.to.write_all(&self.cells.bytes);
+        self.cells.bytes.clear();
+        written
     }
 
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        match &mut self.form {
-            Form::Csv(csv) | Form::KinesisSql(csv) => csv.flush(),
-            Form::Jsonl(to) => to.flush(),
+        self.empty()?;
+        self.to.flush()
+    }
+
+    fn write_csv<O: Members>(&mut self, session: &Summary<O>) {
+        let cells = &mut self.cells;
+        cells.id(session.id());
+        for part in keys::split(session.key.as_str(), self.keys.len()) {
+            cells.text(part.as_bytes());
         }
+        cells.time(session.window.start);
+        cells.time(session.window.end);
+        cells.number(session.part);
+        cells.number(session.count);
+        cells.time(session.first_time);
+        cells.time(session.last_time);
+        cells.number(session.duration().as_micros() as u64); // of two i64: it fits
+        cells.text(session.first_event.0.as_str());
+        cells.text(session.last_event.0.as_str());
+        cells.text(session.reason.name());
+        if self.revisions {
+            cells.number(session.revision());
+            let ids: Vec<String> = session.supersedes().iter().map(|earlier| earlier.id.to_string()).collect();
+            cells.text(ids.join(" "));
+        }
+        cells.end_row();
+    }
+
+    /// Times are printed as Kinesis SQL casts a TIMESTAMP to VARCHAR; begin and end keep, as in the
+    /// article, what follows the hour.
+    fn write_kinesis_sql<O: Members>(&mut self, session: &Summary<O>) {
+        let cells = &mut self.cells;
+        let mut key = keys::split(session.key.as_str(), 2);
+        let (user, device) = (key.next().unwrap_or_default(), key.next().unwrap_or_default());
+        let bucket = session.bucket.unwrap_or(session.window.start);
+        cells.text(kinesis_sql_id(&user, &device, bucket));
+        cells.text(user.as_bytes());
+        cells.text(device.as_bytes());
+        cells.text(sql_timestamp(bucket));
+        cells.number(session.count);
+        cells.text(session.first_event.0.as_str());
+        cells.text(session.last_event.0.as_str());
+        for time in [session.first_time, session.last_time] {
+            cells.text(substring(&sql_timestamp(time), 15, 19));
+        }
+        let millis = |time: Timestamp| time.as_micros().div_euclid(1_000);
+        cells.number((millis(session.last_time) - millis(session.first_time)) / 1_000);
+        cells.end_row();
     }
 }
 
-type CsvWriter = csv::Writer<Box<dyn Write>>;
-
-/// The error behind an error of writing CSV, so that a broken pipe is known as one.
-fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+/// What is left when the work stops early.
+impl Drop for Rows {
+    fn drop(&mut self) {
+        let _ = self.empty();
     }
-}
-
-fn plain(csv: &mut CsvWriter, text: impl AsRef<[u8]>) -> io::Result<()> {
-    csv.write_field(text).map_err(io_error)
-}
-
-/// Writes one field by way of a buffer.
-fn field(csv: &mut CsvWriter, text: &mut String, value: impl std::fmt::Display) -> io::Result<()> {
-    text.clear();
-    let _ = write!(text, "{value}"); // a String takes everything
-    csv.write_field(&*text).map_err(io_error)
-}
-
-fn write_csv<O>(
-    csv: &mut CsvWriter,
-    session: &Summary<O>,
-    keys: usize,
-    revisions: bool,
-    text: &mut String,
-) -> io::Result<()> {
-    field(csv, text, session.id())?;
-    for part in keys::split(session.key.as_str(), keys) {
-        plain(csv, part.as_bytes())?;
-    }
-    for time in [session.window.start, session.window.end] {
-        field(csv, text, time)?;
-    }
-    field(csv, text, session.part)?;
-    field(csv, text, session.count)?;
-    for time in [session.first_time, session.last_time] {
-        field(csv, text, time)?;
-    }
-    field(csv, text, session.duration().as_micros())?;
-    plain(csv, session.first_event.0.as_str())?;
-    plain(csv, session.last_event.0.as_str())?;
-    plain(csv, session.reason.name())?;
-    if revisions {
-        field(csv, text, session.revision())?;
-        let ids: Vec<String> = session.supersedes().iter().map(|earlier| earlier.id.to_string()).collect();
-        plain(csv, ids.join(" "))?;
-    }
-    csv.write_record(None::<&[u8]>).map_err(io_error)
-}
-
-/// Times are printed as Kinesis SQL casts a TIMESTAMP to VARCHAR; begin and end keep, as in the
-/// article, what follows the hour.
-fn write_kinesis_sql<O>(csv: &mut CsvWriter, session: &Summary<O>, text: &mut String) -> io::Result<()> {
-    let mut key = keys::split(session.key.as_str(), 2);
-    let (user, device) = (key.next().unwrap_or_default(), key.next().unwrap_or_default());
-    let bucket = session.bucket.unwrap_or(session.window.start);
-    plain(csv, kinesis_sql_id(&user, &device, bucket))?;
-    plain(csv, user.as_bytes())?;
-    plain(csv, device.as_bytes())?;
-    plain(csv, sql_timestamp(bucket))?;
-    field(csv, text, session.count)?;
-    plain(csv, session.first_event.0.as_str())?;
-    plain(csv, session.last_event.0.as_str())?;
-    for time in [session.first_time, session.last_time] {
-        let sql = sql_timestamp(time);
-        plain(csv, substring(&sql, 15, 19))?;
-    }
-    let millis = |time: Timestamp| time.as_micros().div_euclid(1_000);
-    field(csv, text, (millis(session.last_time) - millis(session.first_time)) / 1_000)?;
-    csv.write_record(None::<&[u8]>).map_err(io_error)
 }
 
 /// `2018-11-29 23:35:10.123`, cut to milliseconds.
@@ -203,13 +174,13 @@ fn substring(text: &str, from: usize, length: usize) -> &str {
 }
 
 /// A session as a JSON object.
-struct Row<'a, O> {
+struct Row<'a, O: Members> {
     session: &'a Summary<O>,
     keys: &'a [String],
     revisions: bool,
 }
 
-impl<O> Serialize for Row<'_, O> {
+impl<O: Members> Serialize for Row<'_, O> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let session = self.session;
         let time = |time: Timestamp| time.to_string();

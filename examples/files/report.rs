@@ -8,6 +8,7 @@ use stagger::{Timestamp, Zone};
 
 use crate::lengths;
 use crate::parse::keys;
+use crate::side::Members;
 use crate::text::Summary;
 use crate::unused::Unused;
 use crate::zones::AnyZone;
@@ -83,7 +84,7 @@ impl Report {
     }
 
     /// Counts a session.
-    pub(crate) fn session<O>(&mut self, session: &Summary<O>) {
+    pub(crate) fn session<O: Members>(&mut self, session: &Summary<O>) {
         let micros = u64::try_from(session.duration().as_micros()).unwrap_or(u64::MAX);
         self.durations.push(micros);
         self.single += u64::from(session.count == 1);

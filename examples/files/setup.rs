@@ -8,10 +8,10 @@ use crate::failure::{Failure, Outcome};
 use crate::formats::{self, Format, Offered};
 use crate::input::{Input, Source};
 use crate::options::Options;
+use crate::parse::Wanted;
 use crate::parse::combined::Combined;
 use crate::parse::csv::Csv;
 use crate::parse::jsonl::Jsonl;
-use crate::parse::{Parser, Wanted};
 
 /// A parser for one input.
 pub(crate) enum AnyParser {
@@ -19,16 +19,6 @@ pub(crate) enum AnyParser {
     /// Needs the header line before it can read rows.
     Csv(Csv),
     Combined(Combined),
-}
-
-impl AnyParser {
-    pub(crate) fn as_dyn(&mut self) -> &mut dyn Parser {
-        match self {
-            Self::Jsonl(parser) => parser,
-            Self::Csv(parser) => parser,
-            Self::Combined(parser) => parser,
-        }
-    }
 }
 
 pub(crate) fn sources(options: &Options) -> Vec<Source> {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::ser::Serializer;
-use stagger::{SessionId, Timestamp};
+use stagger::{SessionId, Timestamp, Value};
 
 use crate::failure::{Failure, Outcome};
 use crate::parse::keys;
-use crate::text::{Place, Summary, Text};
+use crate::text::{Place, Summary, Text, Unkept};
 
 /// A file of JSON lines.
 pub(crate) struct JsonLines {
@@ -87,17 +87,24 @@ pub(crate) struct Member {
 }
 
 /// What the aggregate knows about the events of a session: nothing, unless `--events` asks.
-pub(crate) trait Members {
+pub(crate) trait Members: Sized + Send + 'static {
+    /// What sessions keep of the place of an event.
+    type Place: for<'a> Value<Ref<'a> = Place> + Send;
+
     fn members(&self) -> &[Member];
 }
 
 impl Members for () {
+    type Place = Unkept;
+
     fn members(&self) -> &[Member] {
         &[]
     }
 }
 
 impl Members for Vec<Member> {
+    type Place = Place; // of the events that are held for a while
+
     fn members(&self) -> &[Member] {
         self
     }

@@ -7,6 +7,7 @@ use stagger::{Bucket, Config, ConfigError, FirstLast, Gap, Sliding, Stagger, Str
 use crate::failure::Failure;
 use crate::lengths::compact;
 use crate::options::{Options, OutputFormat, StaggerBucket};
+use crate::side::Members;
 use crate::text::{Payload, Text};
 use crate::zones::AnyZone;
 
@@ -15,7 +16,7 @@ const DEFAULT_GAP: Duration = Duration::from_secs(30 * 60);
 const FOR_EVER: Duration = Duration::from_secs(100_000 * 86_400);
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 
-pub(crate) fn config(options: &Options) -> Config<Text, Payload> {
+pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> {
     let streaming = &options.streaming;
     let mut config = Config::new(strategy(options));
     if options.strategy.stagger.is_none() {

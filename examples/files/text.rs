@@ -1,46 +1,28 @@
 //! What a session keeps of its key and of its first and last event.
 
 use std::fmt;
-use std::str;
 
-use stagger::{Key, SessionSummary, Value};
+use compact_str::CompactString;
+use stagger::{Event, Key, SessionSummary, Value};
 
-/// A text that lies within its 24 bytes if it has at most [`INLINE`] of its own. With millions of
+use crate::side::Members;
+
+/// A text that lies within its 24 bytes if it has at most that many of its own. With millions of
 /// open sessions that saves three allocations for each.
 #[derive(Clone)]
-pub(crate) enum Text {
-    Short { len: u8, bytes: [u8; INLINE] },
-    Long(Box<str>),
-}
-
-const INLINE: usize = 22;
+pub(crate) struct Text(CompactString);
 
 impl Text {
+    #[inline]
     pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).expect("it was made from text"),
-            Self::Long(text) => text,
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
-            Self::Long(text) => text.as_bytes(),
-        }
+        &self.0
     }
 }
 
 impl From<&str> for Text {
+    #[inline]
     fn from(text: &str) -> Self {
-        let mut bytes = [0; INLINE];
-        match bytes.get_mut(..text.len()) {
-            Some(room) => {
-                room.copy_from_slice(text.as_bytes());
-                Self::Short { len: text.len() as u8, bytes }
-            }
-            None => Self::Long(text.into()),
-        }
+        Self(text.into())
     }
 }
 
@@ -62,7 +44,7 @@ impl Key for Text {
     }
 
     fn is(&self, lent: &str) -> bool {
-        self.as_bytes() == lent.as_bytes()
+        self.as_str() == lent
     }
 }
 
@@ -99,8 +81,29 @@ impl Value for Place {
     }
 }
 
-/// What an event carries: the `--value` field and where it was read.
-pub(crate) type Payload = (Text, Place);
+/// In the place of a [`Place`] that events lend but nobody asks for: sessions do not keep it. That
+/// saves two words for the first and two for the last event of each.
+#[derive(Clone)]
+pub(crate) struct Unkept;
+
+impl Value for Unkept {
+    type Ref<'a> = Place;
+
+    fn keep(_: Place) -> Self {
+        Self
+    }
+
+    /// Of an event that was held for a while. Only an aggregate would see it.
+    fn lend(&self) -> Place {
+        Place { input: 0, line: 0 }
+    }
+}
+
+/// An event as it is pushed: with the `--value` field and where it was read.
+pub(crate) type Lent<'a> = Event<&'a str, (&'a str, Place)>;
+
+/// What a session keeps of the value of an event, by what is made of all of them.
+pub(crate) type Payload<O> = (Text, <O as Members>::Place);
 
 /// What comes out. `O` is `()`, or the list of events if `--events` asks for it.
-pub(crate) type Summary<O> = SessionSummary<Text, Payload, O>;
+pub(crate) type Summary<O> = SessionSummary<Text, Payload<O>, O>;

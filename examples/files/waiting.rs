@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use stagger::{Event, Lent, Timestamp};
+use stagger::{Event, Timestamp};
 
-use crate::text::{Payload, Place, Text};
+use crate::text::{Lent, Place};
 
 #[derive(Default)]
 pub(crate) struct Waiting {
@@ -26,7 +26,7 @@ struct Stored {
 }
 
 impl Waiting {
-    pub(crate) fn add(&mut self, event: &Lent<'_, Text, Payload>) {
+    pub(crate) fn add(&mut self, event: &Lent<'_>) {
         let (value, place) = event.value;
         self.events.push(Stored {
             arrival: event.arrival_time,
@@ -45,7 +45,7 @@ impl Waiting {
         self.events.sort_by_key(|stored| stored.arrival);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Lent<'_, Text, Payload>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Lent<'_>> {
         self.events.iter().map(|stored| {
             let text = |start: usize, length: u32| -> &str {
                 let range: Range<usize> = start..start + length as usize;

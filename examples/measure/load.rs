@@ -2,6 +2,7 @@
 //! how `files` reads.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::failure::{Failure, Outcome};
 use crate::input::Source;
 use crate::lines::Lines;
 use crate::options::{self, Options};
-use crate::parse::{Record, Reject};
+use crate::parse::{Parser, Record, Reject};
 use crate::setup::{self, AnyParser};
 
 /// All events, with their texts one after the other.
@@ -71,20 +72,35 @@ fn as_for_files(command: &Command) -> Outcome<Box<Options>> {
 impl Loaded {
     fn read(&mut self, options: &Options, source: &Source, max_future: Option<Duration>) -> Outcome<()> {
         let input = source.open(&Arc::new(AtomicU64::new(0)))?;
-        let mut parser = setup::parser(options, source, &input)?;
-        let mut lines = Lines::new(input.reader());
-        if let AnyParser::Csv(csv) = &mut parser {
-            if let Some(header) = lines.next(csv).map_err(|error| source.unreadable(&error))? {
-                csv.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
+        let parser = setup::parser(options, source, &input)?;
+        let mut lines = Lines::new(input.content());
+        match parser {
+            AnyParser::Jsonl(parser) => self.read_lines(source, &mut lines, parser, max_future),
+            AnyParser::Combined(parser) => self.read_lines(source, &mut lines, parser, max_future),
+            AnyParser::Csv(mut csv) => {
+                if let Some(header) = lines.next(&mut csv).map_err(|error| source.unreadable(&error))? {
+                    csv.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
+                }
+                self.read_lines(source, &mut lines, csv, max_future)
             }
         }
-        let (parser, mut first) = (parser.as_dyn(), None);
-        let before = self.stored.len();
-        while let Some(framed) = lines.next(parser).map_err(|error| source.unreadable(&error))? {
-            match framed.whole.and_then(|()| parser.parse(framed.bytes)) {
+    }
+
+    fn read_lines<R: Read, P: Parser>(
+        &mut self,
+        source: &Source,
+        lines: &mut Lines<R>,
+        mut parser: P,
+        max_future: Option<Duration>,
+    ) -> Outcome<()> {
+        let (before, mut first) = (self.stored.len(), None);
+        let mut goes_on = true;
+        while goes_on {
+            let block = lines.parse_block(&mut parser, |line, _, record| match record {
                 Ok(record) => self.take(record, max_future),
-                Err(reject) => self.reject(framed.line, &reject, &mut first),
-            }
+                Err(reject) => self.reject(line, &reject, &mut first),
+            });
+            goes_on = block.map_err(|error| source.unreadable(&error))?;
         }
         self.names.push(source.name());
         match first {

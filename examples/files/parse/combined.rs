@@ -8,7 +8,11 @@
 //! protocol; `method`, `path` and `protocol` are its parts, missing where the request line does not
 //! have them (as in a scan of the port). More fields after the agent are ignored.
 
-use super::{Field, Parser, Record, Reject, Wanted};
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
+
+use super::{Field, Line, Parser, Record, Reject, Wanted};
 
 /// The names that fields can be chosen by.
 pub(crate) const FIELDS: [&str; 12] = [
@@ -32,107 +36,139 @@ impl Combined {
 }
 
 impl Parser for Combined {
-    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
-        let line = split(bytes).map_err(|what| Reject::NotCombined { what })?;
-        self.wanted
-            .record(&mut self.joined, |index| line.field(self.indices[index]).map_or(Field::Missing, Field::from_bytes))
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        let parts = split(line.bytes()).map_err(|what| Reject::NotCombined { what })?;
+        self.wanted.record(&mut self.joined, |index| {
+            parts.field(self.indices[index]).map_or(Field::Missing, |part| line.field(part))
+        })
     }
 }
 
-/// A line taken apart.
+/// Where the parts of a line are.
 #[derive(Debug)]
-pub(crate) struct Line<'a> {
-    address: &'a [u8],
-    ident: &'a [u8],
-    user: &'a [u8],
-    time: &'a [u8],
-    request: Request<'a>,
-    status: &'a [u8],
-    bytes: &'a [u8],
-    referrer: Option<&'a [u8]>,
-    agent: Option<&'a [u8]>,
+pub(crate) struct Parts {
+    address: Range<usize>,
+    ident: Range<usize>,
+    user: Range<usize>,
+    time: Range<usize>,
+    request: Request,
+    status: Range<usize>,
+    bytes: Range<usize>,
+    referrer: Option<Range<usize>>,
+    agent: Option<Range<usize>>,
 }
 
 #[derive(Debug)]
-struct Request<'a> {
+struct Request {
     /// Everything but the protocol.
-    action: &'a [u8],
-    method: Option<&'a [u8]>,
-    path: Option<&'a [u8]>,
-    protocol: Option<&'a [u8]>,
+    action: Range<usize>,
+    method: Option<Range<usize>>,
+    path: Option<Range<usize>>,
+    protocol: Option<Range<usize>>,
 }
 
-impl<'a> Line<'a> {
+impl Parts {
     /// The field with an index of [`FIELDS`].
-    fn field(&self, index: usize) -> Option<&'a [u8]> {
+    fn field(&self, index: usize) -> Option<Range<usize>> {
         match FIELDS[index] {
-            "address" => Some(self.address),
-            "ident" => Some(self.ident),
-            "user" => Some(self.user),
-            "time" => Some(self.time),
-            "method" => self.request.method,
-            "path" => self.request.path,
-            "protocol" => self.request.protocol,
-            "request" => Some(self.request.action),
-            "status" => Some(self.status),
-            "bytes" => Some(self.bytes),
-            "referrer" => self.referrer,
-            _ => self.agent,
+            "address" => Some(self.address.clone()),
+            "ident" => Some(self.ident.clone()),
+            "user" => Some(self.user.clone()),
+            "time" => Some(self.time.clone()),
+            "method" => self.request.method.clone(),
+            "path" => self.request.path.clone(),
+            "protocol" => self.request.protocol.clone(),
+            "request" => Some(self.request.action.clone()),
+            "status" => Some(self.status.clone()),
+            "bytes" => Some(self.bytes.clone()),
+            "referrer" => self.referrer.clone(),
+            _ => self.agent.clone(),
         }
     }
 }
 
 /// Takes a line apart, or says what is missing.
-pub(crate) fn split(line: &[u8]) -> Result<Line<'_>, &'static str> {
-    let (address, rest) = until(line, b" ").ok_or("no client address")?;
-    let (ident, rest) = until(rest, b" ").ok_or("no identity after the address")?;
-    let (user, rest) = until(rest, b" [").ok_or("no time in brackets")?;
-    let (time, rest) = until(rest, b"] \"").ok_or("no request in quotes after the time")?;
-    let (request, rest) = quoted(rest).ok_or("the request has no closing quote")?;
-    let rest = rest.strip_prefix(b" ").ok_or("no status after the request")?;
-    let (status, rest) = until(rest, b" ").ok_or("no size after the status")?;
-    if status.len() != 3 || !status.iter().all(u8::is_ascii_digit) {
+pub(crate) fn split(line: &[u8]) -> Result<Parts, &'static str> {
+    let mut rest = Rest { line, at: 0 };
+    let address = rest.until(b" ").ok_or("no client address")?;
+    let ident = rest.until(b" ").ok_or("no identity after the address")?;
+    let user = rest.until(b" [").ok_or("no time in brackets")?;
+    let time = rest.until(b"] \"").ok_or("no request in quotes after the time")?;
+    let request = rest.quoted().ok_or("the request has no closing quote")?;
+    rest.expect(b" ").ok_or("no status after the request")?;
+    let status = rest.until(b" ").ok_or("no size after the status")?;
+    if status.len() != 3 || !line[status.clone()].iter().all(u8::is_ascii_digit) {
         return Err("the status is not a number of three digits");
     }
-    let (bytes, rest) = until(rest, b" ").map_or((rest, None), |(bytes, rest)| (bytes, Some(rest)));
-    let more = rest.map(tail).transpose()?;
-    let (referrer, agent) = (more.map(|[referrer, _]| referrer), more.map(|[_, agent]| agent));
-    Ok(Line { address, ident, user, time, request: Request::new(request), status, bytes, referrer, agent })
+    let bytes = rest.until(b" ");
+    let (referrer, agent) = match bytes {
+        Some(_) => rest.tail().map(|(referrer, agent)| (Some(referrer), Some(agent)))?,
+        None => (None, None),
+    };
+    let bytes = bytes.unwrap_or(rest.at..line.len());
+    Ok(Parts { address, ident, user, time, request: Request::new(line, request), status, bytes, referrer, agent })
 }
 
-/// What the combined format has more than the common one: referrer and agent.
-fn tail(rest: &[u8]) -> Result<[&[u8]; 2], &'static str> {
-    let rest = rest.strip_prefix(b"\"").ok_or("no referrer in quotes after the size")?;
-    let (referrer, rest) = quoted(rest).ok_or("the referrer has no closing quote")?;
-    let rest = rest.strip_prefix(b" \"").ok_or("no user agent in quotes after the referrer")?;
-    let (agent, _) = quoted(rest).ok_or("the user agent has no closing quote")?;
-    Ok([referrer, agent])
-}
-
-impl<'a> Request<'a> {
-    fn new(line: &'a [u8]) -> Self {
-        let (action, protocol) = match line.iter().rposition(|b| *b == b' ') {
-            Some(blank) if line[blank + 1..].starts_with(b"HTTP/") => (&line[..blank], Some(&line[blank + 1..])),
-            _ => (line, None),
+impl Request {
+    fn new(line: &[u8], all: Range<usize>) -> Self {
+        let (start, end) = (all.start, all.end);
+        let (action, protocol) = match memrchr(b' ', &line[all.clone()]) {
+            Some(blank) if line[start + blank + 1..end].starts_with(b"HTTP/") => {
+                (start..start + blank, Some(start + blank + 1..end))
+            }
+            _ => (all, None),
         };
-        let parts = until(action, b" ");
-        Self { action, protocol, method: parts.map(|(method, _)| method), path: parts.map(|(_, path)| path) }
+        let blank = memchr(b' ', &line[action.clone()]).map(|blank| start + blank);
+        let (method, path) = (blank.map(|blank| start..blank), blank.map(|blank| blank + 1..action.end));
+        Self { action, method, path, protocol }
     }
 }
 
-/// What is before and after the first `mark`.
-fn until<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = text.windows(mark.len()).position(|window| window == mark)?;
-    Some((&text[..at], &text[at + mark.len()..]))
+/// What has not been taken apart yet.
+struct Rest<'a> {
+    line: &'a [u8],
+    at: usize,
 }
 
-/// What is before and after the closing quote. A quote after a backslash does not close.
-fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut escaped = false;
-    let at = text.iter().position(|b| {
-        let closing = *b == b'"' && !escaped;
-        escaped = *b == b'\\' && !escaped;
-        closing
-    })?;
-    Some((&text[..at], &text[at + 1..]))
+impl Rest<'_> {
+    fn rest(&self) -> &[u8] {
+        &self.line[self.at..]
+    }
+
+    fn expect(&mut self, text: &[u8]) -> Option<()> {
+        let is_there = self.rest().starts_with(text);
+        self.at += if is_there { text.len() } else { 0 };
+        is_there.then_some(())
+    }
+
+    /// What comes before a mark; goes on behind it.
+    fn until(&mut self, mark: &[u8]) -> Option<Range<usize>> {
+        let rest = self.rest();
+        let length = memchr_iter(mark[0], rest).find(|at| rest[*at..].starts_with(mark))?;
+        let start = self.at;
+        self.at += length + mark.len();
+        Some(start..start + length)
+    }
+
+    /// What comes before the closing quote. A quote after a backslash does not close.
+    fn quoted(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        loop {
+            let at = self.at + memchr2(b'"', b'\\', self.rest())?;
+            if self.line[at] == b'"' {
+                self.at = at + 1;
+                return Some(start..at);
+            }
+            self.at = (at + 2).min(self.line.len());
+        }
+    }
+
+    /// What the combined format has more than the common one: referrer and agent.
+    fn tail(&mut self) -> Result<(Range<usize>, Range<usize>), &'static str> {
+        self.expect(b"\"").ok_or("no referrer in quotes after the size")?;
+        let referrer = self.quoted().ok_or("the referrer has no closing quote")?;
+        self.expect(b" \"").ok_or("no user agent in quotes after the referrer")?;
+        let agent = self.quoted().ok_or("the user agent has no closing quote")?;
+        Ok((referrer, agent))
+    }
 }

@@ -4,14 +4,19 @@
 //! closed costs one line, not the rest of the file, and what follows a closing quote must be a comma.
 //! The tests compare the two on arbitrary bytes.
 
-use super::{End, Field, Parser, Record, Reject, Wanted};
+use memchr::{memchr, memchr2_iter};
+
+use super::{End, Field, Line, Parser, Record, Reject, Wanted};
 
 pub(crate) struct Csv {
     wanted: Wanted,
     /// The column of each wanted field.
     columns: Vec<usize>,
     width: usize,
+    /// For rows with quotes.
     row: Row,
+    /// For rows without: where each field ends in the line.
+    ends: Vec<usize>,
     joined: String,
     /// A quoted field is open at the end of the line before.
     open: bool,
@@ -21,7 +26,7 @@ impl Csv {
     /// A parser that has not seen the header yet.
     pub(crate) fn new(wanted: Wanted) -> Self {
         let (row, joined) = (Row::default(), String::new());
-        Self { wanted, columns: Vec::new(), width: 0, row, joined, open: false }
+        Self { wanted, columns: Vec::new(), width: 0, row, ends: Vec::new(), joined, open: false }
     }
 
     /// Takes the header line. Fails with the first wanted name that is not in it.
@@ -34,6 +39,68 @@ impl Csv {
     }
 }
 
+impl Csv {
+    /// Finds the ends of the fields of the first line, eight bytes at a time. Gives the place of the
+    /// line end, or nothing if there is a quote before it, or the text is nearly over.
+    #[inline]
+    fn find_ends(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.ends.clear();
+        let mut start = 0;
+        loop {
+            let eight = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
+            let mut marks = equal(eight, b',') | equal(eight, b'"') | equal(eight, b'\n');
+            while marks != 0 {
+                let at = start + marks.trailing_zeros() as usize / 8;
+                marks &= marks - 1;
+                match bytes[at] {
+                    b',' => self.ends.push(at),
+                    b'\n' => {
+                        let has_return = bytes[..at].ends_with(b"\r");
+                        self.ends.push(at - usize::from(has_return));
+                        return Some(at);
+                    }
+                    _ => return None,
+                }
+            }
+            start += 8;
+        }
+    }
+
+    /// The record of a line without quotes whose fields have been found.
+    #[inline]
+    fn record<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        let (ends, columns) = (&self.ends, &self.columns);
+        self.wanted.record(&mut self.joined, |index| {
+            let column = columns[index];
+            let start = column.checked_sub(1).map_or(0, |before| ends[before] + 1);
+            line.field(start..ends[column])
+        })
+    }
+
+    fn parse_quoted<'a>(&'a mut self, bytes: &[u8]) -> Result<Record<'a>, Reject> {
+        if !self.row.split(bytes) {
+            return Err(Reject::Quotes);
+        }
+        self.check_width(self.row.len())?;
+        let (row, columns) = (&self.row, &self.columns);
+        self.wanted.record(&mut self.joined, |index| Field::from_bytes(row.field(columns[index])))
+    }
+
+    fn check_width(&self, found: usize) -> Result<(), Reject> {
+        let expected = self.width;
+        if found == expected { Ok(()) } else { Err(Reject::Columns { found, expected }) }
+    }
+}
+
+/// The high bit of each of eight bytes that is equal to another.
+#[inline]
+fn equal(eight: u64, byte: u8) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = EACH * 0x7f;
+    let difference = eight ^ (EACH * u64::from(byte));
+    !(((difference & LOW) + LOW) | difference | LOW)
+}
+
 /// The names in a header line.
 pub(crate) fn titles(line: &[u8]) -> Vec<String> {
     let mut row = Row::default();
@@ -42,15 +109,28 @@ pub(crate) fn titles(line: &[u8]) -> Vec<String> {
 }
 
 impl Parser for Csv {
-    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
-        if !self.row.split(bytes) {
-            return Err(Reject::Quotes);
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        let bytes = line.bytes();
+        self.ends.clear();
+        for at in memchr2_iter(b',', b'"', bytes) {
+            if bytes[at] == b'"' {
+                return self.parse_quoted(bytes);
+            }
+            self.ends.push(at);
         }
-        if self.row.len() != self.width {
-            return Err(Reject::Columns { found: self.row.len(), expected: self.width });
+        self.ends.push(bytes.len());
+        self.check_width(self.ends.len())?;
+        self.record(line)
+    }
+
+    #[inline]
+    fn parse_first<'a>(&'a mut self, text: &'a str) -> Option<(usize, Record<'a>)> {
+        let end = self.find_ends(text.as_bytes())?;
+        // An empty line is no row of one column either: it has no time that could be read.
+        if self.ends.len() != self.width {
+            return None;
         }
-        let (row, columns) = (&self.row, &self.columns);
-        self.wanted.record(&mut self.joined, |index| Field::from_bytes(row.field(columns[index])))
+        Some((end + 1, self.record(Line::Text(text)).ok()?))
     }
 
     fn end(&mut self, line: &[u8]) -> End {
@@ -66,7 +146,7 @@ impl Parser for Csv {
 
 /// Where a record ends, by the quotes of one line; `open` says whether a field goes on from before.
 fn end(line: &[u8], open: bool) -> End {
-    if !open && !line.contains(&b'"') {
+    if !open && memchr(b'"', line).is_none() {
         return End::Here;
     }
     let (mut rest, mut quoted) = (line, open);
@@ -81,7 +161,7 @@ fn end(line: &[u8], open: bool) -> End {
             }
             (rest, quoted) = (after, false);
         }
-        let Some(comma) = rest.iter().position(|b| *b == b',') else { return End::Here };
+        let Some(comma) = memchr(b',', rest) else { return End::Here };
         rest = &rest[comma + 1..];
     }
 }
@@ -106,7 +186,7 @@ impl Row {
                     _ => return false,
                 }
             }
-            let comma = rest.iter().position(|b| *b == b',');
+            let comma = memchr(b',', rest);
             self.text.extend_from_slice(&rest[..comma.unwrap_or(rest.len())]);
             self.ends.push(self.text.len());
             match comma {
@@ -130,7 +210,7 @@ impl Row {
 /// the content on in parts. A quote is written as two.
 fn after_quoted<'b>(mut rest: &'b [u8], mut part: impl FnMut(&'b [u8])) -> Option<&'b [u8]> {
     loop {
-        let quote = rest.iter().position(|b| *b == b'"')?;
+        let quote = memchr(b'"', rest)?;
         if rest.get(quote + 1) != Some(&b'"') {
             part(&rest[..quote]);
             return Some(&rest[quote + 1..]);

@@ -6,42 +6,72 @@
 //! too large to be read exactly is rejected rather than rounded, since two users might become one.
 
 use std::fmt::{self, Write as _};
-use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Field, Parser, Record, Reject, Wanted};
+use super::flat::Walker;
+use super::tree::{Found, ROOT, Slots, Tree};
+use super::{Line, Parser, Record, Reject, Wanted};
 
 pub(crate) struct Jsonl {
     wanted: Wanted,
-    tree: Node,
+    tree: Tree,
     slots: Slots,
     joined: String,
+    /// Lines are tried the quick way first. Not where the tests ask for the other alone.
+    quick: Option<Walker>,
 }
+
+/// So many levels are too many for the library, or nearly. It shall say so.
+const DEEP: usize = 100;
 
 impl Jsonl {
     pub(crate) fn new(wanted: Wanted) -> Self {
-        let mut tree = Node::default();
-        let count = wanted.names.len();
-        for (slot, name) in wanted.names.iter().enumerate() {
-            tree.add(name.split('.'), slot);
-            if name.contains('.') {
-                tree.add([name.as_str()].into_iter(), count + slot);
-            }
-        }
-        let slots = Slots { text: String::new(), found: vec![Found::Missing; 2 * count] };
-        Self { wanted, tree, slots, joined: String::new() }
+        let is_deep = wanted.names.iter().any(|name| name.split('.').count() > DEEP);
+        let quick = (!is_deep).then(Walker::default);
+        Self { quick, ..Self::thorough(wanted) }
+    }
+
+    /// Reads every line with `serde_json`, which is what decides.
+    pub(crate) fn thorough(wanted: Wanted) -> Self {
+        let (tree, slots) = (Tree::new(&wanted.names), Slots::new(&wanted.names));
+        Self { wanted, tree, slots, joined: String::new(), quick: None }
+    }
+
+    /// Fills the slots by the library.
+    #[cold]
+    fn deserialize(&mut self, line: &str) -> Result<(), Reject> {
+        self.slots.clear();
+        let mut json = serde_json::Deserializer::from_str(line);
+        let root = Root { tree: &self.tree, node: ROOT, slots: &mut self.slots };
+        root.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| reject(&error))
     }
 }
 
 impl Parser for Jsonl {
-    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
-        let line = std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?;
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        let line = match line {
+            Line::Text(text) => text,
+            Line::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?,
+        };
+        let quick = self.quick.as_mut().and_then(|quick| quick.read(line, &self.tree, &mut self.slots));
+        if quick.is_none() {
+            self.deserialize(line)?;
+        }
+        self.wanted.record(&mut self.joined, |index| self.slots.field(index, line))
+    }
+
+    #[inline]
+    fn parse_first<'a>(&'a mut self, text: &'a str) -> Option<(usize, Record<'a>)> {
         self.slots.clear();
-        let mut json = serde_json::Deserializer::from_str(line);
-        let root = Root { node: &self.tree, slots: &mut self.slots };
-        root.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| reject(&error))?;
-        self.wanted.record(&mut self.joined, |index| self.slots.field(index))
+        let end = self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots)?;
+        let line_end = match text.as_bytes()[end..] {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => return None,
+        };
+        let record = self.wanted.record(&mut self.joined, |index| self.slots.field(index, text)).ok()?;
+        Some((end + line_end, record))
     }
 }
 
@@ -53,77 +83,10 @@ fn reject(error: &serde_json::Error) -> Reject {
     Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") }
 }
 
-/// The wanted names as a tree, one level for each level of the object.
-#[derive(Default)]
-struct Node {
-    name: String,
-    slot: Option<usize>,
-    children: Vec<Node>,
-}
-
-impl Node {
-    fn add<'n>(&mut self, mut path: impl Iterator<Item = &'n str>, slot: usize) {
-        let Some(name) = path.next() else {
-            self.slot = Some(slot);
-            return;
-        };
-        let known = self.children.iter().position(|child| child.name == name);
-        let index = known.unwrap_or_else(|| {
-            self.children.push(Self { name: name.to_owned(), ..Self::default() });
-            self.children.len() - 1
-        });
-        self.children[index].add(path, slot);
-    }
-
-    /// What an earlier field of the same name held is gone.
-    fn forget(&self, slots: &mut Slots) {
-        if let Some(slot) = self.slot {
-            slots.found[slot] = Found::Missing;
-        }
-        for child in &self.children {
-            child.forget(slots);
-        }
-    }
-}
-
-/// The wanted values of the line at hand.
-struct Slots {
-    text: String,
-    /// For each wanted name what was found at the end of its path, then for each what was found
-    /// under the dotted name itself.
-    found: Vec<Found>,
-}
-
-#[derive(Clone)]
-enum Found {
-    Missing,
-    Null,
-    /// A part of `Slots::text`.
-    Text(Range<usize>),
-    Not(&'static str),
-}
-
-impl Slots {
-    fn clear(&mut self) {
-        self.text.clear();
-        self.found.fill(Found::Missing);
-    }
-
-    fn field(&self, index: usize) -> Field<'_> {
-        let (by_path, by_name) = self.found.split_at(self.found.len() / 2);
-        let found = if matches!(by_name[index], Found::Missing) { &by_path[index] } else { &by_name[index] };
-        match found {
-            Found::Missing => Field::Missing,
-            Found::Null => Field::Null,
-            Found::Text(range) => Field::Text(&self.text[range.clone()]),
-            Found::Not(what) => Field::Not(what),
-        }
-    }
-}
-
 /// The whole line, which must be an object.
-struct Root<'n, 's> {
-    node: &'n Node,
+struct Root<'t, 's> {
+    tree: &'t Tree,
+    node: usize,
     slots: &'s mut Slots,
 }
 
@@ -143,9 +106,10 @@ impl<'de> Visitor<'de> for Root<'_, '_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(child) = map.next_key_seed(Name(self.node))? {
+        let Self { tree, node, slots } = self;
+        while let Some(child) = map.next_key_seed(Name { tree, node })? {
             match child {
-                Some(node) => map.next_value_seed(Inner { node, slots: self.slots })?,
+                Some(node) => map.next_value_seed(Inner { tree, node, slots })?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -156,38 +120,42 @@ impl<'de> Visitor<'de> for Root<'_, '_> {
 }
 
 /// The name of a field: the child of that name, if it is wanted.
-struct Name<'n>(&'n Node);
+struct Name<'t> {
+    tree: &'t Tree,
+    node: usize,
+}
 
-impl<'de, 'n> DeserializeSeed<'de> for Name<'n> {
-    type Value = Option<&'n Node>;
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'n> Visitor<'_> for Name<'n> {
-    type Value = Option<&'n Node>;
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().find(|child| child.name == name))
+        Ok(self.tree.child(self.node, name))
     }
 }
 
 /// The value of a wanted field, or of an object on the way to one.
-struct Inner<'n, 's> {
-    node: &'n Node,
+struct Inner<'t, 's> {
+    tree: &'t Tree,
+    node: usize,
     slots: &'s mut Slots,
 }
 
 impl Inner<'_, '_> {
     fn found(self, found: Found) {
-        if let Some(slot) = self.node.slot {
-            self.slots.found[slot] = found;
+        if let Some(slot) = self.tree.slot(self.node) {
+            self.slots.set(slot, found);
         }
     }
 
@@ -203,7 +171,7 @@ impl<'de> DeserializeSeed<'de> for Inner<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.node.forget(self.slots);
+        self.slots.forget(self.tree, self.node);
         deserializer.deserialize_any(self)
     }
 }
@@ -260,9 +228,9 @@ impl<'de> Visitor<'de> for Inner<'_, '_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<(), M::Error> {
-        let Self { node, slots } = self;
-        Root { node, slots }.visit_map(map)?;
-        Inner { node, slots }.found(Found::Not("an object"));
+        let Self { tree, node, slots } = self;
+        Root { tree, node, slots }.visit_map(map)?;
+        Inner { tree, node, slots }.found(Found::Not("an object"));
         Ok(())
     }
 }

@@ -8,15 +8,19 @@
 
 pub(crate) mod combined;
 pub(crate) mod csv;
+mod flat;
 pub(crate) mod jsonl;
 pub(crate) mod keys;
 mod reject;
 pub(crate) mod times;
+mod tree;
 
 pub(crate) use reject::Reject;
 
+use std::ops::Range;
+
 use stagger::Timestamp;
-use times::TimeFormat;
+use times::{Recent, TimeFormat};
 
 /// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,19 @@ pub(crate) struct Record<'a> {
 /// Reads records of one format.
 pub(crate) trait Parser {
     /// Reads one record, given without its line end.
-    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject>;
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject>;
+
+    /// The same, of bytes that may be no text.
+    #[allow(dead_code, reason = "the short form for the tests")]
+    fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Record<'a>, Reject> {
+        self.parse_line(Line::Bytes(bytes))
+    }
+
+    /// Reads the first line of a text, if that can be done without looking for its end before. Gives
+    /// its length, with the line end, too.
+    fn parse_first<'a>(&'a mut self, _text: &'a str) -> Option<(usize, Record<'a>)> {
+        None
+    }
 
     /// Where the record ends that this line begins or continues. Asked for each line in turn.
     fn end(&mut self, _line: &[u8]) -> End {
@@ -42,6 +58,32 @@ pub(crate) trait Parser {
 
     /// Forgets that a record was going on: its end never came.
     fn give_up(&mut self) {}
+}
+
+/// A record as it is read, which may be known to be text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Line<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    #[inline]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// A part of it.
+    #[inline]
+    pub(crate) fn field(self, part: Range<usize>) -> Field<'a> {
+        match self {
+            Self::Text(text) => text.get(part).map_or(Field::NotUtf8, Field::Text),
+            Self::Bytes(bytes) => Field::from_bytes(&bytes[part]),
+        }
+    }
 }
 
 /// Where a record ends.
@@ -65,6 +107,7 @@ pub(crate) struct Wanted {
     arrival: Option<usize>,
     value: Option<usize>,
     format: TimeFormat,
+    recent: Recent,
 }
 
 /// What a parser found for one field.
@@ -103,10 +146,11 @@ impl Wanted {
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
-        Self { names, keys, time, arrival, value, format }
+        Self { names, keys, time, arrival, value, format, recent: Recent::default() }
     }
 
     /// Makes the record of the fields found. `joined` is a buffer for keys of several fields.
+    #[inline]
     pub(crate) fn record<'a>(
         &self,
         joined: &'a mut String,
@@ -130,17 +174,26 @@ impl Wanted {
         })
     }
 
+    #[inline]
     fn text<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
-        let name = || self.names[index].clone();
         match field(index) {
             Field::Text(text) => Ok(text),
-            Field::Missing => Err(Reject::Missing { field: name() }),
-            Field::Null => Err(Reject::Not { field: name(), what: "null" }),
-            Field::NotUtf8 => Err(Reject::NotUtf8 { field: Some(name()) }),
-            Field::Not(what) => Err(Reject::Not { field: name(), what }),
+            other => Err(self.not_text(index, other)),
         }
     }
 
+    #[cold]
+    fn not_text(&self, index: usize, field: Field<'_>) -> Reject {
+        let name = || self.names[index].clone();
+        match field {
+            Field::Text(_) | Field::Missing => Reject::Missing { field: name() },
+            Field::Null => Reject::Not { field: name(), what: "null" },
+            Field::NotUtf8 => Reject::NotUtf8 { field: Some(name()) },
+            Field::Not(what) => Reject::Not { field: name(), what },
+        }
+    }
+
+    #[inline]
     fn text_or_nothing<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
         match field(index) {
             Field::Missing | Field::Null => Ok(""),
@@ -148,10 +201,11 @@ impl Wanted {
         }
     }
 
+    #[inline]
     fn instant<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<Timestamp, Reject> {
         let text = self.text(index, field)?;
         self.format
-            .parse(text)
+            .parse_after(text, &self.recent)
             .ok_or_else(|| Reject::Time { field: self.names[index].clone(), text: reject::start_of(text) })
     }
 }

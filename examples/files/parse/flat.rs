@@ -1,0 +1,316 @@
+//! The quick way through a line of JSON.
+//!
+//! Most lines are objects of plain fields (texts without escapes, whole numbers, true, false, null)
+//! and look like the line before: only the values differ. What lies between two values is a *gap*:
+//! braces, commas, names, colons, blanks. A line is first tried against the gaps of the last one that
+//! was read here, by comparing bytes. Equal gaps mean the same, because the reader is in the same
+//! state before each. A line of another layout is walked, and its gaps are remembered.
+//!
+//! What is not wanted and not plain is passed over by `serde_json`. Anything else gives `None`, and
+//! the whole line is read by `serde_json` instead, which also says what is wrong with one that is no
+//! JSON. So whatever is accepted here must be what `serde_json` accepts, with the same meaning; the
+//! tests compare the two. docs/DESIGN.md has the figures that made this worth its lines.
+
+use std::ops::Range;
+
+use memchr::memchr;
+use serde::de::IgnoredAny;
+
+use super::tree::{Found, ROOT, Slots, Tree};
+
+/// Reads lines, one after the other.
+#[derive(Default)]
+pub(super) struct Walker {
+    /// The layout of the last line that was walked.
+    gaps: Vec<Gap>,
+    /// What is behind its last value. Empty as long as no line was walked.
+    end: Gap,
+    /// The layout of the line that is being walked.
+    steps: Vec<Step>,
+}
+
+/// What is before a value.
+#[derive(Default)]
+struct Gap {
+    text: Vec<u8>,
+    step: Step,
+}
+
+#[derive(Clone, Default)]
+struct Step {
+    /// Where the gap lies in the line it was read from.
+    gap: Range<usize>,
+    /// Where the value goes, if it is wanted.
+    slot: Option<usize>,
+    /// Whether nothing about it is wanted, so that it may be of any kind.
+    is_free: bool,
+    /// Objects that begin or end in the gap and have wanted fields.
+    objects: Vec<Object>,
+}
+
+#[derive(Clone, Copy)]
+enum Object {
+    Begins(usize),
+    Ends(usize),
+}
+
+/// A line with more values than this, or longer gaps, is not remembered.
+const MOST_GAPS: usize = 64;
+const LONGEST_GAPS: usize = 4 << 10;
+
+impl Walker {
+    /// Fills the slots from a line that holds one object. `None` if it is not of the quick kind.
+    #[inline]
+    pub(super) fn read(&mut self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
+        slots.clear();
+        if self.read_alike(line, tree, slots) == Some(line.len()) {
+            return Some(());
+        }
+        slots.clear();
+        self.walk(line, tree, slots)
+    }
+
+    /// Reads what begins a text and has the same gaps as the last line. Gives its length. Nothing in
+    /// it is a line end, for no gap and no plain value has one.
+    #[inline]
+    pub(super) fn read_alike(&self, text: &str, tree: &Tree, slots: &mut Slots) -> Option<usize> {
+        let (line, bytes) = (text, text.as_bytes());
+        let mut at = 0;
+        for Gap { text, step } in &self.gaps {
+            if !bytes[at..].starts_with(text) {
+                return None;
+            }
+            at += text.len();
+            step.apply_objects(tree, slots);
+            at = step.value(line, at, slots)?;
+        }
+        let Gap { text, step } = &self.end;
+        if text.is_empty() || !bytes[at..].starts_with(text) {
+            return None;
+        }
+        step.apply_objects(tree, slots);
+        Some(at + text.len())
+    }
+
+    /// Reads a line of any layout, and remembers it.
+    #[cold]
+    fn walk(&mut self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
+        self.steps.clear();
+        let mut walk =
+            Walk { line, bytes: line.as_bytes(), at: 0, tree, slots, steps: &mut self.steps, gap: 0, objects: vec![] };
+        walk.blank();
+        walk.object(ROOT)?;
+        walk.blank();
+        let Walk { at, gap, objects, .. } = walk;
+        if at < line.len() {
+            return None;
+        }
+        let end = Step { gap: gap..at, objects, ..Step::default() };
+        let length: usize = self.steps.iter().map(|step| step.gap.len()).sum();
+        let is_one_line = memchr(b'\n', line.as_bytes()).is_none();
+        if is_one_line && self.steps.len() <= MOST_GAPS && length + end.gap.len() <= LONGEST_GAPS {
+            let remember = |step: Step| Gap { text: line.as_bytes()[step.gap.clone()].to_vec(), step };
+            self.gaps.clear();
+            self.gaps.extend(self.steps.drain(..).map(remember));
+            self.end = remember(end);
+        }
+        Some(())
+    }
+}
+
+impl Step {
+    #[inline]
+    fn apply_objects(&self, tree: &Tree, slots: &mut Slots) {
+        for object in &self.objects {
+            object.apply(tree, slots);
+        }
+    }
+
+    /// Reads the value behind the gap. Gives its end.
+    #[inline(always)]
+    fn value(&self, line: &str, at: usize, slots: &mut Slots) -> Option<usize> {
+        match plain(line.as_bytes(), at) {
+            Some((found, end)) => {
+                if let Some(slot) = self.slot {
+                    slots.set(slot, found);
+                }
+                Some(end)
+            }
+            None if self.is_free => any(line, at),
+            None => None,
+        }
+    }
+}
+
+impl Object {
+    fn apply(self, tree: &Tree, slots: &mut Slots) {
+        match self {
+            Self::Begins(node) => slots.forget(tree, node),
+            Self::Ends(node) => {
+                if let Some(slot) = tree.slot(node) {
+                    slots.set(slot, Found::Not("an object"));
+                }
+            }
+        }
+    }
+}
+
+struct Walk<'w> {
+    line: &'w str,
+    bytes: &'w [u8],
+    at: usize,
+    tree: &'w Tree,
+    slots: &'w mut Slots,
+    steps: &'w mut Vec<Step>,
+    /// Where the gap before the next value begins, and the objects in it.
+    gap: usize,
+    objects: Vec<Object>,
+}
+
+impl Walk<'_> {
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        let is_there = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(is_there);
+        is_there.then_some(())
+    }
+
+    fn blank(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// An object with its fields. As deep as the wanted names are.
+    fn object(&mut self, node: usize) -> Option<()> {
+        self.expect(b'{')?;
+        self.blank();
+        if self.expect(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            self.expect(b'"')?;
+            let (name, end) = string(self.bytes, self.at)?;
+            self.at = end;
+            self.blank();
+            self.expect(b':')?;
+            self.blank();
+            self.value(self.tree.child(node, &self.line[name]))?;
+            self.blank();
+            if self.expect(b',').is_none() {
+                return self.expect(b'}');
+            }
+            self.blank();
+        }
+    }
+
+    /// The value of a field, and what it is for.
+    fn value(&mut self, node: Option<usize>) -> Option<()> {
+        let deeper = node.filter(|node| self.tree.goes_deeper(*node));
+        if let Some(node) = deeper {
+            self.note(Object::Begins(node));
+            if self.bytes.get(self.at) == Some(&b'{') {
+                self.object(node)?;
+                self.note(Object::Ends(node));
+                return Some(());
+            }
+        }
+        let slot = node.and_then(|node| self.tree.slot(node));
+        let objects = std::mem::take(&mut self.objects);
+        let step = Step { gap: self.gap..self.at, slot, is_free: node.is_none(), objects };
+        self.at = step.value(self.line, self.at, self.slots)?;
+        self.steps.push(step);
+        self.gap = self.at;
+        Some(())
+    }
+
+    fn note(&mut self, object: Object) {
+        object.apply(self.tree, self.slots);
+        self.objects.push(object);
+    }
+}
+
+/// A plain value: what it is, and where it ends.
+#[inline(always)]
+fn plain(bytes: &[u8], at: usize) -> Option<(Found, usize)> {
+    let end = match bytes.get(at)? {
+        b'"' => {
+            let (text, end) = string(bytes, at + 1)?;
+            return Some((Found::InLine(text), end));
+        }
+        b'-' | b'0'..=b'9' => integer(bytes, at)?,
+        b't' => word(bytes, at, b"true")?,
+        b'f' => word(bytes, at, b"false")?,
+        b'n' => return Some((Found::Null, word(bytes, at, b"null")?)),
+        _ => return None,
+    };
+    Some((Found::InLine(at..end), end))
+}
+
+/// Passes over a value of any kind, within the line.
+#[cold]
+fn any(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let rest = &rest[..memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len())];
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(at + values.byte_offset())
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    bytes[at..].starts_with(word).then_some(at + word.len())
+}
+
+/// A whole number that prints as it is written.
+#[inline]
+fn integer(bytes: &[u8], at: usize) -> Option<usize> {
+    /// One less than the greatest u64 and i64 have.
+    const MOST_DIGITS: usize = 18;
+    let is_negative = bytes[at] == b'-';
+    let start = at + usize::from(is_negative);
+    let mut end = start;
+    while let Some(b'0'..=b'9') = bytes.get(end) {
+        end += 1;
+    }
+    let digits = end - start;
+    let has_zero = bytes.get(start) == Some(&b'0') && (digits > 1 || is_negative);
+    let goes_on = matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
+    ((1..=MOST_DIGITS).contains(&digits) && !has_zero && !goes_on).then_some(end)
+}
+
+/// A string without escapes, by where it is behind its opening quote: its content, and its end.
+#[inline]
+fn string(bytes: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
+    let mut end = start;
+    loop {
+        let rest = bytes.get(end..)?;
+        let Some(eight) = rest.first_chunk() else {
+            end += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+            break;
+        };
+        match end_in(*eight) {
+            Some(length) => {
+                end += length;
+                break;
+            }
+            None => end += eight.len(),
+        }
+    }
+    (bytes[end] == b'"').then_some((start..end, end + 1))
+}
+
+/// Where the first quote, backslash or control character is among eight bytes, all at once: each
+/// test sets the high bit of the bytes it finds, and may be wrong only behind one that it is right
+/// about.
+#[inline]
+fn end_in(eight: [u8; 8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EACH << 7;
+    let bytes = u64::from_le_bytes(eight);
+    let zeros = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes;
+    let quotes = zeros(bytes ^ (EACH * b'"' as u64));
+    let backslashes = zeros(bytes ^ (EACH * b'\\' as u64));
+    let controls = bytes.wrapping_sub(EACH * b' ' as u64) & !bytes;
+    let found = (quotes | backslashes | controls) & HIGH;
+    (found != 0).then_some(found.trailing_zeros() as usize / 8)
+}

@@ -1,0 +1,125 @@
+//! The wanted names as a tree, and what a line holds under them.
+
+use std::ops::Range;
+
+use super::Field;
+
+/// One level for each level of the object. Nodes have numbers.
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Default)]
+struct Node {
+    name: String,
+    slot: Option<usize>,
+    children: Vec<usize>,
+}
+
+/// The node of the whole object.
+pub(super) const ROOT: usize = 0;
+
+impl Tree {
+    pub(super) fn new(names: &[String]) -> Self {
+        let mut tree = Self { nodes: vec![Node::default()] };
+        for (slot, name) in names.iter().enumerate() {
+            tree.add(name.split('.'), slot);
+            if name.contains('.') {
+                tree.add([name.as_str()].into_iter(), names.len() + slot);
+            }
+        }
+        tree
+    }
+
+    fn add<'n>(&mut self, path: impl Iterator<Item = &'n str>, slot: usize) {
+        let mut node = ROOT;
+        for name in path {
+            node = self.child(node, name).unwrap_or_else(|| {
+                self.nodes.push(Node { name: name.to_owned(), ..Node::default() });
+                let child = self.nodes.len() - 1;
+                self.nodes[node].children.push(child);
+                child
+            });
+        }
+        self.nodes[node].slot = Some(slot);
+    }
+
+    /// The node for a field of the object at a node, if anything about it is wanted.
+    pub(super) fn child(&self, node: usize, name: &str) -> Option<usize> {
+        self.nodes[node].children.iter().copied().find(|child| self.nodes[*child].name == name)
+    }
+
+    /// Whether fields of an object at that node are wanted.
+    pub(super) fn goes_deeper(&self, node: usize) -> bool {
+        !self.nodes[node].children.is_empty()
+    }
+
+    /// The slot for what is found at a node, if that itself is wanted.
+    pub(super) fn slot(&self, node: usize) -> Option<usize> {
+        self.nodes[node].slot
+    }
+}
+
+/// The wanted values of the line at hand.
+pub(super) struct Slots {
+    /// Texts that do not lie in the line as they are.
+    pub(super) text: String,
+    /// For each wanted name what was found at the end of its path. If any has a dot, then for each
+    /// what was found under the dotted name itself.
+    found: Vec<Found>,
+    count: usize,
+}
+
+#[derive(Clone)]
+pub(super) enum Found {
+    Missing,
+    Null,
+    /// A part of `Slots::text`.
+    Text(Range<usize>),
+    /// A part of the line.
+    InLine(Range<usize>),
+    Not(&'static str),
+}
+
+impl Slots {
+    pub(super) fn new(names: &[String]) -> Self {
+        let count = names.len();
+        let is_dotted = names.iter().any(|name| name.contains('.'));
+        let found = vec![Found::Missing; if is_dotted { 2 * count } else { count }];
+        Self { text: String::new(), found, count }
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.found.fill(Found::Missing);
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, slot: usize, found: Found) {
+        self.found[slot] = found;
+    }
+
+    /// What an earlier field of the same name held is gone.
+    pub(super) fn forget(&mut self, tree: &Tree, node: usize) {
+        if let Some(slot) = tree.slot(node) {
+            self.set(slot, Found::Missing);
+        }
+        for child in &tree.nodes[node].children {
+            self.forget(tree, *child);
+        }
+    }
+
+    /// What the line has for a wanted name.
+    #[inline]
+    pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
+        let by_name = self.found.get(self.count + index).filter(|found| !matches!(found, Found::Missing));
+        match by_name.unwrap_or(&self.found[index]) {
+            Found::InLine(range) => Field::Text(&line[range.clone()]),
+            Found::Text(range) => Field::Text(&self.text[range.clone()]),
+            Found::Missing => Field::Missing,
+            Found::Null => Field::Null,
+            Found::Not(what) => Field::Not(what),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Where the sessions go: to the files that are written, and to the report.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use crate::failure::{Failure, Outcome};
+use crate::options::{Options, OutputFormat};
+use crate::output::{self, Rows};
+use crate::report::Report;
+use crate::side::{EventsFile, JsonLines, Members};
+use crate::strategy;
+use crate::text::Summary;
+use crate::unused::Unused;
+use crate::writing::Writing;
+use crate::zones::AnyZone;
+
+pub(crate) struct Results<O: Members> {
+    writing: Option<Writing<O>>,
+    pub(crate) report: Option<Report>,
+    pub(crate) is_on_terminal: bool,
+}
+
+impl<O: Members> Results<O> {
+    pub(crate) fn new(options: &Options, inputs: &[String], keys: &[String]) -> Outcome<Self> {
+        let revisions = options.streaming.allowed_lateness.is_some();
+        let events = match &options.results.events {
+            Some(path) => {
+                let (inputs, keys) = (inputs.to_vec(), keys.to_vec());
+                Some(EventsFile { file: JsonLines::create(path)?, inputs, keys, revisions })
+            }
+            None => None,
+        };
+        if options.shows_report() {
+            let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
+            let report = Some(Report::new(strategy::words(options), keys.to_vec(), zone));
+            let writing = events.map(|events| Writing::start(Files { rows: None, events: Some(events) }));
+            return Ok(Self { writing, report, is_on_terminal: false });
+        }
+        let format = options.output_format();
+        if let Some(name) = keys.iter().find(|name| format != OutputFormat::KinesisSql && output::is_taken(name)) {
+            return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
+        }
+        let (to, is_on_terminal) = rows_to(options)?;
+        let rows = Some(Rows::new(to, format, keys.to_vec(), revisions));
+        Ok(Self { writing: Some(Writing::start(Files { rows, events })), report: None, is_on_terminal })
+    }
+
+    /// Takes a session that has closed.
+    #[inline]
+    pub(crate) fn session(&mut self, session: Summary<O>) {
+        if let Some(report) = &mut self.report {
+            report.session(&session);
+        }
+        if let Some(writing) = &mut self.writing {
+            writing.add(session);
+        }
+    }
+
+    /// Whether everything could be written so far. The library's callback cannot return it.
+    #[inline]
+    pub(crate) fn check(&mut self) -> Outcome<()> {
+        match &mut self.writing {
+            Some(writing) if writing.has_failed() => writing.finish(),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<()> {
+        if let Some(mut writing) = self.writing {
+            writing.finish()?;
+        }
+        if let Some(report) = self.report {
+            let text = report.text(unused) + if is_bundled { TRY_YOUR_OWN } else { "" };
+            io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the rows go, and whether that is a terminal.
+fn rows_to(options: &Options) -> Outcome<(Box<dyn Write + Send>, bool)> {
+    match options.results.output.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            let file = File::create(path).map_err(|error| Failure::file("write", path, &error))?;
+            Ok((Box::new(file), false))
+        }
+        _ => Ok((Box::new(io::stdout()), io::stdout().is_terminal())),
+    }
+}
+
+/// The files that each session is written to.
+pub(crate) struct Files {
+    rows: Option<Rows>,
+    events: Option<EventsFile>,
+}
+
+impl Files {
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> Outcome<()> {
+        if let Some(rows) = &mut self.rows {
+            rows.write(session).map_err(|error| Failure::writing(&error))?;
+        }
+        if let Some(events) = &mut self.events {
+            events.write(session)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Outcome<()> {
+        if let Some(rows) = self.rows {
+            rows.finish().map_err(|error| Failure::writing(&error))?;
+        }
+        if let Some(events) = self.events {
+            events.file.finish()?;
+        }
+        Ok(())
+    }
+}
+
+const TRY_YOUR_OWN: &str = r#"
+These clicks were made up by the example `generate` (see examples/data/README.md). Now try your own:
+  a web server log (or .gz, or several)
+    cargo run --release --example files -- /var/log/nginx/access.log --report
+  the work on any git repository: sessions with breaks of less than two hours
+    git log --format='{"who":"%ae","when":"%aI","what":"%f"}' |
+      cargo run --release --example files -- - --key who --time when --value what --gap 2h --report
+  rows instead of a report: --output sessions.csv in place of --report; all options: --help
+"#;
