@@ -32,10 +32,10 @@ pub struct SessionId(u128);
 
 impl SessionId {
     pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, identity: Identity) -> Self {
-        let mut hasher = Portable(SipHasher13::new());
+        let mut hasher = Portable::new();
         key.lend().hash(&mut hasher);
         (bucket, part, identity.anchor, identity.flushes, identity.opened).hash(&mut hasher);
-        Self(hasher.0.finish128().as_u128())
+        Self(hasher.finish128())
     }
 
     /// The id as a number.
@@ -88,40 +88,79 @@ impl<'de> serde::Deserialize<'de> for SessionId {
     }
 }
 
-/// Feeds a hasher the same bytes on every platform.
-struct Portable(SipHasher13);
+/// Feeds a hasher the same bytes on every platform. What is hashed comes in many small parts; they
+/// are gathered, since hashing once is far cheaper than hashing part by part.
+struct Portable {
+    hasher: SipHasher13,
+    gathered: [u8; ROOM],
+    length: usize,
+}
 
-impl Hasher for Portable {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
+/// Enough for a key of 50 bytes and all that goes with it.
+const ROOM: usize = 104;
+
+impl Portable {
+    fn new() -> Self {
+        Self { hasher: SipHasher13::new(), gathered: [0; ROOM], length: 0 }
     }
 
+    fn hash_gathered(&mut self) {
+        self.hasher.write(&self.gathered[..self.length]);
+        self.length = 0;
+    }
+
+    fn finish128(mut self) -> u128 {
+        self.hash_gathered();
+        self.hasher.finish128().as_u128()
+    }
+}
+
+impl Hasher for Portable {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.gathered.get_mut(self.length..self.length + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.length += bytes.len();
+        } else {
+            self.hash_gathered();
+            self.hasher.write(bytes);
+        }
+    }
+
+    #[inline]
     fn write_u16(&mut self, n: u16) {
         self.write(&n.to_le_bytes());
     }
 
+    #[inline]
     fn write_u32(&mut self, n: u32) {
         self.write(&n.to_le_bytes());
     }
 
+    #[inline]
     fn write_u64(&mut self, n: u64) {
         self.write(&n.to_le_bytes());
     }
 
+    #[inline]
     fn write_u128(&mut self, n: u128) {
         self.write(&n.to_le_bytes());
     }
 
+    #[inline]
     fn write_usize(&mut self, n: usize) {
         self.write_u64(n as u64);
     }
 
+    #[inline]
     fn write_isize(&mut self, n: isize) {
         self.write_u64(n as i64 as u64);
     }
 
     fn finish(&self) -> u64 {
-        self.0.finish()
+        let Self { mut hasher, gathered, length } = *self;
+        hasher.write(&gathered[..length]);
+        hasher.finish()
     }
 }
 
@@ -184,6 +223,24 @@ mod tests {
 
     const GOLDEN_TEXT: &str = "7e8c35862e9722cdb2d55f471d2b7e3c";
     const GOLDEN_NUMBER: &str = "ea380a5cfee7a20f5884c83b846896cd";
+
+    #[test]
+    fn long_keys_are_hashed_whole() {
+        // However the parts fall on the room for them, the bytes are the same: one by one they agree.
+        let by_parts = |text: &str| {
+            let mut hasher = SipHasher13::new();
+            hasher.write(text.as_bytes());
+            hasher.write(&[0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+            for part in [&1_u32.to_le_bytes()[..], &5_i64.to_le_bytes(), &0_u32.to_le_bytes(), &0_u64.to_le_bytes()] {
+                hasher.write(part);
+            }
+            hasher.finish128().as_u128()
+        };
+        for length in 0..300 {
+            let key = "x".repeat(length);
+            assert_eq!(id(&key, None, 1, 5, 0).as_u128(), by_parts(&key), "{length}");
+        }
+    }
 
     #[test]
     fn ids_can_be_read_back() {

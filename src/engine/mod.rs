@@ -721,6 +721,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.flushes = self.flushes.wrapping_add(u32::from(forgets));
         self.queue.clear();
         self.groups = Groups::new();
+        self.over = VecDeque::new();
         self.held.clear();
         self.ages = BinaryHeap::new();
         self.parts = Parts::default();
