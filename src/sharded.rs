@@ -1,10 +1,12 @@
 //! One sessionizer on several cores.
 //!
-//! A key belongs to one shard, and each shard is a plain engine. Nothing is shared between them while
-//! a batch is worked on, but for the batch itself, which is only read: each shard goes through all of
-//! it, takes its own events, and learns from the others how far the clock is. So a session closes, and
-//! an event is late, exactly when it would in a single engine. What the shards hand out is put in
-//! order afterwards, by the instant at which it came out, by deadline, then by opening.
+//! A key belongs to one shard, and each shard is a plain engine. A batch is worked on in two rounds.
+//! First it is cut into as many portions as there are shards, and each thread lists, for one portion,
+//! which events are whose, and how far each moves the clock. Then each shard takes its own events from
+//! all lists. So each event is looked at once in each round, however many shards there are, and nothing
+//! is shared that anyone writes to. With the clock of all events at hand, a session closes, and an
+//! event is late, exactly when it would in a single engine. What the shards hand out is put in order
+//! afterwards: by the event at which it came out, by deadline, then by opening.
 
 use std::thread;
 use std::vec::Vec;
@@ -16,7 +18,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{AHEAD, Engine};
+use crate::engine::{AHEAD, ClockRule, Engine};
 use crate::error::{ConfigError, RestoreError};
 use crate::event::Lent;
 use crate::sessionizer::{Clock, Counters, Pushed, Sessionizer, SummaryOf};
@@ -31,8 +33,8 @@ use crate::time::Timestamp;
 /// makes it faster; give it tens of thousands of events at a time, since starting a thread takes as
 /// long as a few thousand events. Pushing one by one works, but is slower than an engine.
 ///
-/// Each event is read by all shards, for the sake of the clock, and taken by one; nothing else is
-/// shared. Memory is that of one engine, and the summaries of a batch are kept until all of it is done.
+/// Memory is that of one engine, 24 bytes for each event of a batch, and the summaries of a batch,
+/// which are kept until all of it is done.
 ///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
 /// [what a call hands out](Config::close_at_most) look at all keys at once, and are refused.
@@ -60,6 +62,7 @@ pub struct Sharded<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     stride: u64,
     /// Whether what comes out is in order of deadline, then of opening, whenever it comes.
     is_by_deadline: bool,
+    portions: Vec<Portion>,
 }
 
 struct Shard<K: Key, V: Value, A: Aggregate<K, V>> {
@@ -73,16 +76,32 @@ type HandedOut<K, V, A> = (Place, SummaryOf<Engine<K, V, A>>);
 /// itself brought it about, deadline, opening.
 type Place = (usize, bool, Timestamp, u64);
 
+/// An event in the list of its shard.
+#[derive(Clone, Copy)]
+struct Routed {
+    /// Its place in the batch.
+    i: usize,
+    hash: u32,
+    /// How far the events of its portion have moved the clock up to here, itself included.
+    clock: Timestamp,
+}
+
+/// A portion of a batch: the events of each shard, and how far all of them move the clock.
+struct Portion {
+    lists: Vec<Vec<Routed>>,
+    clock: Timestamp,
+}
+
 /// A batch, with what all shards know of it.
 struct Batch<'b, 'e, K: Key, V: Value> {
     events: &'b [Lent<'e, K, V>],
-    hashes: &'b [u64],
-    shards: u64,
+    portions: &'b [Portion],
     /// The number of the first event, and from one to the next.
     first: u64,
     stride: u64,
     now: Timestamp,
-    is_by_deadline: bool,
+    /// How far the clock is after each event; only where it matters at which one a session closed.
+    clocks: Vec<Timestamp>,
 }
 
 /// Fewer events than this are not worth another thread.
@@ -129,7 +148,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sharded<K, V, A> {
         let stride = engine.rules.plan.numbers_per_event();
         let is_by_deadline = engine.rules.lateness == 0 && !engine.rules.plan.is_ordered();
         let (now, arrivals) = (engine.now, engine.arrivals);
-        Self { shards, hasher, now, arrivals, stride, is_by_deadline }
+        let number = shards.len();
+        let portions = (0..number).map(|_| Portion::new(number)).collect();
+        Self { shards, hasher, now, arrivals, stride, is_by_deadline, portions }
     }
 
     /// Copies the state: a snapshot like that of an engine, which either can go on from.
@@ -172,6 +193,31 @@ fn hash<T: core::hash::Hash>(hasher: &DefaultHashBuilder, key: T) -> u64 {
     hasher.hash_one((key, 0_i64)) // as in an engine's table
 }
 
+impl Portion {
+    fn new(shards: usize) -> Self {
+        Self { lists: (0..shards).map(|_| Vec::new()).collect(), clock: Timestamp::MIN }
+    }
+
+    /// Lists whose event is whose. `start`: the place of the first event in the batch.
+    fn list<K: Key, V: Value>(
+        &mut self,
+        start: usize,
+        events: &[Lent<'_, K, V>],
+        hasher: &DefaultHashBuilder,
+        rule: ClockRule,
+    ) {
+        let shards = self.lists.len() as u64;
+        self.lists.iter_mut().for_each(Vec::clear);
+        self.clock = Timestamp::MIN;
+        for (event, i) in events.iter().zip(start..) {
+            self.clock = self.clock.max(rule.clock_of(event));
+            let hash = hash(hasher, event.key);
+            let shard = shard_of(hash, shards) as usize;
+            self.lists[shard].push(Routed { i, hash: (hash >> 32) as u32, clock: self.clock });
+        }
+    }
+}
+
 /// Does the same for each, at the same time if it is `much`.
 fn for_each<T: Send, R: Send>(all: &mut [T], much: bool, work: impl Fn(usize, &mut T) -> R + Sync) -> Vec<R> {
     if !much {
@@ -205,45 +251,35 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Shard<K, V, A> {
     /// Takes what is this shard's of a batch. Returns the events handed back, with their places.
     fn take<'e>(&mut self, me: usize, batch: &Batch<'_, 'e, K, V>) -> Vec<(usize, Pushed<Lent<'e, K, V>>)> {
         let mut returned = Vec::new();
-        let mut clock = batch.now;
-        // How far the clock is after each event; only where it matters at which one a session closed.
-        let mut clocks = Vec::new();
-        let (mut own, mut number) = ([(0, Timestamp::MIN); AHEAD], 0);
-        for (i, (event, hash)) in batch.events.iter().zip(batch.hashes).enumerate() {
-            clock = clock.max(self.engine.clock_of(event));
-            if !batch.is_by_deadline {
-                clocks.push(clock);
+        let mut before = batch.now;
+        for portion in batch.portions {
+            for own in portion.lists[me].chunks(AHEAD) {
+                self.take_some(own, before, batch, &mut returned);
             }
-            // No branch: whose event it is cannot be foreseen.
-            own[number] = (i, clock);
-            number += usize::from(shard_of(*hash, batch.shards) == me as u64);
-            if number == AHEAD {
-                self.take_own(&own, batch, &clocks, &mut returned);
-                number = 0;
-            }
+            before = before.max(portion.clock);
         }
-        self.take_own(&own[..number], batch, &clocks, &mut returned);
-        self.advance(clock, &clocks);
+        self.advance(before, &batch.clocks);
         returned
     }
 
-    fn take_own<'e>(
+    /// `before`: how far the portions before have moved the clock.
+    fn take_some<'e>(
         &mut self,
-        own: &[(usize, Timestamp)],
+        own: &[Routed],
+        before: Timestamp,
         batch: &Batch<'_, 'e, K, V>,
-        clocks: &[Timestamp],
         returned: &mut Vec<(usize, Pushed<Lent<'e, K, V>>)>,
     ) {
         let knows_hash = self.engine.rules.plan.hashes_key_only();
         if knows_hash && self.engine.is_large() {
             let mut hashes = [0; AHEAD];
-            hashes.iter_mut().zip(own).for_each(|(hash, (i, _))| *hash = (batch.hashes[*i] >> 32) as u32);
-            self.engine.look_ahead(own.iter().map(|(i, _)| &batch.events[*i]), &hashes);
+            hashes.iter_mut().zip(own).for_each(|(hash, routed)| *hash = routed.hash);
+            self.engine.look_ahead(own.iter().map(|routed| &batch.events[routed.i]), &hashes);
         }
-        for &(i, clock) in own {
-            self.advance(clock, clocks);
-            let hash = knows_hash.then_some((batch.hashes[i] >> 32) as u32);
-            let pushed = self.take_one(i, batch.first + i as u64 * batch.stride, &batch.events[i], hash);
+        for &Routed { i, hash, clock } in own {
+            self.advance(clock.max(before), &batch.clocks);
+            let number = batch.first + i as u64 * batch.stride;
+            let pushed = self.take_one(i, number, &batch.events[i], knows_hash.then_some(hash));
             if pushed.is_returned() {
                 returned.push((i, pushed));
             }
@@ -310,7 +346,7 @@ where
     type Output = A::Output;
 
     fn push<'e>(&mut self, event: Lent<'e, K, V>, out: &mut dyn FnMut(SummaryOf<Self>)) -> Pushed<Lent<'e, K, V>> {
-        let clock = self.now.max(self.shards[0].engine.clock_of(&event));
+        let clock = self.now.max(self.shards[0].engine.clock_rule().clock_of(&event));
         self.shards.iter_mut().for_each(|shard| shard.advance(clock, &[]));
         self.now = clock;
         let first = self.next_number();
@@ -326,25 +362,17 @@ where
         events: &[Lent<'e, K, V>],
         out: &mut dyn FnMut(SummaryOf<Self>),
     ) -> Vec<Pushed<Lent<'e, K, V>>> {
-        let shards = self.shards.len();
-        let much = events.len() >= WORTH_A_THREAD && shards > 1;
-        let mut hashes = std::vec![0; events.len()];
-        let portion = events.len().div_ceil(shards).max(1);
-        let mut portions: Vec<_> = hashes.chunks_mut(portion).zip(events.chunks(portion)).collect();
-        let hasher = &self.hasher;
-        for_each(&mut portions, much, |_, (hashes, events)| {
-            hashes.iter_mut().zip(*events).for_each(|(to, event)| *to = hash(hasher, event.key));
-        });
+        let much = events.len() >= WORTH_A_THREAD && self.shards.len() > 1;
+        let rule = self.shards[0].engine.clock_rule();
+        self.list(events, rule, much);
         let first = self.next_number();
-        let batch = Batch {
-            events,
-            hashes: &hashes,
-            shards: shards as u64,
-            first,
-            stride: self.stride,
-            now: self.now,
-            is_by_deadline: self.is_by_deadline,
+        let mut clock = self.now;
+        let mut clock_after = |event| {
+            clock = clock.max(rule.clock_of(event));
+            clock
         };
+        let clocks = if self.is_by_deadline { Vec::new() } else { events.iter().map(&mut clock_after).collect() };
+        let batch = Batch { events, portions: &self.portions, first, stride: self.stride, now: self.now, clocks };
         let returned = for_each(&mut self.shards, much, |me, shard| shard.take(me, &batch));
         self.now = self.shards.iter().map(|shard| shard.engine.now).max().unwrap_or(self.now);
         self.arrivals = first + events.len() as u64 * self.stride - 1;
@@ -392,6 +420,21 @@ where
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Sharded<K, V, A> {
+    /// Lists in portions whose event is whose.
+    fn list(&mut self, events: &[Lent<'_, K, V>], rule: ClockRule, much: bool)
+    where
+        for<'e> K::Ref<'e>: Send + Sync,
+        for<'e> V::Ref<'e>: Send + Sync,
+    {
+        let length = events.len().div_ceil(self.portions.len());
+        let hasher = &self.hasher;
+        for_each(&mut self.portions, much, |i, portion| {
+            let start = (i * length).min(events.len());
+            let end = (start + length).min(events.len());
+            portion.list::<K, V>(start, &events[start..end], hasher, rule);
+        });
+    }
+
     fn is_due(&self, time: Timestamp) -> bool {
         self.shards.iter().any(|shard| shard.engine.next_deadline().is_some_and(|deadline| deadline <= time))
     }

@@ -21,7 +21,7 @@ use crate::aggregate::Aggregate;
 use crate::config::{CutRule, GapRule, WhenFull};
 use crate::data::{Key, Value};
 use crate::deadline::{DeadlineQueue, Entry};
-use crate::event::Lent;
+use crate::event::{Event, Lent};
 use crate::groups::Groups;
 use crate::held::Held;
 use crate::index::Glance;
@@ -103,6 +103,50 @@ pub(crate) enum Drive {
     Derived(i64),
     /// The arrival times.
     Arrival,
+}
+
+impl Drive {
+    /// To where an event at `time` (its arrival, on that clock) moves the clock, if it does.
+    #[inline]
+    fn clock_at(self, time: Timestamp) -> Option<Timestamp> {
+        let clock = match self {
+            Self::Given => return None,
+            Self::Derived(bound) => time.shift(-bound),
+            Self::Arrival => time,
+        };
+        // No event says that the stream is over, not even one at the end of time.
+        Some(clock.min(Timestamp::MAX.shift(-1)))
+    }
+
+    /// The time of an event that this clock looks at.
+    #[inline]
+    fn time_of<K, V>(self, event: &Event<K, V>) -> Timestamp {
+        if let Self::Arrival = self { event.arrival_time } else { event.event_time }
+    }
+}
+
+/// Whether an event is further in the future than the bound allows.
+#[inline]
+fn is_future<K, V>(max_future: Option<i64>, event: &Event<K, V>) -> bool {
+    max_future.is_some_and(|ahead| event.event_time > event.arrival_time.shift(ahead))
+}
+
+/// All that it takes to know how far an event moves the clock.
+#[derive(Clone, Copy)]
+pub(crate) struct ClockRule {
+    drive: Drive,
+    max_future: Option<i64>,
+}
+
+impl ClockRule {
+    /// To where an event moves the clock: to the beginning of time, if it does not.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn clock_of<K, V>(&self, event: &Event<K, V>) -> Timestamp {
+        let clock =
+            if is_future(self.max_future, event) { None } else { self.drive.clock_at(self.drive.time_of(event)) };
+        clock.unwrap_or(Timestamp::MIN)
+    }
 }
 
 /// What has become of an event. (To move the event into the answer here would cost more than the
@@ -286,7 +330,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Moves the clock as the event demands: the derived watermark, or the arrival clock.
     #[inline]
     fn observe(&mut self, event: &Lent<'_, K, V>, out: Out<'_, K, V, A>) {
-        let time = if let Drive::Arrival = self.rules.drive { event.arrival_time } else { event.event_time };
+        let time = self.rules.drive.time_of(event);
         if time >= self.ahead {
             self.move_clock(time, out);
         }
@@ -294,12 +338,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     #[inline(never)]
     fn move_clock(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
-        let to = match self.rules.drive {
-            // No event says that the stream is over, not even one at the end of time.
-            Drive::Derived(bound) => time.shift(-bound).min(Timestamp::MAX.shift(-1)),
-            Drive::Arrival => time.min(Timestamp::MAX.shift(-1)),
-            Drive::Given => self.now,
-        };
+        let to = self.rules.drive.clock_at(time).unwrap_or(self.now);
         self.quota = self.rules.close_most;
         if to > self.now || self.has_waiting() {
             self.advance(to.max(self.now), out);
@@ -339,11 +378,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     fn receive(&mut self, event: &Lent<'_, K, V>, out: Out<'_, K, V, A>) -> Option<Refusal> {
         self.counters.pushed += 1;
         self.arrivals += 1;
-        if let Some(ahead) = self.rules.max_future {
-            if event.event_time > event.arrival_time.shift(ahead) {
-                self.counters.refused_future += 1;
-                return Some(Refusal::Future);
-            }
+        if is_future(self.rules.max_future, event) {
+            self.counters.refused_future += 1;
+            return Some(Refusal::Future);
         }
         self.observe(event, out);
         None
@@ -695,17 +732,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.take(event, hash, out).with(*event)
     }
 
-    /// To where an event moves the clock, if it does.
-    #[inline]
-    pub(crate) fn clock_of(&self, event: &Lent<'_, K, V>) -> Timestamp {
-        let is_future = self.rules.max_future.is_some_and(|ahead| event.event_time > event.arrival_time.shift(ahead));
-        let time = match self.rules.drive {
-            _ if is_future => return Timestamp::MIN,
-            Drive::Derived(bound) => event.event_time.shift(-bound),
-            Drive::Arrival => event.arrival_time,
-            Drive::Given => return Timestamp::MIN,
-        };
-        time.min(Timestamp::MAX.shift(-1))
+    pub(crate) fn clock_rule(&self) -> ClockRule {
+        ClockRule { drive: self.rules.drive, max_future: self.rules.max_future }
     }
 
     /// Whether there is anything that a flush forgets.
