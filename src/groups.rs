@@ -85,13 +85,17 @@ impl Groups {
     }
 
     /// The group of a window, or else an empty one about which something must be done at `next`.
+    #[inline]
     pub(crate) fn find_or_open(&mut self, place: i64, next: Next) -> GroupId {
-        if let Some(group) = self.find(place) {
-            if next < self.groups[group].next {
-                self.bring_forward(group, next);
-            }
-            return group;
+        let Some(group) = self.find(place) else { return self.open(place, next) };
+        if next < self.groups[group].next {
+            self.bring_forward(group, next);
         }
+        group
+    }
+
+    #[inline(never)]
+    fn open(&mut self, place: i64, next: Next) -> GroupId {
         let group = self.free.pop().unwrap_or_else(|| {
             self.groups.push(Group::NEW);
             self.groups.len() - 1

@@ -17,6 +17,8 @@ use core::hint::black_box;
 pub(crate) struct Index {
     lines: Vec<Line>,
     len: usize,
+    /// How many entries there may be before it grows: few lines are full then.
+    most: usize,
 }
 
 #[derive(Clone)]
@@ -50,11 +52,6 @@ const EMPTY: Line = Line { tags: 0, numbers: [0; LANES] };
 /// The lowest bit of the tag of each lane, and the highest.
 const LOW: u64 = 0x0101_0101_0101;
 const HIGH: u64 = LOW << 7;
-
-/// How full the index may be: few lines are full then.
-const fn most_in(lines: usize) -> usize {
-    lines * LANES * 3 / 5
-}
 
 /// The tag of a hash. The line depends on the upper bits, so these are the lower ones.
 #[inline]
@@ -112,7 +109,7 @@ impl Iterator for Lanes {
 }
 
 impl Index {
-    pub(crate) const NEW: Self = Self { lines: Vec::new(), len: 0 };
+    pub(crate) const NEW: Self = Self { lines: Vec::new(), len: 0, most: 0 };
 
     /// The line that a hash falls on.
     #[inline]
@@ -177,7 +174,7 @@ impl Index {
     /// Adds an entry. `hash_of` tells the hash of a number that is in. Amortized O(1).
     #[inline]
     pub(crate) fn insert(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
-        if self.len >= most_in(self.lines.len()) {
+        if self.len >= self.most {
             self.grow(hash_of);
         }
         self.len += 1;
@@ -202,6 +199,7 @@ impl Index {
     fn grow(&mut self, hash_of: impl Fn(u32) -> u32) {
         let more = self.lines.len() + self.lines.len() / 4 + 1;
         let old = core::mem::replace(&mut self.lines, alloc::vec![EMPTY; more]);
+        self.most = more * LANES * 3 / 5;
         for (_, number) in old.iter().flat_map(Line::entries) {
             self.put(hash_of(number), number);
         }

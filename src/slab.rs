@@ -72,7 +72,7 @@ impl<T> Slab<T> {
     }
 
     /// Puts a value in the place freed last, or in a new one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> SlotId {
         let slot = self.free.unwrap_or(self.places);
         if slot == self.places {
@@ -106,7 +106,7 @@ impl<T> Slab<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, slot: SlotId) -> Option<T> {
         let free = self.free;
         let place = self.place_mut(slot)?;

@@ -307,7 +307,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
     }
 
     /// Takes a session out that is known under its key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(
         &mut self,
         hash: u32,
@@ -322,7 +322,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
     }
 
     /// Takes a session out of its slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, slot: SlotId) -> Option<Taken<K, V, S>> {
         let session = self.slots.remove(slot)?;
         let extra = if session.is(Mark::Extra) { self.extras.remove(&slot) } else { None };

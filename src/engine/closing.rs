@@ -52,7 +52,7 @@ fn append(all: &mut Vec<Entry>, more: &mut Vec<Entry>) {
 }
 
 /// The instant at which something must be done about a session.
-#[inline]
+#[inline(always)]
 fn due<K: Key, V: Value, S>(
     plan: &Plan,
     lateness: i64,
@@ -61,7 +61,7 @@ fn due<K: Key, V: Value, S>(
     session: &Session<K, V, S>,
 ) -> Timestamp {
     let deadline = plan.deadline(session);
-    let is_reported = table.extra(slot, session).is_some_and(|extra| extra.is_current());
+    let is_reported = lateness > 0 && table.extra(slot, session).is_some_and(|extra| extra.is_current());
     if is_reported { deadline.shift(lateness) } else { deadline }
 }
 
@@ -269,7 +269,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Takes a session out and hands it out, unless all of it has been.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&mut self, hash: u32, slot: SlotId, early: Option<CloseReason>, out: Out<'_, K, V, A>) {
         self.note_order_of_fresh(slot);
         let ending = self.ending(slot, early);
@@ -296,7 +296,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Hands out a session that is gone, unless all of it has been.
-    #[inline]
+    #[inline(always)]
     fn hand_out(
         &mut self,
         taken: Taken<K, V, A::State>,
@@ -333,7 +333,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.table.clear();
     }
 
-    #[inline]
+    #[inline(always)]
     fn summary(&mut self, session: Session<K, V, A::State>, ending: Ending, report: Report) -> SummaryOf<Self> {
         self.counters.reported += report.fresh;
         match report.correction {

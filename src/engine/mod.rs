@@ -278,7 +278,7 @@ impl Plan {
     }
 
     /// The instant at which no event joins the session any more.
-    #[inline]
+    #[inline(always)]
     fn deadline<K, V, S>(&self, session: &Session<K, V, S>) -> Timestamp {
         match self {
             Self::Bucketed(_) | Self::Sliding(_) => self.end_of(session),
@@ -495,7 +495,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     // --- Opening ---
 
     /// Opens a session with its first event. It must be made known, or it is not found.
-    #[inline]
+    #[inline(always)]
     fn open(&mut self, event: &Lent<'_, K, V>, opening: Opening) -> SlotId {
         let Opening { place, opened, part, again } = opening;
         let mut session = Session::open(event, place, opened, self.aggregate.open(event));
@@ -521,7 +521,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Makes a session known in its window. `is_reported`: it has been handed out, or is at once.
-    #[inline]
+    #[inline(always)]
     fn make_known_in_window(&mut self, hash: u32, slot: SlotId, window: WindowPlace, is_reported: bool) {
         let table = &self.table;
         let entry = Entry { slot, opened: table.get(slot).opened as u32 };
@@ -551,11 +551,17 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Takes a session out that is open.
+    #[inline(always)]
     fn take_out(&mut self, hash: u32, slot: SlotId) -> Option<Taken<K, V, A::State>> {
         let plan = &self.rules.plan;
-        if !plan.has_groups() {
-            return self.table.remove(hash, slot, |session| plan.salt_of(session));
+        if plan.has_groups() {
+            return self.take_out_of_window(hash, slot);
         }
+        self.table.remove(hash, slot, |session| plan.salt_of(session))
+    }
+
+    #[cold]
+    fn take_out_of_window(&mut self, hash: u32, slot: SlotId) -> Option<Taken<K, V, A::State>> {
         let table = &self.table;
         let hash_of = |slot| table.hash(table.get(slot).key.lend(), 0);
         let place = table.get(slot).place.as_micros();

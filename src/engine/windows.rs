@@ -34,7 +34,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.open_bucket(event, hash, window, out)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn open_bucket(
         &mut self,
         event: &Lent<'_, K, V>,
@@ -147,7 +147,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn open_window(&mut self, event: &Lent<'_, K, V>, hash: u32, window: WindowPlace, out: Out<'_, K, V, A>) {
         // Its window was reported, and then had to go to make room: it opens again.
         let is_over = window.end <= self.now;
