@@ -9,6 +9,8 @@ mod gap;
 mod batch;
 mod ordered;
 mod parts;
+#[cfg(feature = "std")]
+mod shard;
 mod windows;
 
 use alloc::collections::{BinaryHeap, VecDeque};
@@ -33,9 +35,12 @@ use crate::table::{Home, SlotId, Table, Taken};
 use crate::time::Timestamp;
 use crate::window::Window;
 
+#[cfg(feature = "std")]
 pub(crate) use batch::AHEAD;
 use closing::Over;
 pub(crate) use parts::Parts;
+#[cfg(feature = "std")]
+pub(crate) use shard::ClockRule;
 use windows::WindowPlace;
 
 /// The sessionizer: made by [`Config::build`](crate::Config::build), used through the
@@ -131,24 +136,6 @@ fn is_future<K, V>(max_future: Option<i64>, event: &Event<K, V>) -> bool {
     max_future.is_some_and(|ahead| event.event_time > event.arrival_time.shift(ahead))
 }
 
-/// All that it takes to know how far an event moves the clock.
-#[derive(Clone, Copy)]
-pub(crate) struct ClockRule {
-    drive: Drive,
-    max_future: Option<i64>,
-}
-
-impl ClockRule {
-    /// To where an event moves the clock: to the beginning of time, if it does not.
-    #[cfg(feature = "std")]
-    #[inline]
-    pub(crate) fn clock_of<K, V>(&self, event: &Event<K, V>) -> Timestamp {
-        let clock =
-            if is_future(self.max_future, event) { None } else { self.drive.clock_at(self.drive.time_of(event)) };
-        clock.unwrap_or(Timestamp::MIN)
-    }
-}
-
 /// What has become of an event. (To move the event into the answer here would cost more than the
 /// rest of the answer.)
 #[derive(Clone, Copy)]
@@ -214,16 +201,6 @@ impl Plan {
             Self::Arrival { range, .. } => range / 256,
             Self::Gap(reach) | Self::Ordered { reach, .. } => reach.gap / 256,
         }
-    }
-
-    /// How many numbers the sessions that one event opens may take.
-    pub(crate) fn numbers_per_event(&self) -> u64 {
-        if let Self::Sliding(hops) = self { hops.most_per_event().next_power_of_two() } else { 1 }
-    }
-
-    /// Whether the hash of a partition is that of its key.
-    pub(crate) fn hashes_key_only(&self) -> bool {
-        !matches!(self, Self::Arrival { .. })
     }
 
     /// Whether sessions of one window share their deadline.
@@ -725,23 +702,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// Takes an event in as the push of this number.
-    #[inline]
-    pub(crate) fn push_as<'e>(
-        &mut self,
-        number: u64,
-        event: &Lent<'e, K, V>,
-        hash: Option<u32>,
-        out: Out<'_, K, V, A>,
-    ) -> Pushed<Lent<'e, K, V>> {
-        self.arrivals = number.wrapping_sub(1);
-        self.take(event, hash, out).with(*event)
-    }
-
-    pub(crate) fn clock_rule(&self) -> ClockRule {
-        ClockRule { drive: self.rules.drive, max_future: self.rules.max_future }
-    }
-
     /// Whether there is anything that a flush forgets.
     pub(crate) fn is_in_use(&self) -> bool {
         self.table.len() > 0 || self.held.len() > 0 || !self.parts.is_empty()
