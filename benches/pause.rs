@@ -21,6 +21,9 @@ const DISORDER: i64 = 10 * SECOND;
 /// A start of a bucket.
 const START: i64 = 1_543_449_600 * SECOND;
 
+/// So many sessions may one call hand out, where that is bounded.
+const BOUND: usize = 1_000;
+
 type Setup = Config<u64, u64>;
 
 fn micros(length: i64) -> Duration {
@@ -46,16 +49,27 @@ struct Row {
     jump: Option<i64>,
 }
 
-/// To bound what one call hands out: `setup: || gap().close_at_most(1_000)`.
+fn bounded_step() -> Setup {
+    step().close_at_most(BOUND)
+}
+
+fn bounded_gap() -> Setup {
+    gap().close_at_most(BOUND)
+}
+
 fn rows() -> Vec<Row> {
     let (tick, long) = (SECOND, GAP - SECOND);
     let after_a_bucket = Some(STEP + DISORDER);
     let after_all = Some(2 * GAP + DISORDER);
     vec![
         Row { name: "step, one bucket", setup: step, spread: tick, jump: after_a_bucket },
+        Row { name: "the same, at most 1000 a call", setup: bounded_step, spread: tick, jump: after_a_bucket },
         Row { name: "gap, all in one tick", setup: gap, spread: tick, jump: after_all },
+        Row { name: "the same, at most 1000 a call", setup: bounded_gap, spread: tick, jump: after_all },
         Row { name: "gap, spread over the gap, all at once", setup: gap, spread: long, jump: after_all },
+        Row { name: "the same, at most 1000 a call", setup: bounded_gap, spread: long, jump: after_all },
         Row { name: "gap, spread over the gap, one by one", setup: gap, spread: long, jump: None },
+        Row { name: "the same, at most 1000 a call", setup: bounded_gap, spread: long, jump: None },
     ]
 }
 
