@@ -9,6 +9,7 @@
 #![allow(clippy::incompatible_msrv)] // only the library promises the oldest compiler
 
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use stagger::prelude::*;
@@ -98,10 +99,10 @@ impl Calls {
     }
 }
 
-/// Pushes events of new keys, and times each.
-fn push_all(engine: &mut Engine<u64, u64>, times: impl Iterator<Item = i64>, first_key: u64, most: usize) -> Calls {
+/// Pushes events of some keys in turn, and times each.
+fn push_all(engine: &mut Engine<u64, u64>, times: impl Iterator<Item = i64>, keys: Range<u64>, most: usize) -> Calls {
     let mut calls = Calls(Vec::with_capacity(most));
-    for (time, key) in times.zip(first_key..) {
+    for (time, key) in times.zip(keys.cycle()) {
         let event = Event::new(key, Timestamp::from_micros(START + time), 0);
         let start = Instant::now();
         let _ = engine.push(event, &mut |session| drop(black_box(session)));
@@ -115,9 +116,11 @@ fn measure(row: &Row, sessions: usize) -> [Calls; 2] {
     let mut engine = (row.setup)().build().expect("a configuration that works");
     let pace = (row.spread / sessions as i64).max(1);
     let times = |first: i64| (0..sessions as i64).map(move |n| first + n * pace);
-    let opening = push_all(&mut engine, times(0), 0, sessions);
+    let keys = sessions as u64;
+    let opening = push_all(&mut engine, times(0), 0..keys, sessions);
     assert_eq!(engine.open_sessions(), sessions, "none is over yet");
-    let closing = push_all(&mut engine, times(row.jump.unwrap_or(row.spread)), sessions as u64, sessions);
+    // Few keys, or else what is measured is how their sessions open.
+    let closing = push_all(&mut engine, times(row.jump.unwrap_or(row.spread)), keys..keys + 1_000, sessions);
     assert!(engine.counters().closed >= sessions as u64 * 9 / 10, "they are over");
     [opening, closing]
 }
