@@ -2,47 +2,17 @@
 //! that extends it allocates nothing. When everything is over, the memory is given back.
 //!
 //! A program of its own without the test harness, whose threads would be counted too.
-#![allow(unsafe_code)] // an allocator cannot be had without
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+mod counting;
+
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use counting::{CALLS, LIVE_BYTES};
 use stagger::prelude::*;
 use stagger::{
     Bucket, ChronoZone, Config, Engine, Event, FirstLast, FixedOffset, Gap, Pushed, Sliding, Stagger, Timestamp, Unit,
 };
-
-struct Counting;
-
-static CALLS: AtomicU64 = AtomicU64::new(0);
-static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: everything is left to the system's allocator; the counts change nothing about that.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, Relaxed);
-        LIVE_BYTES.fetch_add(layout.size() as i64, Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size() as i64, Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        CALLS.fetch_add(1, Relaxed);
-        LIVE_BYTES.fetch_add(size as i64 - layout.size() as i64, Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 type Sessions = Engine<String, String>;
 

@@ -8,10 +8,13 @@ use std::fmt::Write;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use stagger::{Event, Timestamp};
 
 pub const SECOND: i64 = 1_000_000;
 /// How much later than it happens a click may arrive.
 pub const DISORDER: i64 = 10 * SECOND;
+/// After so long without a click a visit is over.
+pub const GAP: i64 = 30 * 60 * SECOND;
 
 const START: i64 = 1_543_449_600 * SECOND;
 const CLICKS_PER_DAY: i64 = 10_000_000;
@@ -19,6 +22,17 @@ const CLICKS_PER_VISIT: i64 = 8;
 const DEVICES: [&str; 5] = ["mobile", "computer", "tablet", "mobile", "computer"];
 const VALUES: [&str; 6] =
     ["beer_vitrine_nav", "beer_checkout", "beer_product_detail", "beer_products", "beer_selection", "beer_cart"];
+
+/// How many clicks a benchmark takes: a million, or `STAGGER_BENCH_EVENTS`.
+pub fn number_of_events() -> usize {
+    std::env::var("STAGGER_BENCH_EVENTS").map_or(1_000_000, |number| number.parse().expect("a number of events"))
+}
+
+/// Whether each benchmark only runs once, to see that it works. `STAGGER_BENCH_ALL` demands that the
+/// large ones do too.
+pub fn is_quick() -> bool {
+    std::env::args().any(|argument| argument == "--test") && std::env::var_os("STAGGER_BENCH_ALL").is_none()
+}
 
 /// One click, with the forms of key and value that a benchmark wants.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +50,13 @@ struct Raw {
     user: u64,
     device: usize,
     value: usize,
+}
+
+impl Raw {
+    #[inline]
+    fn number(&self) -> Click<u64, u64> {
+        Click { key: self.user * 8 + self.device as u64, time: self.time, value: self.value as u64 }
+    }
 }
 
 /// All clicks, in order of arrival.
@@ -57,9 +78,17 @@ impl Clicks {
 
     /// User and device in one integer; the value is one too.
     pub fn numbers(&self) -> Vec<Click<u64, u64>> {
-        let number =
-            |raw: &Raw| Click { key: raw.user * 8 + raw.device as u64, time: raw.time, value: raw.value as u64 };
-        self.0.iter().map(number).collect()
+        self.0.iter().map(Raw::number).collect()
+    }
+
+    /// The same as events, which know when they arrived.
+    pub fn events(&self) -> Vec<Event<u64, u64>> {
+        let at = Timestamp::from_micros;
+        let event = |raw: &Raw| {
+            let Click { key, time, value } = raw.number();
+            Event::new(key, at(time), value).arriving_at(at(raw.arrival))
+        };
+        self.0.iter().map(event).collect()
     }
 
     /// Writes the text of the users, one after the other, as a reader of a file would come upon it.
@@ -88,6 +117,69 @@ fn visit(random: &mut SmallRng, users: u64, begin: i64, all: &mut Vec<Raw>) {
         }
         let short: f64 = random.random();
         time += SECOND + (short * short * short * 60.0 * SECOND as f64) as i64;
+    }
+}
+
+/// Visits without end, that keep about the same number of sessions open for ever.
+///
+/// The clicks of one period come again and again, by other users each time. What a visit has left
+/// at the end of the period is in the next, so that nothing is special about where one begins.
+pub struct Visits {
+    clicks: Vec<Raw>,
+    period: i64,
+    round: u64,
+    next: usize,
+}
+
+impl Visits {
+    const USERS: u64 = 10_000_000;
+    const MOST_IN_PERIOD: i64 = 250_000;
+    /// A visit's clicks take so long, and the watermark is behind.
+    const OPEN_BESIDE_THE_GAP: i64 = 112 * SECOND + DISORDER;
+
+    /// As many visits as keep about `open` of them open with a gap of 30 minutes.
+    pub fn new(open: usize) -> Self {
+        let interval = (GAP + Self::OPEN_BESIDE_THE_GAP) / open as i64;
+        let period = interval * Self::MOST_IN_PERIOD.min(10 * open as i64);
+        let mut random = SmallRng::seed_from_u64(open as u64);
+        let mut clicks = Vec::new();
+        for begin in (0..period).step_by(interval as usize) {
+            let begin = begin + random.random_range(0..interval);
+            visit(&mut random, Self::USERS, begin, &mut clicks);
+        }
+        clicks.iter_mut().for_each(|click| click.wrap(period));
+        clicks.sort_by_key(|click| click.arrival);
+        Self { clicks, period, round: 0, next: 0 }
+    }
+
+    /// So many clicks come in a time.
+    pub fn clicks_in(&self, time: i64) -> usize {
+        (self.clicks.len() as f64 * time as f64 / self.period as f64) as usize
+    }
+}
+
+impl Raw {
+    /// Puts a click that arrives after the end of the period into the next.
+    fn wrap(&mut self, period: i64) {
+        let rounds = self.arrival / period;
+        self.arrival -= rounds * period;
+        self.time -= rounds * period;
+        self.user = self.user.wrapping_sub(rounds as u64 * Visits::USERS);
+    }
+}
+
+impl Iterator for Visits {
+    type Item = Click<u64, u64>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.clicks.len() {
+            (self.next, self.round) = (0, self.round + 1);
+        }
+        let raw = self.clicks[self.next];
+        self.next += 1;
+        let user = raw.user.wrapping_add(self.round * Self::USERS) & (u64::MAX >> 3);
+        Some(Raw { user, time: START + self.round as i64 * self.period + raw.time, ..raw }.number())
     }
 }
 
