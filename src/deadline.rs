@@ -225,7 +225,7 @@ impl DeadlineQueue {
 /// Makes room for more entries. A few may double; millions wait, and must not.
 #[cold]
 fn reserve(entries: &mut Vec<Entry>) {
-    entries.reserve_exact(if entries.len() < 2 * SMALL { entries.len().max(8) } else { entries.len() / 4 });
+    entries.reserve_exact(if entries.len() < 16 { 8 } else { entries.len() / 8 });
 }
 
 #[cfg(test)]

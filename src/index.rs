@@ -197,7 +197,17 @@ impl Index {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, hash_of: impl Fn(u32) -> u32) {
-        let more = self.lines.len() + self.lines.len() / 4 + 1;
+        self.grow_to(self.lines.len() + self.lines.len() / 4 + 1, hash_of);
+    }
+
+    /// Makes room for so many entries in all, as far as they are known beforehand.
+    pub(crate) fn reserve(&mut self, entries: usize, hash_of: impl Fn(u32) -> u32) {
+        if entries > self.most {
+            self.grow_to((entries * 5).div_ceil(LANES * 3) + 1, hash_of);
+        }
+    }
+
+    fn grow_to(&mut self, more: usize, hash_of: impl Fn(u32) -> u32) {
         let old = core::mem::replace(&mut self.lines, alloc::vec![EMPTY; more]);
         self.most = more * LANES * 3 / 5;
         for (_, number) in old.iter().flat_map(Line::entries) {
@@ -308,7 +318,10 @@ mod tests {
     #[test]
     fn is_as_good_as_new_when_cleared() {
         let mut index = Index::NEW;
+        index.reserve(100, hash);
+        let lines = index.lines.len();
         (0..100).for_each(|n| index.insert(hash(n), n, hash));
+        assert_eq!(index.lines.len(), lines, "there was room");
         index.clear();
         check(&index, |_| false, 100);
         (50..60).for_each(|n| index.insert(hash(n), n, hash));

@@ -220,6 +220,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         engine.now = now;
         engine.flushes = flushes;
         engine.arrivals = arrivals;
+        if !engine.rules.plan.has_groups() {
+            engine.table.reserve(sessions.len());
+        }
         for session in sessions {
             let (session, extra) = session.open(&engine.rules.plan);
             engine.resume(session, extra);

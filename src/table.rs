@@ -101,6 +101,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.slots.get_mut(slot).filter(|session| session.key.is(key))
     }
 
+    /// Makes room in the index for so many sessions of a snapshot.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.index.reserve(sessions, |_| 0); // it is empty
+    }
+
     /// What one look says of the slot of a key.
     #[inline]
     pub(crate) fn glance(&self, hash: u32) -> Glance {
