@@ -5,9 +5,13 @@
 //! which events are whose, and how far each moves the clock. Then each shard takes its own events from
 //! all lists. So each event is looked at once in each round, however many shards there are, and nothing
 //! is shared that anyone writes to. With the clock of all events at hand, a session closes, and an
-//! event is late, exactly when it would in a single engine. What the shards hand out is put in order
-//! afterwards: by the event at which it came out, by deadline, then by opening.
+//! event is late, exactly when it would in a single engine.
+//!
+//! What the shards hand out is put in order again and again, after every few thousand events, while it
+//! is still in a cache: by the event at which it came out, by deadline, then by opening. The other
+//! threads go on meanwhile, but only a little.
 
+use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 use std::vec::Vec;
 
@@ -65,6 +69,8 @@ pub struct Sharded<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     portions: Vec<Portion>,
 }
 
+/// On cache lines of its own: its neighbour is at work on another core.
+#[repr(align(128))]
 struct Shard<K: Key, V: Value, A: Aggregate<K, V>> {
     engine: Engine<K, V, A>,
     handed_out: Vec<HandedOut<K, V, A>>,
@@ -89,7 +95,11 @@ struct Routed {
 /// A portion of a batch: the events of each shard, and how far all of them move the clock.
 struct Portion {
     lists: Vec<Vec<Routed>>,
+    /// The place behind its last event.
+    end: usize,
     clock: Timestamp,
+    /// Where rounds end in it, and how far its events have moved the clock there.
+    ends: Vec<(usize, Timestamp)>,
 }
 
 /// A batch, with what all shards know of it.
@@ -100,12 +110,28 @@ struct Batch<'b, 'e, K: Key, V: Value> {
     first: u64,
     stride: u64,
     now: Timestamp,
+    /// Where each round ends, and how far the clock is there.
+    rounds: Vec<(usize, Timestamp)>,
     /// How far the clock is after each event; only where it matters at which one a session closed.
     clocks: Vec<Timestamp>,
 }
 
+/// How far a shard is in a batch.
+#[derive(Clone, Copy)]
+struct Reached {
+    portion: usize,
+    /// How many of its own events in that portion it has taken.
+    taken: usize,
+    /// How far the portions before have moved the clock.
+    clock: Timestamp,
+}
+
 /// Fewer events than this are not worth another thread.
 const WORTH_A_THREAD: usize = 4_096;
+/// After so many events of all shards, what has come out is put in order.
+const ROUND: usize = 8_192;
+/// So many rounds may another thread be ahead.
+const AHEAD_BY: usize = 2;
 
 /// The shard of a hash. The engine's table uses the upper half.
 #[inline]
@@ -173,17 +199,24 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sharded<K, V, A> {
     }
 
     /// Hands on what all shards have handed out, in order.
-    fn merge(&mut self, out: &mut dyn FnMut(SummaryOf<Engine<K, V, A>>)) {
-        if let [only] = &mut self.shards[..] {
-            return only.handed_out.drain(..).for_each(|(_, summary)| out(summary));
-        }
-        let mut heads: Vec<_> = self.shards.iter_mut().map(|shard| shard.handed_out.drain(..).peekable()).collect();
-        loop {
-            let places = heads.iter_mut().enumerate().filter_map(|(i, head)| Some((head.peek()?.0, i)));
-            let Some((_, first)) = places.min() else { return };
-            if let Some((_, summary)) = heads[first].next() {
-                out(summary);
-            }
+    fn merge(&mut self, out: Out<'_, K, V, A>) {
+        merge(self.shards.iter_mut().map(|shard| &mut shard.handed_out), out);
+    }
+}
+
+type Out<'o, K, V, A> = &'o mut dyn FnMut(SummaryOf<Engine<K, V, A>>);
+
+/// Hands on what several have handed out, each in order, in the order of all.
+fn merge<'m, S: 'm>(all: impl Iterator<Item = &'m mut Vec<(Place, S)>>, out: &mut dyn FnMut(S)) {
+    let mut heads: Vec<_> = all.map(|one| one.drain(..).peekable()).collect();
+    if let [only] = &mut heads[..] {
+        return only.for_each(|(_, summary)| out(summary));
+    }
+    loop {
+        let places = heads.iter_mut().enumerate().filter_map(|(i, head)| Some((head.peek()?.0, i)));
+        let Some((_, first)) = places.min() else { return };
+        if let Some((_, summary)) = heads[first].next() {
+            out(summary);
         }
     }
 }
@@ -195,7 +228,7 @@ fn hash<T: core::hash::Hash>(hasher: &DefaultHashBuilder, key: T) -> u64 {
 
 impl Portion {
     fn new(shards: usize) -> Self {
-        Self { lists: (0..shards).map(|_| Vec::new()).collect(), clock: Timestamp::MIN }
+        Self { lists: (0..shards).map(|_| Vec::new()).collect(), end: 0, clock: Timestamp::MIN, ends: Vec::new() }
     }
 
     /// Lists whose event is whose. `start`: the place of the first event in the batch.
@@ -208,12 +241,17 @@ impl Portion {
     ) {
         let shards = self.lists.len() as u64;
         self.lists.iter_mut().for_each(Vec::clear);
+        self.ends.clear();
+        self.end = start + events.len();
         self.clock = Timestamp::MIN;
         for (event, i) in events.iter().zip(start..) {
             self.clock = self.clock.max(rule.clock_of(event));
             let hash = hash(hasher, event.key);
             let shard = shard_of(hash, shards) as usize;
             self.lists[shard].push(Routed { i, hash: (hash >> 32) as u32, clock: self.clock });
+            if (i + 1) % ROUND == 0 {
+                self.ends.push((i + 1, self.clock));
+            }
         }
     }
 }
@@ -229,9 +267,6 @@ fn for_each<T: Send, R: Send>(all: &mut [T], much: bool, work: impl Fn(usize, &m
         let threads: Vec<_> =
             others.iter_mut().enumerate().map(|(i, one)| scope.spawn(move || work(i + 1, one))).collect();
         let first = work(0, first);
-        let join = |thread: thread::ScopedJoinHandle<'_, R>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
         core::iter::once(first).chain(threads.into_iter().map(join)).collect()
     })
 }
@@ -248,17 +283,50 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Shard<K, V, A> {
         Ok(Self { engine: self.engine.go_on_from(piece)?, ..self })
     }
 
-    /// Takes what is this shard's of a batch. Returns the events handed back, with their places.
-    fn take<'e>(&mut self, me: usize, batch: &Batch<'_, 'e, K, V>) -> Vec<(usize, Pushed<Lent<'e, K, V>>)> {
-        let mut returned = Vec::new();
-        let mut before = batch.now;
-        for portion in batch.portions {
-            for own in portion.lists[me].chunks(AHEAD) {
-                self.take_some(own, before, batch, &mut returned);
+    /// Takes what is this shard's of one round of a batch: of the events before `end`, after which the
+    /// clock is at `clock`.
+    fn take_round<'e>(
+        &mut self,
+        me: usize,
+        batch: &Batch<'_, 'e, K, V>,
+        reached: &mut Reached,
+        (end, clock): (usize, Timestamp),
+        returned: &mut Vec<(usize, Pushed<Lent<'e, K, V>>)>,
+    ) {
+        while let Some(portion) = batch.portions.get(reached.portion) {
+            let rest = &portion.lists[me][reached.taken..];
+            let own = &rest[..rest.partition_point(|routed| routed.i < end)];
+            for own in own.chunks(AHEAD) {
+                self.take_some(own, reached.clock, batch, returned);
             }
-            before = before.max(portion.clock);
+            reached.taken += own.len();
+            if own.len() < rest.len() {
+                break;
+            }
+            if portion.end > end {
+                break;
+            }
+            *reached = Reached { portion: reached.portion + 1, taken: 0, clock: reached.clock.max(portion.clock) };
         }
-        self.advance(before, &batch.clocks);
+        self.advance(clock, &batch.clocks);
+    }
+
+    /// Takes all rounds, and hands over what comes out of each. Returns the events handed back, with
+    /// their places. Stops if nobody takes it.
+    fn take_all<'e>(
+        &mut self,
+        me: usize,
+        batch: &Batch<'_, 'e, K, V>,
+        mut hand_over: impl FnMut(&mut Vec<HandedOut<K, V, A>>) -> bool,
+    ) -> Vec<(usize, Pushed<Lent<'e, K, V>>)> {
+        let mut returned = Vec::new();
+        let mut reached = Reached { portion: 0, taken: 0, clock: batch.now };
+        for round in &batch.rounds {
+            self.take_round(me, batch, &mut reached, *round, &mut returned);
+            if !hand_over(&mut self.handed_out) {
+                break;
+            }
+        }
         returned
     }
 
@@ -372,11 +440,13 @@ where
             clock
         };
         let clocks = if self.is_by_deadline { Vec::new() } else { events.iter().map(&mut clock_after).collect() };
-        let batch = Batch { events, portions: &self.portions, first, stride: self.stride, now: self.now, clocks };
-        let returned = for_each(&mut self.shards, much, |me, shard| shard.take(me, &batch));
-        self.now = self.shards.iter().map(|shard| shard.engine.now).max().unwrap_or(self.now);
+        let rounds = rounds(&self.portions, self.now, events.len());
+        let batch =
+            Batch { events, portions: &self.portions, first, stride: self.stride, now: self.now, rounds, clocks };
+        let returned =
+            if much { in_threads(&mut self.shards, &batch, out) } else { in_turn(&mut self.shards, &batch, out) };
+        self.now = batch.rounds.last().map_or(self.now, |(_, clock)| *clock);
         self.arrivals = first + events.len() as u64 * self.stride - 1;
-        self.merge(out);
         let mut returned: Vec<_> = returned.into_iter().flatten().collect();
         returned.sort_unstable_by_key(|(i, _)| *i);
         returned.into_iter().map(|(_, pushed)| pushed).collect()
@@ -417,6 +487,87 @@ where
     fn open_sessions(&self) -> usize {
         self.shards.iter().map(|shard| shard.engine.open_sessions()).sum()
     }
+}
+
+/// Where rounds end, and how far the clock is there: the last ends with the batch.
+fn rounds(portions: &[Portion], now: Timestamp, events: usize) -> Vec<(usize, Timestamp)> {
+    let (mut rounds, mut clock) = (Vec::new(), now);
+    for portion in portions {
+        rounds.extend(portion.ends.iter().map(|(end, at_end)| (*end, clock.max(*at_end))));
+        clock = clock.max(portion.clock);
+    }
+    if events % ROUND != 0 {
+        rounds.push((events, clock));
+    }
+    rounds
+}
+
+type Returned<'e, K, V> = Vec<Vec<(usize, Pushed<Lent<'e, K, V>>)>>;
+
+/// All shards take a batch round by round, one after the other.
+fn in_turn<'e, K: Key, V: Value, A: Aggregate<K, V>>(
+    shards: &mut [Shard<K, V, A>],
+    batch: &Batch<'_, 'e, K, V>,
+    out: Out<'_, K, V, A>,
+) -> Returned<'e, K, V> {
+    let mut all: Vec<_> =
+        shards.iter().map(|_| (Reached { portion: 0, taken: 0, clock: batch.now }, Vec::new())).collect();
+    for round in &batch.rounds {
+        for (me, (shard, (reached, returned))) in shards.iter_mut().zip(&mut all).enumerate() {
+            shard.take_round(me, batch, reached, *round, returned);
+        }
+        merge(shards.iter_mut().map(|shard| &mut shard.handed_out), out);
+    }
+    all.into_iter().map(|(_, returned)| returned).collect()
+}
+
+/// All shards take a batch at the same time. This thread works for the first and puts in order what
+/// comes out of all.
+fn in_threads<'e, K, V, A>(
+    shards: &mut [Shard<K, V, A>],
+    batch: &Batch<'_, 'e, K, V>,
+    out: Out<'_, K, V, A>,
+) -> Returned<'e, K, V>
+where
+    K: Key + Send,
+    V: Value + Send,
+    A: Aggregate<K, V> + Send,
+    A::State: Send,
+    A::Output: Send,
+    for<'r> K::Ref<'r>: Send + Sync,
+    for<'r> V::Ref<'r>: Send + Sync,
+{
+    let Some((first, others)) = shards.split_first_mut() else { return Vec::new() };
+    thread::scope(|scope| {
+        let (mut links, mut threads) = (Vec::new(), Vec::new());
+        for (i, shard) in others.iter_mut().enumerate() {
+            let (full, take) = sync_channel::<Vec<HandedOut<K, V, A>>>(AHEAD_BY);
+            let (give_back, empty) = channel();
+            links.push((take, give_back));
+            threads.push(scope.spawn(move || {
+                shard.take_all(i + 1, batch, |handed_out| {
+                    let next = empty.try_recv().unwrap_or_default();
+                    full.send(core::mem::replace(handed_out, next)).is_ok()
+                })
+            }));
+        }
+        let of_first = first.take_all(0, batch, |own| {
+            let mut theirs: Vec<_> = links.iter().map_while(|(take, _)| take.recv().ok()).collect();
+            if theirs.len() < links.len() {
+                return false; // a thread has panicked: that is found out below
+            }
+            merge(core::iter::once(own).chain(&mut theirs), out);
+            links.iter().zip(theirs).for_each(|((_, give_back), empty)| drop(give_back.send(empty)));
+            true
+        });
+        drop(links);
+        core::iter::once(of_first).chain(threads.into_iter().map(join)).collect()
+    })
+}
+
+/// The result of a thread; its panic is one here.
+fn join<R>(thread: thread::ScopedJoinHandle<'_, R>) -> R {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Sharded<K, V, A> {
