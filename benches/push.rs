@@ -15,7 +15,7 @@ mod hand_written;
 
 use std::hash::Hash;
 
-use clicks::{Click, Clicks, number_of_events};
+use clicks::{Click, Clicks, keep_freed_memory, number_of_events};
 use contest::{ByHand, Contestant, Count, InBatches, Job, OneByOne, agree};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
@@ -53,6 +53,7 @@ where
 }
 
 fn push(criterion: &mut Criterion) {
+    keep_freed_memory();
     for (users, keys) in [(10_000, "10k_keys"), (1_000_000, "1m_keys")] {
         let clicks = Clicks::new(users, number_of_events());
         let (numbers, text) = (clicks.numbers(), clicks.text());

@@ -11,7 +11,7 @@ mod clicks;
 
 use std::time::Duration;
 
-use clicks::{Clicks, DISORDER, number_of_events};
+use clicks::{Clicks, DISORDER, keep_freed_memory, number_of_events};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use stagger::prelude::*;
 use stagger::{Bucket, Config, Event, Gap, Key, Lent, Sharded, Stagger, Strategy, Timestamp, Value};
@@ -67,6 +67,7 @@ macro_rules! compare {
 }
 
 fn sharded(criterion: &mut Criterion) {
+    keep_freed_memory();
     let clicks = Clicks::new(1_000_000, number_of_events());
     let at = Timestamp::from_micros;
     let numbers: Vec<Event<u64, u64>> =

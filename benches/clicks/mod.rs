@@ -28,6 +28,12 @@ pub fn number_of_events() -> usize {
     std::env::var("STAGGER_BENCH_EVENTS").map_or(1_000_000, |number| number.parse().expect("a number of events"))
 }
 
+/// Makes the C library keep memory that is freed, as it does in a program that runs for long. Without
+/// it, whoever comes first pays for fresh pages in each iteration.
+pub fn keep_freed_memory() {
+    drop(std::hint::black_box(vec![1_u8; 30 << 20])); // glibc's threshold follows what is freed
+}
+
 /// Whether each benchmark only runs once, to see that it works. `STAGGER_BENCH_ALL` demands that the
 /// large ones do too.
 pub fn is_quick() -> bool {
