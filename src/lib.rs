@@ -35,6 +35,8 @@
 //! - **What comes out?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
 //! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
 //!   it, [`Queued`] a queue to poll in async code.
+//! - **How do I make it fast?** [`Sessionizer::push_batch`] where very many sessions are open,
+//!   [`Config::close_at_most`] where no call may take long, `Sharded` (with `std`) on several cores.
 //! - **How does it survive a restart?** [`Snapshot`].
 //! - **What can be a key or a value?** [`Key`] and [`Value`]: integers, text, tuples, your own types.
 //!
@@ -47,8 +49,8 @@
 //! by opening.
 //!
 //! # Features
-//! - `std` (default): conversions from and to `SystemTime`. Without it the crate is `no_std` with
-//!   `alloc`.
+//! - `std` (default): conversions from and to `SystemTime`, and `Sharded`, which needs threads. Without
+//!   it the crate is `no_std` with `alloc`.
 //! - `serde`: snapshots, summaries and events can be serialized.
 //! - `chrono`: conversions from and to `chrono::DateTime`, and `ChronoZone` for time zones.
 //!
