@@ -34,7 +34,7 @@ pub(crate) type GroupId = usize;
 
 /// The sessions of one window.
 pub(crate) struct Group {
-    place: i64,
+    pub(crate) place: i64,
     next: Next,
     index: Index,
     /// In order of their opening.

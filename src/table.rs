@@ -354,15 +354,17 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         *self = Self { hasher: self.hasher.clone(), ..Self::new() };
     }
 
-    /// The slots of a partition whose sessions fulfil a condition, in order of their first event.
+    /// The slots of a partition whose sessions are to be taken, in order of their first event: without
+    /// those to `skip`, they lie next to each other.
     pub(crate) fn select(
         &self,
         home: Home,
         before: Timestamp,
-        mut take: impl FnMut(&Session<K, V, S>) -> bool,
+        skip: impl Fn(&Session<K, V, S>) -> bool,
+        take: impl Fn(&Session<K, V, S>) -> bool,
     ) -> SmallVec<[SlotId; 4]> {
-        let mut slots: SmallVec<[SlotId; 4]> =
-            self.before(home, before).take_while(|slot| take(self.get(*slot))).collect();
+        let others = self.before(home, before).filter(|slot| !skip(self.get(*slot)));
+        let mut slots: SmallVec<[SlotId; 4]> = others.take_while(|slot| take(self.get(*slot))).collect();
         slots.reverse();
         slots
     }

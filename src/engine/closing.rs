@@ -44,6 +44,13 @@ impl Over {
         self.next += 1;
         Some(*entry)
     }
+
+    /// Whether a session is of these windows. An entry that has outlived its session may, once in four
+    /// billion pushes, name another that has come to the same slot.
+    #[inline]
+    fn holds(&self, place: Timestamp) -> bool {
+        self.groups.iter().any(|group| group.place == place.as_micros())
+    }
 }
 
 /// Appends; moves nothing if there was nothing before.
@@ -198,7 +205,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     fn report_all(&mut self, over: &mut Over, out: Out<'_, K, V, A>) {
         while let Some(Entry { slot, opened }) = over.take_next(&mut self.quota) {
-            if self.table.get_if_half(slot, opened).is_some() && !self.is_current(slot) {
+            let is_open = self.table.get_if_half(slot, opened).is_some_and(|session| over.holds(session.place));
+            if is_open && !self.is_current(slot) {
                 self.report(slot, out);
             }
         }
@@ -208,6 +216,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let mut known: Option<(Timestamp, Ending)> = None;
         while let Some(Entry { slot, opened }) = over.take_next(&mut self.quota) {
             let Some(session) = self.table.get_if_half(slot, opened) else { continue };
+            if !over.holds(session.place) {
+                continue;
+            }
             // Sessions of one window end alike.
             let (place, again) = (session.place, session.is(Mark::Again));
             let ending = match known {

@@ -18,6 +18,13 @@ enum Visit {
     Elsewhere,
 }
 
+/// Whether a session is over and waits to be handed out: no event joins it. (With a gap per event
+/// another may have begun beside it, even before it.)
+#[inline]
+fn waits<K: Key, V: Value, S>(session: &Session<K, V, S>, now: Timestamp) -> bool {
+    session.place <= now && !session.is(Mark::Extra)
+}
+
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     #[inline(never)]
     pub(super) fn push_to_gap(
@@ -30,8 +37,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let end = self.reach_of(event, reach);
         let (now, order, aggregate) = (self.now, self.rules.first_last, &self.aggregate);
         let visited = self.table.visit(hash, event.key, |slot, session| {
-            let is_over = session.place <= now && !session.is(Mark::Extra); // and waits to be handed out
-            if is_over || !Reach::touches(session.first, session.place, event.event_time, end) {
+            if waits(session, now) || !Reach::touches(session.first, session.place, event.event_time, end) {
                 return Some(Visit::Elsewhere);
             }
             session.note_beginning(event.event_time, now);
@@ -70,11 +76,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         out: Out<'_, K, V, A>,
     ) -> Placed {
         let now = self.now;
-        let touches = |session: &Session<K, V, A::State>| {
-            let is_over = session.place <= now && !session.is(Mark::Extra); // and waits to be handed out
-            !is_over && Reach::touches(session.first, session.place, event.event_time, end)
-        };
-        let touching = self.table.select(home, end, touches);
+        let touches =
+            |session: &Session<K, V, A::State>| Reach::touches(session.first, session.place, event.event_time, end);
+        let touching = self.table.select(home, end, |session| waits(session, now), touches);
         let (slot, placed) = match touching[..] {
             [] => return self.open_gap(hash, Some(home), event, end, out),
             [only] => (only, Placed::Extended),
