@@ -37,8 +37,8 @@ use crate::time::Timestamp;
 /// makes it faster; give it tens of thousands of events at a time, since starting a thread takes as
 /// long as a few thousand events. Pushing one by one works, but is slower than an engine.
 ///
-/// Memory is that of one engine, 24 bytes for each event of a batch, and the summaries of a batch,
-/// which are kept until all of it is done.
+/// Memory is that of one engine, 24 bytes for each event of a batch, and the summaries of a few rounds
+/// of 8,192 events, after each of which they are put in order and handed out.
 ///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
 /// [what a call hands out](Config::close_at_most) look at all keys at once, and are refused.
@@ -300,10 +300,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Shard<K, V, A> {
                 self.take_some(own, reached.clock, batch, returned);
             }
             reached.taken += own.len();
-            if own.len() < rest.len() {
-                break;
-            }
-            if portion.end > end {
+            if own.len() < rest.len() || portion.end > end {
                 break;
             }
             *reached = Reached { portion: reached.portion + 1, taken: 0, clock: reached.clock.max(portion.clock) };

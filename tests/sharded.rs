@@ -17,7 +17,9 @@ fn events(number: u64) -> Events {
     };
     let event = |n: u64| {
         let behind = if next(50) == 0 { 3_600 } else { 60 };
-        let time = Timestamp::from_millis(n as i64 * 50 - next(behind * 1_000) as i64);
+        // The last of each thousand is ahead of all: what comes after, in another portion, must know.
+        let ahead = if n % 1_000 == 999 { 120_000 } else { 0 };
+        let time = Timestamp::from_millis(n as i64 * 50 + ahead - next(behind * 1_000) as i64);
         Event::new(next(3_000), time, n).arriving_at(Timestamp::from_millis(n as i64 * 50))
     };
     (0..number).map(event).collect()
