@@ -1,0 +1,128 @@
+//! Clients of AWS's services.
+//!
+//! Without the feature `tls`: plain HTTP to `AWS_ENDPOINT_URL` (or the service's own variable, such as
+//! `AWS_ENDPOINT_URL_KINESIS`), with the credentials in the environment or, where there are none,
+//! made-up ones. With it: what the standard chain finds, in AWS.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// What every client is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Aws {
+    #[cfg(feature = "tls")]
+    shared: aws_config::SdkConfig,
+    /// Takes the place of the variables.
+    endpoint: Option<String>,
+}
+
+/// How long one attempt may take; what comes after is the business of [`crate::retry`].
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .build()
+}
+
+/// Makes a client of one service, since their configurations share no type.
+macro_rules! client {
+    ($aws:expr, $service:ident, $variable:literal $(, $more:ident($argument:expr))*) => {{
+        let aws: &Aws = $aws;
+        #[cfg(feature = "tls")]
+        let mut config = $service::config::Builder::from(&aws.shared);
+        #[cfg(not(feature = "tls"))]
+        let mut config = $service::config::Builder::new()
+            .behavior_version($service::config::BehaviorVersion::latest())
+            .region($service::config::Region::new(plain::region()))
+            .credentials_provider(plain::credentials())
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        if let Some(endpoint) = aws.endpoint($variable)? {
+            config = config.endpoint_url(endpoint);
+        }
+        config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts())$(.$more($argument))*;
+        $service::Client::from_conf(config.build())
+    }};
+}
+
+impl Aws {
+    /// `endpoint` takes the place of `AWS_ENDPOINT_URL`.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_async, reason = "with TLS it asks for credentials"))]
+    pub(crate) async fn new(endpoint: Option<String>) -> Self {
+        Self {
+            #[cfg(feature = "tls")]
+            shared: tls::config().await,
+            endpoint,
+        }
+    }
+
+    pub(crate) fn kinesis(&self) -> Result<aws_sdk_kinesis::Client> {
+        Ok(client!(self, aws_sdk_kinesis, "AWS_ENDPOINT_URL_KINESIS"))
+    }
+
+    pub(crate) fn firehose(&self) -> Result<aws_sdk_firehose::Client> {
+        Ok(client!(self, aws_sdk_firehose, "AWS_ENDPOINT_URL_FIREHOSE"))
+    }
+
+    pub(crate) fn cloudwatch(&self) -> Result<aws_sdk_cloudwatch::Client> {
+        Ok(client!(self, aws_sdk_cloudwatch, "AWS_ENDPOINT_URL_CLOUDWATCH"))
+    }
+
+    /// Buckets are named in the path where an endpoint is given: stand-ins know no other way.
+    pub(crate) fn s3(&self) -> Result<aws_sdk_s3::Client> {
+        let in_path = self.endpoint("AWS_ENDPOINT_URL_S3")?.is_some();
+        Ok(client!(self, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", force_path_style(in_path)))
+    }
+
+    /// Where a service is, if not in AWS.
+    fn endpoint(&self, variable: &str) -> Result<Option<String>> {
+        let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let endpoint = given(variable).or_else(|| self.endpoint.clone()).or_else(|| given("AWS_ENDPOINT_URL"));
+        if cfg!(not(feature = "tls")) {
+            match &endpoint {
+                None => anyhow::bail!(
+                    "no endpoint: set AWS_ENDPOINT_URL to a local server (`kinesis serve` starts one), \
+                     or build with `--features tls` for AWS itself"
+                ),
+                Some(url) if !url.starts_with("http://") => anyhow::bail!(
+                    "the endpoint {url} needs HTTPS: build with `--features tls`, or give one that begins with http://"
+                ),
+                Some(_) => {}
+            }
+        }
+        Ok(endpoint)
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+mod plain {
+    use aws_credential_types::Credentials;
+
+    pub(super) fn region() -> String {
+        let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        given("AWS_REGION").or_else(|| given("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned())
+    }
+
+    /// Those of the environment; a local server asks for some, and takes any.
+    pub(super) fn credentials() -> Credentials {
+        let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (given("AWS_ACCESS_KEY_ID"), given("AWS_SECRET_ACCESS_KEY")) {
+            (Some(id), Some(secret)) => {
+                Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment")
+            }
+            _ => Credentials::new("local", "local", None, None, "made up"),
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+    pub(super) async fn config() -> aws_config::SdkConfig {
+        let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(client).load().await
+    }
+}

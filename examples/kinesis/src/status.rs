@@ -1,0 +1,150 @@
+//! What is going on, for those who watch: counted as it happens, read by the view and the report.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use stagger::Timestamp;
+
+use crate::session::Session;
+
+/// How many of the latest sessions, alerts and troubles are kept.
+const RECENT: usize = 64;
+
+/// Shared by all parts of a run.
+#[derive(Debug)]
+pub(crate) struct Status(Mutex<Now>);
+
+/// The figures at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Now {
+    pub(crate) started: Instant,
+    /// Records and bytes read, before aggregated ones are taken apart; by shard.
+    pub(crate) shards: BTreeMap<String, Shard>,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Events pushed, after records were taken apart and decoded.
+    pub(crate) events: u64,
+    /// Records or parts of them that are no events.
+    pub(crate) rejected: u64,
+    /// One for each strategy.
+    pub(crate) strategies: Vec<Strategy>,
+    pub(crate) checkpoints: u64,
+    pub(crate) last_checkpoint: Option<Instant>,
+    pub(crate) files_published: u64,
+    pub(crate) rows_published: u64,
+    /// What each sink has taken, and what it could not take.
+    pub(crate) sinks: BTreeMap<&'static str, Sink>,
+    pub(crate) alerts: u64,
+    pub(crate) retries: u64,
+    pub(crate) throttled: u64,
+    /// The latest, newest last: strategy and session.
+    pub(crate) recent: VecDeque<(usize, Session)>,
+    pub(crate) recent_alerts: VecDeque<String>,
+    /// What went wrong and was tried again or told.
+    pub(crate) troubles: VecDeque<String>,
+}
+
+/// A shard that is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shard {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// How far behind the tip of the shard, as its server said last.
+    pub(crate) millis_behind: i64,
+    /// Whether it was read to its end.
+    pub(crate) is_closed: bool,
+}
+
+/// How a strategy is doing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strategy {
+    pub(crate) name: String,
+    pub(crate) clock: Option<Timestamp>,
+    pub(crate) open: usize,
+    pub(crate) closed: u64,
+    pub(crate) late: u64,
+    pub(crate) refused: u64,
+}
+
+/// What a sink that cannot commit has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sink {
+    pub(crate) sent: u64,
+    pub(crate) retried: u64,
+    pub(crate) failed: u64,
+}
+
+impl Status {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Now {
+            started: Instant::now(),
+            shards: BTreeMap::new(),
+            records: 0,
+            bytes: 0,
+            events: 0,
+            rejected: 0,
+            strategies: Vec::new(),
+            checkpoints: 0,
+            last_checkpoint: None,
+            files_published: 0,
+            rows_published: 0,
+            sinks: BTreeMap::new(),
+            alerts: 0,
+            retries: 0,
+            throttled: 0,
+            recent: VecDeque::new(),
+            recent_alerts: VecDeque::new(),
+            troubles: VecDeque::new(),
+        }))
+    }
+
+    /// Changes figures; the closure must be short.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {
+        change(&mut self.lock())
+    }
+
+    /// All figures at this moment.
+    pub(crate) fn now(&self) -> Now {
+        self.lock().clone()
+    }
+
+    pub(crate) fn retried(&self, what: &str, throttled: bool, why: &str) {
+        self.change(|now| {
+            now.retries += 1;
+            now.throttled += u64::from(throttled);
+            remember(&mut now.troubles, format!("{what}: {why}; trying again"));
+        });
+    }
+
+    pub(crate) fn trouble(&self, what: String) {
+        self.change(|now| remember(&mut now.troubles, what));
+    }
+
+    pub(crate) fn alert(&self, text: String) {
+        self.change(|now| {
+            now.alerts += 1;
+            remember(&mut now.recent_alerts, text);
+        });
+    }
+
+    pub(crate) fn session(&self, strategy: usize, session: &Session) {
+        self.change(|now| remember(&mut now.recent, (strategy, session.clone())));
+    }
+
+    pub(crate) fn sink(&self, name: &'static str, change: impl FnOnce(&mut Sink)) {
+        self.change(|now| change(now.sinks.entry(name).or_default()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        // A thread that panicked while it counted has left figures, not invariants.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn remember<T>(recent: &mut VecDeque<T>, item: T) {
+    if recent.len() == RECENT {
+        recent.pop_front();
+    }
+    recent.push_back(item);
+}
