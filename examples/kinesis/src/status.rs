@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use stagger::Timestamp;
 
+use crate::output::Published;
 use crate::session::Session;
 
 /// How many of the latest sessions, alerts and troubles are kept.
@@ -38,6 +39,8 @@ pub(crate) struct Now {
     pub(crate) alerts: u64,
     pub(crate) retries: u64,
     pub(crate) throttled: u64,
+    /// Records that arrived after they had been ruled out: clocks differ by more than was allowed for.
+    pub(crate) ruled_out: u64,
     /// The latest, newest last: strategy and session.
     pub(crate) recent: VecDeque<(usize, Session)>,
     pub(crate) recent_alerts: VecDeque<String>,
@@ -75,6 +78,13 @@ pub(crate) struct Sink {
     pub(crate) failed: u64,
 }
 
+impl Now {
+    pub(crate) fn published(&mut self, published: Published) {
+        self.files_published += published.files;
+        self.rows_published += published.rows;
+    }
+}
+
 impl Status {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Now {
@@ -93,6 +103,7 @@ impl Status {
             alerts: 0,
             retries: 0,
             throttled: 0,
+            ruled_out: 0,
             recent: VecDeque::new(),
             recent_alerts: VecDeque::new(),
             troubles: VecDeque::new(),

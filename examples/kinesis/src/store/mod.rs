@@ -13,6 +13,14 @@ pub(crate) enum Store {
 }
 
 impl Store {
+    pub(crate) fn parse(
+        text: &str,
+        _: &crate::aws::Aws,
+        _: crate::retry::Retry,
+        _: &std::sync::Arc<crate::status::Status>,
+    ) -> Result<Self> {
+        Ok(Self::Dir(Dir::new(text.into())))
+    }
     /// Writes an object, in place of one of the same name. When this returns it is there for good,
     /// and whoever looks meanwhile sees the old one or the new one, never a part.
     pub(crate) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<()> {

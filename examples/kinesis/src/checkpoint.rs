@@ -1,0 +1,150 @@
+//! Checkpoints: how far every shard was taken, the state of the pipeline, and the rows that wait for
+//! their file, as one object that is written whole or not at all.
+//!
+//! The object is a line that says what it is, a line of JSON that a person can read, the state of the
+//! engines (postcard), and a CRC-32 of all that in four bytes, lowest first.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use stagger::Timestamp;
+
+use crate::output::Pending;
+use crate::pipeline;
+use crate::store::Store;
+use crate::stream::{Position, ShardId, Start};
+
+/// The name of the object.
+pub(crate) const NAME: &str = "checkpoint";
+const FIRST_LINE: &[u8] = b"stagger kinesis checkpoint, version 1\n";
+
+/// What can be read with `head -2`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// Counts the checkpoints from the first run on.
+    pub(crate) number: u64,
+    pub(crate) stream: String,
+    /// The fields that sessions are made by, as options.
+    pub(crate) fields: String,
+    pub(crate) start: Start,
+    /// The shards that are being read.
+    pub(crate) shards: BTreeMap<ShardId, Position>,
+    /// Those that were taken to their end, with the arrival of their last record.
+    pub(crate) finished: BTreeMap<ShardId, Timestamp>,
+    pub(crate) totals: Totals,
+    pub(crate) pending: Pending,
+}
+
+/// Counts from the first run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) events: u64,
+    pub(crate) rejected: u64,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) header: Header,
+    pub(crate) state: pipeline::State,
+}
+
+impl Checkpoint {
+    pub(crate) async fn load(store: &Store) -> Result<Option<Self>> {
+        let Some(bytes) = store.get(NAME).await? else { return Ok(None) };
+        let read = decode(&bytes).with_context(|| format!("the checkpoint in {} cannot be used", store.place()))?;
+        Ok(Some(read))
+    }
+
+    pub(crate) async fn save(&self, store: &Store) -> Result<()> {
+        store.put(NAME, self.encode()?).await.context("the checkpoint was not saved")
+    }
+
+    fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = FIRST_LINE.to_vec();
+        serde_json::to_writer(&mut bytes, &self.header)?;
+        bytes.push(b'\n');
+        let mut bytes = postcard::to_extend(&self.state, bytes)?;
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        Ok(bytes)
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Checkpoint> {
+    let Some(rest) = bytes.strip_prefix(FIRST_LINE) else {
+        bail!("it was written by another version, or is no checkpoint");
+    };
+    let Some((_, crc)) = bytes.split_last_chunk::<4>() else { bail!("it is cut off") };
+    ensure!(
+        crc32fast::hash(&bytes[..bytes.len() - 4]) == u32::from_le_bytes(*crc),
+        "it is damaged: its checksum differs"
+    );
+    let end = rest.iter().position(|byte| *byte == b'\n').context("it has no header")?;
+    let header = serde_json::from_slice(&rest[..end]).context("its header is not understood")?;
+    let state = postcard::from_bytes(&rest[end + 1..rest.len() - 4]).context("its state is not understood")?;
+    Ok(Checkpoint { header, state })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::decode::Decoded;
+    use crate::pipeline::{Pipeline, Timing};
+    use crate::strategy::Strategies;
+
+    fn checkpoint() -> Checkpoint {
+        let timing = Timing {
+            out_of_order: Duration::from_secs(5),
+            allowed_lateness: None,
+            max_future: Duration::from_secs(3_600),
+            max_delay: None,
+            idle_after: Duration::from_secs(10),
+        };
+        let strategies = Strategies { gap: vec![Duration::from_secs(60)], ..Strategies::default() };
+        let mut pipeline = Pipeline::new(&strategies.named(), timing).unwrap();
+        let shard = ShardId::from("shardId-000000000000");
+        let event = Decoded { key: "[1]".into(), time: Timestamp::from_secs(7), value: "a".into() };
+        pipeline.take(&shard, Timestamp::from_secs(8), &event, &mut |_| panic!("nothing is over yet"));
+        let position = Position { sequence: Some("49".to_owned()), arrival: Timestamp::from_secs(8) };
+        let header = Header {
+            number: 3,
+            stream: "clicks".to_owned(),
+            fields: "--key user_id".to_owned(),
+            start: Start::TrimHorizon,
+            shards: [(shard, position)].into(),
+            finished: [("shardId-000000000007".into(), Timestamp::from_secs(6))].into(),
+            totals: Totals { records: 1, bytes: 20, events: 1, rejected: 0 },
+            pending: Pending::default(),
+        };
+        Checkpoint { header, state: pipeline.state() }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written() {
+        let written = checkpoint();
+        let read = decode(&written.encode().unwrap()).unwrap();
+        assert_eq!(read.header, written.header);
+        assert_eq!(format!("{:?}", read.state), format!("{:?}", written.state));
+    }
+
+    /// Cut off anywhere, or with any byte changed, it is refused with a sentence.
+    #[test]
+    fn damage_is_noticed() {
+        let bytes = checkpoint().encode().unwrap();
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
+        }
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x20;
+            assert!(decode(&damaged).is_err(), "byte {place}");
+        }
+        let other = decode(b"stagger kinesis checkpoint, version 2\n{}\n").unwrap_err();
+        assert!(other.to_string().contains("another version"), "{other}");
+    }
+}

@@ -1,0 +1,508 @@
+//! `consume`: a stream in, sessions out, and a checkpoint that ties the two together.
+//!
+//! ```text
+//! readers, one for each shard ── pages ──▶ merge ── records in one order ──▶ pipeline ── sessions ──▶ files, sinks
+//!    ▲                                                                                                  │
+//!    └────────────────── leave to read the next page, once a page is used up ◀── waits for them ────────┘
+//! ```
+//!
+//! One task takes record after record and waits until every sink has taken what comes of it. While it
+//! waits, no page is used up, and no reader asks for another: memory holds two pages of each shard.
+
+mod options;
+mod sinks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use chrono::Utc;
+use serde_json::{Map, Value};
+use stagger::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use options::{Beginning, Options};
+
+use crate::aws::Aws;
+use crate::checkpoint::{Checkpoint, Header, Totals};
+use crate::decode::Decoder;
+use crate::kpl;
+use crate::output::{Content, ERRORS, Files, Layout, Pending, Row, hour_of};
+use crate::pipeline::{Out, Pipeline};
+use crate::retry::Retry;
+use crate::session::{Columns, Session};
+use crate::status::{self, Status};
+use crate::store::Store;
+use crate::strategy::Named;
+use crate::stream::lineage::Lineage;
+use crate::stream::merge::{Merge, Next};
+use crate::stream::reader::{self, Leave, Report, Stream};
+use crate::stream::{Position, Reading, ShardId, Start};
+use sinks::Sinks;
+
+/// Reports under way from the readers; they are bounded by the pages that may be read ahead.
+const REPORTS: usize = 64;
+/// How often the figures are brought up to date while records come without end.
+const RECORDS_BETWEEN_FIGURES: u32 = 1_000;
+
+/// Reads until asked to stop. `quiet`: standard output belongs to a view.
+pub(crate) async fn run(
+    options: Options,
+    aws: Aws,
+    status: Arc<Status>,
+    stop: CancellationToken,
+    quiet: bool,
+) -> Result<()> {
+    let mut consumer = Consumer::new(&options, &aws, status, quiet).await?;
+    consumer.work(&options, &stop).await
+}
+
+struct Consumer {
+    stream: Arc<Stream>,
+    status: Arc<Status>,
+    names: Vec<String>,
+    fields: String,
+    lineage: Lineage,
+    merge: Merge<Leave>,
+    pipeline: Pipeline,
+    decoder: Decoder,
+    files: Option<Files>,
+    sinks: Sinks,
+    totals: Totals,
+    /// Where checkpoints go, if anywhere.
+    store: Option<Store>,
+    /// Number of the last checkpoint.
+    number: u64,
+    /// Whether a record was taken since then.
+    is_changed: bool,
+    /// When the last record arrived; before the first, when the run began.
+    last_arrival: Timestamp,
+    to_readers: mpsc::Sender<Report>,
+    reports: mpsc::Receiver<Report>,
+}
+
+/// What came of a record, before it is handed on.
+#[derive(Default)]
+struct Results {
+    sessions: Vec<(usize, Session)>,
+    errors: Vec<(&'static str, Map<String, Value>)>,
+}
+
+impl Consumer {
+    async fn new(options: &Options, aws: &Aws, status: Arc<Status>, quiet: bool) -> Result<Self> {
+        let retry = Retry { give_up_after: options.source.give_up_after };
+        let named = options.strategies.named();
+        let timing = options.timing.timing();
+        let store = match &options.state.state {
+            Some(place) => {
+                let mut store = Store::parse(place, aws, retry, &status)?;
+                store.claim().await?;
+                Some(store)
+            }
+            None => None,
+        };
+        let found = match &store {
+            Some(store) => Checkpoint::load(store).await?,
+            None => None,
+        };
+        let fields = options.fields.echo();
+        let now = Timestamp::from(Utc::now());
+        let (header, pipeline) = match found {
+            Some(Checkpoint { header, state }) => {
+                check(&header, &options.source.stream, &fields)?;
+                (header, Pipeline::restore(&named, timing, state)?)
+            }
+            None => {
+                let start = match options.source.start {
+                    Beginning::TrimHorizon => Start::TrimHorizon,
+                    Beginning::Latest => Start::At(now - options.source.arrival_slack),
+                    Beginning::At(time) => Start::At(time),
+                };
+                (Header::first(&options.source.stream, &fields, start), Pipeline::new(&named, timing)?)
+            }
+        };
+        let reading = Reading {
+            start: header.start,
+            poll_every: options.source.poll_every,
+            is_paced: !options.source.unpaced,
+            arrival_slack: options.source.arrival_slack,
+            page: options.source.page,
+        };
+        let (client, name) = (aws.kinesis()?, options.source.stream.clone());
+        let stream = Arc::new(Stream { client, name, reading, retry, status: Arc::clone(&status) });
+        let files = match (&options.files.output, &store) {
+            (Some(place), Some(state)) => {
+                let output = Store::parse(place, aws, retry, &status)?;
+                Some(Files::new(state.clone(), output, layout(options), options.files.roll(), header.pending))
+            }
+            _ => None,
+        };
+        let (to_readers, reports) = mpsc::channel(REPORTS);
+        let mut consumer = Self {
+            stream,
+            names: named.iter().map(|Named { name, .. }| name.clone()).collect(),
+            fields,
+            lineage: Lineage::new(header.finished),
+            merge: Merge::new(),
+            pipeline,
+            decoder: Decoder::new(options.fields.fields()),
+            files,
+            sinks: Sinks::new(options, aws, retry, &status, quiet)?,
+            totals: header.totals,
+            store,
+            number: header.number,
+            is_changed: false,
+            last_arrival: now,
+            to_readers,
+            reports,
+            status,
+        };
+        consumer.begin(header.shards).await?;
+        Ok(consumer)
+    }
+
+    /// Goes on in the shards that were being read, and begins those that may be begun.
+    async fn begin(&mut self, shards: impl IntoIterator<Item = (ShardId, Position)>) -> Result<()> {
+        let mut known: std::collections::BTreeMap<_, _> = shards.into_iter().collect();
+        self.lineage.learn(self.stream.shards().await?);
+        for (shard, arrival) in self.lineage.begin() {
+            let position = known.remove(&shard).unwrap_or(Position { sequence: None, arrival });
+            self.read(shard, position);
+        }
+        for gone in known.into_keys() {
+            let text = format!("shard {gone} is no longer kept by Kinesis: what was not read of it by now is lost");
+            self.status.trouble(text);
+        }
+        if let Some(files) = &mut self.files {
+            files.tidy().await?;
+            let published = files.publish().await?;
+            self.status.change(|now| now.published(published));
+        }
+        if self.number == 0 && self.store.is_some() {
+            self.checkpoint(false).await?; // from here on a restart begins where this run has begun
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, shard: ShardId, position: Position) {
+        self.status.change(|now| _ = now.shards.entry(shard.to_string()).or_default());
+        reader::read(
+            Arc::clone(&self.stream),
+            ShardId::clone(&shard),
+            position.sequence.clone(),
+            self.to_readers.clone(),
+        );
+        self.merge.add(shard, position);
+    }
+
+    async fn work(&mut self, options: &Options, stop: &CancellationToken) -> Result<()> {
+        let every = options.state.checkpoint_every;
+        let mut due = Instant::now() + every;
+        loop {
+            let is_stopped = self.take_all(&mut due, every, stop).await?;
+            self.show();
+            if is_stopped || self.is_over(options.end.stop_when_idle) {
+                break;
+            }
+            tokio::select! {
+                report = self.reports.recv() => {
+                    if let Some(report) = report {
+                        self.hear(report)?;
+                    }
+                }
+                () = tokio::time::sleep_until(due) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        if options.end.flush {
+            let mut results = Results::default();
+            self.pipeline.flush(&mut |out| results.take(out, None));
+            self.is_changed = true;
+            self.hand_on(results).await?;
+        }
+        self.checkpoint(true).await?;
+        self.show();
+        Ok(())
+    }
+
+    /// Takes the records whose turn has come, and makes checkpoints as they fall due. Returns whether
+    /// it was asked to stop.
+    async fn take_all(&mut self, due: &mut Instant, every: Duration, stop: &CancellationToken) -> Result<bool> {
+        let mut taken = 0;
+        loop {
+            let results = match self.merge.next() {
+                Some(next) => {
+                    taken += 1;
+                    self.take(next)
+                }
+                None => {
+                    while let Ok(report) = self.reports.try_recv() {
+                        self.hear(report)?;
+                    }
+                    if self.close_shards() {
+                        continue;
+                    }
+                    let mut results = Results::default();
+                    if let Some(frontier) = self.merge.frontier() {
+                        self.pipeline.advance(frontier, &mut |out| results.take(out, None));
+                    }
+                    taken = 0;
+                    results
+                }
+            };
+            self.hand_on(results).await?;
+            let is_waiting = taken == 0;
+            let is_full = self.files.as_ref().is_some_and(Files::is_full);
+            if is_full || ((is_waiting || taken % RECORDS_BETWEEN_FIGURES == 0) && Instant::now() >= *due) {
+                self.checkpoint(false).await?;
+                *due = Instant::now() + every;
+            }
+            if is_waiting {
+                return Ok(false);
+            }
+            if taken % RECORDS_BETWEEN_FIGURES == 0 {
+                self.show();
+                tokio::task::yield_now().await;
+                if stop.is_cancelled() {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, report: Report) -> Result<()> {
+        match report {
+            Report::Page(shard, records, leave) => self.merge.page(&shard, records, leave),
+            Report::Tip(shard, frontier) => self.merge.at_tip(&shard, frontier),
+            Report::Ended(shard, shards) => {
+                self.lineage.learn(shards);
+                self.merge.end(&shard);
+            }
+            Report::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Lets go of shards that were taken to their end, and begins their children where they ended.
+    fn close_shards(&mut self) -> bool {
+        let ended = self.merge.take_ended();
+        for (shard, position) in &ended {
+            self.lineage.finish(shard, position.arrival);
+            self.status.change(|now| now.shards.entry(shard.to_string()).or_default().is_closed = true);
+        }
+        for (child, arrival) in self.lineage.begin() {
+            self.read(child, Position { sequence: None, arrival });
+        }
+        !ended.is_empty()
+    }
+
+    fn take(&mut self, next: Next) -> Results {
+        let Next { shard, arrival, record } = next;
+        let mut results = Results::default();
+        self.is_changed = true;
+        self.last_arrival = self.last_arrival.max(arrival);
+        self.totals.records += 1;
+        self.totals.bytes += record.data.len() as u64;
+        let place = Place { shard: &shard, sequence: &record.sequence, arrival };
+        match kpl::take_apart(&record.data, &record.partition_key) {
+            Ok(parts) => {
+                for part in parts {
+                    self.take_part(&part.data, &place, &mut results);
+                }
+            }
+            Err(damage) => {
+                self.totals.rejected += 1;
+                results.errors.push(("Rejected", place.error("rejected", &damage.to_string(), &record.data)));
+            }
+        }
+        results
+    }
+
+    fn take_part(&mut self, data: &[u8], place: &Place<'_>, results: &mut Results) {
+        let Self { decoder, pipeline, totals, .. } = self;
+        decoder.decode_all(data, |decoded| match decoded {
+            Ok(event) => {
+                totals.events += 1;
+                pipeline.take(place.shard, place.arrival, &event, &mut |out| results.take(out, Some((place, data))));
+            }
+            Err(reject) => {
+                totals.rejected += 1;
+                results.errors.push(("Rejected", place.error("rejected", &reject.to_string(), data)));
+            }
+        });
+    }
+
+    /// Gives all that came of a record to files and sinks, and waits until they have it.
+    async fn hand_on(&mut self, results: Results) -> Result<()> {
+        let Results { sessions, errors } = results;
+        for (rule, session) in sessions {
+            let name = &self.names[rule];
+            self.sinks.session(name, &session).await?;
+            self.status.session(rule, &session);
+            if let Some(files) = &mut self.files {
+                files.add(name, &Row { hour: hour_of(session.begin), content: Content::Session(session) })?;
+            }
+        }
+        for (what, mut error) in errors {
+            self.sinks.count(what);
+            if let Some(Value::Number(rule)) = error.remove("rule") {
+                let name = rule.as_u64().and_then(|rule| self.names.get(rule as usize));
+                error.insert("strategy".to_owned(), name.cloned().into());
+            }
+            if let Some(files) = &mut self.files {
+                files.add(ERRORS, &Row { hour: hour_of(self.last_arrival), content: Content::Error(error) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing more is to be expected: nothing has arrived for so long, or no shard is left.
+    fn is_over(&self, idle: Option<Duration>) -> bool {
+        match self.merge.frontier() {
+            Some(frontier) => idle.is_some_and(|idle| frontier >= self.last_arrival + idle),
+            None => true,
+        }
+    }
+
+    /// Saves how far everything is, as one. Before: what must not be lost is delivered. After: what
+    /// must not be there twice.
+    async fn checkpoint(&mut self, is_end: bool) -> Result<()> {
+        self.sinks.flush().await?;
+        let has_news = self.files.as_ref().is_some_and(Files::has_news);
+        let must_save = self.is_changed || has_news || is_end || self.number == 0;
+        if let (Some(store), true) = (&self.store, must_save) {
+            let number = self.number + 1;
+            let pending = match &mut self.files {
+                Some(files) => files.stage(number, is_end).await?,
+                None => Pending::default(),
+            };
+            let header = Header {
+                number,
+                stream: self.stream.name.clone(),
+                fields: self.fields.clone(),
+                start: self.stream.reading.start,
+                shards: self.merge.positions().map(|(id, position)| (ShardId::clone(id), position.clone())).collect(),
+                finished: self.lineage.finished(),
+                totals: self.totals,
+                pending,
+            };
+            Checkpoint { header, state: self.pipeline.state() }.save(store).await?;
+            self.number = number;
+            self.is_changed = false;
+            if let Some(files) = &mut self.files {
+                let published = files.publish().await?;
+                self.status.change(|now| now.published(published));
+            }
+            self.status.change(|now| {
+                now.checkpoints += 1;
+                now.last_checkpoint = Some(std::time::Instant::now());
+            });
+        }
+        self.sinks.measure(&self.status).await;
+        Ok(())
+    }
+
+    /// Brings the figures up to date.
+    fn show(&self) {
+        let ruled_out = self.merge.ruled_out();
+        self.status.change(|now| {
+            now.records = self.totals.records;
+            now.bytes = self.totals.bytes;
+            now.events = self.totals.events;
+            now.rejected = self.totals.rejected;
+            now.ruled_out = ruled_out;
+            now.strategies.resize_with(self.names.len(), status::Strategy::default);
+            for (shown, (name, clock, open, counters)) in now.strategies.iter_mut().zip(self.pipeline.rules()) {
+                *shown = status::Strategy {
+                    name: name.to_owned(),
+                    clock: (clock > Timestamp::MIN).then_some(clock),
+                    open,
+                    closed: counters.closed,
+                    late: counters.late,
+                    refused: counters.refused(),
+                };
+            }
+        });
+    }
+}
+
+impl Header {
+    /// Before anything was read.
+    fn first(stream: &str, fields: &str, start: Start) -> Self {
+        Self {
+            number: 0,
+            stream: stream.to_owned(),
+            fields: fields.to_owned(),
+            start,
+            shards: std::collections::BTreeMap::new(),
+            finished: std::collections::BTreeMap::new(),
+            totals: Totals::default(),
+            pending: Pending::default(),
+        }
+    }
+}
+
+/// A checkpoint only fits the run that it was made by.
+fn check(header: &Header, stream: &str, fields: &str) -> Result<()> {
+    let same = |what: &str, old: &str, new: &str| {
+        ensure!(old == new, "the checkpoint is of {what} {old}, not of {new}: give the same, or another --state");
+        Ok(())
+    };
+    same("stream", &header.stream, stream)?;
+    same("fields", &header.fields, fields)
+}
+
+fn layout(options: &Options) -> Layout {
+    let files = &options.files;
+    Layout {
+        prefix: files.prefix.clone(),
+        stream: options.source.stream.clone(),
+        format: files.format,
+        compression: files.compression,
+        columns: Columns { key: options.fields.key.clone() },
+    }
+}
+
+/// Where a record comes from.
+struct Place<'a> {
+    shard: &'a str,
+    sequence: &'a str,
+    arrival: Timestamp,
+}
+
+impl Place<'_> {
+    /// A row of the table of errors: why, from where, and the data itself, so that nothing is lost.
+    fn error(&self, kind: &str, why: &str, data: &[u8]) -> Map<String, Value> {
+        let mut row = Map::new();
+        row.insert("kind".to_owned(), kind.into());
+        row.insert("reason".to_owned(), why.into());
+        row.insert("shard".to_owned(), self.shard.into());
+        row.insert("sequence".to_owned(), self.sequence.into());
+        row.insert("arrival".to_owned(), self.arrival.to_string().into());
+        match std::str::from_utf8(data) {
+            Ok(text) => row.insert("data".to_owned(), text.into()),
+            Err(_) => {
+                use base64::Engine as _;
+                row.insert("data_base64".to_owned(), base64::engine::general_purpose::STANDARD.encode(data).into())
+            }
+        };
+        row
+    }
+}
+
+impl Results {
+    fn take(&mut self, out: Out<'_>, place: Option<(&Place<'_>, &[u8])>) {
+        match out {
+            Out::Session(rule, session) => self.sessions.push((rule, session)),
+            Out::NotTaken { rule, is_late, why, .. } => {
+                let Some((place, data)) = place else { return };
+                let (kind, counted) = if is_late { ("late", "Late") } else { ("refused", "Refused") };
+                let mut error = place.error(kind, &why, data);
+                error.insert("rule".to_owned(), rule.into());
+                self.errors.push((counted, error));
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The command line of `consume`.
+
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use stagger::Timestamp;
+
+use crate::decode::Fields;
+use crate::lengths;
+use crate::output::{Compression, Format};
+use crate::pipeline::Timing;
+use crate::strategy::Strategies;
+use crate::times::TimeFormat;
+
+const MEGABYTE: u64 = 1024 * 1024;
+
+/// Turns the events of a stream into sessions.
+///
+/// Reads all shards, goes on where the last run has stopped, and writes each session to every place
+/// that is named; without any, to standard output.
+#[derive(Clone, Debug, Parser)]
+#[command(after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) source: SourceOptions,
+    #[command(flatten)]
+    pub(crate) fields: FieldOptions,
+    #[command(flatten)]
+    pub(crate) strategies: Strategies,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+    #[command(flatten)]
+    pub(crate) state: StateOptions,
+    #[command(flatten)]
+    pub(crate) files: FileOptions,
+    #[command(flatten)]
+    pub(crate) sinks: SinkOptions,
+    #[command(flatten)]
+    pub(crate) end: EndOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kinesis consume --stream clicks                                 the article's sessions, on the screen
+  kinesis consume --stream clicks --state state --output sessions  into files, each session once
+  kinesis consume --stream clicks --gap 30m --out-of-order 1m --state s3://bucket/state --output s3://bucket/sessions
+  kinesis consume --stream clicks --alert 'duration < 20s' --alert 'events > 500' --webhook http://localhost:8080/";
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What is read, and how")]
+pub(crate) struct SourceOptions {
+    /// Name of the stream
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: String,
+
+    /// Where Kinesis is, if not at AWS_ENDPOINT_URL or in AWS
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+
+    /// Where to begin if there is no checkpoint: trim-horizon (the oldest record), latest, or a time
+    #[arg(long, value_name = "WHERE", default_value = "trim-horizon", value_parser = beginning)]
+    pub(crate) start: Beginning,
+
+    /// How long to wait at the tip of a shard before asking again
+    #[arg(long, value_name = "LENGTH", default_value = "1s", value_parser = lengths::parse)]
+    pub(crate) poll_every: Duration,
+
+    /// Do not keep to AWS's limits on reading (five calls and 2 MB a second and shard): local servers have none
+    #[arg(long)]
+    pub(crate) unpaced: bool,
+
+    /// Most records to ask for at once
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    pub(crate) page: i32,
+
+    /// How far a record's time of arrival may be behind this machine's clock when the record can be
+    /// read: its resolution, the error of both clocks, and the time to store it
+    #[arg(long, value_name = "LENGTH", default_value = "2s", value_parser = lengths::parse)]
+    pub(crate) arrival_slack: Duration,
+
+    /// How long to try again before giving up
+    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
+    pub(crate) give_up_after: Duration,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    TrimHorizon,
+    Latest,
+    At(Timestamp),
+}
+
+fn beginning(text: &str) -> Result<Beginning, String> {
+    match text.to_ascii_lowercase().replace('_', "-").as_str() {
+        "trim-horizon" => Ok(Beginning::TrimHorizon),
+        "latest" => Ok(Beginning::Latest),
+        _ => TimeFormat::Auto
+            .parse(text)
+            .map(Beginning::At)
+            .ok_or_else(|| "choose trim-horizon or latest, or give a time such as 2026-11-24T08:00:00Z".to_owned()),
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What a record means (a JSON object; several in one record are several events)")]
+pub(crate) struct FieldOptions {
+    /// Fields that tell whose event it is; nested ones as a.b
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', default_value = "user_id,device_id")]
+    pub(crate) key: Vec<String>,
+
+    /// Field with the time of the event
+    #[arg(long, value_name = "F", default_value = "client_timestamp")]
+    pub(crate) time: String,
+
+    /// Field that first and last event report
+    #[arg(long, value_name = "F", default_value = "client_event")]
+    pub(crate) value: String,
+
+    /// How times are written: auto, iso, seconds, millis, micros, nanos, or a pattern with %
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) time_format: TimeFormat,
+}
+
+impl FieldOptions {
+    pub(crate) fn fields(&self) -> Fields {
+        Fields {
+            key: self.key.clone(),
+            time: self.time.clone(),
+            value: Some(self.value.clone()),
+            time_format: self.time_format.clone(),
+        }
+    }
+
+    /// As they were asked for: two runs of one checkpoint must agree.
+    pub(crate) fn echo(&self) -> String {
+        let Self { key, time, value, .. } = self;
+        format!("--key {} --time {time} --value {value}", key.join(","))
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "How time is understood")]
+pub(crate) struct TimingOptions {
+    /// How far the events of a shard may be out of order (event clock)
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
+    pub(crate) out_of_order: Duration,
+
+    /// How long sessions can still be corrected (event clock); a corrected row names those it replaces
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) allowed_lateness: Option<Duration>,
+
+    /// Refuse events that are further ahead of their arrival
+    #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = lengths::parse)]
+    pub(crate) max_future: Duration,
+
+    /// Events arrive at most so long after they happen: sessions then close though the whole stream is
+    /// silent (event clock). Not for old events that are put on the stream again
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) max_delay: Option<Duration>,
+
+    /// A shard without records for so long holds no session open
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
+    pub(crate) idle_after: Duration,
+}
+
+impl TimingOptions {
+    pub(crate) fn timing(&self) -> Timing {
+        let Self { out_of_order, allowed_lateness, max_future, max_delay, idle_after } = *self;
+        Timing { out_of_order, allowed_lateness, max_future, max_delay, idle_after }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Going on after a restart")]
+pub(crate) struct StateOptions {
+    /// Where checkpoints are kept: a directory, or s3://BUCKET/PREFIX. Without it nothing is kept, and
+    /// files appear at the end only
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) state: Option<String>,
+
+    /// How often to make a checkpoint; files appear with one
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
+    pub(crate) checkpoint_every: Duration,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Files, in the layout of Firehose (PREFIX/SESSIONS/YYYY/MM/DD/HH/)")]
+pub(crate) struct FileOptions {
+    /// Where files appear: a directory, or s3://BUCKET
+    #[arg(long, value_name = "PLACE", requires = "state")]
+    pub(crate) output: Option<String>,
+
+    /// What their names begin with
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub(crate) format: Format,
+
+    /// Of JSON lines; Parquet is always packed
+    #[arg(long, value_enum, default_value_t = Compression::Gzip)]
+    pub(crate) compression: Compression,
+
+    /// A file is written once its rows have waited so long (the article's buffer interval, 60 to 900
+    /// seconds there)
+    #[arg(long, value_name = "LENGTH", default_value = "60s", value_parser = lengths::parse)]
+    pub(crate) buffer_interval: Duration,
+
+    /// or hold so many MB as JSON (the article's buffer size)
+    #[arg(long, value_name = "MB", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=128))]
+    pub(crate) buffer_size: u64,
+}
+
+impl FileOptions {
+    pub(crate) fn roll(&self) -> crate::output::Roll {
+        crate::output::Roll { bytes: self.buffer_size * MEGABYTE, interval: self.buffer_interval }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Other places; a session may reach them again after a restart, with the same id")]
+pub(crate) struct SinkOptions {
+    /// Print each session as a line of JSON
+    #[arg(long)]
+    pub(crate) print: bool,
+
+    /// A delivery stream of Firehose
+    #[arg(long, value_name = "NAME")]
+    pub(crate) firehose: Option<String>,
+
+    /// A namespace of CloudWatch for metrics
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) metrics: Option<String>,
+
+    /// Tell of sessions such as 'duration < 20s' or 'events > 500 and device_id = mobile'
+    #[arg(long, value_name = "RULE")]
+    pub(crate) alert: Vec<String>,
+
+    /// Post alerts to this address as well
+    #[arg(long, value_name = "URL", requires = "alert")]
+    pub(crate) webhook: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "When to end (without these: at Ctrl-C)")]
+pub(crate) struct EndOptions {
+    /// End when nothing has arrived for so long
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) stop_when_idle: Option<Duration>,
+
+    /// Close all sessions at the end, instead of keeping them open in the checkpoint
+    #[arg(long)]
+    pub(crate) flush: bool,
+}

@@ -1,0 +1,92 @@
+//! Names and contents of files.
+//!
+//! Firehose writes `prefix/YYYY/MM/DD/HH/name`, by the time of delivery in UTC. Here the hour is that
+//! of the row itself, of the first event of a session: then a file says what it holds, the same in
+//! every run, and a query for a day reads that day's sessions and no others.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+use flate2::write::GzEncoder;
+use stagger::Timestamp;
+
+use super::{Content, ERRORS};
+use crate::session::Columns;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// JSON lines
+    Json,
+    /// Parquet, packed with Snappy
+    Parquet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compression {
+    Gzip,
+    None,
+}
+
+/// How files are named and written.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// Before the name of the table; with its `/`, if it is to be a folder.
+    pub(crate) prefix: String,
+    pub(crate) stream: String,
+    pub(crate) format: Format,
+    /// Of JSON lines.
+    pub(crate) compression: Compression,
+    pub(crate) columns: Columns,
+}
+
+impl Layout {
+    /// `prefix/table/YYYY/MM/DD/HH/stream-1-YYYY-MM-DD-HH-MM-SS-number`, as Firehose puts its stream,
+    /// its version, the time and something unique into the name.
+    pub(crate) fn name(&self, table: &str, hour: Timestamp, time: Timestamp, number: u64) -> String {
+        let text = |time: Timestamp, form: &str| {
+            DateTime::<Utc>::try_from(time).map_or_else(|_| "unknown".to_owned(), |time| time.format(form).to_string())
+        };
+        let (hour, time) = (text(hour, "%Y/%m/%d/%H"), text(time, "%Y-%m-%d-%H-%M-%S"));
+        let Self { prefix, stream, .. } = self;
+        format!("{prefix}{table}/{hour}/{stream}-1-{time}-{number:08}{}", self.ending(table))
+    }
+
+    fn ending(&self, table: &str) -> &'static str {
+        match (self.format, self.compression) {
+            (Format::Parquet, _) if table != ERRORS => ".parquet",
+            (_, Compression::Gzip) => ".json.gz",
+            (_, Compression::None) => ".json",
+        }
+    }
+
+    /// The bytes of a file. What is no session is always JSON lines.
+    pub(crate) fn file(&self, rows: Vec<Content>) -> Result<Vec<u8>> {
+        let is_sessions = matches!(rows.first(), Some(Content::Session(_)));
+        if is_sessions && self.format == Format::Parquet {
+            bail!("parquet is not there yet");
+        }
+        let mut lines = Vec::new();
+        for row in rows {
+            match row {
+                Content::Session(session) => lines.extend(self.columns.line(&session)),
+                Content::Error(error) => writeln!(lines, "{}", serde_json::Value::Object(error))?,
+            }
+        }
+        Ok(match self.compression {
+            Compression::None => lines,
+            Compression::Gzip => {
+                let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
+                packed.write_all(&lines)?;
+                packed.finish()?
+            }
+        })
+    }
+}
+
+/// The hour that a time is in.
+pub(crate) fn hour_of(time: Timestamp) -> Timestamp {
+    const HOUR: i64 = 3_600_000_000;
+    Timestamp::from_micros(time.as_micros().div_euclid(HOUR).saturating_mul(HOUR))
+}

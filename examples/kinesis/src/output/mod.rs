@@ -1,0 +1,314 @@
+//! Files of rows in the layout of Firehose, each of which appears once, whole, and for good.
+//!
+//! Rows wait in *segments*, objects beside the checkpoint: each checkpoint puts the rows since the one
+//! before it into a segment for each table, and then names all segments that wait. When a table has
+//! waited long enough or holds enough, the checkpoint says so: these segments become files. Only once
+//! that is written are the files put in their place, under names that it fixes. Whoever is killed in
+//! between does it again from the same segments: the same names, the same bytes. What had not reached
+//! a checkpoint is nowhere to be seen, and comes again from the stream.
+
+mod layout;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use stagger::Timestamp;
+
+pub(crate) use layout::{Compression, Format, Layout, hour_of};
+
+use crate::session::Session;
+use crate::store::Store;
+
+const SEGMENTS: &str = "segments/";
+/// The table of what was not used.
+pub(crate) const ERRORS: &str = "errors";
+
+/// A row with the hour that it is filed under.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) hour: Timestamp,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Content {
+    Session(Session),
+    Error(Map<String, Value>),
+}
+
+/// When the rows of a table become a file: whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Roll {
+    pub(crate) bytes: u64,
+    pub(crate) interval: Duration,
+}
+
+/// What waits; part of the checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    tables: BTreeMap<String, Waiting>,
+    /// What is being put in place, or has been since the last checkpoint.
+    publishing: Vec<Publication>,
+}
+
+/// The segments of a table that wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    segments: Vec<u64>,
+    bytes: u64,
+    /// When the first of their rows came.
+    since: Timestamp,
+}
+
+/// Segments that become files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Publication {
+    table: String,
+    segments: Vec<u64>,
+    /// Together they make the names of the files.
+    number: u64,
+    time: Timestamp,
+}
+
+/// What came into sight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) files: u64,
+    pub(crate) rows: u64,
+}
+
+/// The rows on their way.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// Where segments wait.
+    state: Store,
+    /// Where files appear.
+    output: Store,
+    layout: Layout,
+    roll: Roll,
+    pending: Pending,
+    /// Rows since the last checkpoint, by table.
+    fresh: BTreeMap<String, Vec<u8>>,
+    /// Segments that no checkpoint will need.
+    used: Vec<String>,
+}
+
+impl Files {
+    pub(crate) fn new(state: Store, output: Store, layout: Layout, roll: Roll, pending: Pending) -> Self {
+        Self { state, output, layout, roll, pending, fresh: BTreeMap::new(), used: Vec::new() }
+    }
+
+    /// Takes a row for a table.
+    pub(crate) fn add(&mut self, table: &str, row: &Row) -> Result<()> {
+        if !self.fresh.contains_key(table) {
+            self.fresh.insert(table.to_owned(), Vec::new());
+        }
+        if let Some(lines) = self.fresh.get_mut(table) {
+            serde_json::to_writer(&mut *lines, row)?;
+            lines.push(b'\n');
+        }
+        Ok(())
+    }
+
+    /// Whether a table holds enough for a file, so that a checkpoint should not wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.fresh.iter().any(|(table, lines)| {
+            let waiting = self.pending.tables.get(table).map_or(0, |waiting| waiting.bytes);
+            waiting + lines.len() as u64 >= self.roll.bytes
+        })
+    }
+
+    /// Whether the next checkpoint has anything to say about files.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.fresh.is_empty() || !self.pending.publishing.is_empty() || self.is_due(now())
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.pending.tables.values().any(|waiting| self.must_go(waiting, now))
+    }
+
+    fn must_go(&self, waiting: &Waiting, now: Timestamp) -> bool {
+        waiting.bytes >= self.roll.bytes || now.since(waiting.since) >= self.roll.interval
+    }
+
+    /// Before checkpoint `number`: brings the rows into safety and decides what becomes a file: at the
+    /// end everything. What it returns belongs into the checkpoint.
+    pub(crate) async fn stage(&mut self, number: u64, is_end: bool) -> Result<Pending> {
+        let now = now();
+        for done in std::mem::take(&mut self.pending.publishing) {
+            self.used.extend(done.segments.iter().map(|segment| segment_name(&done.table, *segment)));
+        }
+        for (table, lines) in std::mem::take(&mut self.fresh) {
+            let bytes = lines.len() as u64;
+            self.state.put(&segment_name(&table, number), lines).await?;
+            let fresh = || Waiting { segments: Vec::new(), bytes: 0, since: now };
+            let waiting = self.pending.tables.entry(table).or_insert_with(fresh);
+            waiting.segments.push(number);
+            waiting.bytes += bytes;
+        }
+        let go = |_: &String, waiting: &mut Waiting| {
+            is_end || waiting.bytes >= self.roll.bytes || now.since(waiting.since) >= self.roll.interval
+        };
+        for (table, waiting) in self.pending.tables.extract_if(.., go) {
+            let Waiting { segments, .. } = waiting;
+            self.pending.publishing.push(Publication { table, segments, number, time: now });
+        }
+        Ok(self.pending.clone())
+    }
+
+    /// After the checkpoint is safe, and after a restart from it: puts the files in their place.
+    pub(crate) async fn publish(&mut self) -> Result<Published> {
+        let mut published = Published::default();
+        for publication in &self.pending.publishing {
+            let mut by_hour: BTreeMap<Timestamp, Vec<Content>> = BTreeMap::new();
+            for segment in &publication.segments {
+                for row in self.segment(&publication.table, *segment).await? {
+                    by_hour.entry(row.hour).or_default().push(row.content);
+                }
+            }
+            for (hour, rows) in by_hour {
+                let name = self.layout.name(&publication.table, hour, publication.time, publication.number);
+                published.files += 1;
+                published.rows += rows.len() as u64;
+                self.output.put(&name, self.layout.file(rows)?).await?;
+            }
+        }
+        for segment in std::mem::take(&mut self.used) {
+            self.state.delete(&segment).await?;
+        }
+        Ok(published)
+    }
+
+    async fn segment(&self, table: &str, number: u64) -> Result<Vec<Row>> {
+        let name = segment_name(table, number);
+        let lines = self.state.get(&name).await?;
+        let lines =
+            lines.with_context(|| format!("{name} is missing beside the checkpoint in {}", self.state.place()))?;
+        let rows = serde_json::Deserializer::from_slice(&lines).into_iter();
+        rows.collect::<Result<_, _>>().with_context(|| format!("{name} beside the checkpoint is damaged"))
+    }
+
+    /// After a restart: deletes the segments that belong to no checkpoint.
+    pub(crate) async fn tidy(&self) -> Result<()> {
+        let waiting = self.pending.tables.iter().map(|(table, waiting)| (table, &waiting.segments));
+        let publishing = self.pending.publishing.iter().map(|publication| (&publication.table, &publication.segments));
+        let needed: Vec<String> = waiting
+            .chain(publishing)
+            .flat_map(|(table, segments)| segments.iter().map(|segment| segment_name(table, *segment)))
+            .collect();
+        for name in self.state.list(SEGMENTS).await? {
+            if !needed.contains(&name) {
+                self.state.delete(&name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn segment_name(table: &str, number: u64) -> String {
+    format!("{SEGMENTS}{table}-{number:010}")
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(chrono::Utc::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Columns;
+    use crate::store::Dir;
+
+    fn row(hour: i64, text: &str) -> Row {
+        let content = Content::Error([("text".to_owned(), text.into())].into_iter().collect());
+        Row { hour: Timestamp::from_secs(hour * 3_600), content }
+    }
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn files(&self, bytes: u64, pending: Pending) -> Files {
+            let store = |name: &str| Store::Dir(Dir::new(self.0.path().join(name)));
+            let layout = Layout {
+                prefix: "out/".to_owned(),
+                stream: "clicks".to_owned(),
+                format: Format::Json,
+                compression: Compression::None,
+                columns: Columns { key: vec!["user_id".to_owned()] },
+            };
+            let roll = Roll { bytes, interval: Duration::from_secs(1_000_000) };
+            Files::new(store("state"), store("output"), layout, roll, pending)
+        }
+
+        /// All rows that can be seen, in order.
+        async fn visible(&self) -> Vec<String> {
+            let output = Store::Dir(Dir::new(self.0.path().join("output")));
+            let mut rows = Vec::new();
+            for name in output.list("").await.unwrap() {
+                let bytes = output.get(&name).await.unwrap().unwrap();
+                let text = String::from_utf8(bytes).unwrap();
+                let folder = name.rsplit_once('/').unwrap().0;
+                rows.extend(text.lines().map(|line| format!("{folder} {line}")));
+            }
+            rows.sort();
+            rows
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_come_into_sight_with_the_checkpoint_and_once() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(1, Pending::default());
+        files.add("t", &row(1, "a")).unwrap();
+        files.add("t", &row(2, "b")).unwrap();
+        let pending = files.stage(1, false).await.unwrap();
+        assert!(place.visible().await.is_empty(), "the checkpoint is not written yet");
+
+        // Killed behind the checkpoint, before anything was put in its place; and again after half of it.
+        let seen = ["out/t/1970/01/01/01 {\"text\":\"a\"}", "out/t/1970/01/01/02 {\"text\":\"b\"}"];
+        for _ in 0..2 {
+            let mut again = place.files(1, pending.clone());
+            again.tidy().await.unwrap();
+            assert_eq!(again.publish().await.unwrap(), Published { files: 2, rows: 2 });
+            assert_eq!(place.visible().await, seen);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_checkpoint_names_is_forgotten() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(1_000, Pending::default());
+        files.add("t", &row(1, "kept")).unwrap();
+        let pending = files.stage(1, false).await.unwrap();
+        files.add("t", &row(1, "lost with the process")).unwrap();
+        files.stage(2, true).await.unwrap();
+
+        let mut again = place.files(1_000, pending);
+        again.tidy().await.unwrap();
+        again.add("t", &row(1, "comes again")).unwrap();
+        again.stage(2, true).await.unwrap();
+        again.publish().await.unwrap();
+        again.stage(3, true).await.unwrap();
+        again.publish().await.unwrap();
+        let texts = ["out/t/1970/01/01/01 {\"text\":\"comes again\"}", "out/t/1970/01/01/01 {\"text\":\"kept\"}"];
+        assert_eq!(place.visible().await, texts);
+        assert!(again.state.list(SEGMENTS).await.unwrap().is_empty(), "segments go once their rows are in files");
+    }
+
+    #[tokio::test]
+    async fn a_table_waits_until_it_holds_enough() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(100, Pending::default());
+        files.add("t", &row(1, "a")).unwrap();
+        files.stage(1, false).await.unwrap();
+        assert_eq!(files.publish().await.unwrap(), Published::default());
+        assert!(!files.is_full());
+        files.add("t", &row(1, "b")).unwrap();
+        assert!(files.is_full());
+        files.stage(2, false).await.unwrap();
+        assert_eq!(files.publish().await.unwrap(), Published { files: 1, rows: 2 });
+    }
+}

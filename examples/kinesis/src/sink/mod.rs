@@ -1,0 +1,3 @@
+pub(crate) mod alerts;
+pub(crate) mod cloudwatch;
+pub(crate) mod firehose;

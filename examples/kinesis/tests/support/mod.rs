@@ -1,0 +1,238 @@
+//! A Kinesis server in the process, reached through HTTP, that can be made to misbehave; and the
+//! program, run as a user would.
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_credential_types::Credentials;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::{BehaviorVersion, Region};
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, Shard};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use ferrokinesis::store::StoreOptions;
+use serde_json::Value;
+
+pub const STREAM: &str = "clicks";
+
+/// How the server misbehaves: one call in so many, 0 for none.
+#[derive(Debug, Default)]
+pub struct Faults {
+    pub refuse: AtomicU64,
+    pub throttle: AtomicU64,
+    pub expire: AtomicU64,
+    /// The connection is dropped in the middle of the answer.
+    pub cut: AtomicU64,
+    /// Only calls that read are disturbed.
+    calls: AtomicU64,
+    pub done: AtomicU64,
+}
+
+impl Faults {
+    fn strikes(&self, one_in: &AtomicU64, call: u64, offset: u64) -> bool {
+        let one_in = one_in.load(Ordering::Relaxed);
+        let strikes = one_in > 0 && (call + offset) % one_in == 0;
+        if strikes {
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+        strikes
+    }
+}
+
+async fn misbehave(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    if !["GetRecords", "GetShardIterator", "ListShards"].contains(&operation.as_str()) {
+        return next.run(request).await;
+    }
+    let call = faults.calls.fetch_add(1, Ordering::Relaxed);
+    let error = |status: StatusCode, code: &str| {
+        let body = format!("{{\"__type\":\"{code}\",\"message\":\"made up\"}}");
+        (status, [("content-type", "application/x-amz-json-1.1")], body).into_response()
+    };
+    if faults.strikes(&faults.refuse, call, 0) {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable");
+    }
+    if faults.strikes(&faults.throttle, call, 1) {
+        return error(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException");
+    }
+    if operation == "GetRecords" && faults.strikes(&faults.expire, call, 2) {
+        return error(StatusCode::BAD_REQUEST, "ExpiredIteratorException");
+    }
+    if faults.strikes(&faults.cut, call, 3) {
+        let half = [Ok("{\"Records\":["), Err(std::io::Error::other("cut"))];
+        let body = Body::from_stream(futures_util::stream::iter(half));
+        return ([("content-type", "application/x-amz-json-1.1")], body).into_response();
+    }
+    next.run(request).await
+}
+
+/// The server; it stops with the test.
+pub struct Server {
+    pub endpoint: String,
+    pub client: Client,
+    pub faults: Arc<Faults>,
+}
+
+impl Server {
+    /// With one stream.
+    pub async fn start(shards: i32) -> Self {
+        let options =
+            StoreOptions { create_stream_ms: 0, update_stream_ms: 10, shard_limit: 1_000, ..StoreOptions::default() };
+        let (app, _) = ferrokinesis::create_app(options);
+        let faults = Arc::new(Faults::default());
+        let app: Router = app.layer(middleware::from_fn_with_state(Arc::clone(&faults), misbehave));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let server = Self { client: client(&endpoint), endpoint, faults };
+        server.client.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
+        server.until_active().await;
+        server
+    }
+
+    /// Waits until the stream has become what was last asked of it.
+    pub async fn until_active(&self) {
+        loop {
+            let summary = self.client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+            let status = summary.stream_description_summary.unwrap().stream_status;
+            if status.as_str() == "ACTIVE" {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn put(&self, records: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let entry = |(key, data): (String, Vec<u8>)| {
+            PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data)).build().unwrap()
+        };
+        let entries: Vec<_> = records.into_iter().map(entry).collect();
+        for batch in entries.chunks(500) {
+            let put = self.client.put_records().stream_name(STREAM).set_records(Some(batch.to_vec()));
+            let put = put.send().await.unwrap();
+            assert_eq!(put.failed_record_count, Some(0));
+        }
+    }
+
+    /// The shards that take records, in the order of their keys.
+    pub async fn open_shards(&self) -> Vec<Shard> {
+        let shards = self.client.list_shards().stream_name(STREAM).send().await.unwrap().shards.unwrap();
+        let mut open: Vec<Shard> = shards
+            .into_iter()
+            .filter(|shard| shard.sequence_number_range.as_ref().unwrap().ending_sequence_number.is_none())
+            .collect();
+        open.sort_by_key(first_hash);
+        open
+    }
+
+    /// Splits one open shard in the middle.
+    pub async fn split(&self, number: usize) {
+        let open = self.open_shards().await;
+        let shard = &open[number % open.len()];
+        let range = shard.hash_key_range.as_ref().unwrap();
+        let (from, to): (u128, u128) =
+            (range.starting_hash_key.parse().unwrap(), range.ending_hash_key.parse().unwrap());
+        let middle = (from + (to - from) / 2).to_string();
+        let split = self.client.split_shard().stream_name(STREAM).shard_to_split(&shard.shard_id);
+        split.new_starting_hash_key(middle).send().await.unwrap();
+        self.until_active().await;
+    }
+
+    /// Merges one open shard with the next.
+    pub async fn merge(&self, number: usize) {
+        let open = self.open_shards().await;
+        let first = number % (open.len() - 1);
+        let merge = self.client.merge_shards().stream_name(STREAM).shard_to_merge(&open[first].shard_id);
+        merge.adjacent_shard_to_merge(&open[first + 1].shard_id).send().await.unwrap();
+        self.until_active().await;
+    }
+
+    pub async fn update_shard_count(&self, count: i32) {
+        let update = self.client.update_shard_count().stream_name(STREAM).target_shard_count(count);
+        update.scaling_type(ScalingType::UniformScaling).send().await.unwrap();
+        self.until_active().await;
+    }
+
+    /// The program with arguments split at spaces, and this server as its endpoint.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
+        command.args(arguments.split_whitespace()).env("AWS_ENDPOINT_URL", &self.endpoint).stdin(Stdio::null());
+        command
+    }
+}
+
+fn first_hash(shard: &Shard) -> u128 {
+    shard.hash_key_range.as_ref().unwrap().starting_hash_key.parse().unwrap()
+}
+
+pub fn client(endpoint: &str) -> Client {
+    let config = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "made up"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(endpoint);
+    Client::from_conf(config.build())
+}
+
+/// Runs to the end, off the threads of the server.
+pub async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+/// Runs to the end, which must be a good one. Returns both outputs.
+pub async fn succeed(command: Command) -> (String, String) {
+    let output = output(command).await;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{}: {err}", output.status);
+    (out, err)
+}
+
+/// Begins to run, with its messages thrown away.
+pub fn spawn(mut command: Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The rows of all files below a directory, by table, sorted. Fails on a file that is not whole.
+pub fn rows(output: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut rows: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files(output) {
+        let name = file.strip_prefix(output).unwrap().to_str().unwrap().to_owned();
+        assert!(!name.ends_with(".unfinished"), "{name}");
+        let table = name.split('/').next().unwrap().to_owned();
+        let mut text = String::new();
+        let bytes = std::fs::File::open(&file).unwrap();
+        match name.ends_with(".gz") {
+            true => flate2::read::GzDecoder::new(bytes).read_to_string(&mut text),
+            false => std::io::BufReader::new(bytes).read_to_string(&mut text),
+        }
+        .unwrap();
+        let hour: String = name.split('/').skip(1).take(4).collect::<Vec<_>>().join("/");
+        rows.entry(table).or_default().extend(text.lines().map(|line| format!("{hour} {line}")));
+    }
+    rows.values_mut().for_each(|rows| rows.sort());
+    rows
+}
+
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A row without the hour before it.
+pub fn parsed(row: &str) -> Value {
+    serde_json::from_str(row.split_once(' ').unwrap().1).unwrap()
+}
