@@ -102,8 +102,7 @@ async fn finish(server: &Server, folder: &Path) -> std::collections::BTreeMap<St
 async fn check(faults: impl Fn(&Faults)) -> u64 {
     let kills = std::env::var("STAGGER_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let server = Server::start(3).await;
-    let folder = tempfile::tempdir().unwrap().keep();
-    eprintln!("{}", folder.display());
+    let folder = tempfile::tempdir().unwrap();
     let (killed, undisturbed) = (folder.path().join("killed"), folder.path().join("undisturbed"));
 
     faults(&server.faults);
