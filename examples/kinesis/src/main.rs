@@ -3,6 +3,7 @@
 //! `cargo run --release -p kinesis -- demo` shows it without an account; README.md has the rest.
 
 mod aws;
+mod decode;
 mod kpl;
 mod retry;
 mod session;
