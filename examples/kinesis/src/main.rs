@@ -8,6 +8,7 @@ mod kpl;
 mod retry;
 mod session;
 mod shutdown;
+mod sink;
 mod status;
 mod store;
 

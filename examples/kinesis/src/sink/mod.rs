@@ -1,0 +1,3 @@
+//! Where closed sessions go besides storage.
+
+pub(crate) mod alerts;
