@@ -5,6 +5,7 @@
 mod aws;
 mod decode;
 mod kpl;
+mod output;
 mod retry;
 mod session;
 mod shutdown;

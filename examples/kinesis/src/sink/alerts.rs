@@ -239,13 +239,17 @@ mod tests {
 
     type Posts = Arc<Mutex<(Vec<u16>, Vec<(String, Value)>)>>;
 
-    async fn take(State(posts): State<Posts>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    async fn take(
+        State(posts): State<Posts>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> (StatusCode, [(&'static str, &'static str); 1]) {
         let key = headers["idempotency-key"].to_str().unwrap().to_owned();
         assert_eq!(headers["content-type"], "application/json");
         let (answers, taken) = &mut *posts.lock().unwrap();
         taken.push((key, serde_json::from_slice(&body).unwrap()));
         let answer = if answers.is_empty() { 204 } else { answers.remove(0) };
-        StatusCode::from_u16(answer).unwrap()
+        (StatusCode::from_u16(answer).unwrap(), [("location", "/alerts")])
     }
 
     /// A webhook that gives these answers first, and then 204.
@@ -311,7 +315,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_is_not_tried_again_and_stops_nothing() {
-        let (address, posts) = webhook(&[400, 302]).await;
+        let (address, posts) = webhook(&[400, 307]).await;
         let (mut alerts, status) = alerts(&["events = 3"], &address, LONG);
         for _ in 0..3 {
             alerts.check("minute", &session()).await.unwrap();

@@ -313,13 +313,11 @@ mod tests {
 
     #[test]
     fn a_key_that_is_no_number_is_not_below_one() {
-        let rule = rule("user_id < 100");
-        assert!(!rule.holds(&Session { key: vec![json!("20"), json!("mobile")], ..session() }));
-        assert!(
-            Rule::parse("user_id = 20", &columns()).unwrap().holds(&Session { key: vec![json!("20")], ..session() })
-        );
-        let large = Session { key: vec![json!(u64::MAX)], ..session() };
-        assert!(Rule::parse("user_id > 18446744073709551614", &columns()).unwrap().holds(&large));
+        let of = |text: &str, key: Vec<Value>| rule(text).holds(&Session { key, ..session() });
+        assert!(!of("user_id < 99", vec![json!("100")]) && !of("user_id < 101", vec![json!("100")]));
+        assert!(of("user_id = 20", vec![json!("20")]) && of("device_id = true", vec![json!(1), json!(true)]));
+        assert!(!of("user_id = 20", Vec::new()) && !of("user_id != 20", Vec::new()));
+        assert!(of("user_id > 18446744073709551614", vec![json!(u64::MAX)]));
     }
 
     #[test]

@@ -1,0 +1,3 @@
+//! Closed sessions as files.
+
+pub(crate) mod parquet;
