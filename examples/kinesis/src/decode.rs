@@ -136,9 +136,9 @@ impl Decoder {
         if pick(text, &self.names, &mut found).is_ok() {
             return self.event(&found, &mut each);
         }
-        let mut objects = Objects { text, at: 0 };
+        let objects = Objects { text, at: 0 };
         let mut is_empty = true;
-        while let Some(object) = objects.next() {
+        for object in objects {
             is_empty = false;
             match object.and_then(|(at, object)| self.pick_again(at, object, &mut found)) {
                 Ok(()) => self.event(&found, &mut each),
