@@ -108,7 +108,7 @@ mod tests {
         let strategies = Strategies { gap: vec![Duration::from_secs(60)], ..Strategies::default() };
         let mut pipeline = Pipeline::new(&strategies.named(), timing).unwrap();
         let shard = ShardId::from("shardId-000000000000");
-        let event = Decoded { key: "[1]".into(), time: Timestamp::from_secs(7), value: "a".into() };
+        let event = Decoded { key: "[1]", time: Timestamp::from_secs(7), value: "a" };
         pipeline.take(&shard, Timestamp::from_secs(8), &event, &mut |_| panic!("nothing is over yet"));
         let position = Position { sequence: Some("49".to_owned()), arrival: Timestamp::from_secs(8) };
         let header = Header {

@@ -1,38 +1,672 @@
-//! (stub)
-use crate::times::TimeFormat;
-use stagger::Timestamp;
+//! The bytes of a record as events: JSON objects, of which a few fields are wanted.
+//!
+//! A record may hold several objects, with or without white space between them, as producers write
+//! them that end each with a newline. Each is an event or a [`Reject`] of its own. After one that
+//! is no JSON, reading goes on at the next line that begins with `{`.
+//!
+//! A field `a.b` is one whose own name is `a.b`, or else `b` within the object `a`. Of a name that
+//! occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
+//! an escape sequence or a number in one of them has no meaning is not noticed.
+
 use std::borrow::Cow;
-#[derive(Debug)]
-pub(crate) struct Decoded<'a> {
-    pub(crate) key: Cow<'a, str>,
-    pub(crate) time: Timestamp,
-    pub(crate) value: Cow<'a, str>,
-}
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Number;
+use serde_json::value::RawValue;
+use stagger::Timestamp;
+
+use crate::kpl;
+use crate::session::KeyKind;
+use crate::times::{Recent, TimeFormat};
+
+/// Which fields make an event.
+#[derive(Clone, Debug)]
 pub(crate) struct Fields {
-    pub key: Vec<String>,
-    pub time: String,
-    pub value: Option<String>,
-    pub time_format: TimeFormat,
+    pub(crate) key: Vec<String>,
+    /// What the values of the key fields must be, so that each has a place in its column later on.
+    /// Where one is missing, any text, number, true or false.
+    pub(crate) kinds: Vec<KeyKind>,
+    pub(crate) time: String,
+    pub(crate) value: Option<String>,
+    pub(crate) time_format: TimeFormat,
 }
-pub(crate) struct Decoder(Fields);
+
+/// An event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decoded<'a> {
+    /// The values of the key fields as a JSON array, always written the same way: `[20,"mobile"]`.
+    pub(crate) key: &'a str,
+    pub(crate) time: Timestamp,
+    /// A text as it is, anything else as its JSON; empty where there is none or it is null.
+    pub(crate) value: &'a str,
+}
+
+/// Why a record, or an object in it, is no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reject {
+    Empty,
+    NotUtf8 {
+        at: usize,
+    },
+    /// A record of the producer library that did not arrive as it was sent.
+    BrokenAggregate,
+    NotJson {
+        at: usize,
+        what: String,
+    },
+    NotAnObject {
+        at: usize,
+    },
+    Missing {
+        field: String,
+    },
+    Not {
+        field: String,
+        what: &'static str,
+    },
+    Time {
+        field: String,
+        text: String,
+    },
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty"),
+            Self::NotUtf8 { at } => write!(f, "not UTF-8 at byte {at}"),
+            Self::BrokenAggregate => {
+                f.write_str("begins like an aggregated record, but its checksum does not fit what follows")
+            }
+            Self::NotJson { at, what } => write!(f, "not JSON at byte {at}: {what}"),
+            Self::NotAnObject { at } => write!(f, "not a JSON object at byte {at}"),
+            Self::Missing { field } => write!(f, "no field `{field}`"),
+            Self::Not { field, what } => write!(f, "`{field}` is {what}"),
+            Self::Time { field, text } => write!(f, "`{field}` is not a time that can be read: {text:?}"),
+        }
+    }
+}
+
+impl std::error::Error for Reject {}
+
+/// Where a wanted field is looked for.
+#[derive(Clone, Debug)]
+struct Place {
+    name: String,
+    /// Of the whole name, among [`Decoder::names`].
+    whole: usize,
+    /// Of the first part of a name with dots, and the parts after it.
+    nested: Option<(usize, Vec<String>)>,
+}
+
+/// Reads records. It keeps what it can use again for the next one.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    /// Fields of the outermost object of which something is wanted.
+    names: Vec<String>,
+    key: Vec<(Place, Option<KeyKind>)>,
+    time: Place,
+    value: Option<Place>,
+    time_format: TimeFormat,
+    recent: Recent,
+    text: String,
+}
+
 impl Decoder {
     pub(crate) fn new(fields: Fields) -> Self {
-        Self(fields)
+        let mut names = Vec::new();
+        let kinds = fields.kinds.into_iter().map(Some).chain(std::iter::repeat(None));
+        let key = fields.key.into_iter().map(|name| place(&mut names, name)).zip(kinds).collect();
+        let time = place(&mut names, fields.time);
+        let value = fields.value.map(|name| place(&mut names, name));
+        let (recent, text) = (Recent::default(), String::new());
+        Self { names, key, time, value, time_format: fields.time_format, recent, text }
     }
-    pub(crate) fn decode_all(&mut self, data: &[u8], mut each: impl FnMut(Result<Decoded<'_>, String>)) {
-        let one = || -> Result<Decoded<'_>, String> {
-            let v: serde_json::Value = serde_json::from_slice(data).map_err(|e| e.to_string())?;
-            let key: Vec<_> = self.0.key.iter().map(|k| v[k].clone()).collect();
-            if key.iter().any(|k| k.is_null()) {
-                return Err("no key".into());
-            }
-            let time = v[&self.0.time].as_str().and_then(|t| self.0.time_format.parse(t)).ok_or("no time")?;
-            Ok(Decoded {
-                key: serde_json::to_string(&key).unwrap().into(),
-                time,
-                value: v[self.0.value.as_ref().unwrap()].as_str().unwrap_or("").to_owned().into(),
-            })
+
+    /// Hands every object of a record over, in order; one reject for what is none.
+    pub(crate) fn decode_all(&mut self, data: &[u8], mut each: impl FnMut(Result<Decoded<'_>, Reject>)) {
+        let text = match std::str::from_utf8(data) {
+            Ok(text) => text,
+            Err(_) if data.starts_with(&kpl::MAGIC) => return each(Err(Reject::BrokenAggregate)),
+            Err(error) => return each(Err(Reject::NotUtf8 { at: error.valid_up_to() })),
         };
-        each(one());
+        let mut found = vec![None; self.names.len()];
+        // Nearly every record is one object.
+        if pick(text, &self.names, &mut found).is_ok() {
+            return self.event(&found, &mut each);
+        }
+        let objects = Objects { text, at: 0 };
+        let mut is_empty = true;
+        for object in objects {
+            is_empty = false;
+            match object.and_then(|(at, object)| self.pick_again(at, object, &mut found)) {
+                Ok(()) => self.event(&found, &mut each),
+                Err(reject) => each(Err(reject)),
+            }
+        }
+        if is_empty {
+            each(Err(Reject::Empty));
+        }
+    }
+
+    fn pick_again<'a>(&self, at: usize, object: &'a str, found: &mut [Option<&'a str>]) -> Result<(), Reject> {
+        if !object.starts_with('{') {
+            return Err(Reject::NotAnObject { at });
+        }
+        found.fill(None);
+        pick(object, &self.names, found).map_err(|error| not_json(at, object, &error))
+    }
+
+    fn event(&mut self, found: &[Option<&str>], each: &mut impl FnMut(Result<Decoded<'_>, Reject>)) {
+        let mut key = std::mem::take(&mut self.text);
+        let (time, value) = (self.event_time(found), self.event_value(found));
+        each(match (self.write_key(found, &mut key), time, value) {
+            (Ok(()), Ok(time), Ok(ref value)) => Ok(Decoded { key: &key, time, value }),
+            (Err(reject), _, _) | (_, Err(reject), _) | (_, _, Err(reject)) => Err(reject),
+        });
+        self.text = key;
+    }
+
+    fn write_key(&self, found: &[Option<&str>], key: &mut String) -> Result<(), Reject> {
+        key.clear();
+        for (index, (place, kind)) in self.key.iter().enumerate() {
+            key.push(if index == 0 { '[' } else { ',' });
+            let json = place.find(found).ok_or_else(|| place.missing())?;
+            key.push_str(&canonical(json, *kind).map_err(|what| place.not(what))?);
+        }
+        key.push_str(if self.key.is_empty() { "[]" } else { "]" });
+        Ok(())
+    }
+
+    fn event_time(&self, found: &[Option<&str>]) -> Result<Timestamp, Reject> {
+        let place = &self.time;
+        let json = place.find(found).ok_or_else(|| place.missing())?;
+        let text = match json.as_bytes() {
+            [b'"', ..] => unquoted(json).map_err(|what| place.not(what))?,
+            [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(json),
+            _ => return Err(place.not(name_of(json))),
+        };
+        let time = self.time_format.parse_after(&text, &self.recent);
+        time.ok_or_else(|| Reject::Time { field: place.name.clone(), text: start_of(&text) })
+    }
+
+    fn event_value<'a>(&self, found: &[Option<&'a str>]) -> Result<Cow<'a, str>, Reject> {
+        let Some(place) = &self.value else { return Ok(Cow::Borrowed("")) };
+        match place.find(found) {
+            None | Some("null") => Ok(Cow::Borrowed("")),
+            Some(json) if json.starts_with('"') => unquoted(json).map_err(|what| place.not(what)),
+            Some(json) => Ok(Cow::Borrowed(json)),
+        }
+    }
+}
+
+impl Place {
+    /// The JSON of the field.
+    fn find<'a>(&self, found: &[Option<&'a str>]) -> Option<&'a str> {
+        found[self.whole].or_else(|| {
+            let (first, path) = self.nested.as_ref()?;
+            path.iter().try_fold(found[*first]?, |object, name| {
+                let mut inner = [None];
+                pick(object, std::slice::from_ref(name), &mut inner).ok()?;
+                inner[0]
+            })
+        })
+    }
+
+    fn missing(&self) -> Reject {
+        Reject::Missing { field: self.name.clone() }
+    }
+
+    fn not(&self, what: &'static str) -> Reject {
+        Reject::Not { field: self.name.clone(), what }
+    }
+}
+
+fn place(names: &mut Vec<String>, name: String) -> Place {
+    let whole = number_of(names, &name);
+    let nested = name.split_once('.').map(|(first, rest)| {
+        let path = rest.split('.').map(str::to_owned).collect();
+        (number_of(names, first), path)
+    });
+    Place { name, whole, nested }
+}
+
+fn number_of(names: &mut Vec<String>, name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
+/// A scalar as `serde_json` writes it, so that one key has one text; or what it is instead.
+fn canonical(json: &str, kind: Option<KeyKind>) -> Result<Cow<'_, str>, &'static str> {
+    match json.as_bytes() {
+        [b'-' | b'0'..=b'9', ..] => number(json, kind),
+        _ if kind == Some(KeyKind::Integer) => Err(NO_INTEGER),
+        [b'"', ..] if !json.contains('\\') => Ok(Cow::Borrowed(json)),
+        [b'"', ..] => Ok(Cow::Owned(serde_json::Value::from(unquoted(json)?).to_string())),
+        [b't' | b'f', ..] => Ok(Cow::Borrowed(json)),
+        _ => Err(name_of(json)),
+    }
+}
+
+const NO_INTEGER: &str = "declared an integer, and is none that fits into 64 bits";
+
+/// One that would be rounded is not taken: two users might become one.
+fn number(json: &str, kind: Option<KeyKind>) -> Result<Cow<'_, str>, &'static str> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    let is_integer = json != "-0" && !json.contains(['.', 'e', 'E']);
+    if is_integer && json.parse::<i64>().is_ok() {
+        return Ok(Cow::Borrowed(json));
+    }
+    if kind == Some(KeyKind::Integer) {
+        return Err(NO_INTEGER);
+    }
+    if is_integer && json.parse::<u64>().is_ok() {
+        return Ok(Cow::Borrowed(json));
+    }
+    let number: Option<Number> = serde_json::from_str(json).ok();
+    match number.filter(|number| number.as_f64().is_some_and(|number| number.abs() < EXACT)) {
+        Some(number) => Ok(Cow::Owned(number.to_string())),
+        None => Err("a number too large to be read exactly: send it as a text"),
+    }
+}
+
+/// The text that a JSON string stands for.
+fn unquoted(json: &str) -> Result<Cow<'_, str>, &'static str> {
+    match json.get(1..json.len() - 1) {
+        Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text)),
+        _ => serde_json::from_str(json).map(Cow::Owned).map_err(|_| "a text with an escape sequence without meaning"),
+    }
+}
+
+fn name_of(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a text",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// The beginning of a text, short enough for a message.
+fn start_of(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Fills in the JSON of the named fields of an object. The text must hold nothing else.
+fn pick<'de>(object: &'de str, names: &[String], found: &mut [Option<&'de str>]) -> serde_json::Result<()> {
+    let mut json = serde_json::Deserializer::from_str(object);
+    Pick { names, found }.deserialize(&mut json)?;
+    json.end()
+}
+
+struct Pick<'a, 'de> {
+    names: &'a [String],
+    found: &'a mut [Option<&'de str>],
+}
+
+impl<'de> DeserializeSeed<'de> for Pick<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pick<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name(self.names))? {
+            match name {
+                Some(index) => self.found[index] = Some(map.next_value::<&RawValue>()?.get()),
+                None => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of a name, if it is wanted.
+struct Name<'a>(&'a [String]);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|wanted| wanted == name))
+    }
+}
+
+/// The values that follow each other in a text, and where they begin.
+struct Objects<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Objects<'a> {
+    type Item = Result<(usize, &'a str), Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.text[self.at..];
+        let rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        self.at = self.text.len() - rest.len();
+        let at = self.at;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        Some(match values.next()? {
+            Ok(value) => {
+                self.at += values.byte_offset();
+                Ok((at, value.get()))
+            }
+            Err(error) => {
+                self.at += next_line_of_an_object(rest);
+                Err(not_json(at, rest, &error))
+            }
+        })
+    }
+}
+
+/// Where the next line begins that may be an object of its own; the end, if none does.
+fn next_line_of_an_object(text: &str) -> usize {
+    text.find("\n{").map_or(text.len(), |newline| newline + 1)
+}
+
+/// Of a text that begins at that byte of the record.
+fn not_json(at: usize, text: &str, error: &serde_json::Error) -> Reject {
+    let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let what = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    Reject::NotJson { at: at + line + error.column().saturating_sub(1), what: what.replace(&place, "") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn fields(key: &[&str]) -> Fields {
+        Fields {
+            key: key.iter().map(|&name| name.to_owned()).collect(),
+            kinds: Vec::new(),
+            time: "client_timestamp".to_owned(),
+            value: Some("client_event".to_owned()),
+            time_format: TimeFormat::Auto,
+        }
+    }
+
+    fn decoder() -> Decoder {
+        Decoder::new(fields(&["user_id", "device_id"]))
+    }
+
+    /// Key, seconds and value, or the reason.
+    type Event = Result<(String, i64, String), String>;
+
+    fn decode_with(mut decoder: Decoder, data: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        decoder.decode_all(data, |decoded| {
+            let owned = |d: Decoded<'_>| (d.key.to_owned(), d.time.as_micros() / 1_000_000, d.value.to_owned());
+            events.push(decoded.map(owned).map_err(|reject| reject.to_string()));
+        });
+        events
+    }
+
+    fn decode(data: &str) -> Vec<Event> {
+        decode_with(decoder(), data.as_bytes())
+    }
+
+    fn reason(data: &str) -> String {
+        let [Err(reason)] = &decode(data)[..] else { panic!("not one reject: {:?}", decode(data)) };
+        reason.clone()
+    }
+
+    fn event(key: &str, seconds: i64, value: &str) -> Event {
+        Ok((key.to_owned(), seconds, value.to_owned()))
+    }
+
+    const ARTICLE: &str = r#"{"user_id": 20, "device_id": "mobile", "client_event": "beer_cart", "client_timestamp": "1970-01-01T00:00:07.123456"}"#;
+
+    #[test]
+    fn the_event_of_the_article() {
+        assert_eq!(decode(ARTICLE), [event(r#"[20,"mobile"]"#, 7, "beer_cart")]);
+    }
+
+    #[test]
+    fn several_in_one_record() {
+        let one = event(r#"[20,"mobile"]"#, 7, "beer_cart");
+        for between in ["", "\n", " \r\n\t"] {
+            let text = [ARTICLE; 3].join(between);
+            assert_eq!(decode(&text), [one.clone(), one.clone(), one.clone()], "{between:?}");
+            assert_eq!(decode(&(text + "\n")).len(), 3);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_does_not_take_the_next_line_with_it() {
+        let one = event(r#"[20,"mobile"]"#, 7, "beer_cart");
+        let bad = Err("not JSON at byte 118: expected value".to_owned());
+        let unfinished = Err("not JSON at byte 131: expected value".to_owned());
+        let text = format!("{ARTICLE}\n{{\"user_id\": \n}}\n{ARTICLE}\n");
+        assert_eq!(ARTICLE.len(), 117);
+        assert_eq!(decode(&text), [one.clone(), unfinished, one.clone()]);
+        assert_eq!(decode(&format!("{ARTICLE} garbage")), [one, bad]);
+    }
+
+    #[test]
+    fn one_key_has_one_text() {
+        let key = |user: &str, device: &str| {
+            let text = format!(r#"{{"user_id":{user},"device_id":{device},"client_timestamp":1}}"#);
+            decode(&text)[0].clone().map(|(key, _, _)| key)
+        };
+        assert_eq!(key("20", r#""é\/""#).unwrap(), r#"[20,"é/"]"#);
+        assert_eq!(key("20", r#""\u00e9/""#).unwrap(), r#"[20,"é/"]"#);
+        assert_eq!(key(r#""20""#, "true").unwrap(), r#"["20",true]"#);
+        assert_eq!(key("-0", "18446744073709551615").unwrap(), "[-0.0,18446744073709551615]");
+        assert_eq!(key("2.50", "1e2").unwrap(), "[2.5,100.0]");
+        assert_eq!(key("1", r#""\"\\\n""#).unwrap(), r#"[1,"\"\\\n"]"#);
+        let rounded = "`device_id` is a number too large to be read exactly: send it as a text";
+        assert_eq!(key("1", "18446744073709551616").unwrap_err(), rounded);
+        assert_eq!(key("1", "1e300").unwrap_err(), rounded);
+        assert_eq!(key("1", "1e999").unwrap_err(), rounded);
+    }
+
+    #[test]
+    fn reasons_name_the_field() {
+        assert_eq!(reason(""), "empty");
+        assert_eq!(reason("\n "), "empty");
+        assert_eq!(reason("[]"), "not a JSON object at byte 0");
+        assert_eq!(reason(" 7"), "not a JSON object at byte 1");
+        assert_eq!(reason("{}"), "no field `user_id`");
+        assert_eq!(reason(r#"{"user_id":1}"#), "no field `device_id`");
+        let with = |device: &str, time: &str| {
+            reason(&format!(r#"{{"user_id":1,"device_id":{device},"client_timestamp":{time}}}"#))
+        };
+        assert_eq!(with("null", "1"), "`device_id` is null");
+        assert_eq!(with("{}", "1"), "`device_id` is an object");
+        assert_eq!(with("[1]", "1"), "`device_id` is an array");
+        assert_eq!(with(r#""\ud800""#, "1"), "`device_id` is a text with an escape sequence without meaning");
+        assert_eq!(with("1", "false"), "`client_timestamp` is true or false");
+        assert_eq!(with("1", "null"), "`client_timestamp` is null");
+        assert_eq!(with("1", r#""noon""#), r#"`client_timestamp` is not a time that can be read: "noon""#);
+        assert_eq!(reason(r#"{"user_id":1,"device_id":2}"#), "no field `client_timestamp`");
+        assert_eq!(reason(r#"{"user_id" 1}"#), "not JSON at byte 11: expected `:`");
+        assert_eq!(reason(&ARTICLE[..50]), "not JSON at byte 49: EOF while parsing a string");
+        assert_eq!(decode_with(decoder(), b"{\"a\":\"\xff\"}"), [Err("not UTF-8 at byte 6".to_owned())]);
+        let mut aggregate = kpl::aggregate([]);
+        aggregate.push(0);
+        let broken = "begins like an aggregated record, but its checksum does not fit what follows";
+        assert_eq!(decode_with(decoder(), &aggregate), [Err(broken.to_owned())]);
+    }
+
+    #[test]
+    fn times_and_values_may_be_numbers() {
+        let text = r#"{"user_id":1,"device_id":2,"client_timestamp":1543534510.999999,"client_event":7.50}"#;
+        assert_eq!(decode(text), [event("[1,2]", 1_543_534_510, "7.50")]);
+        for nothing in ["", r#","client_event":null"#, r#","client_event":"""#] {
+            let text = format!(r#"{{"user_id":1,"device_id":2,"client_timestamp":"3"{nothing}}}"#);
+            assert_eq!(decode(&text), [event("[1,2]", 3, "")]);
+        }
+    }
+
+    #[test]
+    fn fields_of_fields() {
+        let nested = |text: &str| decode_with(Decoder::new(fields(&["a.b", "a.c.d"])), text.as_bytes()).remove(0);
+        let time = r#""client_timestamp":1"#;
+        let whole = format!(r#"{{"a":{{"b":5,"c":{{"d":"x"}}}},{time}}}"#);
+        assert_eq!(nested(&whole), event(r#"[5,"x"]"#, 1, ""));
+        let dotted = format!(r#"{{"a.b":6,"a":{{"b":5,"c":{{"d":"x"}}}},{time}}}"#);
+        assert_eq!(nested(&dotted), event(r#"[6,"x"]"#, 1, ""));
+        let last = format!(r#"{{"a":{{"b":5,"c":{{"d":"x"}}}},"a":{{"b":7,"b":8}},{time}}}"#);
+        assert_eq!(nested(&last), Err("no field `a.c.d`".to_owned()));
+        assert_eq!(nested(&format!(r#"{{"a":3,{time}}}"#)), Err("no field `a.b`".to_owned()));
+    }
+
+    #[test]
+    fn what_is_declared_an_integer_must_be_one() {
+        let decoder = || {
+            let kinds = vec![KeyKind::Integer];
+            Decoder::new(Fields { kinds, ..fields(&["user_id", "device_id"]) })
+        };
+        let key = |user: &str| {
+            let text = format!(r#"{{"user_id":{user},"device_id":"d","client_timestamp":1}}"#);
+            decode_with(decoder(), text.as_bytes()).remove(0).map(|(key, _, _)| key)
+        };
+        assert_eq!(key("-9223372036854775808").unwrap(), r#"[-9223372036854775808,"d"]"#);
+        for other in ["9223372036854775808", "1.0", r#""1""#, "true", "null"] {
+            let reason = "`user_id` is declared an integer, and is none that fits into 64 bits";
+            assert_eq!(key(other).unwrap_err(), reason, "{other}");
+        }
+    }
+
+    /// What the same fields are by way of whole values. `None` for a reject.
+    fn naive(text: &str) -> Option<(String, i64, String)> {
+        let object: Value = serde_json::from_str(text).ok()?;
+        let find = |name: &str| object.get(name).or_else(|| name.split('.').try_fold(&object, |v, name| v.get(name)));
+        let scalar = |value: &&Value| match value {
+            Value::Number(n) => n.is_i64() || n.is_u64() || n.as_f64().is_some_and(|n| n.abs() < 9e15),
+            other => other.is_string() || other.is_boolean(),
+        };
+        let key: Option<Vec<Value>> = ["k", "a.b"].iter().map(|name| find(name).filter(scalar).cloned()).collect();
+        let time = match find("t")? {
+            Value::String(text) => TimeFormat::Auto.parse(text)?,
+            Value::Number(number) => TimeFormat::Auto.parse(&number.to_string())?,
+            _ => return None,
+        };
+        let value = match find("v") {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        Some((Value::from(key?).to_string(), time.as_micros() / 1_000_000, value))
+    }
+
+    fn scalar() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            // Eighths: the naive way rounds other fractions, where a value keeps the digits that were sent.
+            (-1_000_000..1_000_000).prop_map(|eighths| Value::from(f64::from(eighths) / 8.0)),
+            "[a-c\"\\\\\n\u{1}é🍺]{0,4}".prop_map(Value::from),
+            (0..2_000_000_000_i64).prop_map(Value::from),
+        ]
+    }
+
+    fn any_value() -> impl Strategy<Value = String> {
+        let scalar = || scalar().prop_map(|value| value.to_string());
+        // Text with every character escaped is the same text.
+        let escaped = "[a-c\"\\\\é]{0,3}".prop_map(|text| {
+            format!("\"{}\"", text.chars().map(|c| format!("\\u{:04x}", c as u32)).collect::<String>())
+        });
+        let object = (scalar(), scalar()).prop_map(|(b, c)| format!(r#"{{ "b" :{b},"c":{c}}}"#));
+        prop_oneof![6 => scalar(), 2 => escaped, 3 => object, 1 => scalar().prop_map(|one| format!("[{one}]"))]
+    }
+
+    fn object() -> impl Strategy<Value = String> {
+        let name = prop_oneof!["k", "a", "t", "v", "a\\.b", "x", "\\\\u006b"];
+        let field =
+            (name, any_value(), " ?\n?").prop_map(|(name, value, gap)| format!("{gap}\"{name}\"{gap}:{value}{gap}"));
+        let usual = (any::<i64>(), any_value(), 0..2_000_000_000_i64);
+        let usual = usual.prop_map(|(k, b, t)| format!(r#""k":{k},"a":{{"b":{b}}},"t":{t},"#));
+        (prop_oneof![3 => usual, 1 => Just(String::new())], proptest::collection::vec(field, 1..6))
+            .prop_map(|(usual, fields)| format!("{{{usual}{}}}", fields.join(",")))
+    }
+
+    fn small() -> Decoder {
+        let (time, value) = ("t".to_owned(), Some("v".to_owned()));
+        Decoder::new(Fields { time, value, ..fields(&["k", "a.b"]) })
+    }
+
+    /// White space within a value that is an object does not count.
+    fn tight(event: Option<(String, i64, String)>) -> Option<(String, i64, String)> {
+        event.map(|(key, time, value)| (key, time, value.replace(' ', "")))
+    }
+
+    proptest! {
+        #[test]
+        fn same_as_by_way_of_whole_values(text in object()) {
+            let [event] = &decode_with(small(), text.as_bytes())[..] else { panic!("not one: {text}") };
+            prop_assert_eq!(tight(event.clone().ok()), tight(naive(&text)), "{:?} {}", event, text);
+        }
+
+        #[test]
+        fn as_many_as_there_are(texts in proptest::collection::vec(object(), 1..5)) {
+            let events = decode_with(small(), texts.join("\n").as_bytes());
+            let single: Vec<Event> = texts.iter().flat_map(|text| decode_with(small(), text.as_bytes())).collect();
+            prop_assert_eq!(events, single);
+        }
+
+        #[test]
+        fn any_bytes_are_one_event_or_reject_at_least(data in proptest::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert!(!decode_with(small(), &data).is_empty());
+        }
+
+        /// Closer to JSON than arbitrary bytes are.
+        #[test]
+        fn a_damaged_object_is_no_panic(text in object(), at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+            let mut data = text.into_bytes();
+            let at = at.index(data.len());
+            data[at] = byte;
+            prop_assert!(!decode_with(small(), &data).is_empty());
+            prop_assert!(!decode_with(small(), &data[..at]).is_empty());
+        }
+    }
+
+    /// `cargo test -p kinesis --release -- --ignored --nocapture speed_of_decoding`
+    #[test]
+    #[ignore = "a measurement"]
+    fn speed_of_decoding() {
+        let (mut decoder, mut events) = (decoder(), 0_u32);
+        let started = std::time::Instant::now();
+        for _ in 0..1_000_000 {
+            decoder.decode_all(ARTICLE.as_bytes(), |event| events += u32::from(event.is_ok()));
+        }
+        println!("{events} events, {:?} each", started.elapsed() / events);
     }
 }

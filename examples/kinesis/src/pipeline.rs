@@ -70,11 +70,11 @@ pub(crate) struct State {
 
 /// What comes out.
 #[derive(Debug)]
-pub(crate) enum Out<'e> {
+pub(crate) enum Out {
     /// A session of the rule with this number.
     Session(usize, Session),
     /// An event that the rule with this number did not take, and why.
-    NotTaken { rule: usize, is_late: bool, event: &'e Decoded<'e>, why: String },
+    NotTaken { rule: usize, is_late: bool, why: String },
 }
 
 impl Pipeline {
@@ -122,12 +122,12 @@ impl Pipeline {
     }
 
     /// Takes one event, which arrived with a record of a shard.
-    pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Decoded<'_>, out: &mut dyn FnMut(Out<'_>)) {
+    pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Decoded<'_>, out: &mut dyn FnMut(Out)) {
         self.advance(arrival, out);
         let arrival = self.clocks.arrival;
         let mut counts = true;
         for (number, rule) in self.rules.iter_mut().enumerate() {
-            let lent = Event::new(event.key.as_ref(), event.time, event.value.as_ref()).arriving_at(arrival);
+            let lent = Event::new(event.key, event.time, event.value).arriving_at(arrival);
             let pushed = rule.engine.push(lent, &mut |session| out(Out::Session(number, row(session))));
             let (is_late, why) = match pushed {
                 Pushed::Late(_) => {
@@ -140,7 +140,7 @@ impl Pipeline {
                 }
                 Pushed::Opened | Pushed::Extended | Pushed::Merged | Pushed::Held => continue,
             };
-            out(Out::NotTaken { rule: number, is_late, event, why });
+            out(Out::NotTaken { rule: number, is_late, why });
         }
         if counts {
             self.clocks.observe(shard, event.time);
@@ -152,7 +152,7 @@ impl Pipeline {
     /// The watermark moves here and nowhere else: all that arrived at one instant is judged by what
     /// came before it. So it does not matter in which order the records of one instant are taken,
     /// though with arrivals in whole seconds that instant is long.
-    pub(crate) fn advance(&mut self, arrival: Timestamp, out: &mut dyn FnMut(Out<'_>)) {
+    pub(crate) fn advance(&mut self, arrival: Timestamp, out: &mut dyn FnMut(Out)) {
         if arrival <= self.clocks.arrival {
             return;
         }
@@ -165,7 +165,7 @@ impl Pipeline {
         self.advance_rules(watermark, out);
     }
 
-    fn advance_rules(&mut self, watermark: Timestamp, out: &mut dyn FnMut(Out<'_>)) {
+    fn advance_rules(&mut self, watermark: Timestamp, out: &mut dyn FnMut(Out)) {
         for (number, rule) in self.rules.iter_mut().enumerate() {
             let now = match rule.engine.clock() {
                 Clock::Event => watermark,
@@ -178,7 +178,7 @@ impl Pipeline {
     }
 
     /// Closes everything, at the end of the stream: first what the events themselves have ended.
-    pub(crate) fn flush(&mut self, out: &mut dyn FnMut(Out<'_>)) {
+    pub(crate) fn flush(&mut self, out: &mut dyn FnMut(Out)) {
         if let Some(greatest) = self.clocks.greatest {
             self.advance_rules(greatest, out);
         }

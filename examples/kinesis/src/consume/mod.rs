@@ -15,7 +15,7 @@ mod sinks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use chrono::Utc;
 use serde_json::{Map, Value};
 use stagger::Timestamp;
@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use options::{Beginning, Options};
+pub(crate) use options::{Beginning, Misplaced, Options};
 
 use crate::aws::Aws;
 use crate::checkpoint::{Checkpoint, Header, Totals};
@@ -68,6 +68,7 @@ struct Consumer {
     merge: Merge<Leave>,
     pipeline: Pipeline,
     decoder: Decoder,
+    misplaced: Misplaced,
     files: Option<Files>,
     sinks: Sinks,
     totals: Totals,
@@ -107,6 +108,7 @@ impl Consumer {
             Some(store) => Checkpoint::load(store).await?,
             None => None,
         };
+        let columns = options.fields.columns()?;
         let fields = options.fields.echo();
         let now = Timestamp::from(Utc::now());
         let (header, pipeline) = match found {
@@ -135,7 +137,13 @@ impl Consumer {
         let files = match (&options.files.output, &store) {
             (Some(place), Some(state)) => {
                 let output = Store::parse(place, aws, retry, &status)?;
-                Some(Files::new(state.clone(), output, layout(options), options.files.roll(), header.pending))
+                Some(Files::new(
+                    state.clone(),
+                    output,
+                    layout(options, columns.clone()),
+                    options.files.roll(),
+                    header.pending,
+                ))
             }
             _ => None,
         };
@@ -147,7 +155,8 @@ impl Consumer {
             lineage: Lineage::new(header.finished),
             merge: Merge::new(),
             pipeline,
-            decoder: Decoder::new(options.fields.fields()),
+            decoder: Decoder::new(options.fields.fields(&columns)),
+            misplaced: options.fields.misplaced,
             files,
             sinks: Sinks::new(options, aws, retry, &status, quiet)?,
             totals: header.totals,
@@ -306,18 +315,25 @@ impl Consumer {
         self.totals.records += 1;
         self.totals.bytes += record.data.len() as u64;
         let place = Place { shard: &shard, sequence: &record.sequence, arrival };
-        match kpl::take_apart(&record.data, &record.partition_key) {
-            Ok(parts) => {
-                for part in parts {
-                    self.take_part(&part.data, &place, &mut results);
-                }
-            }
-            Err(damage) => {
+        let parts = match kpl::take_apart(&record.data, &record.partition_key) {
+            Ok(parts) if self.is_misplaced(&shard, &parts) => Err("a part of it belongs to another shard".to_owned()),
+            Ok(parts) => Ok(parts),
+            Err(damage) => Err(damage.to_string()),
+        };
+        match parts {
+            Ok(parts) => parts.iter().for_each(|part| self.take_part(part.data, &place, &mut results)),
+            Err(why) => {
                 self.totals.rejected += 1;
-                results.errors.push(("Rejected", place.error("rejected", &damage.to_string(), &record.data)));
+                results.errors.push(("Rejected", place.error("rejected", &why, &record.data)));
             }
         }
         results
+    }
+
+    /// Whether the KPL will send the parts of a record again, because it is not where they belong.
+    fn is_misplaced(&self, shard: &str, parts: &kpl::Parts<'_>) -> bool {
+        let belongs = self.lineage.hashes(shard).is_none_or(|hashes| parts.belong_to(hashes));
+        self.misplaced == Misplaced::Drop && !belongs
     }
 
     fn take_part(&mut self, data: &[u8], place: &Place<'_>, results: &mut Results) {
@@ -454,14 +470,14 @@ fn check(header: &Header, stream: &str, fields: &str) -> Result<()> {
     same("fields", &header.fields, fields)
 }
 
-fn layout(options: &Options) -> Layout {
+fn layout(options: &Options, columns: Columns) -> Layout {
     let files = &options.files;
     Layout {
         prefix: files.prefix.clone(),
         stream: options.source.stream.clone(),
         format: files.format,
         compression: files.compression,
-        columns: Columns { key: options.fields.key.clone() },
+        columns,
     }
 }
 
@@ -493,10 +509,10 @@ impl Place<'_> {
 }
 
 impl Results {
-    fn take(&mut self, out: Out<'_>, place: Option<(&Place<'_>, &[u8])>) {
+    fn take(&mut self, out: Out, place: Option<(&Place<'_>, &[u8])>) {
         match out {
             Out::Session(rule, session) => self.sessions.push((rule, session)),
-            Out::NotTaken { rule, is_late, why, .. } => {
+            Out::NotTaken { rule, is_late, why } => {
                 let Some((place, data)) = place else { return };
                 let (kind, counted) = if is_late { ("late", "Late") } else { ("refused", "Refused") };
                 let mut error = place.error(kind, &why, data);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 use stagger::Timestamp;
 
 use crate::decode::Fields;
 use crate::lengths;
 use crate::output::{Compression, Format};
 use crate::pipeline::Timing;
+use crate::session::Columns;
 use crate::strategy::Strategies;
 use crate::times::TimeFormat;
 
@@ -105,8 +106,8 @@ fn beginning(text: &str) -> Result<Beginning, String> {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "What a record means (a JSON object; several in one record are several events)")]
 pub(crate) struct FieldOptions {
-    /// Fields that tell whose event it is; nested ones as a.b
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', default_value = "user_id,device_id")]
+    /// Fields that tell whose event it is; nested ones as a.b. With :int a column of whole numbers
+    #[arg(long, value_name = "F[:int][,F...]", value_delimiter = ',', default_value = "user_id:int,device_id")]
     pub(crate) key: Vec<String>,
 
     /// Field with the time of the event
@@ -117,15 +118,34 @@ pub(crate) struct FieldOptions {
     #[arg(long, value_name = "F", default_value = "client_event")]
     pub(crate) value: String,
 
+    /// What to do with a record of the KPL that holds parts of another shard's keys, as after a split.
+    /// The KPL sends them again; other programs that aggregate do not
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Misplaced::Drop)]
+    pub(crate) misplaced: Misplaced,
+
     /// How times are written: auto, iso, seconds, millis, micros, nanos, or a pattern with %
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub(crate) time_format: TimeFormat,
 }
 
+/// What to do with an aggregated record on a wrong shard; see [`crate::kpl`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Misplaced {
+    /// Put it among the errors, as the consumer library drops it
+    Drop,
+    /// Use it
+    Keep,
+}
+
 impl FieldOptions {
-    pub(crate) fn fields(&self) -> Fields {
+    pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
+        Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
+    }
+
+    pub(crate) fn fields(&self, columns: &Columns) -> Fields {
         Fields {
-            key: self.key.clone(),
+            key: columns.key.clone(),
+            kinds: columns.kinds.clone(),
             time: self.time.clone(),
             value: Some(self.value.clone()),
             time_format: self.time_format.clone(),

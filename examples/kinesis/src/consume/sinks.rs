@@ -25,7 +25,7 @@ pub(super) struct Sinks {
 
 impl Sinks {
     pub(super) fn new(options: &Options, aws: &Aws, retry: Retry, status: &Arc<Status>, quiet: bool) -> Result<Self> {
-        let columns = Columns { key: options.fields.key.clone() };
+        let columns = options.fields.columns()?;
         let chosen = &options.sinks;
         let firehose = match &chosen.firehose {
             Some(name) => Some(Firehose::new(aws.firehose()?, name.clone(), retry, Arc::clone(status))),
@@ -38,8 +38,9 @@ impl Sinks {
             }
             None => None,
         };
-        let rules = chosen.alert.iter().map(|rule| Rule::parse(rule, &columns));
-        let rules: Vec<Rule> = rules.collect::<Result<_, _>>().context("--alert")?;
+        let parse =
+            |rule: &String| Rule::parse(rule, &columns).map_err(|error| anyhow::anyhow!("--alert '{rule}': {error}"));
+        let rules: Vec<Rule> = chosen.alert.iter().map(parse).collect::<Result<_>>()?;
         let alerts = match rules.is_empty() {
             true => None,
             false => {

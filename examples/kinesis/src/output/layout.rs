@@ -6,10 +6,11 @@
 
 use std::io::Write;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 use stagger::Timestamp;
 
 use super::{Content, ERRORS};
@@ -63,25 +64,26 @@ impl Layout {
 
     /// The bytes of a file. What is no session is always JSON lines.
     pub(crate) fn file(&self, rows: Vec<Content>) -> Result<Vec<u8>> {
-        let is_sessions = matches!(rows.first(), Some(Content::Session(_)));
-        if is_sessions && self.format == Format::Parquet {
-            bail!("parquet is not there yet");
-        }
+        let mut sessions = Vec::new();
         let mut lines = Vec::new();
         for row in rows {
             match row {
+                Content::Session(session) if self.format == Format::Parquet => sessions.push(session),
                 Content::Session(session) => lines.extend(self.columns.line(&session)),
-                Content::Error(error) => writeln!(lines, "{}", serde_json::Value::Object(error))?,
+                Content::Error(error) => writeln!(lines, "{}", Value::Object(error))?,
             }
         }
-        Ok(match self.compression {
-            Compression::None => lines,
+        if !sessions.is_empty() {
+            return super::parquet::write(&self.columns, &sessions);
+        }
+        match self.compression {
+            Compression::None => Ok(lines),
             Compression::Gzip => {
                 let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
                 packed.write_all(&lines)?;
-                packed.finish()?
+                Ok(packed.finish()?)
             }
-        })
+        }
     }
 }
 

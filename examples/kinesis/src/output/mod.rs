@@ -8,6 +8,7 @@
 //! a checkpoint is nowhere to be seen, and comes again from the stream.
 
 mod layout;
+pub(crate) mod parquet;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -237,7 +238,7 @@ mod tests {
                 stream: "clicks".to_owned(),
                 format: Format::Json,
                 compression: Compression::None,
-                columns: Columns { key: vec!["user_id".to_owned()] },
+                columns: Columns::declared(&["user_id"]).unwrap(),
             };
             let roll = Roll { bytes, interval: Duration::from_secs(1_000_000) };
             Files::new(store("state"), store("output"), layout, roll, pending)

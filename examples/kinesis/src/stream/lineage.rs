@@ -37,8 +37,8 @@ impl Listed {
 /// What is known of the shards of a stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lineage {
-    /// Parents of every shard that was ever listed.
-    parents: BTreeMap<ShardId, Vec<ShardId>>,
+    /// Every shard that was ever listed.
+    listed: BTreeMap<ShardId, Listed>,
     begun: BTreeSet<ShardId>,
     /// With the arrival of their last record.
     finished: BTreeMap<ShardId, Timestamp>,
@@ -53,7 +53,7 @@ impl Lineage {
     /// Takes note of shards. Those known already stay as they are.
     pub(crate) fn learn(&mut self, listed: impl IntoIterator<Item = Listed>) {
         for shard in listed {
-            self.parents.entry(shard.id).or_insert(shard.parents);
+            self.listed.entry(ShardId::clone(&shard.id)).or_insert(shard);
         }
     }
 
@@ -67,22 +67,27 @@ impl Lineage {
     /// The shards to begin now, which are then taken to be begun, each with a time before which none of
     /// its records has arrived: that of the last record of its parents.
     pub(crate) fn begin(&mut self) -> Vec<(ShardId, Timestamp)> {
-        let is_done = |id: &ShardId| self.finished.contains_key(id) || !self.parents.contains_key(id);
+        let is_done = |id: &ShardId| self.finished.contains_key(id) || !self.listed.contains_key(id);
         let is_new = |id: &ShardId| !self.begun.contains(id) && !self.finished.contains_key(id);
-        let ready = |(id, parents): (&ShardId, &Vec<ShardId>)| {
+        let ready = |(id, Listed { parents, .. }): (&ShardId, &Listed)| {
             let ended = parents.iter().filter_map(|parent| self.finished.get(parent)).max();
             let from = ended.copied().unwrap_or(Timestamp::MIN);
             (is_new(id) && parents.iter().all(is_done)).then(|| (ShardId::clone(id), from))
         };
-        let ready: Vec<_> = self.parents.iter().filter_map(ready).collect();
+        let ready: Vec<_> = self.listed.iter().filter_map(ready).collect();
         self.begun.extend(ready.iter().map(|(id, _)| ShardId::clone(id)));
         ready
+    }
+
+    /// The hashes of partition keys whose records a shard takes.
+    pub(crate) fn hashes(&self, shard: &str) -> Option<&RangeInclusive<u128>> {
+        self.listed.get(shard).map(|shard| &shard.hashes)
     }
 
     /// The shards taken to their end that are still listed: once they are forgotten, they are no
     /// parents of anything to come.
     pub(crate) fn finished(&self) -> BTreeMap<ShardId, Timestamp> {
-        let listed = |(id, _): &(&ShardId, &Timestamp)| self.parents.contains_key(*id);
+        let listed = |(id, _): &(&ShardId, &Timestamp)| self.listed.contains_key(*id);
         self.finished.iter().filter(listed).map(|(id, arrival)| (ShardId::clone(id), *arrival)).collect()
     }
 }
