@@ -7,6 +7,8 @@ mod retry;
 mod session;
 mod shutdown;
 mod status;
+#[cfg(test)]
+mod stand_in;
 mod store;
 
 #[allow(dead_code, reason = "only lengths of time are read here")]
