@@ -7,6 +7,7 @@ mod retry;
 mod session;
 mod shutdown;
 mod status;
+mod sink;
 #[cfg(test)]
 mod stand_in;
 mod store;
