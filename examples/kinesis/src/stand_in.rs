@@ -22,7 +22,7 @@ const IMPORTS: &str = "import ministack, cbor2";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Long enough for all failures of a test to pass.
-pub(crate) const PATIENT: Retry = Retry { give_up_after: Duration::from_secs(60) };
+pub(crate) const PATIENT: Retry = Retry { give_up_after: Duration::from_secs(15) };
 /// For what never passes.
 pub(crate) const HASTY: Retry = Retry { give_up_after: Duration::from_millis(300) };
 

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Config;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
-use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use axum::body::Bytes;
 use tokio::sync::Mutex;
@@ -33,6 +36,9 @@ pub(crate) struct S3 {
     /// The most names in one answer; the service's own limit if there is none.
     page: Option<i32>,
 }
+
+/// What a connection must manage at least, in bytes a second, for a large object to be written.
+const SLOWEST: u64 = 256 * 1024;
 
 /// What this process knows of the checkpoint.
 #[derive(Debug)]
@@ -75,7 +81,7 @@ impl S3 {
             if name == CHECKPOINT {
                 return self.put_checkpoint(&bytes).await;
             }
-            let put = || self.put_request(name, &bytes).send();
+            let put = || self.put_once(name, &bytes, &Known::Nothing);
             self.retry.run("S3 PutObject", &self.status, put).await.map(drop).map_err(explain)
         };
         put.await.with_context(|| format!("cannot write {}", self.address(name)))
@@ -135,13 +141,7 @@ impl S3 {
         let mut attempts = 0;
         let put = || {
             attempts += 1;
-            let request = self.put_request(CHECKPOINT, bytes);
-            match &*known {
-                Known::Nothing => request,
-                Known::Absent => request.if_none_match("*"),
-                Known::Tag(tag) => request.if_match(tag),
-            }
-            .send()
+            self.put_once(CHECKPOINT, bytes, &known)
         };
         let tag = match self.retry.run("S3 PutObject", &self.status, put).await {
             Ok(put) => put.e_tag,
@@ -169,9 +169,22 @@ impl S3 {
         )
     }
 
-    fn put_request(&self, name: &str, bytes: &Bytes) -> PutObjectFluentBuilder {
+    /// Puts an object in the place of the one that is known, or of any where nothing is.
+    async fn put_once(
+        &self,
+        name: &str,
+        bytes: &Bytes,
+        known: &Known,
+    ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
         let body = ByteStream::from(bytes.clone());
-        self.client.put_object().bucket(&*self.bucket).key(self.key(name)).body(body)
+        let request = self.client.put_object().bucket(&*self.bucket).key(self.key(name)).body(body);
+        let request = match known {
+            Known::Nothing => request,
+            Known::Absent => request.if_none_match("*"),
+            Known::Tag(tag) => request.if_match(tag),
+        };
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(patience(bytes.len())).build();
+        request.customize().config_override(Config::builder().timeout_config(timeouts)).send().await
     }
 
     async fn read(&self, name: &str) -> Result<Option<Found>> {
@@ -194,6 +207,11 @@ impl S3 {
     fn address(&self, name: &str) -> String {
         format!("s3://{}/{}", self.bucket, self.key(name))
     }
+}
+
+/// How long one attempt to write so many bytes may take.
+fn patience(bytes: usize) -> Duration {
+    Duration::from_secs(30 + bytes as u64 / SLOWEST)
 }
 
 impl Known {
@@ -258,6 +276,7 @@ impl Passing for Unread {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
     use crate::aws::Aws;
@@ -396,22 +415,33 @@ mod tests {
         assert!(format!("{error:#}").contains("another consumer"), "{error:#}");
     }
 
+    /// A server that ends two of its answers in the middle.
+    async fn breaking_off() -> Aws {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            for body in ["who", "", "whole"] {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut request = [0; 16 * 1024];
+                assert!(connection.read(&mut request).await.unwrap() > 0);
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n{body}");
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        Aws::new(Some(format!("http://{address}"))).await
+    }
+
     #[tokio::test]
     async fn an_object_that_breaks_off_is_read_again() {
-        let reads = std::sync::Mutex::new(0);
-        let aws = serve(move |_| {
-            let mut reads = reads.lock().unwrap();
-            *reads += 1;
-            let mut whole = answer(200, "whole")?;
-            if *reads < 3 {
-                *whole.body_mut() = "who".into();
-                whole.headers_mut().insert("content-length", 5.into());
-            }
-            Some(whole)
-        })
-        .await;
-        let store = S3::new(aws.s3().unwrap(), "b", "", PATIENT, Arc::new(Status::new()));
+        let client = breaking_off().await.s3().unwrap();
+        let store = S3::new(client, "b", "", PATIENT, Arc::new(Status::new()));
         assert_eq!(store.get("name").await.unwrap(), Some(b"whole".to_vec()));
         assert_eq!(store.status.now().retries, 2);
+    }
+
+    #[test]
+    fn large_objects_may_take_their_time() {
+        assert_eq!(patience(1_000).as_secs(), 30);
+        assert_eq!(patience(64 << 20).as_secs(), 30 + 256);
     }
 }
