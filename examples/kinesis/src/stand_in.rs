@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -18,6 +18,12 @@ use crate::retry::Retry;
 
 const PACKAGES: &str = "ministack cbor2";
 const IMPORTS: &str = "import ministack, cbor2";
+/// `python -m ministack` that ends when its input does: also when the tests are killed.
+const RUN: &str = "
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+runpy.run_module('ministack', run_name='__main__', alter_sys=True)
+";
 /// How long it may take to start. It takes less than a second where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,12 +42,7 @@ impl StandIn {
     /// `None`, and a line that says so, where Python does not have what is needed.
     pub(crate) fn start() -> Option<Self> {
         let Some(python) = python() else {
-            // Not `eprintln!`, which only tests that fail would show.
-            let _ = writeln!(
-                io::stderr(),
-                "NOT CHECKED: S3, Firehose and CloudWatch against ministack; install it with \
-                 `pip install {PACKAGES}`, and name the Python that has it in KINESIS_PYTHON"
-            );
+            TELL.call_once(tell);
             return None;
         };
         let started = (0..5).find_map(|_| Self::try_start(&python));
@@ -52,12 +53,12 @@ impl StandIn {
     fn try_start(python: &str) -> Option<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let server = Command::new(python)
-            .args(["-m", "ministack"])
+            .args(["-c", RUN])
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
             .env("SERVICES", "s3,firehose,cloudwatch")
             .env("S3_PERSIST", "0")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -90,6 +91,17 @@ impl Drop for StandIn {
         let _ = self.server.kill(); // it may have ended
         let _ = self.server.wait();
     }
+}
+
+static TELL: Once = Once::new();
+
+fn tell() {
+    // Not `eprintln!`, which only tests that fail would show.
+    let _ = writeln!(
+        io::stderr(),
+        "NOT CHECKED: S3, Firehose and CloudWatch against ministack; install it with `pip install {PACKAGES}`, \
+         and name the Python that has it in KINESIS_PYTHON"
+    );
 }
 
 /// A Python that has the packages.
