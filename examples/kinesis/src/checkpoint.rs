@@ -12,11 +12,9 @@ use stagger::Timestamp;
 
 use crate::output::Pending;
 use crate::pipeline;
-use crate::store::Store;
+use crate::store::{CHECKPOINT, Store};
 use crate::stream::{Position, ShardId, Start};
 
-/// The name of the object.
-pub(crate) const NAME: &str = "checkpoint";
 const FIRST_LINE: &[u8] = b"stagger kinesis checkpoint, version 1\n";
 
 /// What can be read with `head -2`.
@@ -54,13 +52,13 @@ pub(crate) struct Checkpoint {
 
 impl Checkpoint {
     pub(crate) async fn load(store: &Store) -> Result<Option<Self>> {
-        let Some(bytes) = store.get(NAME).await? else { return Ok(None) };
+        let Some(bytes) = store.get(CHECKPOINT).await? else { return Ok(None) };
         let read = decode(&bytes).with_context(|| format!("the checkpoint in {} cannot be used", store.place()))?;
         Ok(Some(read))
     }
 
     pub(crate) async fn save(&self, store: &Store) -> Result<()> {
-        store.put(NAME, self.encode()?).await.context("the checkpoint was not saved")
+        store.put(CHECKPOINT, self.encode()?).await.context("the checkpoint was not saved")
     }
 
     fn encode(&self) -> Result<Vec<u8>> {

@@ -14,6 +14,8 @@ mod session;
 mod shutdown;
 mod sink;
 mod status;
+#[cfg(test)]
+mod stand_in;
 mod store;
 mod strategy;
 mod stream;

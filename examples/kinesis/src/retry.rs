@@ -61,7 +61,8 @@ const THROTTLING: [&str; 9] = [
 ];
 
 /// What they say when they fail.
-const FAILING: [&str; 7] = [
+const FAILING: [&str; 8] = [
+    "ConditionalRequestConflict",
     "InternalError",
     "InternalFailure",
     "InternalFailureException",

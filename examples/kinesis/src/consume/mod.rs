@@ -98,7 +98,7 @@ impl Consumer {
         let timing = options.timing.timing();
         let store = match &options.state.state {
             Some(place) => {
-                let mut store = Store::parse(place, aws, retry, &status)?;
+                let mut store = Store::parse(place, aws, retry, Arc::clone(&status))?;
                 store.claim().await?;
                 Some(store)
             }
@@ -136,7 +136,7 @@ impl Consumer {
         let stream = Arc::new(Stream { client, name, reading, retry, status: Arc::clone(&status) });
         let files = match (&options.files.output, &store) {
             (Some(place), Some(state)) => {
-                let output = Store::parse(place, aws, retry, &status)?;
+                let output = Store::parse(place, aws, retry, Arc::clone(&status))?;
                 Some(Files::new(
                     state.clone(),
                     output,

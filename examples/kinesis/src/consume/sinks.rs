@@ -33,8 +33,8 @@ impl Sinks {
         };
         let metrics = match &chosen.metrics {
             Some(namespace) => {
-                let dimensions = vec![("Stream".to_owned(), options.source.stream.clone())];
-                Some(CloudWatch::new(aws.cloudwatch()?, namespace.clone(), dimensions, retry, Arc::clone(status)))
+                let dimensions = [("Stream".to_owned(), options.source.stream.clone())];
+                Some(CloudWatch::new(aws.cloudwatch()?, namespace.clone(), &dimensions, retry, Arc::clone(status))?)
             }
             None => None,
         };
@@ -66,7 +66,7 @@ impl Sinks {
             }
         }
         if let Some(metrics) = &mut self.metrics {
-            metrics.observe(strategy, session);
+            metrics.observe(session, strategy);
         }
         if let Some(alerts) = &mut self.alerts {
             alerts.check(strategy, session).await?;

@@ -1,3 +1,5 @@
+//! Where sessions go besides files.
+
 pub(crate) mod alerts;
 pub(crate) mod cloudwatch;
 pub(crate) mod firehose;

@@ -33,12 +33,20 @@ pub struct Faults {
     pub expire: AtomicU64,
     /// The connection is dropped in the middle of the answer.
     pub cut: AtomicU64,
+    /// Lists of shards come in pages of so many.
+    pub shards_in_a_page: AtomicU64,
     /// Only calls that read are disturbed.
     calls: AtomicU64,
     pub done: AtomicU64,
+    /// Records that were given out.
+    records: AtomicU64,
 }
 
 impl Faults {
+    pub fn records_read(&self) -> u64 {
+        self.records.load(Ordering::SeqCst)
+    }
+
     fn strikes(&self, one_in: &AtomicU64, call: u64, offset: u64) -> bool {
         let one_in = one_in.load(Ordering::Relaxed);
         let strikes = one_in > 0 && (call + offset) % one_in == 0;
@@ -46,6 +54,23 @@ impl Faults {
             self.done.fetch_add(1, Ordering::Relaxed);
         }
         strikes
+    }
+}
+
+impl Faults {
+    /// The request with fewer results to a page, if it is to have them.
+    async fn in_pages(&self, request: Request) -> Request {
+        let most = self.shards_in_a_page.load(Ordering::Relaxed);
+        if most == 0 {
+            return request;
+        }
+        let (mut parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let mut body: Value = serde_json::from_slice(&body).unwrap();
+        body["MaxResults"] = most.into();
+        let body = body.to_string();
+        parts.headers.insert("content-length", body.len().into());
+        Request::from_parts(parts, body.into())
     }
 }
 
@@ -74,7 +99,17 @@ async fn misbehave(State(faults): State<Arc<Faults>>, request: Request, next: Ne
         let body = Body::from_stream(futures_util::stream::iter(half));
         return ([("content-type", "application/x-amz-json-1.1")], body).into_response();
     }
-    next.run(request).await
+    if operation == "ListShards" {
+        return next.run(faults.in_pages(request).await).await;
+    }
+    let (parts, body) = next.run(request).await.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    if operation == "GetRecords" {
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let records = answer["Records"].as_array().map_or(0, Vec::len);
+        faults.records.fetch_add(records as u64, Ordering::SeqCst);
+    }
+    Response::from_parts(parts, body.into())
 }
 
 /// The server; it stops with the test.
@@ -164,6 +199,29 @@ impl Server {
         self.until_active().await;
     }
 
+    /// Waits until records that were put until now have arrived more than the slack of the tests ago.
+    pub async fn until_the_clock_is_past_the_slack(&self) {
+        tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    }
+
+    /// Two users whose clicks go to the first and to the last shard.
+    pub async fn two_users_on_different_shards(&self) -> (u32, u32) {
+        let mut of_shard: BTreeMap<String, u32> = BTreeMap::new();
+        for user in 1.. {
+            let put = self.client.put_record().stream_name("probe").partition_key(user.to_string());
+            if user == 1 {
+                self.client.create_stream().stream_name("probe").shard_count(2).send().await.unwrap();
+            }
+            let Ok(put) = put.data(Blob::new("x")).send().await else { continue };
+            of_shard.insert(put.shard_id, user);
+            if of_shard.len() == 2 {
+                break;
+            }
+        }
+        let users: Vec<u32> = of_shard.into_values().collect();
+        (users[0], users[1])
+    }
+
     /// The program with arguments split at spaces, and this server as its endpoint.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
@@ -235,4 +293,16 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 /// A row without the hour before it.
 pub fn parsed(row: &str) -> Value {
     serde_json::from_str(row.split_once(' ').unwrap().1).unwrap()
+}
+
+/// An HTTP server that takes posts and never answers. Returns its address.
+pub async fn silent_webhook(posts: Arc<std::sync::atomic::AtomicUsize>) -> String {
+    let app = Router::new().fallback(move || {
+        posts.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>()
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
 }
