@@ -109,9 +109,7 @@ mod plain {
     pub(super) fn credentials() -> Credentials {
         let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         match (given("AWS_ACCESS_KEY_ID"), given("AWS_SECRET_ACCESS_KEY")) {
-            (Some(id), Some(secret)) => {
-                Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment")
-            }
+            (Some(id), Some(secret)) => Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment"),
             _ => Credentials::new("local", "local", None, None, "made up"),
         }
     }
@@ -122,7 +120,8 @@ mod tls {
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
     pub(super) async fn config() -> aws_config::SdkConfig {
-        let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let client =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(client).load().await
     }
 }
