@@ -79,7 +79,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// From the first click to the last, in microseconds.
-    fn length(&self) -> i64 {
+    pub(crate) fn length(&self) -> i64 {
         match self.events {
             Some(events) => (events as f64 / self.rate * SECOND as f64) as i64,
             None => micros(self.duration),

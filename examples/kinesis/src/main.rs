@@ -3,17 +3,73 @@
 //! `cargo run --release -p kinesis -- demo` shows it without an account; README.md has the rest.
 
 mod aws;
+mod demo;
+mod produce;
 mod retry;
+mod serve;
+mod server;
 mod session;
 mod shutdown;
 mod status;
 mod store;
+mod stream;
 
 #[allow(dead_code, reason = "only lengths of time are read here")]
 #[path = "../../files/lengths.rs"]
 mod lengths;
+#[allow(dead_code, reason = "no file needs the field of arrival here")]
+#[path = "../../generate/shop.rs"]
+mod shop;
 #[allow(dead_code, reason = "the command line of `files` chooses among the forms of time")]
 #[path = "../../files/parse/times.rs"]
 mod times;
 
-fn main() {}
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// From a Kinesis stream to sessions, and on to storage, metrics and alerts
+#[derive(Debug, Parser)]
+#[command(name = "kinesis", disable_version_flag = true)]
+struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Demo(demo::Options),
+    Produce(Box<produce::Options>),
+    Serve(server::Options),
+}
+
+fn options() -> Options {
+    let matches = Options::command().mut_subcommand("produce", produce::strict).get_matches();
+    Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+async fn run(options: Options) -> Result<()> {
+    match options.what {
+        What::Demo(options) => demo::run(options).await,
+        What::Produce(options) => produce::run(*options).await,
+        What::Serve(options) => server::run(options).await,
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(options()).await {
+        Err(error) if !is_broken_pipe(&error) => {
+            eprintln!("kinesis: {error:#}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Whether nobody reads the output any more, as behind `| head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
