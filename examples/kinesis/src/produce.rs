@@ -38,7 +38,7 @@ use crate::stream::Stream;
 use crate::{lengths, times};
 
 pub(crate) use lines::{Given, Pace, clicks};
-pub(crate) use producer::{Producer, Record};
+pub(crate) use producer::{Producer, Record, Sent};
 
 /// Records wait no longer than this for others to share a request with.
 const LINGER: Duration = Duration::from_millis(100);
@@ -105,7 +105,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     if options.create {
         stream.create(options.shards).await?;
     } else {
-        stream.ready().await.map_err(|error| anyhow::anyhow!("{error:#} (--create makes a new stream)"))?;
+        stream.ready().await?;
     }
     let lines = options.lines()?;
     let producer = Producer::new(client.clone(), options.stream.clone(), retry, Arc::clone(&status));
@@ -175,7 +175,8 @@ impl Run {
         let (record, has_field) = Record::of_line(given.line, &self.partition_key);
         if !record.fits() {
             self.refused += 1;
-            let told = || eprintln!("{place} is refused: with its key it has more than the 1 MiB that a record may have");
+            let told =
+                || eprintln!("{place} is refused: with its key it has more than the 1 MiB that a record may have");
             self.progress.suspend(told);
             return Ok(());
         }

@@ -65,6 +65,30 @@ pub(crate) struct Strategy {
     pub(crate) closed: u64,
     pub(crate) late: u64,
     pub(crate) refused: u64,
+    /// Of the sessions told to [`Status::session`]: their seconds and their events.
+    pub(crate) seconds: Spread,
+    pub(crate) events: Spread,
+}
+
+/// What is known of many numbers without keeping them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    pub(crate) fn add(&mut self, number: f64) {
+        self.count += 1;
+        self.sum += number;
+        self.most = self.most.max(number);
+    }
+
+    /// `None` before the first number.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
 }
 
 /// What a sink that cannot commit has done.
@@ -129,7 +153,13 @@ impl Status {
     }
 
     pub(crate) fn session(&self, strategy: usize, session: &Session) {
-        self.change(|now| remember(&mut now.recent, (strategy, session.clone())));
+        self.change(|now| {
+            if let Some(strategy) = now.strategies.get_mut(strategy) {
+                strategy.seconds.add(session.duration().as_secs_f64());
+                strategy.events.add(session.events as f64);
+            }
+            remember(&mut now.recent, (strategy, session.clone()));
+        });
     }
 
     pub(crate) fn sink(&self, name: &'static str, change: impl FnOnce(&mut Sink)) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::SdkError;
+use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 use aws_sdk_kinesis::types::{Shard, StreamStatus};
 use tokio::time::Instant;
 
@@ -59,6 +61,12 @@ impl Stream<'_> {
     async fn state(&self) -> Result<StreamStatus> {
         let request = || self.client.describe_stream_summary().stream_name(self.name).send();
         let answer = self.retry.run("DescribeStreamSummary", self.status, request).await;
+        let missing = |error: &SdkError<DescribeStreamSummaryError>| {
+            error.as_service_error().is_some_and(DescribeStreamSummaryError::is_resource_not_found_exception)
+        };
+        if answer.as_ref().is_err_and(missing) {
+            bail!("there is no stream {}: `kinesis produce --create` makes one", self.name);
+        }
         let answer = answer.map_err(explain).with_context(|| format!("cannot find stream {}", self.name))?;
         let summary = answer.stream_description_summary.context("the server described no stream")?;
         Ok(summary.stream_status)

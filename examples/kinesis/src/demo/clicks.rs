@@ -1,0 +1,52 @@
+//! Live clicks, put on the stream as they happen.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use crate::produce::{Pace, Producer, Record, Sent, clicks};
+use crate::shop::Plan;
+
+/// A little of everything that goes wrong with data, so that it is seen what becomes of it.
+pub(crate) fn plan(options: &Options) -> Plan {
+    Plan {
+        users: options.users,
+        rate: f64::from(options.rate),
+        duration: options.duration,
+        events: None,
+        daily_rhythm: false,
+        disorder: Duration::from_secs(2),
+        stragglers: 0.002,
+        late_by: Duration::from_secs(90),
+        duplicates: 0.0,
+        robots: 0,
+        broken: 0.002,
+        seed: options.seed,
+    }
+}
+
+/// Until `plan.duration` has passed, or it is asked to stop.
+pub(crate) async fn run(plan: Plan, mut producer: Producer, stop: CancellationToken) -> Result<Sent> {
+    let end = tokio::time::sleep(plan.duration);
+    tokio::pin!(end);
+    let mut lines = clicks(plan, Pace::Live)?;
+    let mut waited = tokio::time::interval(Duration::from_millis(100));
+    waited.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = &mut end => break, // stragglers of the last clicks would come for minutes
+            _ = waited.tick() => producer.flush().await?,
+            line = lines.recv() => match line {
+                Some(line) => producer.put(Record::of_line(line?.line, "user_id").0).await?,
+                None => break,
+            },
+        }
+    }
+    producer.flush().await?;
+    Ok(producer.sent())
+}
