@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use ferrokinesis::store::StoreOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,6 +18,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// More than AWS lets an account have at first, so that nobody meets a limit that is not Kinesis' own.
 const MOST_SHARDS: u32 = 500;
+/// The 5 MB that `PutRecords` may have, in base64 and with all that is around it.
+const LARGEST_REQUEST: usize = 16 << 20;
 /// How long requests under way may take at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
@@ -55,6 +58,7 @@ impl Server {
         })?;
         let address = listener.local_addr().context("the system does not tell on which port it listens")?;
         let (kinesis, _) = ferrokinesis::create_app(store(options.delay));
+        let kinesis = kinesis.layer(DefaultBodyLimit::max(LARGEST_REQUEST));
         let stop = CancellationToken::new();
         let server = axum::serve(listener, front(kinesis)).with_graceful_shutdown(stop.clone().cancelled_owned());
         Ok(Self { address, task: tokio::spawn(async move { server.await }), stop: stop.drop_guard() })
