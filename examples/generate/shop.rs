@@ -234,16 +234,20 @@ impl Lines {
 
     /// The shop has been open for a while at `start`: visits are under way, so the rate is as chosen
     /// from the first moment on. What arrived before is left out.
-    pub(crate) fn under_way_at(plan: Plan, start: Timestamp, has_arrival: bool) -> io::Result<Self> {
-        let (start, length) = (start.as_micros(), plan.length());
+    pub(crate) fn under_way_at(plan: Plan, start: Timestamp, has_arrival: bool) -> Self {
+        let length = plan.length();
         let before = (OPEN_BEFORE.min(MOST_BEFORE / plan.rate) * SECOND as f64) as i64;
-        let opening = start.saturating_sub(before);
+        let opening = start.as_micros().saturating_sub(before);
         let mut lines = Self::of_shop(Shop::new(plan, opening, length.saturating_add(before)), has_arrival);
-        while lines.coming().is_some_and(|arrival| arrival < start) {
-            lines.deliver()?;
+        lines.skip_until(start);
+        lines
+    }
+
+    /// Leaves out what arrives before `time`. It does not count as written.
+    pub(crate) fn skip_until(&mut self, time: Timestamp) {
+        while self.coming().is_some_and(|arrival| arrival < time.as_micros()) {
+            self.under_way.pop();
         }
-        lines.written = 0;
-        Ok(lines)
     }
 
     fn of_shop(mut shop: Shop, has_arrival: bool) -> Self {

@@ -27,7 +27,7 @@ use clap::{Args, Command};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use stagger::Timestamp;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
@@ -151,8 +151,7 @@ impl Run {
 
     /// Puts every line, until there are no more or it is asked to stop.
     async fn put_all(&mut self, mut lines: Receiver<Result<Given>>, stop: &CancellationToken) -> Result<()> {
-        let mut waited = tokio::time::interval(LINGER);
-        waited.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waited = ticks();
         loop {
             tokio::select! {
                 biased;
@@ -208,6 +207,13 @@ impl Run {
         }
         text
     }
+}
+
+/// When what waits is put, though there is room for more in its request.
+pub(crate) fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + LINGER, LINGER);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 fn progress() -> ProgressBar {

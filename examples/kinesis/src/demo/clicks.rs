@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
-use crate::produce::{Pace, Producer, Record, Sent, clicks};
+use crate::produce::{Pace, Producer, Record, Sent, clicks, ticks};
 use crate::shop::Plan;
 
 /// A little of everything that goes wrong with data, so that it is seen what becomes of it.
@@ -33,8 +32,7 @@ pub(crate) async fn run(plan: Plan, mut producer: Producer, stop: CancellationTo
     let end = tokio::time::sleep(plan.duration);
     tokio::pin!(end);
     let mut lines = clicks(plan, Pace::Live)?;
-    let mut waited = tokio::time::interval(Duration::from_millis(100));
-    waited.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut waited = ticks();
     loop {
         tokio::select! {
             biased;

@@ -96,9 +96,9 @@ impl View {
         let mut parts = vec![format!("Stream {}", self.title.stream).bold(), "  ".into(), time, "  ".into()];
         let recent = self.rates.iter().rev().take(3);
         let rate = recent.clone().sum::<u64>() / (recent.count() as u64).max(1);
-        parts.extend(figure("records", HumanCount(now.records)));
+        parts.extend(figure("records", now.records));
         parts.extend([HumanCount(rate).to_string().bold(), "/s".dim(), "  ".into()]);
-        parts.extend(figure("events", HumanCount(now.events)));
+        parts.extend(figure("events", now.events));
         frame.render_widget(Line::from(parts), area);
         frame.render_widget(Line::from("q: end".dim()).alignment(Alignment::Right), area);
     }
@@ -112,8 +112,8 @@ impl View {
 }
 
 /// Number, then word, then a space.
-fn figure(word: &str, number: HumanCount) -> [Span<'static>; 3] {
-    [number.to_string().bold(), format!(" {word}").dim(), "  ".into()]
+fn figure(word: &str, number: u64) -> [Span<'static>; 3] {
+    [HumanCount(number).to_string().bold(), format!(" {word}").dim(), "  ".into()]
 }
 
 fn panel(title: impl Into<Span<'static>>) -> Block<'static> {
@@ -173,10 +173,9 @@ fn draw_strategies(frame: &mut Frame<'_>, area: Rect, strategies: &[Strategy]) {
 }
 
 fn strategy_lines(strategy: &Strategy) -> Vec<Line<'static>> {
-    let count = |word, number| figure(word, HumanCount(number));
     let clock = strategy.clock.map_or_else(|| "not begun".to_owned(), |clock| time_of_day(&clock.to_string()));
-    let first = [count("open", strategy.open as u64), count("closed", strategy.closed)].concat();
-    let mut second = [count("late", strategy.late), count("refused", strategy.refused)].concat();
+    let first = [figure("open", strategy.open as u64), figure("closed", strategy.closed)].concat();
+    let mut second = [figure("late", strategy.late), figure("refused", strategy.refused)].concat();
     second.extend(["clock ".dim(), clock.into()]);
     let mut lines = vec![Line::from(first), Line::from(second)];
     if let (Some(seconds), Some(events)) = (strategy.seconds.mean(), strategy.events.mean()) {
@@ -260,7 +259,7 @@ fn counters(now: &Now, room: usize) -> Vec<Span<'static>> {
     counts.extend(now.sinks.iter().map(|(name, sink)| (*name, sink.sent)));
     let mut spans: Vec<Span<'_>> = Vec::new();
     for (word, count) in counts {
-        spans.extend(figure(word, HumanCount(count)));
+        spans.extend(figure(word, count));
         if spans.iter().map(Span::width).sum::<usize>() > room + 2 {
             spans.truncate(spans.len() - 3);
             break;
@@ -437,6 +436,9 @@ mod tests {
         let nothing = Status::new().now();
         let (_, lines) = drawn(&nothing, 80, 24);
         row(&lines, "none so far");
+        let view = View::new(Title { stream: "clicks".to_owned(), length: Duration::ZERO });
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a test needs no terminal");
+        terminal.draw(|frame| view.draw(frame, &nothing)).expect("nothing can fail");
         for (width, height) in [(1, 1), (20, 5), (79, 10), (500, 200)] {
             drawn(&nothing, width, height);
             drawn(&samples::now(), width, height);

@@ -112,17 +112,21 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn make_clicks(plan: Plan, pace: Pace, to: &Sender<Result<Given>>) -> Result<()> {
-    let now = Timestamp::try_from(SystemTime::now()).context("the clock of this machine is far off")?;
-    let began = Instant::now();
     let (mut lines, from) = match pace {
-        Pace::Live => (Lines::under_way_at(plan, now, false)?, Some(now)),
+        Pace::Live => {
+            let mut lines = Lines::under_way_at(plan, now()?, false);
+            let now = now()?; // that took a moment
+            lines.skip_until(now);
+            (lines, Some(now))
+        }
         Pace::RealFrom(start) => (Lines::new(plan, start, false), Some(start)),
         Pace::FullSpeed(Some(start)) => (Lines::new(plan, start, false), None),
         Pace::FullSpeed(None) => {
-            let start = Timestamp::from_micros(now.as_micros().saturating_sub(plan.length()));
-            (Lines::new(plan, start, false), None)
+            let start = now()?.as_micros().saturating_sub(plan.length());
+            (Lines::new(plan, Timestamp::from_micros(start), false), None)
         }
     };
+    let began = Instant::now();
     let (file, mut number) = (Arc::from("the clicks"), 0);
     while let Some(line) = lines.next_line()? {
         number += 1;
@@ -134,4 +138,8 @@ fn make_clicks(plan: Plan, pace: Pace, to: &Sender<Result<Given>>) -> Result<()>
         }
     }
     Ok(())
+}
+
+fn now() -> Result<Timestamp> {
+    Timestamp::try_from(SystemTime::now()).context("the clock of this machine is far off")
 }

@@ -129,7 +129,7 @@ impl Producer {
     async fn attempt(&self, batch: &Mutex<Batch>) -> Result<(), PutError> {
         let entries = lock(batch).next();
         let request = self.client.put_records().stream_name(&self.stream).set_records(Some(entries));
-        let answer = request.send().await.map_err(PutError::Request)?;
+        let answer = request.send().await.map_err(|error| PutError::Request(Box::new(error)))?;
         lock(batch).answered(answer.records())
     }
 }
@@ -190,7 +190,7 @@ impl Batch {
 /// Why a request did not put all its records.
 #[derive(Debug)]
 enum PutError {
-    Request(SdkError<PutRecordsError>),
+    Request(Box<SdkError<PutRecordsError>>),
     /// Some were refused. The code and the message are those of the first.
     Part {
         refused: usize,
@@ -203,7 +203,7 @@ enum PutError {
 impl PutError {
     fn explain(self) -> anyhow::Error {
         match self {
-            Self::Request(error) => explain(error),
+            Self::Request(error) => explain(*error),
             part if part.is_throttling() => {
                 anyhow::anyhow!("{part}; put fewer per second, split shards, or give more time with --give-up-after")
             }
