@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::aws::Aws;
@@ -40,11 +40,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 }
 
 async fn create(endpoint: &str, name: &str, shards: u32) -> Result<()> {
-    // Its own server is meant, wherever the environment leads.
     let client = Aws::new(Some(endpoint.to_owned())).await.kinesis()?;
     let (retry, status) = (Retry { give_up_after: std::time::Duration::from_secs(10) }, Status::new());
-    if !(Stream { client: &client, name, retry, status: &status }).create(shards).await? {
-        bail!("there is a stream {name} already: unset AWS_ENDPOINT_URL_KINESIS, which leads elsewhere");
-    }
+    Stream { client: &client, name, retry, status: &status }.create(shards).await?;
     Ok(())
 }

@@ -215,7 +215,7 @@ impl PutError {
 impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request(error) => fmt::Display::fmt(error, f),
+            Self::Request(error) => f.write_str(&error.words()),
             Self::Part { refused, sent, code, message } => {
                 write!(f, "{refused} of {sent} records are refused, with {code}")?;
                 if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
