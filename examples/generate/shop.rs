@@ -25,8 +25,8 @@ const YEAR: i64 = 365 * 86_400 * SECOND;
 /// A visit goes on after each click with this probability: eight clicks on average.
 const GOES_ON: f64 = 7.0 / 8.0;
 const CLICKS_PER_VISIT: f64 = 8.0;
-/// Long enough for the number of visits under way to settle: few last longer.
-const OPEN_BEFORE: f64 = 900.0;
+/// So many seconds it takes until the number of visits under way has settled.
+const OPEN_BEFORE: f64 = 2_400.0;
 /// So many clicks are left out at most, or a high rate would begin with a long wait.
 const MOST_BEFORE: f64 = 1e6;
 /// How busy each hour of the day is, against the average.

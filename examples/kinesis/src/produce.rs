@@ -139,14 +139,14 @@ struct Run {
     partition_key: String,
     refused: u64,
     without_key: u64,
-    began: Instant,
+    /// When the first line came: it takes a moment to open a file or the shop.
+    began: Option<Instant>,
     progress: ProgressBar,
 }
 
 impl Run {
     fn new(producer: Producer, partition_key: String) -> Self {
-        let began = Instant::now();
-        Self { producer, partition_key, refused: 0, without_key: 0, began, progress: progress() }
+        Self { producer, partition_key, refused: 0, without_key: 0, began: None, progress: progress() }
     }
 
     /// Puts every line, until there are no more or it is asked to stop.
@@ -170,6 +170,7 @@ impl Run {
     }
 
     async fn put(&mut self, given: Given) -> Result<()> {
+        self.began.get_or_insert_with(Instant::now);
         let place = given.place;
         let (record, has_field) = Record::of_line(given.line, &self.partition_key);
         if !record.fits() {
@@ -184,21 +185,29 @@ impl Run {
     }
 
     fn show(&self) {
-        let sent = self.producer.sent();
-        let rate = sent.records as f64 / self.began.elapsed().as_secs_f64();
+        let (sent, rate) = (self.producer.sent(), self.rate());
         let again = if sent.again > 0 { format!(", {} sent again", HumanCount(sent.again)) } else { String::new() };
         let records = HumanCount(sent.records);
-        self.progress.set_message(format!("{records} records, {} per second{again}", HumanCount(rate as u64)));
+        self.progress.set_message(format!("{records} records, {} per second{again}", HumanCount(rate)));
+    }
+
+    fn seconds(&self) -> f64 {
+        self.began.map_or(0.0, |began| began.elapsed().as_secs_f64())
+    }
+
+    /// Records per second.
+    fn rate(&self) -> u64 {
+        (self.producer.sent().records as f64 / self.seconds().max(0.001)) as u64
     }
 
     /// The last line.
     fn figures(&self, stream: &str) -> String {
-        let (sent, seconds) = (self.producer.sent(), self.began.elapsed().as_secs_f64());
+        let (sent, seconds) = (self.producer.sent(), self.seconds());
         let mut text = format!(
             "put {} records ({}) on {stream} in {seconds:.1} s, {} per second; {} sent again, {} refused",
             HumanCount(sent.records),
             DecimalBytes(sent.bytes),
-            HumanCount((sent.records as f64 / seconds.max(0.001)) as u64),
+            HumanCount(self.rate()),
             HumanCount(sent.again),
             HumanCount(self.refused),
         );

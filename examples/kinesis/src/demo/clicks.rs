@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
-use crate::produce::{Pace, Producer, Record, Sent, clicks, ticks};
+use crate::produce::{Given, Pace, Producer, Record, Sent, clicks, ticks};
 use crate::shop::Plan;
 
+pub(crate) type Lines = Receiver<Result<Given>>;
+
 /// A little of everything that goes wrong with data, so that it is seen what becomes of it.
-pub(crate) fn plan(options: &Options) -> Plan {
+fn plan(options: &Options) -> Plan {
     Plan {
         users: options.users,
         rate: f64::from(options.rate),
@@ -27,11 +30,20 @@ pub(crate) fn plan(options: &Options) -> Plan {
     }
 }
 
-/// Until `plan.duration` has passed, or it is asked to stop.
-pub(crate) async fn run(plan: Plan, mut producer: Producer, stop: CancellationToken) -> Result<Sent> {
-    let end = tokio::time::sleep(plan.duration);
+/// The clicks, from now on: the shop has been open for a while already.
+pub(crate) fn open(options: &Options) -> Result<Lines> {
+    clicks(plan(options), Pace::Live)
+}
+
+/// For that long, or until it is asked to stop.
+pub(crate) async fn run(
+    mut lines: Lines,
+    length: Duration,
+    mut producer: Producer,
+    stop: CancellationToken,
+) -> Result<Sent> {
+    let end = tokio::time::sleep(length);
     tokio::pin!(end);
-    let mut lines = clicks(plan, Pace::Live)?;
     let mut waited = ticks();
     loop {
         tokio::select! {

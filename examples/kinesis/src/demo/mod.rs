@@ -100,8 +100,9 @@ impl Demo {
     async fn run(&self, is_plain: bool) -> Result<String> {
         let client = self.aws.kinesis()?;
         let stream = Stream { client: &client, name: STREAM, retry: RETRY, status: &self.status };
+        let lines = clicks::open(&self.options)?; // which takes a moment, as the stream does
         stream.create(self.options.shards).await?;
-        let parts = self.start(&client);
+        let parts = self.start(&client, lines);
         let began = Instant::now();
         let (watched, ended) = (CancellationToken::new(), CancellationToken::new());
         let finish = async {
@@ -121,11 +122,11 @@ impl Demo {
         report::write(&self.status.now(), sent, began.elapsed(), &self.folder)
     }
 
-    fn start(&self, client: &aws_sdk_kinesis::Client) -> Parts {
+    fn start(&self, client: &aws_sdk_kinesis::Client, lines: clicks::Lines) -> Parts {
         let producer = Producer::new(client.clone(), STREAM.to_owned(), RETRY, Arc::clone(&self.status));
         let stop_consumer = CancellationToken::new();
         Parts {
-            clicks: tokio::spawn(clicks::run(clicks::plan(&self.options), producer, self.stop.clone())),
+            clicks: tokio::spawn(clicks::run(lines, self.options.duration, producer, self.stop.clone())),
             consumer: tokio::spawn(consumer::start(
                 &self.folder,
                 self.aws.clone(),
