@@ -73,9 +73,7 @@ impl Dir {
                 Err(TryLockError::WouldBlock) => {
                     bail!("another consumer is at work in {}: give this one a --state of its own", root.display())
                 }
-                Err(TryLockError::Error(error)) => {
-                    Err(error).with_context(|| format!("cannot lock {}", path.display()))
-                }
+                Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
             }
         })
         .await?;
