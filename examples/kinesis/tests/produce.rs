@@ -438,7 +438,7 @@ async fn asked_to_stop_it_ends_cleanly_and_tells_how_much_it_has_put() {
     for signal in ["-INT", "-TERM"] {
         let kinesis = Kinesis::start().await;
         kinesis.succeed(&["--create", "--shards", "2", "-"], "").await;
-        let live = ["--clicks", "--rate", "50"];
+        let live = ["--clicks", "--rate", "50", "--duration", "1m"];
         let child: Child = kinesis.produce(&live).spawn().expect("it starts");
         while kinesis.all().await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;

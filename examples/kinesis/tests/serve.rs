@@ -17,10 +17,19 @@ fn serve(arguments: &[&str]) -> Command {
     command
 }
 
-fn start(arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+/// A server that is gone with the test, even with one that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+    }
+}
+
+fn start(arguments: &[&str]) -> (Running, Lines<BufReader<ChildStdout>>) {
     let mut child = serve(arguments).spawn().expect("it starts");
     let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    (child, lines)
+    (Running(child), lines)
 }
 
 fn client(endpoint: &str) -> Client {
@@ -42,9 +51,9 @@ async fn it_creates_the_stream_says_where_it_is_and_ends_when_asked() {
     assert_eq!(line(), "stream clicks, shards: 11");
     let answer = client(&endpoint).list_shards().stream_name("clicks").send().await.expect("there is the stream");
     assert_eq!(answer.shards().len(), 11);
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("there is kill");
+    let killed = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().expect("there is kill");
     assert!(killed.success());
-    assert!(child.wait().expect("it ends").success());
+    assert!(child.0.wait().expect("it ends").success());
     assert!(lines.next().is_none());
 }
 
