@@ -10,6 +10,9 @@ use anyhow::Result;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+/// Where Kinesis is, unless it is given otherwise.
+const KINESIS: &str = "AWS_ENDPOINT_URL_KINESIS";
+
 /// What every client is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
@@ -29,7 +32,7 @@ fn timeouts() -> TimeoutConfig {
 
 /// Makes a client of one service, since their configurations share no type.
 macro_rules! client {
-    ($aws:expr, $service:ident, $variable:literal $(, $more:ident($argument:expr))*) => {{
+    ($aws:expr, $service:ident, $variable:expr $(, $more:ident($argument:expr))*) => {{
         let aws: &Aws = $aws;
         #[cfg(feature = "tls")]
         let mut config = $service::config::Builder::from(&aws.shared);
@@ -59,7 +62,7 @@ impl Aws {
     }
 
     pub(crate) fn kinesis(&self) -> Result<aws_sdk_kinesis::Client> {
-        Ok(client!(self, aws_sdk_kinesis, "AWS_ENDPOINT_URL_KINESIS"))
+        Ok(client!(self, aws_sdk_kinesis, KINESIS))
     }
 
     pub(crate) fn firehose(&self) -> Result<aws_sdk_firehose::Client> {
@@ -76,10 +79,13 @@ impl Aws {
         Ok(client!(self, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", force_path_style(in_path)))
     }
 
-    /// Where a service is, if not in AWS.
+    /// Where a service is, if not in AWS. What is given is where Kinesis is, whatever the variables say:
+    /// the demonstration must not reach a stream that is somebody's.
     fn endpoint(&self, variable: &str) -> Result<Option<String>> {
         let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let endpoint = given(variable).or_else(|| self.endpoint.clone()).or_else(|| given("AWS_ENDPOINT_URL"));
+        let own = if variable == KINESIS { None } else { given(variable) };
+        let endpoint =
+            own.or_else(|| self.endpoint.clone()).or_else(|| given(variable)).or_else(|| given("AWS_ENDPOINT_URL"));
         if cfg!(not(feature = "tls")) {
             match &endpoint {
                 None => anyhow::bail!(

@@ -2,20 +2,25 @@
 //!
 //! `cargo run --release -p kinesis -- demo` shows it without an account; README.md has the rest.
 
+mod admin;
 mod aws;
 mod checkpoint;
 mod consume;
 mod decode;
+mod demo;
 mod kpl;
 mod output;
 mod pipeline;
+mod produce;
 mod retry;
+mod serve;
+mod server;
 mod session;
 mod shutdown;
 mod sink;
-mod status;
 #[cfg(test)]
 mod stand_in;
+mod status;
 mod store;
 mod strategy;
 mod stream;
@@ -23,31 +28,61 @@ mod stream;
 #[allow(dead_code, reason = "only lengths of time are read here")]
 #[path = "../../files/lengths.rs"]
 mod lengths;
+#[allow(dead_code, reason = "no file needs the field of arrival here")]
+#[path = "../../generate/shop.rs"]
+mod shop;
 #[allow(dead_code, reason = "the command line of `files` chooses among the forms of time")]
 #[path = "../../files/parse/times.rs"]
 mod times;
 
-use clap::Parser;
+use std::io;
+use std::process::ExitCode;
 
-#[derive(Parser)]
-#[command(name = "kinesis")]
-enum Command {
-    Consume(Box<consume::Options>),
+use anyhow::Result;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// From a Kinesis stream to sessions, and on to storage, metrics and alerts
+#[derive(Debug, Parser)]
+#[command(name = "kinesis", disable_version_flag = true)]
+struct Options {
+    #[command(subcommand)]
+    what: What,
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> std::process::ExitCode {
-    let Command::Consume(options) = Command::parse();
-    let aws = aws::Aws::new(options.source.endpoint.clone()).await;
-    let status = std::sync::Arc::new(status::Status::new());
-    match consume::run(*options, aws, status.clone(), shutdown::on_signal(), false).await {
-        Ok(()) => {
-            eprintln!("{:?}", status.now().strategies);
-            std::process::ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("kinesis: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
+#[derive(Debug, Subcommand)]
+enum What {
+    Consume(Box<consume::Options>),
+    Demo(demo::Options),
+    Produce(Box<produce::Options>),
+    Serve(server::Options),
+}
+
+fn options() -> Options {
+    let matches = Options::command().mut_subcommand("produce", produce::strict).get_matches();
+    Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+async fn run(options: Options) -> Result<()> {
+    match options.what {
+        What::Consume(options) => consume::alone(*options).await,
+        What::Demo(options) => demo::run(options).await,
+        What::Produce(options) => produce::run(*options).await,
+        What::Serve(options) => server::run(options).await,
     }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(options()).await {
+        Err(error) if !is_broken_pipe(&error) => {
+            eprintln!("kinesis: {error:#}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Whether nobody reads the output any more, as behind `| head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

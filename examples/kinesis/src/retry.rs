@@ -33,7 +33,7 @@ impl Retry {
             .with_max_delay(LONGEST_PAUSE)
             .without_max_times()
             .with_total_delay(Some(self.give_up_after));
-        let noted = |error: &E, _| status.retried(what, error.is_throttling(), &error.to_string());
+        let noted = |error: &E, _| status.retried(what, error.is_throttling(), &error.words());
         attempt.retry(pauses).when(E::is_passing).notify(noted).await
     }
 }
@@ -45,6 +45,14 @@ pub(crate) trait Passing {
 
     /// Whether the other side asked for fewer requests.
     fn is_throttling(&self) -> bool;
+
+    /// What went wrong, for those who watch.
+    fn words(&self) -> String
+    where
+        Self: Display,
+    {
+        self.to_string()
+    }
 }
 
 /// What services say when they are asked too much.
@@ -88,6 +96,31 @@ impl<E: ProvideErrorMetadata> Passing for SdkError<E> {
     fn is_throttling(&self) -> bool {
         self.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| THROTTLING.contains(&code))
     }
+
+    /// The error's own text says only what kind it is.
+    fn words(&self) -> String {
+        match self {
+            Self::ServiceError(error) => told(error.err()),
+            Self::DispatchFailure(failure) => {
+                failure.as_connector_error().map_or_else(|| self.to_string(), |error| deepest(error))
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// As the service tells it.
+fn told(error: &impl ProvideErrorMetadata) -> String {
+    let code = error.code().unwrap_or("error");
+    error.message().map_or_else(|| code.to_owned(), |message| format!("{code}: {message}"))
+}
+
+/// The cause of all causes: `Connection refused` rather than `io error`.
+fn deepest(mut error: &(dyn std::error::Error + 'static)) -> String {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 /// One sentence out of an error of the SDK, whose own text says only what kind it is.
@@ -96,11 +129,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     if let Some(service) = error.as_service_error() {
-        let code = service.code().unwrap_or("error");
-        return match service.message() {
-            Some(message) => anyhow::anyhow!("{code}: {message}"),
-            None => anyhow::anyhow!("{code}"),
-        };
+        return anyhow::Error::msg(told(service));
     }
     anyhow::Error::from(error)
 }

@@ -4,12 +4,18 @@ use tokio_util::sync::CancellationToken;
 
 /// A token that the first signal cancels.
 pub(crate) fn on_signal() -> CancellationToken {
+    on_signal_and(|| {})
+}
+
+/// The same; `before_exit` runs before the second signal ends the process.
+pub(crate) fn on_signal_and(before_exit: impl FnOnce() + Send + 'static) -> CancellationToken {
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {
         signal().await;
         asked.cancel();
         signal().await;
+        before_exit();
         std::process::exit(130);
     });
     stop

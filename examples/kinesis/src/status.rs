@@ -44,8 +44,9 @@ pub(crate) struct Now {
     /// The latest, newest last: strategy and session.
     pub(crate) recent: VecDeque<(usize, Session)>,
     pub(crate) recent_alerts: VecDeque<String>,
-    /// What went wrong and was tried again or told.
+    /// What went wrong and was tried again or told; the latest, and how many there were.
     pub(crate) troubles: VecDeque<String>,
+    pub(crate) all_troubles: u64,
 }
 
 /// A shard that is read.
@@ -68,6 +69,30 @@ pub(crate) struct Strategy {
     pub(crate) closed: u64,
     pub(crate) late: u64,
     pub(crate) refused: u64,
+    /// Of the sessions told to [`Status::session`]: their seconds and their events.
+    pub(crate) seconds: Spread,
+    pub(crate) events: Spread,
+}
+
+/// What is known of many numbers without keeping them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    pub(crate) fn add(&mut self, number: f64) {
+        self.count += 1;
+        self.sum += number;
+        self.most = self.most.max(number);
+    }
+
+    /// `None` before the first number.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
 }
 
 /// What a sink that cannot commit has done.
@@ -107,6 +132,7 @@ impl Status {
             recent: VecDeque::new(),
             recent_alerts: VecDeque::new(),
             troubles: VecDeque::new(),
+            all_troubles: 0,
         }))
     }
 
@@ -124,12 +150,16 @@ impl Status {
         self.change(|now| {
             now.retries += 1;
             now.throttled += u64::from(throttled);
+            now.all_troubles += 1;
             remember(&mut now.troubles, format!("{what}: {why}; trying again"));
         });
     }
 
     pub(crate) fn trouble(&self, what: String) {
-        self.change(|now| remember(&mut now.troubles, what));
+        self.change(|now| {
+            now.all_troubles += 1;
+            remember(&mut now.troubles, what);
+        });
     }
 
     pub(crate) fn alert(&self, text: String) {
@@ -140,7 +170,13 @@ impl Status {
     }
 
     pub(crate) fn session(&self, strategy: usize, session: &Session) {
-        self.change(|now| remember(&mut now.recent, (strategy, session.clone())));
+        self.change(|now| {
+            if let Some(strategy) = now.strategies.get_mut(strategy) {
+                strategy.seconds.add(session.duration().as_secs_f64());
+                strategy.events.add(session.events as f64);
+            }
+            remember(&mut now.recent, (strategy, session.clone()));
+        });
     }
 
     pub(crate) fn sink(&self, name: &'static str, change: impl FnOnce(&mut Sink)) {

@@ -42,6 +42,18 @@ enum Rounding {
     Floor(Unit),
 }
 
+impl Rounding {
+    fn width(self) -> Duration {
+        match self {
+            Self::Step(width) => width,
+            Self::Floor(unit) => {
+                let seconds = UNITS.iter().find(|(_, known, _)| *known == unit).map_or(60, |(.., seconds)| *seconds);
+                Duration::from_secs(seconds)
+            }
+        }
+    }
+}
+
 const UNITS: [(&str, Unit, u64); 4] = [
     ("second", Unit::Second, 1),
     ("minute", Unit::Minute, 60),
@@ -63,19 +75,12 @@ fn stagger(text: &str) -> Result<OnArrival, String> {
         Some((bucket, range)) => (bucket, Some(lengths::parse(range)?)),
         None => (text, None),
     };
-    let (bucket, width) = match bucket.split_once('=') {
-        Some(("step", width)) => {
-            let width = lengths::parse(width)?;
-            (Rounding::Step(width), width)
-        }
-        Some(("floor", name)) => {
-            let unit = unit(name)?;
-            let seconds = UNITS.iter().find(|(_, known, _)| *known == unit).map_or(60, |(.., seconds)| *seconds);
-            (Rounding::Floor(unit), Duration::from_secs(seconds))
-        }
+    let bucket = match bucket.split_once('=') {
+        Some(("step", width)) => Rounding::Step(lengths::parse(width)?),
+        Some(("floor", name)) => Rounding::Floor(unit(name)?),
         _ => return Err("give step=LENGTH or floor=UNIT, such as step=30s or floor=minute".to_owned()),
     };
-    Ok(OnArrival { bucket, range: range.unwrap_or(width) })
+    Ok(OnArrival { bucket, range: range.unwrap_or(bucket.width()) })
 }
 
 /// A rule with its name, as good for a table as for a folder.
@@ -106,11 +111,14 @@ impl Strategies {
         let article = [OnArrival { bucket: Rounding::Step(Duration::from_secs(30)), range: Duration::from_secs(30) }];
         let is_empty = self.stagger.is_empty() && self.step.is_empty() && self.floor.is_empty() && self.gap.is_empty();
         for OnArrival { bucket, range } in if is_empty { &article[..] } else { &self.stagger } {
-            let (name, bucket) = match bucket {
-                Rounding::Step(width) => (format!("step_{}", compact(*width)), Bucket::step(*width)),
-                Rounding::Floor(unit) => (format!("floor_{}", name_of(*unit)), Bucket::floor(*unit)),
+            let (mut name, rounded) = match bucket {
+                Rounding::Step(width) => (format!("stagger_step_{}", compact(*width)), Bucket::step(*width)),
+                Rounding::Floor(unit) => (format!("stagger_floor_{}", name_of(*unit)), Bucket::floor(*unit)),
             };
-            let name = format!("stagger_{name}_range_{}", compact(*range));
+            if *range != bucket.width() {
+                name += &format!("_range_{}", compact(*range));
+            }
+            let bucket = rounded;
             add(name, Stagger::on_arrival(bucket, *range).into(), FirstLast::Arrival);
         }
         for width in &self.step {
@@ -149,10 +157,10 @@ mod tests {
 
     #[test]
     fn each_rule_has_its_name() {
-        assert_eq!(names("").unwrap(), ["stagger_step_30s_range_30s"]);
+        assert_eq!(names("").unwrap(), ["stagger_step_30s"]);
         assert_eq!(
             names("--stagger step=30s --stagger floor=minute/2m --floor hour --step 10s --gap 30m").unwrap(),
-            ["stagger_step_30s_range_30s", "stagger_floor_minute_range_2m", "step_10s", "floor_hour", "gap_30m"]
+            ["stagger_step_30s", "stagger_floor_minute_range_2m", "step_10s", "floor_hour", "gap_30m"]
         );
         let error = names("--stagger minute").unwrap_err();
         assert!(error.contains("step=30s or floor=minute"), "{error}");

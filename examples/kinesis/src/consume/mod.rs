@@ -10,6 +10,7 @@
 //! waits, no page is used up, and no reader asks for another: memory holds two pages of each shard.
 
 mod options;
+mod progress;
 mod sinks;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::output::{Content, ERRORS, Files, Layout, Pending, Row, hour_of};
 use crate::pipeline::{Out, Pipeline};
 use crate::retry::Retry;
 use crate::session::{Columns, Session};
+use crate::shutdown;
 use crate::status::{self, Status};
 use crate::store::Store;
 use crate::strategy::Named;
@@ -46,6 +48,19 @@ use sinks::Sinks;
 const REPORTS: usize = 64;
 /// How often the figures are brought up to date while records come without end.
 const RECORDS_BETWEEN_FIGURES: u32 = 1_000;
+
+/// The subcommand: figures now and then while it runs, and at its end.
+pub(crate) async fn alone(options: Options) -> Result<()> {
+    let aws = Aws::new(options.source.endpoint.clone()).await;
+    let status = Arc::new(Status::new());
+    let stop = shutdown::on_signal();
+    let watch = CancellationToken::new();
+    let shown = tokio::spawn(progress::show(Arc::clone(&status), watch.clone()));
+    let outcome = run(options, aws, status, stop, false).await;
+    watch.cancel();
+    let _ = shown.await; // it has only drawn
+    outcome
+}
 
 /// Reads until asked to stop. `quiet`: standard output belongs to a view.
 pub(crate) async fn run(
@@ -122,6 +137,9 @@ impl Consumer {
                     Beginning::Latest => Start::At(now - options.source.arrival_slack),
                     Beginning::At(time) => Start::At(time),
                 };
+                if let Start::At(time) = start {
+                    ensure!(time <= now, "--start {time} is in the future: nothing has arrived then");
+                }
                 (Header::first(&options.source.stream, &fields, start), Pipeline::new(&named, timing)?)
             }
         };
@@ -185,7 +203,6 @@ impl Consumer {
             self.status.trouble(text);
         }
         if let Some(files) = &mut self.files {
-            files.tidy().await?;
             let published = files.publish().await?;
             self.status.change(|now| now.published(published));
         }
@@ -408,7 +425,7 @@ impl Consumer {
             self.number = number;
             self.is_changed = false;
             if let Some(files) = &mut self.files {
-                let published = files.publish().await?;
+                let published = files.commit().await?;
                 self.status.change(|now| now.published(published));
             }
             self.status.change(|now| {
@@ -431,14 +448,14 @@ impl Consumer {
             now.ruled_out = ruled_out;
             now.strategies.resize_with(self.names.len(), status::Strategy::default);
             for (shown, (name, clock, open, counters)) in now.strategies.iter_mut().zip(self.pipeline.rules()) {
-                *shown = status::Strategy {
-                    name: name.to_owned(),
-                    clock: (clock > Timestamp::MIN).then_some(clock),
-                    open,
-                    closed: counters.closed,
-                    late: counters.late,
-                    refused: counters.refused(),
-                };
+                if shown.name.is_empty() {
+                    shown.name = name.to_owned();
+                }
+                shown.clock = (clock > Timestamp::MIN).then_some(clock);
+                shown.open = open;
+                shown.closed = counters.closed;
+                shown.late = counters.late;
+                shown.refused = counters.refused();
             }
         });
     }

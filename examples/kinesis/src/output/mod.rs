@@ -10,7 +10,7 @@
 mod layout;
 pub(crate) mod parquet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -58,7 +58,7 @@ pub(crate) struct Pending {
 /// The segments of a table that wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Waiting {
-    segments: Vec<u64>,
+    segments: Vec<String>,
     bytes: u64,
     /// When the first of their rows came.
     since: Timestamp,
@@ -68,7 +68,7 @@ struct Waiting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Publication {
     table: String,
-    segments: Vec<u64>,
+    segments: Vec<String>,
     /// Together they make the names of the files.
     number: u64,
     time: Timestamp,
@@ -95,11 +95,26 @@ pub(crate) struct Files {
     fresh: BTreeMap<String, Vec<u8>>,
     /// Segments that no checkpoint will need.
     used: Vec<String>,
+    /// Ends the names of segments. Another process on the same state, which will find that it is one
+    /// too many when it saves its checkpoint, must not write over those of this one.
+    process: u64,
+    /// Whether segments that belong to no checkpoint have been looked for.
+    is_tidy: bool,
 }
 
 impl Files {
     pub(crate) fn new(state: Store, output: Store, layout: Layout, roll: Roll, pending: Pending) -> Self {
-        Self { state, output, layout, roll, pending, fresh: BTreeMap::new(), used: Vec::new() }
+        Self {
+            state,
+            output,
+            layout,
+            roll,
+            pending,
+            fresh: BTreeMap::new(),
+            used: Vec::new(),
+            process: rand::random(),
+            is_tidy: false,
+        }
     }
 
     /// Takes a row for a table.
@@ -140,14 +155,15 @@ impl Files {
     pub(crate) async fn stage(&mut self, number: u64, is_end: bool) -> Result<Pending> {
         let now = now();
         for done in std::mem::take(&mut self.pending.publishing) {
-            self.used.extend(done.segments.iter().map(|segment| segment_name(&done.table, *segment)));
+            self.used.extend(done.segments);
         }
         for (table, lines) in std::mem::take(&mut self.fresh) {
             let bytes = lines.len() as u64;
-            self.state.put(&segment_name(&table, number), lines).await?;
+            let name = format!("{SEGMENTS}{table}-{number:010}-{:016x}", self.process);
+            self.state.put(&name, lines).await?;
             let fresh = || Waiting { segments: Vec::new(), bytes: 0, since: now };
             let waiting = self.pending.tables.entry(table).or_insert_with(fresh);
-            waiting.segments.push(number);
+            waiting.segments.push(name);
             waiting.bytes += bytes;
         }
         let go = |_: &String, waiting: &mut Waiting| {
@@ -160,13 +176,28 @@ impl Files {
         Ok(self.pending.clone())
     }
 
-    /// After the checkpoint is safe, and after a restart from it: puts the files in their place.
-    pub(crate) async fn publish(&mut self) -> Result<Published> {
+    /// After the checkpoint is safe: puts the files in their place, and lets go of what has become of no
+    /// use with it.
+    pub(crate) async fn commit(&mut self) -> Result<Published> {
+        let published = self.publish().await?;
+        for segment in std::mem::take(&mut self.used) {
+            self.state.delete(&segment).await?;
+        }
+        if !self.is_tidy {
+            self.tidy().await?;
+            self.is_tidy = true;
+        }
+        Ok(published)
+    }
+
+    /// Puts files in their place; by itself after a restart, since the last process may have been killed
+    /// before it had done so.
+    pub(crate) async fn publish(&self) -> Result<Published> {
         let mut published = Published::default();
         for publication in &self.pending.publishing {
             let mut by_hour: BTreeMap<Timestamp, Vec<Content>> = BTreeMap::new();
             for segment in &publication.segments {
-                for row in self.segment(&publication.table, *segment).await? {
+                for row in self.segment(segment).await? {
                     by_hour.entry(row.hour).or_default().push(row.content);
                 }
             }
@@ -177,29 +208,23 @@ impl Files {
                 self.output.put(&name, self.layout.file(rows)?).await?;
             }
         }
-        for segment in std::mem::take(&mut self.used) {
-            self.state.delete(&segment).await?;
-        }
         Ok(published)
     }
 
-    async fn segment(&self, table: &str, number: u64) -> Result<Vec<Row>> {
-        let name = segment_name(table, number);
-        let lines = self.state.get(&name).await?;
+    async fn segment(&self, name: &str) -> Result<Vec<Row>> {
+        let lines = self.state.get(name).await?;
         let lines =
             lines.with_context(|| format!("{name} is missing beside the checkpoint in {}", self.state.place()))?;
         let rows = serde_json::Deserializer::from_slice(&lines).into_iter();
         rows.collect::<Result<_, _>>().with_context(|| format!("{name} beside the checkpoint is damaged"))
     }
 
-    /// After a restart: deletes the segments that belong to no checkpoint.
-    pub(crate) async fn tidy(&self) -> Result<()> {
-        let waiting = self.pending.tables.iter().map(|(table, waiting)| (table, &waiting.segments));
-        let publishing = self.pending.publishing.iter().map(|publication| (&publication.table, &publication.segments));
-        let needed: Vec<String> = waiting
-            .chain(publishing)
-            .flat_map(|(table, segments)| segments.iter().map(|segment| segment_name(table, *segment)))
-            .collect();
+    /// Deletes the segments that belong to no checkpoint: a process was killed before it had saved one.
+    /// Not before this process has saved one itself, and so knows that it is the only one.
+    async fn tidy(&self) -> Result<()> {
+        let waiting = self.pending.tables.values().flat_map(|waiting| &waiting.segments);
+        let publishing = self.pending.publishing.iter().flat_map(|publication| &publication.segments);
+        let needed: BTreeSet<&String> = waiting.chain(publishing).collect();
         for name in self.state.list(SEGMENTS).await? {
             if !needed.contains(&name) {
                 self.state.delete(&name).await?;
@@ -207,10 +232,6 @@ impl Files {
         }
         Ok(())
     }
-}
-
-fn segment_name(table: &str, number: u64) -> String {
-    format!("{SEGMENTS}{table}-{number:010}")
 }
 
 fn now() -> Timestamp {
@@ -271,8 +292,7 @@ mod tests {
         // Killed behind the checkpoint, before anything was put in its place; and again after half of it.
         let seen = ["out/t/1970/01/01/01 {\"text\":\"a\"}", "out/t/1970/01/01/02 {\"text\":\"b\"}"];
         for _ in 0..2 {
-            let mut again = place.files(1, pending.clone());
-            again.tidy().await.unwrap();
+            let again = place.files(1, pending.clone());
             assert_eq!(again.publish().await.unwrap(), Published { files: 2, rows: 2 });
             assert_eq!(place.visible().await, seen);
         }
@@ -288,12 +308,11 @@ mod tests {
         files.stage(2, true).await.unwrap();
 
         let mut again = place.files(1_000, pending);
-        again.tidy().await.unwrap();
         again.add("t", &row(1, "comes again")).unwrap();
         again.stage(2, true).await.unwrap();
-        again.publish().await.unwrap();
+        again.commit().await.unwrap();
         again.stage(3, true).await.unwrap();
-        again.publish().await.unwrap();
+        again.commit().await.unwrap();
         let texts = ["out/t/1970/01/01/01 {\"text\":\"comes again\"}", "out/t/1970/01/01/01 {\"text\":\"kept\"}"];
         assert_eq!(place.visible().await, texts);
         assert!(again.state.list(SEGMENTS).await.unwrap().is_empty(), "segments go once their rows are in files");
@@ -305,11 +324,11 @@ mod tests {
         let mut files = place.files(100, Pending::default());
         files.add("t", &row(1, "a")).unwrap();
         files.stage(1, false).await.unwrap();
-        assert_eq!(files.publish().await.unwrap(), Published::default());
+        assert_eq!(files.commit().await.unwrap(), Published::default());
         assert!(!files.is_full());
         files.add("t", &row(1, "b")).unwrap();
         assert!(files.is_full());
         files.stage(2, false).await.unwrap();
-        assert_eq!(files.publish().await.unwrap(), Published { files: 1, rows: 2 });
+        assert_eq!(files.commit().await.unwrap(), Published { files: 1, rows: 2 });
     }
 }

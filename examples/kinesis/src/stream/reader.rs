@@ -133,14 +133,21 @@ impl Reader {
             };
             let next = page.next_shard_iterator.take();
             let behind = page.millis_behind_latest.unwrap_or(0);
-            let records = self.records(page)?;
+            let mut records = self.records(page)?;
             let bytes = records.iter().map(|record| record.data.len()).sum();
             self.pace.called(sent, bytes);
-            self.count(records.len(), bytes, behind);
-            let heard = if let Some(last) = records.last() {
+            let is_first = self.last.is_none();
+            if let Some(last) = records.last() {
                 self.last = Some(last.sequence.clone());
+            }
+            let is_empty = records.is_empty();
+            if is_first {
+                self.skip_earlier(&mut records);
+            }
+            self.count(records.len(), bytes, behind);
+            let heard = if !records.is_empty() {
                 self.report(Report::Page(ShardId::clone(&self.shard), records, leave)).await
-            } else if behind == 0 {
+            } else if is_empty && behind == 0 {
                 self.pace.at_tip(sent, self.stream.reading.poll_every);
                 let frontier = sent_at - self.stream.reading.arrival_slack;
                 self.report(Report::Tip(ShardId::clone(&self.shard), frontier)).await
@@ -154,6 +161,15 @@ impl Reader {
                 Some(next) => iterator = next,
                 None => return self.children().await.map(Some),
             }
+        }
+    }
+
+    /// Leaves out what arrived before the time to begin with: `ferrokinesis` begins with the oldest record
+    /// where none is as young.
+    fn skip_earlier(&mut self, records: &mut Vec<Record>) {
+        if let Start::At(time) = self.stream.reading.start {
+            let earlier = records.iter().take_while(|record| record.arrival < time).count();
+            records.drain(..earlier);
         }
     }
 

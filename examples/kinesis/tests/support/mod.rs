@@ -199,9 +199,11 @@ impl Server {
         self.until_active().await;
     }
 
-    /// Waits until records that were put until now have arrived more than the slack of the tests ago.
-    pub async fn until_the_clock_is_past_the_slack(&self) {
-        tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    /// Waits until what is put arrives later than all before: the server's times have whole seconds.
+    pub async fn until_the_next_second(&self) {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let rest = 1_000_000_000 - since.subsec_nanos();
+        tokio::time::sleep(std::time::Duration::from_nanos(u64::from(rest) + 1_000_000)).await;
     }
 
     /// Two users whose clicks go to the first and to the last shard.
