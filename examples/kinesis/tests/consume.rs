@@ -323,7 +323,8 @@ async fn mistakes_are_told_in_a_sentence() {
     fails(&good.replace("--stream clicks", "--stream none --state x/y").replacen("--state", "--prefix", 1), "none")
         .await;
     fails(&format!("{good} --stagger minute"), "step=30s or floor=minute").await;
-    fails(&good.replace("--state", "--start 2100-01-01T00:00:00Z --prefix x --state x"), "in the future").await;
+    let new = to_the_end(&folder.path().join("new"), "--gap 10s --start 2100-01-01T00:00:00Z");
+    fails(&new, "in the future").await;
     fails(&format!("{good} --start soon"), "2026-11-24T08:00:00Z").await;
     fails(&format!("{good} --key reason"), "give the key field another name").await;
 

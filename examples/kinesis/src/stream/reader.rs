@@ -90,6 +90,7 @@ pub(crate) fn read(stream: Arc<Stream>, shard: ShardId, after: Option<String>, r
         room: Arc::new(Semaphore::new(PAGES_AHEAD)),
         stream,
         shard,
+        is_beginning: after.is_none(),
         last: after,
         reports,
     };
@@ -101,6 +102,8 @@ struct Reader {
     shard: ShardId,
     /// The last record read.
     last: Option<String>,
+    /// Whether none has been sent on.
+    is_beginning: bool,
     pace: Pace,
     room: Arc<Semaphore>,
     reports: mpsc::Sender<Report>,
@@ -136,14 +139,11 @@ impl Reader {
             let mut records = self.records(page)?;
             let bytes = records.iter().map(|record| record.data.len()).sum();
             self.pace.called(sent, bytes);
-            let is_first = self.last.is_none();
             if let Some(last) = records.last() {
                 self.last = Some(last.sequence.clone());
             }
             let is_empty = records.is_empty();
-            if is_first {
-                self.skip_earlier(&mut records);
-            }
+            self.skip_earlier(&mut records);
             self.count(records.len(), bytes, behind);
             let heard = if !records.is_empty() {
                 self.report(Report::Page(ShardId::clone(&self.shard), records, leave)).await
@@ -167,9 +167,10 @@ impl Reader {
     /// Leaves out what arrived before the time to begin with: `ferrokinesis` begins with the oldest record
     /// where none is as young.
     fn skip_earlier(&mut self, records: &mut Vec<Record>) {
-        if let Start::At(time) = self.stream.reading.start {
+        if let (Start::At(time), true) = (self.stream.reading.start, self.is_beginning) {
             let earlier = records.iter().take_while(|record| record.arrival < time).count();
             records.drain(..earlier);
+            self.is_beginning = records.is_empty();
         }
     }
 
