@@ -249,6 +249,9 @@ impl Consumer {
             self.hand_on(results).await?;
         }
         self.checkpoint(true).await?;
+        if self.files.as_ref().is_some_and(Files::has_news) {
+            self.checkpoint(true).await?; // nothing waits any more, and no segments are left
+        }
         self.show();
         Ok(())
     }

@@ -81,7 +81,8 @@ impl Entry {
         let about = fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
         self.files += 1;
         self.bytes += about.len();
-        if self.rows.is_none() && path.extension().is_some_and(|ending| ending == "jsonl") && about.len() > 0 {
+        let is_sessions = !path.components().any(|part| part.as_os_str() == crate::output::ERRORS);
+        if self.rows.is_none() && is_sessions && path.extension().is_some_and(|ending| ending == "json") {
             self.rows = Some(path.to_owned());
         }
         Ok(())

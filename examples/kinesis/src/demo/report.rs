@@ -95,7 +95,8 @@ fn next(text: &mut String, entries: &[Entry]) -> fmt::Result {
     }
     let run = "cargo run --release -p kinesis --";
     writeln!(text, "  {run} serve --stream clicks --shards 4")?;
-    writeln!(text, "  {run} produce --endpoint http://127.0.0.1:4567 --stream clicks --clicks --rate 100")
+    writeln!(text, "  {run} produce --endpoint http://127.0.0.1:4567 --stream clicks --clicks --rate 100")?;
+    writeln!(text, "  {run} consume --endpoint http://127.0.0.1:4567 --stream clicks --state state --output sessions")
 }
 
 #[cfg(test)]
@@ -109,8 +110,8 @@ mod tests {
     fn the_report_tells_what_was_read_written_late_and_refused() -> Result<()> {
         let folder = tempfile::tempdir()?;
         fs::create_dir_all(folder.path().join("sessions/day"))?;
-        fs::write(folder.path().join("sessions/day/1.jsonl"), "{}\n")?;
-        fs::write(folder.path().join("sessions/day/2.jsonl"), "{}\n")?;
+        fs::write(folder.path().join("sessions/day/1.json"), "{}\n")?;
+        fs::write(folder.path().join("sessions/day/2.json"), "{}\n")?;
         let sent = Sent { records: 4_612, bytes: 581_112, again: 5 };
         let text = write(&samples::now(), sent, Duration::from_secs(65), folder.path())?;
         for line in [
@@ -121,7 +122,7 @@ mod tests {
             "\nFLOOR minute: 98 sessions, 131 still open; 3 events late, 0 refused\n  on average 3723.0 s and 1234.0 events, at most 3723.0 s",
             "\nCheckpoints: 12. Alerts: 1. Requests tried again: 3.\nfirehose: 410 sent, 0 failed\n",
             "  sessions/  2 files, 6 B\n",
-            &format!("\n  head -3 {}\n", folder.path().join("sessions/day/1.jsonl").display()),
+            &format!("\n  head -3 {}\n", folder.path().join("sessions/day/1.json").display()),
         ] {
             assert!(text.contains(line), "no {line} in\n{text}");
         }

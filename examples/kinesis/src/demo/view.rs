@@ -220,7 +220,7 @@ fn session_row<'r>(now: &'r Now, strategy: usize, session: &Session) -> Row<'r> 
         right(&HumanCount(session.events).to_string()),
         format!("{} → {}", page(&session.begin_navigation), page(&session.end_navigation)).into(),
         right(&lasted(session.duration())),
-        Cell::from(name.fg(COLORS[strategy % COLORS.len()])),
+        Cell::from(name.trim_start_matches("stagger_").fg(COLORS[strategy % COLORS.len()])),
     ])
 }
 

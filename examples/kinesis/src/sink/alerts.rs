@@ -62,7 +62,7 @@ impl Alerts {
     }
 
     async fn tell(&self, alert: Alert<'_>) -> Result<()> {
-        self.status.alert(alert.line(&self.columns));
+        self.status.alert(alert.words(&self.columns));
         if self.stdout {
             writeln!(std::io::stdout(), "{}", alert.line(&self.columns)).context("cannot write an alert")?;
         }
@@ -83,6 +83,14 @@ struct Alert<'a> {
 }
 
 impl Alert<'_> {
+    /// For those who watch.
+    fn words(&self, columns: &Columns) -> String {
+        let Self { session, rule, .. } = self;
+        let key = columns.key.iter().zip(&session.key).map(|(name, value)| format!("{name} {value}, "));
+        let seconds = session.duration().as_secs_f64();
+        format!("{}{} events in {seconds:.1} s ({rule})", key.collect::<String>(), session.events)
+    }
+
     fn line(&self, columns: &Columns) -> String {
         let row = serde_json::Value::Object(columns.json(self.session));
         format!("alert ({}): {}: {row}", self.strategy, self.rule)
@@ -296,7 +304,7 @@ mod tests {
         assert_eq!(counts(&status), (5, 0, 0));
         let now = status.now();
         assert_eq!(now.alerts, 5);
-        assert_eq!(now.recent_alerts[0], format!("alert (minute): duration < 20s: {row}"));
+        assert!(now.recent_alerts[0].ends_with(" s (duration < 20s)"), "{}", now.recent_alerts[0]);
     }
 
     #[tokio::test]
