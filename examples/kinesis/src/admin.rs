@@ -72,8 +72,9 @@ impl Stream<'_> {
         Ok(summary.stream_status)
     }
 
-    /// The shards that take records, in the order of their hash keys.
-    pub(crate) async fn open_shards(&self) -> Result<Vec<Shard>> {
+    /// All shards, page by page. The pages follow each other by the last id: a token of the service
+    /// lives for five minutes only, and `ferrokinesis` does not know its own.
+    pub(crate) async fn shards(&self) -> Result<Vec<Shard>> {
         let mut shards: Vec<Shard> = Vec::new();
         loop {
             let last = shards.last().map(|shard| shard.shard_id.clone());
@@ -82,13 +83,18 @@ impl Stream<'_> {
                 request.set_exclusive_start_shard_id(last.clone()).send()
             };
             let answer = self.retry.run("ListShards", self.status, request).await;
-            let answer = answer.map_err(explain).with_context(|| format!("cannot list shards of {}", self.name))?;
+            let answer = answer.map_err(explain).with_context(|| format!("cannot list the shards of {}", self.name))?;
             let is_last = answer.next_token.is_none();
             shards.extend(answer.shards.unwrap_or_default());
             if is_last || shards.is_empty() {
-                break;
+                return Ok(shards);
             }
         }
+    }
+
+    /// The shards that take records, in the order of their hash keys.
+    pub(crate) async fn open_shards(&self) -> Result<Vec<Shard>> {
+        let mut shards = self.shards().await?;
         shards.retain(|shard| shard.sequence_number_range().is_none_or(|range| range.ending_sequence_number.is_none()));
         shards.sort_by_key(|shard| hash_keys(shard).map_or(0, |(first, _)| first));
         Ok(shards)

@@ -378,7 +378,7 @@ impl Consumer {
             self.sinks.session(name, &session).await?;
             self.status.session(rule, &session);
             if let Some(files) = &mut self.files {
-                files.add(name, &Row { hour: hour_of(session.begin), content: Content::Session(session) })?;
+                files.add(name, &Row { hour: hour_of(session.begin), content: Content::Session(session) }).await?;
             }
         }
         for (what, mut error) in errors {
@@ -388,7 +388,7 @@ impl Consumer {
                 error.insert("strategy".to_owned(), name.cloned().into());
             }
             if let Some(files) = &mut self.files {
-                files.add(ERRORS, &Row { hour: hour_of(self.last_arrival), content: Content::Error(error) })?;
+                files.add(ERRORS, &Row { hour: hour_of(self.last_arrival), content: Content::Error(error) }).await?;
             }
         }
         Ok(())

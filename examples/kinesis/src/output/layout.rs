@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use stagger::Timestamp;
 
-use super::{Content, ERRORS};
+use super::{Content, ERRORS, Publication};
 use crate::session::Columns;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,13 +45,14 @@ pub(crate) struct Layout {
 impl Layout {
     /// `prefix/table/YYYY/MM/DD/HH/stream-1-YYYY-MM-DD-HH-MM-SS-number`, as Firehose puts its stream,
     /// its version, the time and something unique into the name.
-    pub(crate) fn name(&self, table: &str, hour: Timestamp, time: Timestamp, number: u64) -> String {
+    pub(super) fn name(&self, hour: Timestamp, publication: &Publication) -> String {
         let text = |time: Timestamp, form: &str| {
             DateTime::<Utc>::try_from(time).map_or_else(|_| "unknown".to_owned(), |time| time.format(form).to_string())
         };
-        let (hour, time) = (text(hour, "%Y/%m/%d/%H"), text(time, "%Y-%m-%d-%H-%M-%S"));
+        let Publication { table, number, part, time, .. } = publication;
+        let (hour, time) = (text(hour, "%Y/%m/%d/%H"), text(*time, "%Y-%m-%d-%H-%M-%S"));
         let Self { prefix, stream, .. } = self;
-        format!("{prefix}{table}/{hour}/{stream}-1-{time}-{number:08}{}", self.ending(table))
+        format!("{prefix}{table}/{hour}/{stream}-1-{time}-{number:08}-{part}{}", self.ending(table))
     }
 
     fn ending(&self, table: &str) -> &'static str {

@@ -1,7 +1,7 @@
 //! Files of rows in the layout of Firehose, each of which appears once, whole, and for good.
 //!
 //! Rows wait in *segments*, objects beside the checkpoint: each checkpoint puts the rows since the one
-//! before it into a segment for each table, and then names all segments that wait. When a table has
+//! before it into segments of each table, and then names all segments that wait. When a table has
 //! waited long enough or holds enough, the checkpoint says so: these segments become files. Only once
 //! that is written are the files put in their place, under names that it fixes. Whoever is killed in
 //! between does it again from the same segments: the same names, the same bytes. What had not reached
@@ -56,12 +56,38 @@ pub(crate) struct Pending {
 }
 
 /// The segments of a table that wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Waiting {
-    segments: Vec<String>,
-    bytes: u64,
-    /// When the first of their rows came.
+    segments: Vec<Segment>,
+    /// When the first of their rows came into safety.
     since: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Segment {
+    name: String,
+    bytes: u64,
+}
+
+impl Waiting {
+    fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// The segments in groups of at least so many bytes each, but for the last.
+    fn in_groups(self, enough: u64) -> Vec<Vec<String>> {
+        let mut groups: Vec<Vec<String>> = Vec::new();
+        let mut bytes = enough;
+        for segment in self.segments {
+            if bytes >= enough {
+                groups.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += segment.bytes;
+            groups.last_mut().into_iter().for_each(|group| group.push(segment.name.clone()));
+        }
+        groups
+    }
 }
 
 /// Segments that become files.
@@ -71,6 +97,7 @@ struct Publication {
     segments: Vec<String>,
     /// Together they make the names of the files.
     number: u64,
+    part: usize,
     time: Timestamp,
 }
 
@@ -95,7 +122,9 @@ pub(crate) struct Files {
     fresh: BTreeMap<String, Vec<u8>>,
     /// Segments that no checkpoint will need.
     used: Vec<String>,
-    /// Ends the names of segments. Another process on the same state, which will find that it is one
+    /// Segments written by this process.
+    written: u64,
+    /// Is in the names of segments. Another process on the same state, which will find that it is one
     /// too many when it saves its checkpoint, must not write over those of this one.
     process: u64,
     /// Whether segments that belong to no checkpoint have been looked for.
@@ -113,41 +142,51 @@ impl Files {
             fresh: BTreeMap::new(),
             used: Vec::new(),
             process: rand::random(),
+            written: 0,
             is_tidy: false,
         }
     }
 
-    /// Takes a row for a table.
-    pub(crate) fn add(&mut self, table: &str, row: &Row) -> Result<()> {
+    /// Takes a row for a table. Returns once it has memory for another one.
+    pub(crate) async fn add(&mut self, table: &str, row: &Row) -> Result<()> {
         if !self.fresh.contains_key(table) {
             self.fresh.insert(table.to_owned(), Vec::new());
         }
-        if let Some(lines) = self.fresh.get_mut(table) {
-            serde_json::to_writer(&mut *lines, row)?;
-            lines.push(b'\n');
+        let Some(lines) = self.fresh.get_mut(table) else { return Ok(()) };
+        serde_json::to_writer(&mut *lines, row)?;
+        lines.push(b'\n');
+        if lines.len() as u64 >= self.roll.bytes {
+            self.secure(table.to_owned()).await?;
         }
+        Ok(())
+    }
+
+    /// Writes the fresh rows of a table as a segment. It counts once a checkpoint names it.
+    async fn secure(&mut self, table: String) -> Result<()> {
+        let Some(lines) = self.fresh.remove(&table) else { return Ok(()) };
+        self.written += 1;
+        let name = format!("{SEGMENTS}{table}-{:016x}-{:06}", self.process, self.written);
+        let segment = Segment { name: name.clone(), bytes: lines.len() as u64 };
+        self.state.put(&name, lines).await?;
+        let since = now();
+        let waiting = self.pending.tables.entry(table).or_insert_with(|| Waiting { segments: Vec::new(), since });
+        waiting.segments.push(segment);
         Ok(())
     }
 
     /// Whether a table holds enough for a file, so that a checkpoint should not wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.fresh.iter().any(|(table, lines)| {
-            let waiting = self.pending.tables.get(table).map_or(0, |waiting| waiting.bytes);
-            waiting + lines.len() as u64 >= self.roll.bytes
+        self.pending.tables.iter().any(|(table, waiting)| {
+            let fresh = self.fresh.get(table).map_or(0, Vec::len) as u64;
+            waiting.bytes() + fresh >= self.roll.bytes
         })
     }
 
     /// Whether the next checkpoint has anything to say about files.
     pub(crate) fn has_news(&self) -> bool {
-        !self.fresh.is_empty() || !self.pending.publishing.is_empty() || self.is_due(now())
-    }
-
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.pending.tables.values().any(|waiting| self.must_go(waiting, now))
-    }
-
-    fn must_go(&self, waiting: &Waiting, now: Timestamp) -> bool {
-        waiting.bytes >= self.roll.bytes || now.since(waiting.since) >= self.roll.interval
+        !self.fresh.is_empty()
+            || !self.pending.publishing.is_empty()
+            || self.pending.tables.values().any(|waiting| now().since(waiting.since) >= self.roll.interval)
     }
 
     /// Before checkpoint `number`: brings the rows into safety and decides what becomes a file: at the
@@ -157,21 +196,17 @@ impl Files {
         for done in std::mem::take(&mut self.pending.publishing) {
             self.used.extend(done.segments);
         }
-        for (table, lines) in std::mem::take(&mut self.fresh) {
-            let bytes = lines.len() as u64;
-            let name = format!("{SEGMENTS}{table}-{number:010}-{:016x}", self.process);
-            self.state.put(&name, lines).await?;
-            let fresh = || Waiting { segments: Vec::new(), bytes: 0, since: now };
-            let waiting = self.pending.tables.entry(table).or_insert_with(fresh);
-            waiting.segments.push(name);
-            waiting.bytes += bytes;
+        let fresh: Vec<String> = self.fresh.keys().cloned().collect();
+        for table in fresh {
+            self.secure(table).await?;
         }
-        let go = |_: &String, waiting: &mut Waiting| {
-            is_end || waiting.bytes >= self.roll.bytes || now.since(waiting.since) >= self.roll.interval
-        };
-        for (table, waiting) in self.pending.tables.extract_if(.., go) {
-            let Waiting { segments, .. } = waiting;
-            self.pending.publishing.push(Publication { table, segments, number, time: now });
+        let Roll { bytes, interval } = self.roll;
+        let must_go = |waiting: &Waiting| waiting.bytes() >= bytes || now.since(waiting.since) >= interval;
+        let going = self.pending.tables.extract_if(.., |_, waiting| is_end || must_go(waiting));
+        for (table, waiting) in going {
+            for (part, segments) in waiting.in_groups(bytes).into_iter().enumerate() {
+                self.pending.publishing.push(Publication { table: table.clone(), segments, number, part, time: now });
+            }
         }
         Ok(self.pending.clone())
     }
@@ -202,7 +237,7 @@ impl Files {
                 }
             }
             for (hour, rows) in by_hour {
-                let name = self.layout.name(&publication.table, hour, publication.time, publication.number);
+                let name = self.layout.name(hour, publication);
                 published.files += 1;
                 published.rows += rows.len() as u64;
                 self.output.put(&name, self.layout.file(rows)?).await?;
@@ -222,7 +257,7 @@ impl Files {
     /// Deletes the segments that belong to no checkpoint: a process was killed before it had saved one.
     /// Not before this process has saved one itself, and so knows that it is the only one.
     async fn tidy(&self) -> Result<()> {
-        let waiting = self.pending.tables.values().flat_map(|waiting| &waiting.segments);
+        let waiting = self.pending.tables.values().flat_map(|waiting| &waiting.segments).map(|segment| &segment.name);
         let publishing = self.pending.publishing.iter().flat_map(|publication| &publication.segments);
         let needed: BTreeSet<&String> = waiting.chain(publishing).collect();
         for name in self.state.list(SEGMENTS).await? {
@@ -284,8 +319,8 @@ mod tests {
     async fn rows_come_into_sight_with_the_checkpoint_and_once() {
         let place = Place(tempfile::tempdir().unwrap());
         let mut files = place.files(1, Pending::default());
-        files.add("t", &row(1, "a")).unwrap();
-        files.add("t", &row(2, "b")).unwrap();
+        files.add("t", &row(1, "a")).await.unwrap();
+        files.add("t", &row(2, "b")).await.unwrap();
         let pending = files.stage(1, false).await.unwrap();
         assert!(place.visible().await.is_empty(), "the checkpoint is not written yet");
 
@@ -302,13 +337,13 @@ mod tests {
     async fn what_no_checkpoint_names_is_forgotten() {
         let place = Place(tempfile::tempdir().unwrap());
         let mut files = place.files(1_000, Pending::default());
-        files.add("t", &row(1, "kept")).unwrap();
+        files.add("t", &row(1, "kept")).await.unwrap();
         let pending = files.stage(1, false).await.unwrap();
-        files.add("t", &row(1, "lost with the process")).unwrap();
+        files.add("t", &row(1, "lost with the process")).await.unwrap();
         files.stage(2, true).await.unwrap();
 
         let mut again = place.files(1_000, pending);
-        again.add("t", &row(1, "comes again")).unwrap();
+        again.add("t", &row(1, "comes again")).await.unwrap();
         again.stage(2, true).await.unwrap();
         again.commit().await.unwrap();
         again.stage(3, true).await.unwrap();
@@ -322,13 +357,27 @@ mod tests {
     async fn a_table_waits_until_it_holds_enough() {
         let place = Place(tempfile::tempdir().unwrap());
         let mut files = place.files(100, Pending::default());
-        files.add("t", &row(1, "a")).unwrap();
+        files.add("t", &row(1, "a")).await.unwrap();
         files.stage(1, false).await.unwrap();
         assert_eq!(files.commit().await.unwrap(), Published::default());
         assert!(!files.is_full());
-        files.add("t", &row(1, "b")).unwrap();
+        files.add("t", &row(1, "b")).await.unwrap();
         assert!(files.is_full());
         files.stage(2, false).await.unwrap();
         assert_eq!(files.commit().await.unwrap(), Published { files: 1, rows: 2 });
+    }
+
+    /// What comes at once does not stay in memory until the checkpoint, and makes several files.
+    #[tokio::test]
+    async fn many_rows_go_in_parts() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(100, Pending::default());
+        for number in 0..10 {
+            files.add("t", &row(1, &number.to_string())).await.unwrap();
+            assert!(files.fresh.values().all(|lines| lines.len() < 100));
+        }
+        files.stage(1, false).await.unwrap();
+        assert_eq!(files.commit().await.unwrap(), Published { files: 5, rows: 10 });
+        assert_eq!(place.visible().await.len(), 10);
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::lineage::Listed;
 use super::pace::Pace;
 use super::{Reading, Record, ShardId, Start};
+use crate::admin;
 use crate::retry::{Retry, explain};
 use crate::status::Status;
 
@@ -49,22 +50,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// All shards, page by page. The pages follow each other by the last id, since a token of the
-    /// service lives for five minutes only and says no more.
+    /// All shards. One that is in the making has none yet, and is waited for.
     pub(crate) async fn shards(&self) -> Result<Vec<Listed>> {
-        let mut all: Vec<Listed> = Vec::new();
-        loop {
-            let after = all.last().map(|shard| shard.id.to_string());
-            let request =
-                || self.client.list_shards().stream_name(&self.name).set_exclusive_start_shard_id(after.clone());
-            let page = self.retry.run("ListShards", &self.status, || request().send()).await;
-            let page = page.map_err(explain).with_context(|| format!("cannot list the shards of {}", self.name))?;
-            let before = all.len();
-            all.extend(page.shards().iter().map(listed));
-            if page.next_token().is_none() || all.len() == before {
-                return Ok(all);
-            }
-        }
+        let Self { client, name, retry, status, .. } = self;
+        let stream = admin::Stream { client, name, retry: *retry, status };
+        stream.ready().await?;
+        Ok(stream.shards().await?.iter().map(listed).collect())
     }
 }
 
