@@ -517,7 +517,7 @@ mod tests {
         assert_eq!(reason(r#"{"user_id" 1}"#), "not JSON at byte 11: expected `:`");
         assert_eq!(reason(&ARTICLE[..50]), "not JSON at byte 49: EOF while parsing a string");
         assert_eq!(decode_with(decoder(), b"{\"a\":\"\xff\"}"), [Err("not UTF-8 at byte 6".to_owned())]);
-        let mut aggregate = kpl::aggregate([]);
+        let mut aggregate = kpl::tests::aggregate([]);
         aggregate.push(0);
         let broken = "begins like an aggregated record, but its checksum does not fit what follows";
         assert_eq!(decode_with(decoder(), &aggregate), [Err(broken.to_owned())]);

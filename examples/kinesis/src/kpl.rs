@@ -24,7 +24,6 @@
 //! [`take_apart`] drops nothing, [`Parts::belong_to`] says what the library would do, and the caller
 //! chooses and counts.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -182,49 +181,54 @@ fn message_of(data: &[u8]) -> Option<&[u8]> {
     is_aggregate.then_some(message)
 }
 
-/// Puts records together as the KPL does; each key is written once. Where a part stands is told by
-/// its place, not by its `sub_sequence`.
-pub(crate) fn aggregate<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Vec<u8> {
-    let (mut partition_keys, mut explicit_hash_keys) = (Table::default(), Table::default());
-    let record = |part: Part<'a>| Record {
-        partition_key: Some(partition_keys.index(part.partition_key)),
-        explicit_hash_key: part.explicit_hash_key.map(|key| explicit_hash_keys.index(key)),
-        data: Some(part.data.to_vec()),
-    };
-    let records = parts.into_iter().map(record).collect();
-    let message =
-        AggregatedRecord { partition_keys: partition_keys.keys, explicit_hash_keys: explicit_hash_keys.keys, records };
-    seal(&message.encode_to_vec())
-}
-
-fn seal(message: &[u8]) -> Vec<u8> {
-    [&MAGIC, message, &Md5::digest(message)[..]].concat()
-}
-
-/// Keys, each once.
-#[derive(Default)]
-struct Table<'a> {
-    keys: Vec<String>,
-    indices: HashMap<&'a str, u64>,
-}
-
-impl<'a> Table<'a> {
-    fn index(&mut self, key: &'a str) -> u64 {
-        *self.indices.entry(key).or_insert_with(|| {
-            self.keys.push(key.to_owned());
-            self.keys.len() as u64 - 1
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::collections::HashMap;
+
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
+
+    /// Puts records together as the KPL does; each key is written once. Where a part stands is told by
+    /// its place, not by its `sub_sequence`.
+    pub(crate) fn aggregate<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Vec<u8> {
+        let (mut partition_keys, mut explicit_hash_keys) = (Table::default(), Table::default());
+        let record = |part: Part<'a>| Record {
+            partition_key: Some(partition_keys.index(part.partition_key)),
+            explicit_hash_key: part.explicit_hash_key.map(|key| explicit_hash_keys.index(key)),
+            data: Some(part.data.to_vec()),
+        };
+        let records = parts.into_iter().map(record).collect();
+        let message = AggregatedRecord {
+            partition_keys: partition_keys.keys,
+            explicit_hash_keys: explicit_hash_keys.keys,
+            records,
+        };
+        seal(&message.encode_to_vec())
+    }
+
+    fn seal(message: &[u8]) -> Vec<u8> {
+        [&MAGIC, message, &Md5::digest(message)[..]].concat()
+    }
+
+    /// Keys, each once.
+    #[derive(Default)]
+    struct Table<'a> {
+        keys: Vec<String>,
+        indices: HashMap<&'a str, u64>,
+    }
+
+    impl<'a> Table<'a> {
+        fn index(&mut self, key: &'a str) -> u64 {
+            *self.indices.entry(key).or_insert_with(|| {
+                self.keys.push(key.to_owned());
+                self.keys.len() as u64 - 1
+            })
+        }
+    }
 
     fn part<'a>(partition_key: &'a str, explicit_hash_key: Option<&'a str>, data: &'a [u8]) -> Part<'a> {
         Part { partition_key, explicit_hash_key, data, sub_sequence: 0 }

@@ -195,11 +195,6 @@ impl Pipeline {
             (&*rule.name, now, open, counters)
         })
     }
-
-    /// Whether anything is open that a later event or time could close.
-    pub(crate) fn open_sessions(&self) -> usize {
-        self.rules.iter().map(|rule| rule.engine.open_sessions()).sum()
-    }
 }
 
 impl Clocks {

@@ -103,7 +103,8 @@ struct Consumer {
 #[derive(Default)]
 struct Results {
     sessions: Vec<(usize, Session)>,
-    errors: Vec<(&'static str, Map<String, Value>)>,
+    /// What each is counted as, when it arrived, and the row.
+    errors: Vec<(&'static str, Timestamp, Map<String, Value>)>,
 }
 
 impl Consumer {
@@ -344,7 +345,7 @@ impl Consumer {
             Ok(parts) => parts.iter().for_each(|part| self.take_part(part.data, &place, &mut results)),
             Err(why) => {
                 self.totals.rejected += 1;
-                results.errors.push(("Rejected", place.error("rejected", &why, &record.data)));
+                results.errors.push(("Rejected", place.arrival, place.error("rejected", &why, &record.data)));
             }
         }
         results
@@ -365,7 +366,7 @@ impl Consumer {
             }
             Err(reject) => {
                 totals.rejected += 1;
-                results.errors.push(("Rejected", place.error("rejected", &reject.to_string(), data)));
+                results.errors.push(("Rejected", place.arrival, place.error("rejected", &reject.to_string(), data)));
             }
         });
     }
@@ -381,14 +382,14 @@ impl Consumer {
                 files.add(name, &Row { hour: hour_of(session.begin), content: Content::Session(session) }).await?;
             }
         }
-        for (what, mut error) in errors {
+        for (what, arrival, mut error) in errors {
             self.sinks.count(what);
             if let Some(Value::Number(rule)) = error.remove("rule") {
                 let name = rule.as_u64().and_then(|rule| self.names.get(rule as usize));
                 error.insert("strategy".to_owned(), name.cloned().into());
             }
             if let Some(files) = &mut self.files {
-                files.add(ERRORS, &Row { hour: hour_of(self.last_arrival), content: Content::Error(error) }).await?;
+                files.add(ERRORS, &Row { hour: hour_of(arrival), content: Content::Error(error) }).await?;
             }
         }
         Ok(())
@@ -537,7 +538,7 @@ impl Results {
                 let (kind, counted) = if is_late { ("late", "Late") } else { ("refused", "Refused") };
                 let mut error = place.error(kind, &why, data);
                 error.insert("rule".to_owned(), rule.into());
-                self.errors.push((counted, error));
+                self.errors.push((counted, place.arrival, error));
             }
         }
     }

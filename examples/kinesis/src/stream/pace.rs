@@ -49,6 +49,23 @@ fn pause_after(bytes: usize) -> Duration {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn calls_keep_their_distance() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(true);
+        for _ in 0..10 {
+            pace.wait().await;
+            pace.called(Instant::now(), 1_000);
+        }
+        assert_eq!(begin.elapsed().as_millis(), 1_800, "the tenth call of five a second");
+        pace.at_tip(Instant::now(), Duration::from_secs(1));
+        pace.wait().await;
+        assert_eq!(begin.elapsed().as_millis(), 2_800);
+        pace.called(Instant::now(), 4 * 1024 * 1024);
+        pace.wait().await;
+        assert_eq!(begin.elapsed().as_millis(), 4_800, "two seconds for four megabytes");
+    }
+
     #[test]
     fn small_pages_are_bound_by_calls_and_large_ones_by_bytes() {
         assert_eq!(pause_after(0), Duration::from_millis(200));

@@ -23,33 +23,33 @@ use axum::response::{IntoResponse, Response};
 use ferrokinesis::store::StoreOptions;
 use serde_json::Value;
 
-pub const STREAM: &str = "clicks";
+pub(crate) const STREAM: &str = "clicks";
 
 /// How the server misbehaves: one call in so many, 0 for none.
 #[derive(Debug, Default)]
-pub struct Faults {
-    pub refuse: AtomicU64,
-    pub throttle: AtomicU64,
-    pub expire: AtomicU64,
+pub(crate) struct Faults {
+    pub(crate) refuse: AtomicU64,
+    pub(crate) throttle: AtomicU64,
+    pub(crate) expire: AtomicU64,
     /// The connection is dropped in the middle of the answer.
-    pub cut: AtomicU64,
+    pub(crate) cut: AtomicU64,
     /// Lists of shards come in pages of so many.
-    pub shards_in_a_page: AtomicU64,
+    pub(crate) shards_in_a_page: AtomicU64,
     /// Only calls that read are disturbed.
     calls: AtomicU64,
-    pub done: AtomicU64,
+    pub(crate) done: AtomicU64,
     /// Records that were given out.
     records: AtomicU64,
 }
 
 impl Faults {
-    pub fn records_read(&self) -> u64 {
+    pub(crate) fn records_read(&self) -> u64 {
         self.records.load(Ordering::SeqCst)
     }
 
     fn strikes(&self, one_in: &AtomicU64, call: u64, offset: u64) -> bool {
         let one_in = one_in.load(Ordering::Relaxed);
-        let strikes = one_in > 0 && (call + offset) % one_in == 0;
+        let strikes = one_in > 0 && (call + offset).is_multiple_of(one_in);
         if strikes {
             self.done.fetch_add(1, Ordering::Relaxed);
         }
@@ -113,15 +113,15 @@ async fn misbehave(State(faults): State<Arc<Faults>>, request: Request, next: Ne
 }
 
 /// The server; it stops with the test.
-pub struct Server {
-    pub endpoint: String,
-    pub client: Client,
-    pub faults: Arc<Faults>,
+pub(crate) struct Server {
+    pub(crate) endpoint: String,
+    pub(crate) client: Client,
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl Server {
     /// With one stream.
-    pub async fn start(shards: i32) -> Self {
+    pub(crate) async fn start(shards: i32) -> Self {
         let options =
             StoreOptions { create_stream_ms: 0, update_stream_ms: 10, shard_limit: 1_000, ..StoreOptions::default() };
         let (app, _) = ferrokinesis::create_app(options);
@@ -137,7 +137,7 @@ impl Server {
     }
 
     /// Waits until the stream has become what was last asked of it.
-    pub async fn until_active(&self) {
+    pub(crate) async fn until_active(&self) {
         loop {
             let summary = self.client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
             let status = summary.stream_description_summary.unwrap().stream_status;
@@ -148,7 +148,7 @@ impl Server {
         }
     }
 
-    pub async fn put(&self, records: impl IntoIterator<Item = (String, Vec<u8>)>) {
+    pub(crate) async fn put(&self, records: impl IntoIterator<Item = (String, Vec<u8>)>) {
         let entry = |(key, data): (String, Vec<u8>)| {
             PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data)).build().unwrap()
         };
@@ -161,7 +161,7 @@ impl Server {
     }
 
     /// The shards that take records, in the order of their keys.
-    pub async fn open_shards(&self) -> Vec<Shard> {
+    pub(crate) async fn open_shards(&self) -> Vec<Shard> {
         let shards = self.client.list_shards().stream_name(STREAM).send().await.unwrap().shards.unwrap();
         let mut open: Vec<Shard> = shards
             .into_iter()
@@ -172,7 +172,7 @@ impl Server {
     }
 
     /// Splits one open shard in the middle.
-    pub async fn split(&self, number: usize) {
+    pub(crate) async fn split(&self, number: usize) {
         let open = self.open_shards().await;
         let shard = &open[number % open.len()];
         let range = shard.hash_key_range.as_ref().unwrap();
@@ -185,7 +185,7 @@ impl Server {
     }
 
     /// Merges one open shard with the next.
-    pub async fn merge(&self, number: usize) {
+    pub(crate) async fn merge(&self, number: usize) {
         let open = self.open_shards().await;
         let first = number % (open.len() - 1);
         let merge = self.client.merge_shards().stream_name(STREAM).shard_to_merge(&open[first].shard_id);
@@ -193,21 +193,21 @@ impl Server {
         self.until_active().await;
     }
 
-    pub async fn update_shard_count(&self, count: i32) {
+    pub(crate) async fn update_shard_count(&self, count: i32) {
         let update = self.client.update_shard_count().stream_name(STREAM).target_shard_count(count);
         update.scaling_type(ScalingType::UniformScaling).send().await.unwrap();
         self.until_active().await;
     }
 
     /// Waits until what is put arrives later than all before: the server's times have whole seconds.
-    pub async fn until_the_next_second(&self) {
+    pub(crate) async fn until_the_next_second(&self) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let rest = 1_000_000_000 - since.subsec_nanos();
         tokio::time::sleep(std::time::Duration::from_nanos(u64::from(rest) + 1_000_000)).await;
     }
 
     /// Two users whose clicks go to the first and to the last shard.
-    pub async fn two_users_on_different_shards(&self) -> (u32, u32) {
+    pub(crate) async fn two_users_on_different_shards(&self) -> (u32, u32) {
         let mut of_shard: BTreeMap<String, u32> = BTreeMap::new();
         for user in 1.. {
             let put = self.client.put_record().stream_name("probe").partition_key(user.to_string());
@@ -225,7 +225,7 @@ impl Server {
     }
 
     /// The program with arguments split at spaces, and this server as its endpoint.
-    pub fn command(&self, arguments: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
         command.args(arguments.split_whitespace()).env("AWS_ENDPOINT_URL", &self.endpoint).stdin(Stdio::null());
         command
@@ -236,7 +236,7 @@ fn first_hash(shard: &Shard) -> u128 {
     shard.hash_key_range.as_ref().unwrap().starting_hash_key.parse().unwrap()
 }
 
-pub fn client(endpoint: &str) -> Client {
+pub(crate) fn client(endpoint: &str) -> Client {
     let config = aws_sdk_kinesis::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -247,12 +247,12 @@ pub fn client(endpoint: &str) -> Client {
 }
 
 /// Runs to the end, off the threads of the server.
-pub async fn output(mut command: Command) -> Output {
+pub(crate) async fn output(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
 /// Runs to the end, which must be a good one. Returns both outputs.
-pub async fn succeed(command: Command) -> (String, String) {
+pub(crate) async fn succeed(command: Command) -> (String, String) {
     let output = output(command).await;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
@@ -261,12 +261,12 @@ pub async fn succeed(command: Command) -> (String, String) {
 }
 
 /// Begins to run, with its messages thrown away.
-pub fn spawn(mut command: Command) -> Child {
+pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// The rows of all files below a directory, by table, sorted. Fails on a file that is not whole.
-pub fn rows(output: &Path) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn rows(output: &Path) -> BTreeMap<String, Vec<String>> {
     let mut rows: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in files(output) {
         let name = file.strip_prefix(output).unwrap().to_str().unwrap().to_owned();
@@ -286,19 +286,19 @@ pub fn rows(output: &Path) -> BTreeMap<String, Vec<String>> {
     rows
 }
 
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// A row without the hour before it.
-pub fn parsed(row: &str) -> Value {
+pub(crate) fn parsed(row: &str) -> Value {
     serde_json::from_str(row.split_once(' ').unwrap().1).unwrap()
 }
 
 /// An HTTP server that takes posts and never answers. Returns its address.
-pub async fn silent_webhook(posts: Arc<std::sync::atomic::AtomicUsize>) -> String {
+pub(crate) async fn silent_webhook(posts: Arc<std::sync::atomic::AtomicUsize>) -> String {
     let app = Router::new().fallback(move || {
         posts.fetch_add(1, Ordering::SeqCst);
         std::future::pending::<()>()
