@@ -18,8 +18,11 @@ const KINESIS: &str = "AWS_ENDPOINT_URL_KINESIS";
 pub(crate) struct Aws {
     #[cfg(feature = "tls")]
     shared: aws_config::SdkConfig,
-    /// Takes the place of the variables.
-    endpoint: Option<String>,
+    /// Where Kinesis is, whatever the variables say: the demonstration must not reach a stream that is
+    /// somebody's.
+    kinesis: Option<String>,
+    /// Where the other services are; tests know.
+    others: Option<String>,
 }
 
 /// How long one attempt may take; what comes after is the business of [`crate::retry`].
@@ -34,15 +37,19 @@ fn timeouts() -> TimeoutConfig {
 macro_rules! client {
     ($aws:expr, $service:ident, $variable:expr $(, $more:ident($argument:expr))*) => {{
         let aws: &Aws = $aws;
+        let endpoint = aws.endpoint($variable)?;
+        let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
         #[cfg(feature = "tls")]
         let mut config = $service::config::Builder::from(&aws.shared);
         #[cfg(not(feature = "tls"))]
         let mut config = $service::config::Builder::new()
             .behavior_version($service::config::BehaviorVersion::latest())
-            .region($service::config::Region::new(plain::region()))
-            .credentials_provider(plain::credentials())
             .http_client(aws_smithy_http_client::Builder::new().build_http());
-        if let Some(endpoint) = aws.endpoint($variable)? {
+        if is_plain {
+            let region = $service::config::Region::new(plain::region());
+            config = config.region(region).credentials_provider(plain::credentials());
+        }
+        if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
         config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts())$(.$more($argument))*;
@@ -51,14 +58,21 @@ macro_rules! client {
 }
 
 impl Aws {
-    /// `endpoint` takes the place of `AWS_ENDPOINT_URL`.
+    /// `kinesis` is where Kinesis is, in place of what the variables say.
     #[cfg_attr(not(feature = "tls"), expect(clippy::unused_async, reason = "with TLS it asks for credentials"))]
-    pub(crate) async fn new(endpoint: Option<String>) -> Self {
+    pub(crate) async fn new(kinesis: Option<String>) -> Self {
         Self {
             #[cfg(feature = "tls")]
             shared: tls::config().await,
-            endpoint,
+            kinesis,
+            others: None,
         }
+    }
+
+    /// All services at one place.
+    #[cfg(test)]
+    pub(crate) async fn at(endpoint: String) -> Self {
+        Self { others: Some(endpoint.clone()), ..Self::new(Some(endpoint)).await }
     }
 
     pub(crate) fn kinesis(&self) -> Result<aws_sdk_kinesis::Client> {
@@ -79,13 +93,11 @@ impl Aws {
         Ok(client!(self, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", force_path_style(in_path)))
     }
 
-    /// Where a service is, if not in AWS. What is given is where Kinesis is, whatever the variables say:
-    /// the demonstration must not reach a stream that is somebody's.
+    /// Where a service is, if not in AWS.
     fn endpoint(&self, variable: &str) -> Result<Option<String>> {
         let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let own = if variable == KINESIS { None } else { given(variable) };
-        let endpoint =
-            own.or_else(|| self.endpoint.clone()).or_else(|| given(variable)).or_else(|| given("AWS_ENDPOINT_URL"));
+        let known = if variable == KINESIS { &self.kinesis } else { &self.others };
+        let endpoint = known.clone().or_else(|| given(variable)).or_else(|| given("AWS_ENDPOINT_URL"));
         if cfg!(not(feature = "tls")) {
             match &endpoint {
                 None => anyhow::bail!(
@@ -102,7 +114,7 @@ impl Aws {
     }
 }
 
-#[cfg(not(feature = "tls"))]
+/// For servers without TLS, none of which is AWS.
 mod plain {
     use aws_credential_types::Credentials;
 

@@ -128,8 +128,9 @@ pub(crate) fn explain<E>(error: SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    if let Some(service) = error.as_service_error() {
-        return anyhow::Error::msg(told(service));
+    let SdkError::ServiceError(service) = &error else { return anyhow::Error::from(error) };
+    match service.err().code() {
+        Some(_) => anyhow::Error::msg(told(service.err())),
+        None => anyhow::anyhow!("the server answered with status {} and no reason", service.raw().status()),
     }
-    anyhow::Error::from(error)
 }

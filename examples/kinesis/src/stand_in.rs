@@ -1,11 +1,9 @@
-//! What tests talk to in the place of AWS: ministack, a Python package that stands in for S3, Firehose
-//! and CloudWatch, and small servers that fail in the ways a test asks for.
+//! What tests talk to in the place of AWS: ministack, and small servers that fail in the ways a test
+//! asks for.
 
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Once};
-use std::time::{Duration, Instant};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,99 +14,20 @@ use axum::response::Response;
 use crate::aws::Aws;
 use crate::retry::Retry;
 
-const PACKAGES: &str = "ministack cbor2";
-const IMPORTS: &str = "import ministack, cbor2";
-/// `python -m ministack` that ends when its input does: also when the tests are killed.
-const RUN: &str = "
-import os, runpy, sys, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-runpy.run_module('ministack', run_name='__main__', alter_sys=True)
-";
-/// How long it may take to start. It takes less than a second where nothing else runs.
-const PATIENCE: Duration = Duration::from_secs(60);
+#[path = "../tests/support/ministack.rs"]
+mod ministack;
+
+pub(crate) use ministack::StandIn;
 
 /// Long enough for all failures of a test to pass.
 pub(crate) const PATIENT: Retry = Retry { give_up_after: Duration::from_secs(15) };
 /// For what never passes.
 pub(crate) const HASTY: Retry = Retry { give_up_after: Duration::from_millis(300) };
 
-/// A running ministack, empty at first; it ends with this value.
-pub(crate) struct StandIn {
-    server: Child,
-    endpoint: String,
-}
-
 impl StandIn {
-    /// `None`, and a line that says so, where Python does not have what is needed.
-    pub(crate) fn start() -> Option<Self> {
-        let Some(python) = python() else {
-            TELL.call_once(tell);
-            return None;
-        };
-        let started = (0..5).find_map(|_| Self::try_start(&python));
-        Some(started.expect("ministack must start"))
-    }
-
-    /// `None` if it ends at once: another program may have taken the port.
-    fn try_start(python: &str) -> Option<Self> {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let server = Command::new(python)
-            .args(["-c", RUN])
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("SERVICES", "s3,firehose,cloudwatch")
-            .env("S3_PERSIST", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut started = Self { server, endpoint: format!("http://{address}") };
-        started.answers(address).then_some(started)
-    }
-
-    fn answers(&mut self, address: SocketAddr) -> bool {
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            if TcpStream::connect(address).is_ok() {
-                return self.server.try_wait().unwrap().is_none();
-            }
-            if self.server.try_wait().unwrap().is_some() {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("ministack does not answer");
-    }
-
     pub(crate) async fn aws(&self) -> Aws {
-        Aws::new(Some(self.endpoint.clone())).await
+        Aws::at(self.endpoint().to_owned()).await
     }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        let _ = self.server.kill(); // it may have ended
-        let _ = self.server.wait();
-    }
-}
-
-static TELL: Once = Once::new();
-
-fn tell() {
-    // Not `eprintln!`, which only tests that fail would show.
-    let _ = writeln!(
-        io::stderr(),
-        "NOT CHECKED: S3, Firehose and CloudWatch against ministack; install it with `pip install {PACKAGES}`, \
-         and name the Python that has it in KINESIS_PYTHON"
-    );
-}
-
-/// A Python that has the packages.
-fn python() -> Option<String> {
-    let python = std::env::var("KINESIS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = Command::new(&python).args(["-c", IMPORTS]).stderr(Stdio::null()).status();
-    imports.is_ok_and(|status| status.success()).then_some(python)
 }
 
 /// A request, as a server of a test sees it.
@@ -129,7 +48,7 @@ pub(crate) async fn serve(answer: impl Fn(Asked) -> Option<Response> + Send + Sy
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(axum::serve(listener, router).into_future());
-    Aws::new(Some(format!("http://{address}"))).await
+    Aws::at(format!("http://{address}")).await
 }
 
 /// An answer with this status and body.

@@ -540,7 +540,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_is_not_reached_is_tried_again_and_stops_nothing() {
-        let aws = Aws::new(Some("http://127.0.0.1:1".to_owned())).await;
+        let aws = Aws::at("http://127.0.0.1:1".to_owned()).await;
         let mut metrics = metrics(&aws, HASTY);
         metrics.count("Late", 1);
         metrics.send().await;

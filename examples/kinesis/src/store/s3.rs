@@ -375,7 +375,7 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_are_told_from_paths() {
-        let aws = Aws::new(Some("http://127.0.0.1:1".to_owned())).await;
+        let aws = Aws::at("http://127.0.0.1:1".to_owned()).await;
         let parse = |text| Store::parse(text, &aws, PATIENT, Arc::new(Status::new()));
         assert!(matches!(parse("out/s3"), Ok(Store::Dir(_))));
         assert_eq!(parse("s3://b").unwrap().place(), "s3://b");
@@ -428,7 +428,7 @@ mod tests {
                 connection.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        Aws::new(Some(format!("http://{address}"))).await
+        Aws::at(format!("http://{address}")).await
     }
 
     #[tokio::test]
