@@ -224,7 +224,8 @@ def check_that_only_one_runs(stack):
 
 def check_bucket(stack):
     bucket = stack.properties("Bucket")
-    check("nothing is public", all(bucket["PublicAccessBlockConfiguration"].values()) and len(bucket["PublicAccessBlockConfiguration"]) == 4)
+    blocked = list(bucket["PublicAccessBlockConfiguration"].values())
+    check("nothing is public", blocked == [True] * 4, blocked)
     statement, = stack.properties("BucketPolicy")["PolicyDocument"]["Statement"]
     check("only over TLS", statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}})
     rules = bucket["LifecycleConfiguration"]["Rules"]

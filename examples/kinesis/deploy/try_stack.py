@@ -234,7 +234,8 @@ class Tables:
         else:
             declared = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
             source = f"read_json('{path}', format = 'newline_delimited', columns = {{{declared}}})"
-            found = {field for (line,) in self.rows(f"SELECT json_keys(json) FROM read_ndjson_objects('{path}')") for field in line}
+            lines = self.rows(f"SELECT json_keys(json) FROM read_ndjson_objects('{path}')")
+            found = {field for (fields,) in lines for field in fields}
             check(f"its fields are columns of the table {name}", found <= set(columns), found - set(columns))
         names = ", ".join(f'"{column}"' for column in columns)
         self.database.execute(f'INSERT INTO "{name}" SELECT {names}, {", ".join(map(str, partition))} FROM {source}')
@@ -274,9 +275,8 @@ def ask(tables, stack, output):
     check("each row is in the hour of its first event", late == [(0,)], late)
     check("each event is in one session", tables.rows("SELECT sum(events) FROM aggregated") == [(CLICKS,)])
     check("session ids are unique", tables.rows("SELECT count(*) = count(DISTINCT session_id) FROM aggregated") == [(True,)])
-    tables.database.execute(
-        f"CREATE TABLE old AS SELECT * FROM read_csv('{output}', types = {{'timeagg': 'VARCHAR', 'beginsession': 'VARCHAR', 'endsession': 'VARCHAR'}})"
-    )
+    texts = ", ".join(f"'{column}': 'VARCHAR'" for column in ("timeagg", "beginsession", "endsession"))
+    tables.database.execute(f"CREATE TABLE old AS SELECT * FROM read_csv('{output}', types = {{{texts}}})")
     count, = tables.rows("SELECT count(*) FROM old")[0]
     differing = tables.rows(comparison())
     check(f"the comparison of the guide finds no difference in {count} rows", count > 100 and not differing, differing[:4])
