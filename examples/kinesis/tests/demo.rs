@@ -26,8 +26,13 @@ fn it_ends_by_itself_and_leaves_a_report() {
     assert!(!text(&output.stdout).contains('\x1b'), "nothing is drawn where there is no terminal");
     let (put, _) = report.split_once(" records put on the stream, ").expect("it says what was put");
     assert_ne!(put, "0");
-    for words in ["\n  shardId-000000000000 ", "\nSTEP 30s: ", "\nFLOOR minute: ", "\nIn kinesis-demo:\n", "\nNext:\n"]
-    {
+    for words in [
+        "\n  shardId-000000000000 ",
+        "\nstagger_step_30s: ",
+        "\nstagger_floor_minute: ",
+        "\nIn kinesis-demo:\n",
+        "\nNext:\n",
+    ] {
         assert!(report.contains(words), "no {words} in\n{report}");
     }
 }
