@@ -126,11 +126,10 @@ impl Server {
             StoreOptions { create_stream_ms: 0, update_stream_ms: 10, shard_limit: 1_000, ..StoreOptions::default() };
         let (app, _) = ferrokinesis::create_app(options);
         let faults = Arc::new(Faults::default());
-        let app: Router = app.layer(middleware::from_fn_with_state(Arc::clone(&faults), misbehave));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let server = Self { client: client(&endpoint), endpoint, faults };
+        let disturbed = app.clone().layer(middleware::from_fn_with_state(Arc::clone(&faults), misbehave));
+        // The test itself is not disturbed.
+        let (endpoint, undisturbed) = (listen(disturbed).await, listen(app).await);
+        let server = Self { client: client(&undisturbed), endpoint, faults };
         server.client.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
         server.until_active().await;
         server
@@ -232,6 +231,14 @@ impl Server {
     }
 }
 
+/// Serves until the end of the test. Returns the address.
+async fn listen(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
+}
+
 fn first_hash(shard: &Shard) -> u128 {
     shard.hash_key_range.as_ref().unwrap().starting_hash_key.parse().unwrap()
 }
@@ -303,8 +310,5 @@ pub(crate) async fn silent_webhook(posts: Arc<std::sync::atomic::AtomicUsize>) -
         posts.fetch_add(1, Ordering::SeqCst);
         std::future::pending::<()>()
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
+    format!("{}/", listen(app).await)
 }
