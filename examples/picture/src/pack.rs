@@ -23,7 +23,7 @@ const LONGEST_NAME: usize = 100;
 const MOST: u64 = (1 << 53) - 1;
 
 #[derive(Debug, Default)]
-struct Numbers(Vec<u8>);
+pub(crate) struct Numbers(Vec<u8>);
 
 impl Numbers {
     fn push(&mut self, mut number: u64) {
@@ -34,11 +34,11 @@ impl Numbers {
         self.0.push(number as u8);
     }
 
-    fn extend(&mut self, numbers: impl IntoIterator<Item = u64>) {
+    pub(crate) fn extend(&mut self, numbers: impl IntoIterator<Item = u64>) {
         numbers.into_iter().for_each(|number| self.push(number));
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         STANDARD.encode(&self.0)
     }
 }
@@ -47,13 +47,14 @@ impl Numbers {
 pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Value, String> {
     let cube = Cube::of(list, texts);
     let Sums { sessions, events, seconds } = cube.total;
-    if events > MOST || seconds > MOST {
+    if events.max(seconds) > MOST {
         return Err("the events or seconds of all sessions are more than 2^53: make pictures of fewer sessions".into());
     }
     let longest = Longest::of(list, &cube);
     let mut users = Renumbered::default();
+    let mut named = Renumbered::default();
     let mut names = Renumbered::default();
-    let rows = rows(&longest.kept, &cube, &mut users, &mut names);
+    let rows = rows(&longest.kept, &cube, [&mut users, &mut named, &mut names]);
     Ok(json!({
         "title": title,
         "group": texts.group_column()?,
@@ -69,7 +70,8 @@ pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Va
         "longest": rows.text(),
         "missing": missing(&longest.missing).text(),
         "users": users.texts(&texts.users),
-        "events": names.texts(&texts.events),
+        "events": named.texts(&texts.events),
+        "names": names.texts(&texts.groups),
     }))
 }
 
@@ -106,19 +108,23 @@ fn flows(flows: &[u64]) -> Numbers {
     numbers
 }
 
-/// Times are seconds since the row before, the first since the origin of all buckets.
-fn rows(kept: &[Session], cube: &Cube, users: &mut Renumbered, names: &mut Renumbered) -> Numbers {
+/// Times are seconds since the row before, the first since the origin of all buckets. Texts are those of
+/// users, events and groups.
+fn rows(kept: &[Session], cube: &Cube, [users, events, names]: [&mut Renumbered; 3]) -> Numbers {
     let mut numbers = Numbers::default();
     let mut before = cube.times.origin;
     for session in kept {
         let begin = session.measures.begin.div_euclid(1_000_000);
-        numbers.push((begin - before).unsigned_abs()); // in order of time
-        numbers.push(cube.groups.place(session.group) as u64);
-        numbers.push(session.measures.seconds);
-        numbers.push(session.measures.events);
-        numbers.push(users.number(session.user));
-        numbers.push(names.number(session.first));
-        numbers.push(names.number(session.last));
+        numbers.extend([
+            (begin - before).unsigned_abs(), // they are in order of time
+            cube.groups.place(session.group) as u64,
+            session.measures.seconds,
+            session.measures.events,
+            users.number(session.user),
+            events.number(session.first),
+            events.number(session.last),
+            names.number(session.group),
+        ]);
         before = begin;
     }
     numbers

@@ -98,7 +98,7 @@ function showTotals(total) {
 const COLUMNS = [
   ['begin', 'Begin', row => timeText(row.begin, 1)],
   ['user', packed.user, row => row.user],
-  ['group', packed.group || 'group', row => data.groups[row.group]],
+  ['name', packed.group || 'group', row => row.name],
   ['first', 'First event', row => row.first],
   ['last', 'Last event', row => row.last],
   ['events', 'Events', row => row.events],
@@ -133,8 +133,7 @@ function showLongest() {
   const table = byId('longest').querySelector('table');
   const { column, descending } = state.sort;
   const rows = longest(data, state.choice, MOST_ROWS);
-  const value = column === 'group' ? row => data.groups[row.group] : row => row[column];
-  const ordered = rows.slice().sort((a, b) => (descending ? -1 : 1) * compared(value(a), value(b)));
+  const ordered = rows.slice().sort((a, b) => (descending ? -1 : 1) * compared(a[column], b[column]));
   table.querySelectorAll('thead th').forEach(cell => {
     const isSorted = cell.dataset.column === column;
     if (isSorted) cell.setAttribute('aria-sort', descending ? 'descending' : 'ascending');

@@ -20,18 +20,18 @@ function numbersOf(base64) {
   return numbers;
 }
 
-/** Names with that of the others. */
+/** Names, and after them one for all others. */
 function namesOf(ranking, noun) {
-  const others = ranking.others > 0 ? [number(ranking.others) + ' other ' + noun] : [];
+  const others = ranking.others > 0 ? [number(ranking.others) + noun] : [];
   return ranking.names.concat(others);
 }
 
 function decode(packed) {
-  const groups = namesOf(packed.groups, 'values');
+  const groups = namesOf(packed.groups, ' others');
   const data = {
     groups,
-    firsts: namesOf(packed.firsts, 'events'),
-    lasts: namesOf(packed.lasts, 'events'),
+    firsts: namesOf(packed.firsts, ' other events'),
+    lasts: namesOf(packed.lasts, ' other events'),
     times: packed.times,
     kinds: 2 + packed.lengths.length - 1,
     lengths: packed.lengths,
@@ -94,7 +94,7 @@ function flowsOf(numbers, data) {
 function longestOf(numbers, packed) {
   const rows = [];
   let begin = packed.times.origin;
-  for (let at = 0; at < numbers.length; at += 7) {
+  for (let at = 0; at < numbers.length; at += 8) {
     begin += numbers[at];
     rows.push({
       begin,
@@ -105,6 +105,7 @@ function longestOf(numbers, packed) {
       user: packed.users[numbers[at + 4]],
       first: packed.events[numbers[at + 5]],
       last: packed.events[numbers[at + 6]],
+      name: packed.names[numbers[at + 7]],
     });
   }
   return rows;

@@ -72,20 +72,18 @@ function rove(elements, current) {
 
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Two or three round numbers from 0 to a little above the highest value. */
+/** Round numbers from 0 to the highest value, up to five above 0. */
 function ticks(most) {
-  const step = roundedUp(Math.max(most, 1) / 2.5);
+  const step = roundedDown(most / 2);
   const marks = [0];
-  while (marks[marks.length - 1] < most || marks.length < 2) marks.push(marks.length * step);
+  while (marks.length * step <= Math.max(most, 1)) marks.push(marks.length * step);
   return marks;
 }
 
 /** Lines with numbers, and the function that turns a value into a height on the page. */
 function scaleY(parent, most, left, right, top, bottom) {
-  const marks = ticks(most);
-  const highest = marks[marks.length - 1];
-  const y = value => bottom - (bottom - top) * value / highest;
-  marks.forEach(mark => {
+  const y = value => bottom - (bottom - top) * value / Math.max(most, 1);
+  ticks(most).forEach(mark => {
     add(parent, 'line', { class: 'rule', x1: left, x2: right, y1: y(mark), y2: y(mark) });
     add(parent, 'text', { class: 'tick', x: left - 6, y: y(mark) + 4, 'text-anchor': 'end' }, short(mark));
   });

@@ -26,6 +26,16 @@ function flowLayout(flows, firsts, lasts, height, gap) {
   return layout;
 }
 
+/** Moves places in ascending order apart, as little as needed, and keeps them within the bounds if they fit. */
+function spread(places, distance, low, high) {
+  const moved = [];
+  places.forEach((place, index) => moved.push(Math.max(place, index > 0 ? moved[index - 1] + distance : low)));
+  for (let index = moved.length - 1, most = high; index >= 0; index--, most = moved[index + 1] - distance) {
+    moved[index] = Math.min(moved[index], most);
+  }
+  return moved;
+}
+
 /** One below the other, in the middle of the height. Those without sessions take no room. */
 function stacked(values, scale, height, gap) {
   const filled = values.filter(Boolean).length;

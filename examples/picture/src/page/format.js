@@ -44,8 +44,8 @@ function shortened(text, most) {
   return most < 2 ? '' : text.slice(0, most - 1) + '…';
 }
 
-/** The smallest of 1, 2 and 5 times a power of ten, or for whole seconds of a duration, that is not below. */
-function roundedUp(value) {
+/** The largest of 1, 2 and 5 times a power of ten that is not above, and 1 at least. */
+function roundedDown(value) {
   const power = Math.pow(10, Math.floor(Math.log10(Math.max(value, 1))));
-  return [1, 2, 5, 10].map(step => step * power).find(step => step >= value) || 10 * power;
+  return [5, 2, 1].map(step => step * power).find(step => step <= value) || 1;
 }

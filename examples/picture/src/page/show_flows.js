@@ -64,8 +64,8 @@ function showFlows(data, sums) {
   layout.bands.forEach(band => {
     add(bands, 'path', { d: bandPath(band, left + FLOWS.node, right - FLOWS.node), 'data-first': band.first, 'data-last': band.last });
   });
-  layout.left.forEach((node, index) => showNode('first', index, node, left, labels, data.firsts[index], sums));
-  layout.right.forEach((node, index) => showNode('last', index, node, right - FLOWS.node, labels, data.lasts[index], sums));
+  showNodes('first', layout.left, left, labels, data.firsts, sums);
+  showNodes('last', layout.right, right - FLOWS.node, labels, data.lasts, sums);
   const shown = allNodes().findIndex(node => node.style.display !== 'none');
   if (!allNodes().some(node => node.getAttribute('tabindex') === '0' && node.style.display !== 'none')) rove(allNodes(), shown);
   flowsFigure.querySelector('figcaption').textContent = flowsSaid(data, sums);
@@ -81,19 +81,28 @@ function bandPath(band, left, right) {
   return 'M' + left + ' ' + from + curve(right, to) + 'V' + (to + band.height) + curve(left, from + band.height) + 'Z';
 }
 
+function showNodes(side, places, x, room, names, sums) {
+  const shown = places.filter(place => place.sessions > 0);
+  const middles = spread(shown.map(place => FLOWS.top + place.y + place.height / 2), 15, 8, FLOWS.height - 8);
+  places.forEach((place, index) => {
+    showNode(side, index, { ...place, middle: middles[shown.indexOf(place)] }, x, room, names[index], sums);
+  });
+}
+
 function showNode(side, index, place, x, room, name, sums) {
   const node = flowNodes[side][index];
   node.style.display = place.sessions > 0 ? '' : 'none';
-  const { sessions } = place;
+  const { sessions, middle } = place;
+  if (sessions === 0) return;
   const does = side === 'first' ? ' begins ' : ' ends ';
   set(node, { 'aria-label': name + does + counted(sessions, 'session') + ', ' + share(sessions, sums.total.sessions) });
   const [hit, block, text] = node.children;
   const y = FLOWS.top + place.y;
   const isLeft = side === 'first';
-  const tall = Math.max(place.height, 12);
-  set(hit, { x: isLeft ? 0 : x, y: y + place.height / 2 - tall / 2, width: room + FLOWS.node, height: tall });
+  const tall = Math.max(place.height, 14);
+  set(hit, { x: isLeft ? 0 : x, y: middle - tall / 2, width: room + FLOWS.node, height: tall });
   set(block, { x, y, width: FLOWS.node, height: Math.max(place.height, 1) });
-  set(text, { x: isLeft ? x - 6 : x + FLOWS.node + 6, y: y + place.height / 2 + 4, 'text-anchor': isLeft ? 'end' : 'start' });
+  set(text, { x: isLeft ? x - 6 : x + FLOWS.node + 6, y: middle + 4, 'text-anchor': isLeft ? 'end' : 'start' });
   text.textContent = shortened(name, Math.floor((room - 10) / 6.9));
 }
 

@@ -94,12 +94,14 @@ function showTile(tile, name, sums, rectangle, steps) {
   const [rect, label, value] = tile.children;
   set(tile, { 'aria-label': groupText(name, sums), 'data-colour': colour });
   set(rect, { x: x + 1, y: y + 1, width: Math.max(width - 2, 0.5), height: Math.max(height - 2, 0.5), rx: 3 });
-  const letters = Math.floor((width - 14) / 7.6);
+  const isNarrow = name.length > (width - 14) / 7.8;
+  tile.classList.toggle('narrow', isNarrow);
+  const letters = Math.floor(isNarrow ? (width - 10) / 6.4 : (width - 14) / 7.8);
   const isRoomy = letters >= 3 && height >= 24;
-  set(label, { x: x + 8, y: y + 19 }).textContent = isRoomy ? shortened(name, letters) : '';
+  set(label, { x: x + (isNarrow ? 5 : 8), y: y + (isNarrow ? 16 : 19) }).textContent = isRoomy ? shortened(name, letters) : '';
   const second = duration(sums.seconds);
   const fits = isRoomy && height >= 44 && second.length <= (width - 14) / 6.6;
-  set(value, { x: x + 8, y: y + 36 }).textContent = fits ? second : '';
+  set(value, { x: x + (isNarrow ? 5 : 8), y: y + (isNarrow ? 31 : 36) }).textContent = fits ? second : '';
 }
 
 function showSteps(steps, sums) {

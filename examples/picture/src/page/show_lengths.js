@@ -21,14 +21,14 @@ function showLengths(data, sums) {
   const bounces = sums.kinds[0].sessions + sums.kinds[1].sessions;
   const most = Math.max(bounces, ...others.map(kind => kind.sessions));
   const y = scaleY(axes, most, LENGTHS.left, width - LENGTHS.right, LENGTHS.top, LENGTHS.bottom);
-  const slot = (width - LENGTHS.left - LENGTHS.right) / (others.length + 1.5);
+  const slot = (width - LENGTHS.left - LENGTHS.right) / (others.length + 2);
   const bar = (kind, name, place, from, to) => {
     const x = LENGTHS.left + slot * place;
     if (to > from) lengthBar(bars, { class: name, x: x + 1, y: y(to), width: slot - 2, height: y(from) - y(to) }, data, kind, sums);
   };
   bar(0, 'bounces', 0.25, 0, sums.kinds[0].sessions);
   bar(1, 'instants', 0.25, sums.kinds[0].sessions, bounces);
-  others.forEach((kind, index) => bar(index + 2, 'stays', index + 1.5, 0, kind.sessions));
+  others.forEach((kind, index) => bar(index + 2, 'stays', index + 2, 0, kind.sessions));
   showLengthAxis(axes, data, slot);
   lengthsFigure.querySelector('figcaption').textContent = lengthsSaid(data, sums);
   fillTable(lengthsFigure, ['Duration', 'Sessions', 'Events', 'Seconds'], () => sums.kinds.map((kind, index) => {
@@ -53,7 +53,7 @@ function showLengthAxis(parent, data, slot) {
   label(LENGTHS.left + slot * 0.75 + 4, 'bounce');
   const every = slot < 16 ? 2 : 1;
   data.lengths.forEach((_, edge) => {
-    const x = LENGTHS.left + slot * (edge + 1.5);
+    const x = LENGTHS.left + slot * (edge + 2);
     add(parent, 'line', { class: 'rule', x1: x, x2: x, y1: LENGTHS.bottom, y2: LENGTHS.bottom + 5 });
     if (edge % every === 0) label(x + 4, lengthEdge(data, edge));
   });

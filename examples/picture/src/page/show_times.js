@@ -111,7 +111,7 @@ function showTimes(data, choice, sums) {
   const [axes, bars] = [layer(svg, 'axes'), layer(svg, 'bars')];
   const second = TIMES.top + TIMES.panel + TIMES.between;
   const panel = (name, top, most) => {
-    add(axes, 'text', { class: 'tick panel', x: TIMES.left, y: top - 1 }, name);
+    add(axes, 'text', { class: 'tick panel', x: TIMES.left + 10, y: top - 1 }, name);
     return scaleY(axes, most, TIMES.left, width - TIMES.right, top + 6, top + TIMES.panel);
   };
   const most = name => Math.max(0, ...sums.times.map(time => time[name]));
