@@ -161,7 +161,7 @@ impl Draft {
                 self.revision = revision.ok_or_else(|| bad() + ", which is no number of a revision")?;
             }
             Role::Supersedes => {
-                self.supersedes = ids(&cell.text()).ok_or_else(|| bad() + ", which is no list of ids")?
+                self.supersedes = ids(&cell.text()).ok_or_else(|| bad() + ", which is no list of ids")?;
             }
             Role::Unused | Role::Key => {}
         }

@@ -24,6 +24,23 @@ function sized(figure, height) {
   return { svg, width };
 }
 
+const ruler = document.createElement('canvas').getContext('2d');
+const family = getComputedStyle(document.body).fontFamily;
+
+/** As much of a text as fits into so many pixels; nothing if that is less than three letters. */
+function fitted(text, room, size, weight) {
+  ruler.font = (weight || 400) + ' ' + size + 'px ' + family;
+  const fits = length => ruler.measureText(shortened(text, length)).width <= room;
+  if (fits(text.length)) return text;
+  let [low, high] = [0, text.length];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low < 4 ? '' : shortened(text, low);
+}
+
 /** Bars, lines and labels that nobody can focus: made anew each time. */
 function layer(svg, name) {
   const known = svg.querySelector(':scope > g.' + name);
@@ -85,7 +102,7 @@ function scaleY(parent, most, left, right, top, bottom) {
   const y = value => bottom - (bottom - top) * value / Math.max(most, 1);
   ticks(most).forEach(mark => {
     add(parent, 'line', { class: 'rule', x1: left, x2: right, y1: y(mark), y2: y(mark) });
-    add(parent, 'text', { class: 'tick', x: left - 6, y: y(mark) + 4, 'text-anchor': 'end' }, short(mark));
+    add(parent, 'text', { class: 'tick', x: left - 9, y: y(mark) + 4, 'text-anchor': 'end' }, short(mark));
   });
   return y;
 }

@@ -103,7 +103,7 @@ function showNode(side, index, place, x, room, name, sums) {
   set(hit, { x: isLeft ? 0 : x, y: middle - tall / 2, width: room + FLOWS.node, height: tall });
   set(block, { x, y, width: FLOWS.node, height: Math.max(place.height, 1) });
   set(text, { x: isLeft ? x - 6 : x + FLOWS.node + 6, y: middle + 4, 'text-anchor': isLeft ? 'end' : 'start' });
-  text.textContent = shortened(name, Math.floor((room - 10) / 6.9));
+  text.textContent = fitted(name, room - 8, 13);
 }
 
 function flowRows(data, sums) {

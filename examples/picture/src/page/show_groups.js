@@ -94,14 +94,15 @@ function showTile(tile, name, sums, rectangle, steps) {
   const [rect, label, value] = tile.children;
   set(tile, { 'aria-label': groupText(name, sums), 'data-colour': colour });
   set(rect, { x: x + 1, y: y + 1, width: Math.max(width - 2, 0.5), height: Math.max(height - 2, 0.5), rx: 3 });
-  const isNarrow = name.length > (width - 14) / 7.8;
+  const full = height >= 24 ? fitted(name, width - 16, 14, 600) : '';
+  const isNarrow = full !== name;
   tile.classList.toggle('narrow', isNarrow);
-  const letters = Math.floor(isNarrow ? (width - 10) / 6.4 : (width - 14) / 7.8);
-  const isRoomy = letters >= 3 && height >= 24;
-  set(label, { x: x + (isNarrow ? 5 : 8), y: y + (isNarrow ? 16 : 19) }).textContent = isRoomy ? shortened(name, letters) : '';
+  const [left, first, next] = isNarrow ? [5, 15, 29] : [8, 19, 36];
+  const title = isNarrow && height >= 18 ? fitted(name, width - 9, 11, 600) : full;
   const second = duration(sums.seconds);
-  const fits = isRoomy && height >= 44 && second.length <= (width - 14) / 6.6;
-  set(value, { x: x + (isNarrow ? 5 : 8), y: y + (isNarrow ? 31 : 36) }).textContent = fits ? second : '';
+  const isRoomy = title !== '' && height >= next + 8;
+  set(label, { x: x + left, y: y + first }).textContent = title;
+  set(value, { x: x + left, y: y + next }).textContent = isRoomy && fitted(second, width - left - 5, 12) === second ? second : '';
 }
 
 function showSteps(steps, sums) {

@@ -1,7 +1,7 @@
 // The histogram of durations.
 
 const lengthsFigure = byId('lengths');
-const LENGTHS = { left: 46, right: 8, top: 8, bottom: 210, height: 262 };
+const LENGTHS = { left: 50, right: 8, top: 8, bottom: 210, height: 262 };
 
 /** `5 s to 10 s` */
 function lengthText(data, kind) {

@@ -1,7 +1,7 @@
 // Sessions and events over time, and the choice of a range.
 
 const timesFigure = byId('times');
-const TIMES = { left: 46, right: 10, top: 10, panel: 104, between: 22 };
+const TIMES = { left: 50, right: 16, top: 10, panel: 104, between: 22 };
 TIMES.height = TIMES.top + 2 * TIMES.panel + TIMES.between + 24;
 const handles = [];
 let timesWidth = 0;
@@ -175,7 +175,8 @@ function showRange(data, choice) {
     const end = handle.dataset.end;
     const x = timeX(data, choice[end]);
     const [grip, line, knob] = handle.children;
-    set(grip, { x: x - 12, y: TIMES.top, height });
+    // Outwards, so that a single bar between the two can still be clicked.
+    set(grip, { x: end === 'from' ? x - 20 : x - 4, y: TIMES.top, height });
     set(line, { x: x - 1, y: TIMES.top, height });
     set(knob, { x: x - 5, y: TIMES.top + height / 2 - 14 });
     set(handle, {
