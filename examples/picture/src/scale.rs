@@ -158,6 +158,14 @@ mod tests {
         assert_eq!(Lengths::over(70, 400).edges, [0, 120, 300, 600]);
     }
 
+    #[test]
+    fn a_duration_on_an_edge_belongs_to_the_bucket_that_begins_there() {
+        for lengths in [Lengths::over(0, 59), Lengths::over(0, 80_000)] {
+            let begins = lengths.edges[..lengths.count()].iter().map(|edge| lengths.bucket(*edge));
+            assert!(begins.eq(0..lengths.count()), "{lengths:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_time_lies_in_its_bucket(first in -1e15 as i64..1e15 as i64, span in 0..1e15 as i64, at in 0.0..=1.0) {

@@ -330,6 +330,44 @@ fn many_groups_become_named_ones_and_one_for_all_others() {
     assert_eq!(names(MOST_GROUPS as u32 + 3), (MOST_GROUPS, 3, format!("d{}", MOST_GROUPS + 2)));
 }
 
+/// So many that most are left out of the table.
+#[test]
+fn the_table_shows_the_longest_of_any_choice_without_gaps() {
+    let one = |number: u32| Made {
+        begin: i64::from(number * 7919 % 20_000) * 1_000_000,
+        micros: i64::from(number * 104_729 % 9_973) * 1_000_000,
+        events: 2,
+        device: number % 5 * (number % 3),
+        user: number % 9,
+        pages: (0, 0),
+    };
+    let all: Vec<Made> = (0..20_000).map(one).collect();
+    let (list, texts) = collected(&all);
+    let cube = Cube::of(&list, &texts);
+    let packed = pack(&list, &texts, "t").unwrap();
+    let (width, mut least) = (cube.times.width * 1_000_000, usize::MAX);
+    let choices = [
+        (None, 0, cube.times.count),
+        (None, 3, 4),
+        (None, 3, 5),
+        (Some(2), 0, 30),
+        (Some(0), 7, 10),
+        (Some(4), 10, 60),
+    ];
+    for (group, from, to) in choices {
+        let choice = json!({ "packed": packed, "groups": group.as_slice(), "from": from, "to": to });
+        let rows = run(CHOSEN, &choice)["longest"].clone();
+        let name = group.map(|group: usize| cube.groups.names[group].clone());
+        let of_group = |one: &&Made| name.as_ref().is_none_or(|name| *name == format!("d{}", one.device));
+        let of_time = |one: &&Made| (from..to).contains(&((one.begin / width) as usize));
+        let chosen: Vec<&Made> = all.iter().filter(of_group).filter(of_time).collect();
+        check_longest(&rows, &chosen).unwrap();
+        assert!(chosen.len() > 50);
+        least = least.min(rows.as_array().map_or(0, Vec::len));
+    }
+    assert!(least < 50, "some choices show fewer, since the next longest was left out");
+}
+
 #[test]
 fn nothing_at_all_is_drawn_without_failing() {
     let (list, texts) = collected(&[]);

@@ -66,6 +66,7 @@ fn folders_of_firehose_are_read_and_corrected_rows_take_their_places() {
     assert_eq!(totals(&data(&page)), [2, 10, 120]);
     assert!(said.contains("2 rows are left out, since corrected rows take their place"), "{said}");
     assert!(said.contains("1 rows are left out, since they were there before"), "{said}");
+    assert!(!said.contains("could not be read"), "what is no file of rows is passed over: {said}");
 }
 
 /// The columns and types of `examples/kinesis/src/output/parquet.rs`.

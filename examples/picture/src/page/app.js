@@ -152,8 +152,8 @@ function showLongest() {
   });
   const all = state.sums.total.sessions;
   byId('longest-said').textContent = rows.length === all
-    ? 'All ' + counted(all, 'session') + ' of the choice. The buttons at the top sort them.'
-    : 'The ' + number(rows.length) + ' longest of ' + counted(all, 'session') + '. The buttons at the top sort them.';
+    ? 'All ' + counted(all, 'session') + ' of the choice.'
+    : 'The ' + number(rows.length) + ' longest of ' + counted(all, 'session') + '.';
 }
 
 function start() {
