@@ -90,12 +90,20 @@ fn work(options: &Options) -> Result<(), String> {
 fn read(inputs: &[PathBuf], sessions: &mut Sessions) -> Result<(), String> {
     let mut reading = Reading::new(sessions);
     inputs.iter().try_for_each(|path| reading.path(path))?;
-    let Reading { files, good, bad, told, .. } = reading;
+    let Reading { files, good, bad, tables, told, .. } = reading;
     for reason in &told {
         eprintln!("picture: {reason}");
     }
     if bad > 0 {
         eprintln!("picture: {bad} rows or files could not be read, {good} rows could, in {files} files");
+    }
+    if tables.len() > 1 {
+        let named = |table: &PathBuf| {
+            if table.as_os_str().is_empty() { "other files".to_owned() } else { table.display().to_string() }
+        };
+        let names: Vec<_> = tables.iter().map(named).collect();
+        let names = names.join(", ");
+        eprintln!("picture: these are {} tables in one picture, {names}: name one to see it alone", tables.len());
     }
     if good == 0 {
         return Err("no session row could be read: name files that `kinesis` or `files` wrote".to_owned());

@@ -2,6 +2,7 @@
 //!
 //! A corrected row takes the place of the revisions of its own id before it, and of all sessions that
 //! it names in `supersedes`, whatever the order of the rows. The same revision read twice counts once.
+//! Each table is taken for itself.
 //! Rows whose id is not one of the library's (those of `kinesis-sql`, which are not unique) are all
 //! different sessions.
 
@@ -23,6 +24,9 @@ pub(crate) struct Session {
     pub(crate) last: u32,
 }
 
+/// The number of a table, and the id of a session in it: tables of one stream have ids in common.
+type Id = (u32, SessionId);
+
 /// How many rows there were of each kind that is no session of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
@@ -34,9 +38,11 @@ pub(crate) struct Passed {
 
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    list: Vec<(Session, Option<SessionId>)>,
-    latest: HashMap<SessionId, (u32, usize)>,
-    superseded: HashSet<SessionId>,
+    list: Vec<(Session, Option<Id>)>,
+    latest: HashMap<Id, (u32, usize)>,
+    superseded: HashSet<Id>,
+    /// That of the rows that come next.
+    table: u32,
     passed: Passed,
     /// The column whose values are the groups.
     group: Option<String>,
@@ -55,14 +61,20 @@ impl Sessions {
         Self { group, ..Self::default() }
     }
 
+    /// Says which table the rows that follow are of.
+    pub(crate) fn of_table(&mut self, table: u32) {
+        self.table = table;
+    }
+
     pub(crate) fn add(&mut self, row: &Draft) -> Result<(), String> {
         let measures = row.measures()?;
         if self.group.is_none() {
             self.group = Some(usual_group(row));
         }
         let session = self.session(row, measures);
-        self.superseded.extend(row.supersedes.iter().filter(|old| Some(**old) != row.id));
-        let Some(id) = row.id else {
+        let others = row.supersedes.iter().filter(|old| Some(**old) != row.id);
+        self.superseded.extend(others.map(|old| (self.table, *old)));
+        let Some(id) = row.id.map(|id| (self.table, id)) else {
             self.list.push((session, None));
             return Ok(());
         };
@@ -197,6 +209,17 @@ mod tests {
     fn a_row_read_twice_counts_once() {
         let rows = [row(&id(1), 0, &[], 1), row(&id(1), 0, &[], 1), row(&id(1), 1, &[1], 3), row(&id(1), 1, &[1], 3)];
         assert_eq!(left(&rows), (vec![3], Passed { superseded: 1, repeated: 2 }));
+    }
+
+    #[test]
+    fn tables_with_the_same_ids_do_not_replace_each_other() {
+        let mut sessions = Sessions::new(None);
+        for table in [0, 1, 0] {
+            sessions.of_table(table);
+            sessions.add(&row(&id(1), 0, &[], 1)).unwrap();
+        }
+        let (list, passed) = sessions.finish();
+        assert_eq!((list.len(), passed), (2, Passed { superseded: 0, repeated: 1 }));
     }
 
     #[test]

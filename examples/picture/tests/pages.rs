@@ -121,6 +121,19 @@ fn parquet(path: &Path) {
 }
 
 #[test]
+fn tables_beside_each_other_are_all_shown_and_named() {
+    let folder = folder();
+    for table in ["steps", "minutes", "errors"] {
+        let text = if table == "errors" { "{}\n".to_owned() } else { kinesis(1, 2, 0, 10, "") };
+        gzip(&folder.path().join(table).join("2018/11/29/00/clicks-1.json.gz"), &text);
+    }
+    let (said, page) = page(folder.path(), &["."]);
+    assert_eq!(totals(&data(&page)), [2, 4, 20]);
+    assert!(said.contains("these are 2 tables in one picture, ./minutes, ./steps: name one to see it alone"), "{said}");
+    assert!(!said.contains("could not be read"), "errors are no table: {said}");
+}
+
+#[test]
 fn parquet_files_are_read() {
     let folder = folder();
     parquet(&folder.path().join("clicks.parquet"));

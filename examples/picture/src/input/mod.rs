@@ -18,6 +18,9 @@ use crate::sessions::Sessions;
 /// How many bad rows are told one by one.
 const TOLD: u64 = 5;
 
+/// The folder where `kinesis` puts records that hold no event.
+const ERRORS: &str = "errors";
+
 /// What folders are searched for.
 const ENDINGS: [&str; 5] = ["json", "jsonl", "ndjson", "csv", "parquet"];
 
@@ -28,13 +31,15 @@ pub(crate) struct Reading<'a> {
     pub(crate) files: u64,
     pub(crate) good: u64,
     pub(crate) bad: u64,
+    /// Folders above year, month, day and hour that rows came from. Elsewhere all files are one table.
+    pub(crate) tables: Vec<PathBuf>,
     /// What is said of the first bad ones.
     pub(crate) told: Vec<String>,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(sessions: &'a mut Sessions) -> Self {
-        Self { sessions, file: PathBuf::new(), files: 0, good: 0, bad: 0, told: Vec::new() }
+        Self { sessions, file: PathBuf::new(), files: 0, good: 0, bad: 0, tables: Vec::new(), told: Vec::new() }
     }
 
     /// Reads a file, or all files of a folder. Fails if it is not there.
@@ -47,11 +52,23 @@ impl<'a> Reading<'a> {
         for file in files {
             self.files += 1;
             self.file = file.clone();
+            let table = self.table(&file);
+            self.sessions.of_table(table);
             if let Err(reason) = self.read(&file) {
                 self.refuse("", &reason);
             }
         }
         Ok(())
+    }
+
+    /// The number of a file's table.
+    fn table(&mut self, file: &Path) -> u32 {
+        let folder = table(file).unwrap_or_default();
+        let known = self.tables.iter().position(|table| *table == folder);
+        known.unwrap_or_else(|| {
+            self.tables.push(folder);
+            self.tables.len() - 1
+        }) as u32
     }
 
     fn read(&mut self, path: &Path) -> Result<(), String> {
@@ -94,8 +111,20 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// `prefix/table` of `prefix/table/YYYY/MM/DD/HH/name`.
+fn table(file: &Path) -> Option<PathBuf> {
+    let mut folders = file.ancestors().skip(1);
+    for _ in 0..4 {
+        let name = folders.next()?.file_name()?.to_str()?;
+        if !name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+    }
+    folders.next().map(Path::to_owned)
+}
+
 /// The file itself, or those within the folder in order of their names. Names that begin with a dot
-/// or an underscore are passed over, as Hadoop and Athena do.
+/// or an underscore are passed over, as Hadoop and Athena do, and folders of what could not be read.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
@@ -105,7 +134,7 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     entries.sort();
     for entry in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let is_hidden = name.starts_with(['.', '_']);
+        let is_hidden = name.starts_with(['.', '_']) || (name == ERRORS && entry.is_dir());
         let ending = name.strip_suffix(".gz").unwrap_or(&name).rsplit_once('.').map_or("", |(_, ending)| ending);
         if !is_hidden && (entry.is_dir() || ENDINGS.contains(&ending)) {
             find(&entry, files)?;
