@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use input::Reading;
+use input::{Reading, plain};
 use sessions::{Passed, Sessions};
 
 /// Makes one HTML file from sessions: a treemap of devices, durations, sessions over time, first and
@@ -78,7 +78,7 @@ fn work(options: &Options) -> Result<(), String> {
     let data = pack::pack(&list, &sessions, &options.title)?;
     let page = page::html(&data, &options.title);
     let output = options.output.display();
-    std::fs::write(&options.output, &page).map_err(|error| format!("cannot write {output}: {error}"))?;
+    std::fs::write(&options.output, &page).map_err(|error| format!("cannot write {output}: {}", plain(&error)))?;
     say(passed);
     let total = &data["total"];
     let (events, seconds) = (&total["events"], &total["seconds"]);

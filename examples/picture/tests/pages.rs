@@ -193,7 +193,7 @@ fn what_cannot_be_a_picture_is_refused_with_a_sentence() {
     assert!(said.contains("notes.txt: its first line does not name the columns of session rows"), "{said}");
     assert!(said.contains("list.json: it is a JSON array"), "{said}");
     assert!(said.contains("no session row could be read"), "{said}");
-    assert!(refused(at, &["absent.csv"]).contains("cannot read absent.csv"));
+    assert!(refused(at, &["absent.csv"]).contains("cannot read absent.csv: no such file or directory\n"));
     assert!(refused(at, &["empty"]).contains("empty holds no file of session rows"));
     let said = refused(at, &["rows.csv", "--group", "colour"]);
     assert!(

@@ -45,7 +45,7 @@ impl<'a> Reading<'a> {
     /// Reads a file, or all files of a folder. Fails if it is not there.
     pub(crate) fn path(&mut self, path: &Path) -> Result<(), String> {
         let mut files = Vec::new();
-        find(path, &mut files).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        find(path, &mut files).map_err(|error| format!("cannot read {}: {}", path.display(), plain(&error)))?;
         if files.is_empty() {
             return Err(format!("{} holds no file of session rows: name another folder", path.display()));
         }
@@ -72,8 +72,8 @@ impl<'a> Reading<'a> {
     }
 
     fn read(&mut self, path: &Path) -> Result<(), String> {
-        let mut file = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
-        let head = file.fill_buf().map_err(|error| error.to_string())?;
+        let mut file = BufReader::new(File::open(path).map_err(|error| plain(&error))?);
+        let head = file.fill_buf().map_err(|error| plain(&error))?;
         if head.starts_with(b"PAR1") {
             return parquet::read(file.into_inner(), self);
         }
@@ -85,7 +85,7 @@ impl<'a> Reading<'a> {
 
     /// Reads JSON lines if it begins like an object, and else CSV.
     pub(crate) fn text<R: Read>(&mut self, mut from: BufReader<R>) -> Result<(), String> {
-        let head = from.fill_buf().map_err(|error| error.to_string())?;
+        let head = from.fill_buf().map_err(|error| plain(&error))?;
         match head.trim_ascii_start().first() {
             None => Ok(()),
             Some(b'{') => json::read(from, self),
@@ -109,6 +109,12 @@ impl<'a> Reading<'a> {
             self.told.push(format!("{}{comma}{place}: {reason}", self.file.display()));
         }
     }
+}
+
+/// The words of an error without the number that the standard library adds.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// `prefix/table` of `prefix/table/YYYY/MM/DD/HH/name`.
