@@ -16,8 +16,10 @@ use crate::longest::Longest;
 use crate::names::Names;
 use crate::sessions::{Session, Sessions};
 
-/// Names are shown up to here.
-const LONGEST_NAME: usize = 100;
+/// Names are shown up to the first of these letters with which those of the table fit into [`ROOM`].
+const LONGEST_NAMES: [usize; 5] = [100, 80, 60, 40, 24];
+/// In letters, for all names of the table: the rows without names take less than that.
+const ROOM: usize = 600_000;
 
 /// The largest whole number that JavaScript counts to without gaps.
 const MOST: u64 = (1 << 53) - 1;
@@ -55,6 +57,10 @@ pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Va
     let mut named = Renumbered::default();
     let mut names = Renumbered::default();
     let rows = rows(&longest.kept, &cube, [&mut users, &mut named, &mut names]);
+    let kinds = [(&users, &texts.users), (&named, &texts.events), (&names, &texts.groups)];
+    let fits = |most: &usize| kinds.iter().map(|(used, all)| used.room(all, *most)).sum::<usize>() <= ROOM;
+    let most = LONGEST_NAMES.into_iter().find(fits).unwrap_or(LONGEST_NAMES[LONGEST_NAMES.len() - 1]);
+    let in_table = |used: &Renumbered, all: &Names| used.texts(all, most);
     Ok(json!({
         "title": title,
         "group": texts.group_column()?,
@@ -69,19 +75,19 @@ pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Va
         "flows": flows(&cube.flows).text(),
         "longest": rows.text(),
         "missing": missing(&longest.missing).text(),
-        "users": users.texts(&texts.users),
-        "events": named.texts(&texts.events),
-        "names": names.texts(&texts.groups),
+        "users": in_table(&users, &texts.users),
+        "events": in_table(&named, &texts.events),
+        "names": in_table(&names, &texts.groups),
     }))
 }
 
 fn ranking(ranking: &Ranking) -> Value {
-    let names: Vec<String> = ranking.names.iter().map(|name| shortened(name)).collect();
+    let names: Vec<String> = ranking.names.iter().map(|name| shortened(name, LONGEST_NAMES[0])).collect();
     json!({ "names": names, "others": ranking.others })
 }
 
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(LONGEST_NAME) {
+fn shortened(name: &str, most: usize) -> String {
+    match name.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
@@ -151,7 +157,52 @@ impl Renumbered {
         })
     }
 
-    fn texts(&self, all: &Names) -> Vec<String> {
-        self.used.iter().map(|text| shortened(all.text(*text))).collect()
+    fn texts(&self, all: &Names, most: usize) -> Vec<String> {
+        self.used.iter().map(|text| shortened(all.text(*text), most)).collect()
+    }
+
+    /// Letters of all of them together.
+    fn room(&self, all: &Names, most: usize) -> usize {
+        self.used.iter().map(|text| all.text(*text).chars().count().min(most)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{Cell, Draft, Role};
+    use crate::times::Recent;
+
+    /// Sessions whose every text is long and unlike all others.
+    fn wordy(number: u32) -> Value {
+        let mut sessions = Sessions::new(None);
+        for one in 0..number {
+            let mut draft = Draft::default();
+            let text = |what: &str| Cell::Text(format!("{one} {what} {}", "ä".repeat(300)).into());
+            let cells = [
+                ("user_id", text("user")),
+                ("device_id", Cell::Whole(i64::from(one % 49))),
+                ("events", Cell::Whole(2)),
+                ("beginsession", Cell::Time(i64::from(one % 72) * 1_000_000)),
+                ("duration_sec", Cell::Whole(i64::from(one * 7919 % 9973))),
+                ("beginnavigation", text("first")),
+                ("endnavigation", text("last")),
+            ];
+            for (name, cell) in &cells {
+                draft.set(name, Role::of(name), cell, &Recent::default()).unwrap();
+            }
+            sessions.add(&draft).unwrap();
+        }
+        let (list, _) = sessions.finish();
+        pack(&list, &sessions, "t").unwrap()
+    }
+
+    #[test]
+    fn names_are_cut_shorter_where_there_are_many_long_ones() {
+        let longest = |data: &Value| data["users"][0].as_str().map_or(0, |name| name.chars().count());
+        assert_eq!(longest(&wordy(500)), 101, "with the sign that it is cut");
+        let many = wordy(20_000);
+        assert!(longest(&many) < 50);
+        assert!(many.to_string().len() < 2_000_000, "{}", many.to_string().len());
     }
 }
