@@ -1,0 +1,121 @@
+//! Sessions as one HTML file to look at and click through: no server, no network, no build step.
+//!
+//! `cargo run --release -p picture` shows the sessions of the bundled clicks; README.md has the rest.
+
+mod bundled;
+mod cube;
+mod input;
+mod longest;
+mod made_up;
+mod names;
+mod pack;
+mod page;
+mod row;
+mod scale;
+#[cfg(test)]
+mod script;
+mod sessions;
+
+#[allow(dead_code, reason = "session rows have times in one form only")]
+#[path = "../../files/parse/times.rs"]
+mod times;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use input::{Reading, plain};
+use sessions::{Passed, Sessions};
+
+/// Makes one HTML file from sessions: a treemap of devices, durations, sessions over time, first and
+/// last events, and the longest sessions.
+///
+/// Reads the rows that `kinesis` writes (JSON lines and Parquet, folders as Firehose lays them out)
+/// and those of the example `files` (CSV and JSON lines), with gzip or without. Without any argument
+/// it shows the sessions of a day of bundled clicks.
+#[derive(Debug, Parser)]
+#[command(name = "picture", disable_version_flag = true, max_term_width = 100)]
+struct Options {
+    /// Files of session rows, or folders with such files
+    #[arg(value_name = "FILE-OR-FOLDER")]
+    inputs: Vec<PathBuf>,
+
+    /// Where the page goes
+    #[arg(long, value_name = "FILE", default_value = "sessions.html")]
+    output: PathBuf,
+
+    /// Column whose values are the groups of the treemap [default: device_id, or else the first key field]
+    #[arg(long, value_name = "COLUMN")]
+    group: Option<String>,
+
+    /// What stands at the top
+    #[arg(long, default_value = "Sessions")]
+    title: String,
+
+    /// Show so many sessions that are made up, to measure with
+    #[arg(long, value_name = "NUMBER", conflicts_with = "inputs")]
+    made_up: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    match work(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("picture: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn work(options: &Options) -> Result<(), String> {
+    let mut sessions = Sessions::new(options.group.clone());
+    match options.made_up {
+        Some(number) => made_up::add_to(&mut sessions, number)?,
+        None if options.inputs.is_empty() => bundled::add_to(&mut sessions)?,
+        None => read(&options.inputs, &mut sessions)?,
+    }
+    let (list, passed) = sessions.finish();
+    let data = pack::pack(&list, &sessions, &options.title)?;
+    let page = page::html(&data, &options.title);
+    let output = options.output.display();
+    std::fs::write(&options.output, &page).map_err(|error| format!("cannot write {output}: {}", plain(&error)))?;
+    say(passed);
+    let total = &data["total"];
+    let (events, seconds) = (&total["events"], &total["seconds"]);
+    eprintln!("{output}: {} sessions, {events} events, {seconds} s in sessions, {} bytes", list.len(), page.len());
+    Ok(())
+}
+
+/// Reads all files. Fails if one is not there, or if they hold rows but not one that is a session.
+fn read(inputs: &[PathBuf], sessions: &mut Sessions) -> Result<(), String> {
+    let mut reading = Reading::new(sessions);
+    inputs.iter().try_for_each(|path| reading.path(path))?;
+    let Reading { files, good, bad, tables, told, .. } = reading;
+    for reason in &told {
+        eprintln!("picture: {reason}");
+    }
+    if bad > 0 {
+        eprintln!("picture: {bad} rows or files could not be read, {good} rows could, in {files} files");
+    }
+    if tables.len() > 1 {
+        let named = |table: &PathBuf| {
+            if table.as_os_str().is_empty() { "other files".to_owned() } else { table.display().to_string() }
+        };
+        let names: Vec<_> = tables.iter().map(named).collect();
+        let names = names.join(", ");
+        eprintln!("picture: these are {} tables in one picture, {names}: name one to see it alone", tables.len());
+    }
+    if good == 0 {
+        return Err("no session row could be read: name files that `kinesis` or `files` wrote".to_owned());
+    }
+    sessions.group_column().map(drop)
+}
+
+fn say(passed: Passed) {
+    if passed.superseded > 0 {
+        eprintln!("picture: {} rows are left out, since corrected rows take their place", passed.superseded);
+    }
+    if passed.repeated > 0 {
+        eprintln!("picture: {} rows are left out, since they were there before", passed.repeated);
+    }
+}

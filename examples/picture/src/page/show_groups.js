@@ -1,0 +1,144 @@
+// The treemap.
+
+const COLOURS = 6;
+
+/** Where each step of colour begins: equal ratios between the fewest and the most events. */
+function colourSteps(counts) {
+  const filled = counts.filter(count => count > 0);
+  if (filled.length === 0) return [];
+  const [least, most] = [Math.min(...filled), Math.max(...filled)];
+  const steps = Array.from({ length: COLOURS }, (_, i) => Math.round(least * Math.pow(most / least, i / COLOURS)));
+  return steps.filter((step, index) => index === 0 || step > steps[index - 1]);
+}
+
+/** The number of a colour, 0 to 5, for a count: few steps use the whole range of colours. */
+function colourOf(steps, step) {
+  return steps.length < 2 ? 2 : Math.round(step * (COLOURS - 1) / (steps.length - 1));
+}
+
+function stepOf(steps, count) {
+  return Math.max(0, steps.filter(step => step <= count).length - 1);
+}
+
+const groupsFigure = byId('groups');
+const tiles = [];
+
+function makeTiles(data) {
+  const svg = groupsFigure.querySelector('svg');
+  data.groups.forEach((name, group) => {
+    const tile = add(svg, 'g', { class: 'tile', role: 'button', 'data-group': group });
+    add(tile, 'rect');
+    add(tile, 'text', { class: 'name' });
+    add(tile, 'text', { class: 'value' });
+    tile.addEventListener('click', event => chooseGroup(group, event.shiftKey || event.ctrlKey || event.metaKey));
+    tile.addEventListener('keydown', event => tileKey(event, group));
+    tile.addEventListener('focus', () => { focusTile(group); });
+    tile.addEventListener('blur', () => readout(groupsFigure));
+    tile.addEventListener('pointerenter', () => readout(groupsFigure, tile.getAttribute('aria-label')));
+    tile.addEventListener('pointerleave', () => readout(groupsFigure));
+    tiles.push(tile);
+  });
+}
+
+let currentTile = 0;
+let tileRectangles = [];
+
+function focusTile(group) {
+  currentTile = group;
+  rove(tiles, group);
+  readout(groupsFigure, tiles[group].getAttribute('aria-label'));
+}
+
+function tileKey(event, group) {
+  const filled = tileRectangles.flatMap((rectangle, index) => rectangle ? [index] : []);
+  if (event.key === 'Enter' || event.key === ' ') {
+    chooseGroup(group, event.shiftKey || event.ctrlKey || event.metaKey);
+  } else if (DIRECTIONS[event.key]) {
+    tiles[neighbour(tileRectangles, group, DIRECTIONS[event.key])].focus();
+  } else if (event.key === 'Home' || event.key === 'End') {
+    tiles[filled[event.key === 'Home' ? 0 : filled.length - 1]].focus();
+  } else {
+    return;
+  }
+  event.preventDefault();
+}
+
+function groupText(name, sums) {
+  return name + ': ' + duration(sums.seconds) + ' in ' + counted(sums.sessions, 'session') + ', '
+    + counted(sums.events, 'event');
+}
+
+function showGroups(data, choice, sums) {
+  const { width } = sized(groupsFigure, 340);
+  tileRectangles = squarify(sums.groups.map(group => group.seconds), width, 340);
+  const steps = colourSteps(sums.groups.filter(group => group.seconds > 0).map(group => group.events));
+  tiles.forEach((tile, group) => {
+    showTile(tile, data.groups[group], sums.groups[group], tileRectangles[group], steps);
+    const isChosen = choice.groups.has(group);
+    tile.setAttribute('aria-pressed', isChosen);
+    tile.classList.toggle('chosen', isChosen);
+    tile.classList.toggle('aside', !holdsGroup(choice, group));
+  });
+  if (!tileRectangles[currentTile]) currentTile = Math.max(0, tileRectangles.findIndex(Boolean));
+  rove(tiles, currentTile);
+  showSteps(steps, sums);
+  groupsFigure.querySelector('figcaption').textContent = groupsSaid(data, sums);
+  fillTable(groupsFigure, ['Group', 'Sessions', 'Events', 'Seconds', 'Bounces'], () => groupRows(data, choice, sums));
+}
+
+function showTile(tile, name, sums, rectangle, steps) {
+  tile.style.display = rectangle ? '' : 'none';
+  if (!rectangle) return;
+  const { x, y, width, height } = rectangle;
+  const colour = colourOf(steps, stepOf(steps, sums.events));
+  const [rect, label, value] = tile.children;
+  set(tile, { 'aria-label': groupText(name, sums), 'data-colour': colour });
+  set(rect, { x: x + 1, y: y + 1, width: Math.max(width - 2, 0.5), height: Math.max(height - 2, 0.5), rx: 3 });
+  const full = height >= 24 ? fitted(name, width - 16, 14, 600) : '';
+  const isNarrow = full !== name;
+  tile.classList.toggle('narrow', isNarrow);
+  const [left, first, next] = isNarrow ? [5, 15, 29] : [8, 19, 36];
+  const title = isNarrow && height >= 18 ? fitted(name, width - 9, 11, 600) : full;
+  const second = duration(sums.seconds);
+  const isRoomy = title !== '' && height >= next + 8;
+  set(label, { x: x + left, y: y + first }).textContent = title;
+  set(value, { x: x + left, y: y + next }).textContent = isRoomy && fitted(second, width - left - 5, 12) === second ? second : '';
+}
+
+function showSteps(steps, sums) {
+  const list = byId('steps');
+  list.replaceChildren();
+  const most = Math.max(0, ...sums.groups.filter(group => group.seconds > 0).map(group => group.events));
+  steps.forEach((step, index) => {
+    const item = add(list, 'li');
+    add(item, 'span', { class: 'swatch', 'data-colour': colourOf(steps, index) });
+    const last = index + 1 < steps.length ? steps[index + 1] - 1 : most;
+    item.append(last > step ? number(step) + '–' + number(last) : number(step));
+  });
+  if (steps.length > 0) add(list, 'li', {}, 'events');
+}
+
+function groupsSaid(data, sums) {
+  const order = sums.groups.map((_, group) => group).filter(group => sums.groups[group].sessions > 0);
+  order.sort((a, b) => sums.groups[b].seconds - sums.groups[a].seconds);
+  const all = sums.groups.reduce((sum, group) => sum + group.seconds, 0);
+  const first = order.slice(0, 3).map(group => data.groups[group] + ' ' + share(sums.groups[group].seconds, all));
+  const flat = order.filter(group => sums.groups[group].seconds === 0).length;
+  const unseen = flat > 0 ? ' ' + number(flat) + ' without any time in sessions: in the table only.' : '';
+  return all > 0 ? 'Most time: ' + first.join(', ') + '.' + unseen : 'No time in sessions, so nothing to draw.' + unseen;
+}
+
+function groupRows(data, choice, sums) {
+  const order = sums.groups.map((_, group) => group);
+  order.sort((a, b) => sums.groups[b].seconds - sums.groups[a].seconds || sums.groups[b].sessions - sums.groups[a].sessions);
+  return order.map(group => {
+    const { sessions, events, seconds, bounces } = sums.groups[group];
+    const choose = cell => {
+      const attributes = { type: 'button', class: 'plain', 'aria-pressed': choice.groups.has(group), 'data-row': group };
+      add(cell, 'button', attributes, data.groups[group]).onclick = event => {
+        chooseGroup(group, event.shiftKey || event.ctrlKey || event.metaKey);
+      };
+    };
+    return [choose, sessions, events, seconds, bounces];
+  });
+}

@@ -1,0 +1,81 @@
+// A squarified treemap, after M. Bruls, K. Huizing and J. J. van Wijk, "Squarified Treemaps", 2000.
+//
+// Rectangles are laid in rows along the shorter side of what is free, the largest first. A row takes
+// the next one as long as that makes its worst ratio of sides better. The last row takes all that is
+// left, so that rounding leaves no gap.
+
+/** A rectangle for each weight, in their order; null for weights that are not positive. */
+function squarify(weights, width, height) {
+  const rectangles = weights.map(() => null);
+  const order = weights.map((_, index) => index).filter(index => weights[index] > 0);
+  order.sort((a, b) => weights[b] - weights[a] || a - b);
+  const sum = order.reduce((sum, index) => sum + weights[index], 0);
+  const area = index => weights[index] / sum * width * height;
+  let free = { x: 0, y: 0, width, height };
+  for (let start = 0; start < order.length;) {
+    const end = rowEnd(order, start, area, Math.min(free.width, free.height));
+    free = layRow(order.slice(start, end), area, free, end === order.length, rectangles);
+    start = end;
+  }
+  return rectangles;
+}
+
+/** Where the row that begins at `start` is best ended. */
+function rowEnd(order, start, area, side) {
+  let sum = area(order[start]);
+  let worst = worstRatio(sum, sum, sum, side);
+  let end = start + 1;
+  for (; end < order.length; end++) {
+    const next = area(order[end]);
+    const ratio = worstRatio(sum + next, area(order[start]), next, side);
+    if (ratio > worst) break;
+    sum += next;
+    worst = ratio;
+  }
+  return end;
+}
+
+/** The worst ratio of sides in a row of this area along this side. */
+function worstRatio(sum, largest, smallest, side) {
+  return Math.max(side * side * largest / (sum * sum), sum * sum / (side * side * smallest));
+}
+
+/** Lays a row along the shorter side, and returns what stays free. */
+function layRow(row, area, free, isLast, rectangles) {
+  const isColumn = free.width >= free.height;
+  const side = isColumn ? free.height : free.width;
+  const depth = isColumn ? free.width : free.height;
+  const sum = row.reduce((sum, index) => sum + area(index), 0);
+  const thick = isLast ? depth : Math.min(sum / side, depth);
+  let done = 0;
+  for (const index of row) {
+    const from = side * done / sum;
+    done += area(index);
+    const long = side * done / sum - from;
+    rectangles[index] = isColumn
+      ? { x: free.x, y: free.y + from, width: thick, height: long }
+      : { x: free.x + from, y: free.y, width: long, height: thick };
+  }
+  return isColumn
+    ? { x: free.x + thick, y: free.y, width: free.width - thick, height: free.height }
+    : { x: free.x, y: free.y + thick, width: free.width, height: free.height - thick };
+}
+
+/** The rectangle that one comes to in a direction: the nearest whose middle lies that way. */
+function neighbour(rectangles, from, direction) {
+  const middle = r => [r.x + r.width / 2, r.y + r.height / 2];
+  const [x, y] = middle(rectangles[from]);
+  let best = from;
+  let shortest = Infinity;
+  rectangles.forEach((rectangle, index) => {
+    if (!rectangle || index === from) return;
+    const [dx, dy] = [middle(rectangle)[0] - x, middle(rectangle)[1] - y];
+    const along = dx * direction[0] + dy * direction[1];
+    const aside = Math.abs(dx * direction[1]) + Math.abs(dy * direction[0]);
+    if (along > 0.5 && along + 2 * aside < shortest) {
+      best = index;
+      shortest = along + 2 * aside;
+    }
+  });
+  return best;
+}
