@@ -1,31 +1,10 @@
-//! Streams and their shards: made, waited for, split and merged.
+//! Streams made, and their shards split and merged: for trying out, not for the consumer.
 
-use std::time::Duration;
+use anyhow::{Context, Result};
+use aws_sdk_kinesis::types::Shard;
 
-use anyhow::{Context, Result, bail};
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::SdkError;
-use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
-use aws_sdk_kinesis::types::{Shard, StreamStatus};
-use tokio::time::Instant;
-
-use crate::retry::{Retry, explain};
-use crate::status::Status;
-
-/// How often to ask whether a stream is ready.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// AWS takes less than a minute, mostly.
-const READY_AFTER: Duration = Duration::from_secs(300);
-
-/// A stream by its name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stream<'s> {
-    pub(crate) client: &'s Client,
-    pub(crate) name: &'s str,
-    pub(crate) retry: Retry,
-    pub(crate) status: &'s Status,
-}
+use crate::retry::explain;
+pub(crate) use crate::stream::about::Stream;
 
 impl Stream<'_> {
     /// Creates it and waits until it can be used. `false` if there is one of that name already, which
@@ -40,56 +19,6 @@ impl Stream<'_> {
         };
         self.ready().await?;
         Ok(is_new)
-    }
-
-    /// Waits until it is ACTIVE.
-    pub(crate) async fn ready(&self) -> Result<()> {
-        let (give_up, mut pause) = (Instant::now() + READY_AFTER, FIRST_PAUSE);
-        loop {
-            let state = self.state().await?;
-            if state == StreamStatus::Active {
-                return Ok(());
-            }
-            if Instant::now() >= give_up {
-                bail!("stream {} is still {state}: try again when it is ACTIVE", self.name);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
-        }
-    }
-
-    async fn state(&self) -> Result<StreamStatus> {
-        let request = || self.client.describe_stream_summary().stream_name(self.name).send();
-        let answer = self.retry.run("DescribeStreamSummary", self.status, request).await;
-        let missing = |error: &SdkError<DescribeStreamSummaryError>| {
-            error.as_service_error().is_some_and(DescribeStreamSummaryError::is_resource_not_found_exception)
-        };
-        if answer.as_ref().is_err_and(missing) {
-            bail!("there is no stream {}: `kinesis produce --create` makes one", self.name);
-        }
-        let answer = answer.map_err(explain).with_context(|| format!("cannot find stream {}", self.name))?;
-        let summary = answer.stream_description_summary.context("the server described no stream")?;
-        Ok(summary.stream_status)
-    }
-
-    /// All shards, page by page. The pages follow each other by the last id: a token of the service
-    /// lives for five minutes only, and `ferrokinesis` does not know its own.
-    pub(crate) async fn shards(&self) -> Result<Vec<Shard>> {
-        let mut shards: Vec<Shard> = Vec::new();
-        loop {
-            let last = shards.last().map(|shard| shard.shard_id.clone());
-            let request = || {
-                let request = self.client.list_shards().stream_name(self.name);
-                request.set_exclusive_start_shard_id(last.clone()).send()
-            };
-            let answer = self.retry.run("ListShards", self.status, request).await;
-            let answer = answer.map_err(explain).with_context(|| format!("cannot list the shards of {}", self.name))?;
-            let is_last = answer.next_token.is_none();
-            shards.extend(answer.shards.unwrap_or_default());
-            if is_last || shards.is_empty() {
-                return Ok(shards);
-            }
-        }
     }
 
     /// The shards that take records, in the order of their hash keys.

@@ -1,5 +1,6 @@
 //! Reading a stream: which shards there are, their records, and the one order they are taken in.
 
+pub(crate) mod about;
 pub(crate) mod lineage;
 pub(crate) mod merge;
 pub(crate) mod pace;

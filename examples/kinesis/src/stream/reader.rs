@@ -12,10 +12,10 @@ use stagger::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::about;
 use super::lineage::Listed;
 use super::pace::Pace;
 use super::{Reading, Record, ShardId, Start};
-use crate::admin;
 use crate::retry::{Retry, explain};
 use crate::status::Status;
 
@@ -53,7 +53,7 @@ impl Stream {
     /// All shards. One that is in the making has none yet, and is waited for.
     pub(crate) async fn shards(&self) -> Result<Vec<Listed>> {
         let Self { client, name, retry, status, .. } = self;
-        let stream = admin::Stream { client, name, retry: *retry, status };
+        let stream = about::Stream { client, name, retry: *retry, status };
         stream.ready().await?;
         Ok(stream.shards().await?.iter().map(listed).collect())
     }
