@@ -9,9 +9,8 @@ LEFT JOIN (
     max(CASE WHEN new_id = old_id THEN revision END) AS newest,
     bool_or(new_id <> old_id) AS is_merged
   FROM (
-    SELECT session_id AS new_id, revision, old_id
+    SELECT session_id AS new_id, revision, unnest(split(supersedes, ',')) AS old_id
     FROM "aggregated"
-    CROSS JOIN UNNEST(split(supersedes, ',')) AS t (old_id)
     WHERE revision > 0
   ) AS corrections
   GROUP BY old_id

@@ -21,14 +21,14 @@ use crate::table::Files;
 use crate::{columns, folder, functions, sentence};
 
 /// Views over the article's table. The first two are the article's own.
-const VIEWS: [(&str, &str); 3] = [
+pub(crate) const VIEWS: [(&str, &str); 3] = [
     ("clicks_today", include_str!("../sql/clicks_today.sql")),
     ("clicks_month", include_str!("../sql/clicks_month.sql")),
     ("sessions", include_str!("../sql/sessions.sql")),
 ];
 
 /// The table of `kinesis` that does not hold sessions.
-const ERRORS: &str = "errors";
+pub(crate) const ERRORS: &str = "errors";
 
 pub(crate) struct Engine {
     context: SessionContext,

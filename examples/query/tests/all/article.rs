@@ -1,14 +1,15 @@
 //! The article's views and query, the very text of it.
 
-mod support;
-
 use std::collections::BTreeMap;
 
-use support::{Folder, KINDS, Kind, Session, query, shared, some_sessions, time};
+use crate::support::{Folder, KINDS, Kind, Session, query, shared, some_sessions, time};
 
 const TODAY: &str = "2018-11-09"; // one digit in `day(current_date)`, two in the name of the folder
-const TEXTS: [&str; 3] =
-    [include_str!("../sql/clicks_today.sql"), include_str!("../sql/clicks_month.sql"), include_str!("../sql/durations.sql")];
+const TEXTS: [&str; 3] = [
+    include_str!("../../sql/clicks_today.sql"),
+    include_str!("../../sql/clicks_month.sql"),
+    include_str!("../../sql/durations.sql"),
+];
 
 fn sessions() -> Vec<Session> {
     let mut sessions = some_sessions(600, "2018-11-08T00:00:00", 3);

@@ -19,22 +19,22 @@ use serde_json::{Map, Value, json};
 
 /// A row, its times in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    pub id: String,
-    pub user: i64,
-    pub device: String,
-    pub begin: i64,
-    pub end: i64,
-    pub events: i64,
-    pub first: String,
-    pub last: String,
-    pub revision: i32,
-    pub supersedes: Vec<String>,
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) user: i64,
+    pub(crate) device: String,
+    pub(crate) begin: i64,
+    pub(crate) end: i64,
+    pub(crate) events: i64,
+    pub(crate) first: String,
+    pub(crate) last: String,
+    pub(crate) revision: i32,
+    pub(crate) supersedes: Vec<String>,
 }
 
 impl Session {
     /// Of so many seconds.
-    pub fn new(id: &str, user: i64, begin: i64, seconds: i64) -> Self {
+    pub(crate) fn new(id: &str, user: i64, begin: i64, seconds: i64) -> Self {
         Self {
             id: id.to_owned(),
             user,
@@ -49,7 +49,7 @@ impl Session {
         }
     }
 
-    pub fn seconds(&self) -> i64 {
+    pub(crate) fn seconds(&self) -> i64 {
         (self.end - self.begin) / 1_000_000
     }
 
@@ -76,27 +76,27 @@ impl Session {
 }
 
 /// `2018-11-29T23:35:10.123456Z`
-pub fn text(micros: i64) -> String {
+pub(crate) fn text(micros: i64) -> String {
     time(micros).format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-pub fn time(micros: i64) -> DateTime<Utc> {
+pub(crate) fn time(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap()
 }
 
 /// Of `2018-11-29T23:35:10`.
-pub fn micros(text: &str) -> i64 {
+pub(crate) fn micros(text: &str) -> i64 {
     text.parse::<NaiveDateTime>().unwrap().and_utc().timestamp_micros()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Json,
     JsonGz,
     Parquet,
 }
 
-pub const KINDS: [Kind; 3] = [Kind::Json, Kind::JsonGz, Kind::Parquet];
+pub(crate) const KINDS: [Kind; 3] = [Kind::Json, Kind::JsonGz, Kind::Parquet];
 
 impl Kind {
     fn ending(self) -> &'static str {
@@ -108,13 +108,13 @@ impl Kind {
     }
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
 }
 
-pub fn bytes(kind: Kind, sessions: &[Session]) -> Vec<u8> {
+pub(crate) fn bytes(kind: Kind, sessions: &[Session]) -> Vec<u8> {
     let lines = || sessions.iter().map(|session| format!("{}\n", session.json())).collect::<String>().into_bytes();
     match kind {
         Kind::Json => lines(),
@@ -157,19 +157,19 @@ fn parquet_bytes(sessions: &[Session]) -> Vec<u8> {
 }
 
 /// A folder of tables that goes away at the end.
-pub struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Puts a file anywhere.
-    pub fn put(&self, path: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -177,7 +177,7 @@ impl Folder {
     }
 
     /// Files each session under the hour of its beginning. The kinds take turns with the hours.
-    pub fn file(&self, table: &str, sessions: &[Session], kinds: &[Kind]) -> usize {
+    pub(crate) fn file(&self, table: &str, sessions: &[Session], kinds: &[Kind]) -> usize {
         let mut hours: std::collections::BTreeMap<String, Vec<Session>> = Default::default();
         for session in sessions {
             hours.entry(time(session.begin).format("%Y/%m/%d/%H").to_string()).or_default().push(session.clone());
@@ -189,19 +189,19 @@ impl Folder {
     }
 
     /// Runs the program over this folder.
-    pub fn query(&self, arguments: &[&str]) -> Answer {
+    pub(crate) fn query(&self, arguments: &[&str]) -> Answer {
         query(Some(self.path()), arguments, "")
     }
 
     /// What a query gives, as CSV without the header.
-    pub fn rows(&self, sql: &str, today: &str) -> Vec<String> {
+    pub(crate) fn rows(&self, sql: &str, today: &str) -> Vec<String> {
         let answer = self.query(&["--sql", sql, "--today", today, "--format", "csv"]);
         assert_eq!(answer.code, Some(0), "{sql}: {}", answer.errors);
         answer.out.lines().skip(1).map(str::to_owned).collect()
     }
 
     /// The sentence of a query that fails, which is the last line; the folder in it is written `F`.
-    pub fn problem(&self, arguments: &[&str]) -> String {
+    pub(crate) fn problem(&self, arguments: &[&str]) -> String {
         let answer = self.query(arguments);
         assert_eq!(answer.code, Some(1), "{arguments:?}: {} {}", answer.out, answer.errors);
         assert!(!answer.errors.contains("panicked"), "{}", answer.errors);
@@ -211,13 +211,13 @@ impl Folder {
     }
 }
 
-pub struct Answer {
-    pub code: Option<i32>,
-    pub out: String,
-    pub errors: String,
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) errors: String,
 }
 
-pub fn query(folder: Option<&Path>, arguments: &[&str], input: &str) -> Answer {
+pub(crate) fn query(folder: Option<&Path>, arguments: &[&str], input: &str) -> Answer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_query"));
     command.args(folder).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -228,7 +228,7 @@ pub fn query(folder: Option<&Path>, arguments: &[&str], input: &str) -> Answer {
 }
 
 /// Sessions from a seed, begun in these days, with every duration from 0 to 30 seconds.
-pub fn some_sessions(count: usize, from: &str, days: i64) -> Vec<Session> {
+pub(crate) fn some_sessions(count: usize, from: &str, days: i64) -> Vec<Session> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move |below: i64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -243,7 +243,7 @@ pub fn some_sessions(count: usize, from: &str, days: i64) -> Vec<Session> {
 }
 
 /// A folder beside the repository, which not everybody has.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
     if path.exists() {
         return Some(path);
