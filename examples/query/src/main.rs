@@ -20,7 +20,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use chrono::{NaiveDate, Utc};
 use clap::Parser;
 
@@ -30,14 +30,25 @@ use options::Options;
 /// The article's last query.
 const DURATIONS: &str = include_str!("../sql/durations.sql");
 
+/// The engine goes into a query recursively: a sum of a thousand terms is a thousand levels deep. Only
+/// what is used of a stack takes memory.
+const STACK: usize = 512 << 20;
+
 fn main() -> ExitCode {
-    match work(&Options::parse()) {
+    let options = Options::parse();
+    match with_stack(move || work(&options)) {
         Err(error) if !is_broken_pipe(&error) => {
             eprintln!("query: {error:#}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Does it in a thread that has more stack than the first one.
+fn with_stack(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work).context("cannot start a thread")?;
+    thread.join().map_err(|_| anyhow!("this is a mistake of the program: please report it, with the SQL"))?
 }
 
 fn work(options: &Options) -> Result<()> {
@@ -77,7 +88,10 @@ fn sql(options: &Options) -> Result<String> {
 }
 
 fn answer(options: &Options, folder: &Path, today: NaiveDate, sql: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().build().context("cannot start threads for the query")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK / 8)
+        .build()
+        .context("cannot start threads for the query")?;
     let mut engine = Engine::open(folder, options, today)?;
     let asked = runtime.block_on(async {
         let statements = engine.statements(sql)?;

@@ -49,7 +49,7 @@ fn what_a_row_supersedes_reads_the_same_in_all_kinds_of_files() {
     let row = again(&Session::new("a", 1, micros("2018-11-08T00:30:00"), 5), 1, &["a", "b"]);
     for kind in KINDS {
         let folder = Folder::new();
-        folder.file("aggregated", &[row.clone()], &[kind]);
+        folder.file("aggregated", std::slice::from_ref(&row), &[kind]);
         let sql = "SELECT revision, supersedes, beginsession FROM aggregated";
         assert_eq!(folder.rows(sql, "2018-11-08"), ["1,\"a,b\",2018-11-08T00:30:00Z"], "{kind:?}");
     }

@@ -249,6 +249,7 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
         return Some(path);
     }
     // Past the capture of output: who runs the tests shall see it.
-    writeln!(std::io::stderr(), "SKIPPED: {} is not there", path.display()).unwrap();
+    let mut errors = std::io::stderr();
+    writeln!(errors, "SKIPPED: {} is not there", path.display()).unwrap();
     None
 }
