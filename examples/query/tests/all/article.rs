@@ -1,6 +1,11 @@
 //! The article's views and query, the very text of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader};
+
+use chrono::NaiveDateTime;
+use flate2::read::GzDecoder;
+use serde_json::Value;
 
 use crate::support::{Folder, KINDS, Kind, Session, query, shared, some_sessions, time};
 
@@ -118,4 +123,43 @@ fn without_a_folder_the_bundled_clicks_answer() {
     let again = query(Some(&sample), &["--format", "csv", "--today", "2018-11-29"], "");
     let rows_again: Vec<String> = again.out.lines().skip(1).map(str::to_owned).collect();
     assert_eq!(parsed(&rows_again), parsed(&rows));
+}
+
+/// The bundled clicks by the article's rule, in the plainest way: for each user, device and half
+/// minute the window that is open. How many there were, their clicks and their whole seconds.
+fn windows_of_the_bundled_clicks() -> (i64, i64, i64) {
+    let clicks = GzDecoder::new(&include_bytes!("../../../data/clicks.jsonl.gz")[..]);
+    let (mut open, mut closed, mut now) = (HashMap::<_, (i64, i64, i64, i64)>::new(), Vec::new(), i64::MIN);
+    for line in BufReader::new(clicks).split(b'\n') {
+        let Ok(click) = serde_json::from_slice::<Value>(&line.unwrap()) else { continue };
+        let time = |name: &str| click[name].as_str().and_then(|time| time.parse::<NaiveDateTime>().ok());
+        let (Some(at), Some(arrival), Some(user)) =
+            (time("client_timestamp"), time("arrival_timestamp"), click["user_id"].as_i64())
+        else {
+            continue;
+        };
+        let (at, arrival) = (at.and_utc().timestamp_micros(), arrival.and_utc().timestamp_micros());
+        if at > arrival + 3_600_000_000 {
+            continue;
+        }
+        now = now.max(arrival);
+        let key = (user, click["device_id"].to_string(), at.div_euclid(30_000_000));
+        if open.get(&key).is_some_and(|(deadline, ..)| now >= *deadline) {
+            closed.extend(open.remove(&key));
+        }
+        let (_, count, first, last) = open.entry(key).or_insert((now + 30_000_000, 0, at, at));
+        *count += 1;
+        (*first, *last) = (at.min(*first), at.max(*last));
+    }
+    closed.extend(open.into_values());
+    let seconds = closed.iter().map(|(_, _, first, last)| (last - first) / 1_000_000).sum();
+    (closed.len() as i64, closed.iter().map(|(_, count, ..)| count).sum(), seconds)
+}
+
+#[test]
+fn the_sample_has_the_windows_of_the_bundled_clicks() {
+    let sql = "SELECT count(1), sum(events), sum(duration_sec), count(distinct session_id) FROM aggregated";
+    let answer = query(None, &["--format", "csv", "--sql", sql], "");
+    let (count, events, seconds) = windows_of_the_bundled_clicks();
+    assert_eq!(answer.out.lines().nth(1).unwrap(), format!("{count},{events},{seconds},{count}"));
 }
