@@ -1,0 +1,119 @@
+//! The folders and files of tables: `FOLDER/TABLE/YYYY/MM/DD/HH/name.json[.gz]|.parquet`.
+//!
+//! Names that begin with `.` or `_` are passed over, as Athena does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// How many digits the folders of a year, a month, a day and an hour have.
+const DIGITS: [usize; 4] = [4, 2, 2, 2];
+
+/// A table with its files, in the order of their names.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) files: Vec<DataFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DataFile {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: Kind,
+    pub(crate) partition: Partition,
+}
+
+/// Year, month, day and hour, as the folders are named.
+pub(crate) type Partition = [String; 4];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Json,
+    JsonGz,
+    Parquet,
+}
+
+/// All tables of a folder.
+pub(crate) fn tables(folder: &Path) -> Result<Vec<Table>> {
+    let shown = folder.display();
+    if !folder.is_dir() {
+        bail!("{shown} is no folder: give the one that `kinesis` wrote sessions to");
+    }
+    let children = children(folder)?;
+    let mut tables: Vec<Table> = Vec::new();
+    for path in children.iter().filter(|path| is_table(path)) {
+        let name = table_name(path);
+        if tables.iter().any(|table| table.name == name) {
+            bail!("two folders of {shown} make the same table `{name}`: rename one");
+        }
+        let mut table = Table { name, files: Vec::new() };
+        collect(path, &mut Vec::new(), &mut table.files)?;
+        tables.push(table);
+    }
+    if tables.is_empty() {
+        bail!("{shown} has no tables, which are folders with years in them{}", advice(folder, &children));
+    }
+    Ok(tables)
+}
+
+/// The folder that was probably meant.
+fn advice(folder: &Path, children: &[PathBuf]) -> String {
+    let below =
+        children.iter().find(|path| self::children(path).is_ok_and(|paths| paths.iter().any(|path| is_table(path))));
+    match (below, folder.parent().filter(|parent| *parent != Path::new(""))) {
+        (Some(below), _) => format!(": try {}", below.display()),
+        (None, Some(parent)) if is_table(folder) => format!(": try {}", parent.display()),
+        (None, None) if is_table(folder) => ": try the folder above it".to_owned(),
+        _ => ": `cargo run --release -p kinesis -- demo` writes some to kinesis-demo/sessions".to_owned(),
+    }
+}
+
+/// As a crawler of AWS Glue names it: lower case, and nothing but letters, digits and `_`.
+fn table_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn is_table(path: &Path) -> bool {
+    children(path).is_ok_and(|paths| paths.iter().any(|path| path.is_dir() && is_level(path, 0)))
+}
+
+/// Whether a folder has the name of a year, a month, a day or an hour.
+fn is_level(path: &Path, level: usize) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == DIGITS[level] && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn collect(folder: &Path, above: &mut Vec<String>, files: &mut Vec<DataFile>) -> Result<()> {
+    for path in children(folder)? {
+        if path.is_dir() && above.len() < DIGITS.len() && is_level(&path, above.len()) {
+            above.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            collect(&path, above, files)?;
+            above.pop();
+            continue;
+        }
+        let Ok(partition) = Partition::try_from(above.clone()) else {
+            bail!("{} is not at its place, which is TABLE/YYYY/MM/DD/HH/file: move it there or away", path.display());
+        };
+        files.push(DataFile { kind: kind(&path)?, path, partition });
+    }
+    Ok(())
+}
+
+fn kind(path: &Path) -> Result<Kind> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let kinds = [(".json", Kind::Json), (".json.gz", Kind::JsonGz), (".parquet", Kind::Parquet)];
+    let kind = kinds.iter().find(|(ending, _)| name.ends_with(ending) && path.is_file());
+    let kind = kind.with_context(|| format!("{} is no .json, .json.gz or .parquet file: move it away", path.display()));
+    Ok(kind?.1)
+}
+
+/// What is in a folder, by name.
+fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
+    let mut paths = read().with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    paths.retain(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with(['.', '_']));
+    paths.sort();
+    Ok(paths)
+}
