@@ -20,7 +20,7 @@ pub(super) fn arguments(folder: &Path) -> Vec<String> {
         ["--stream", STREAM],
         ["--stagger", "step=30s"],
         ["--stagger", "floor=minute"],
-        ["--alert", "duration < 20s and events > 15"],
+        ["--alert", "duration < 20s and events > 30"],
         ["--state", &state],
         ["--output", &output],
         ["--compression", "none"],
