@@ -103,8 +103,16 @@ struct Consumer {
 #[derive(Default)]
 struct Results {
     sessions: Vec<(usize, Session)>,
-    /// What each is counted as, when it arrived, and the row.
-    errors: Vec<(&'static str, Timestamp, Map<String, Value>)>,
+    errors: Vec<NotUsed>,
+}
+
+/// What did not become part of a session.
+struct NotUsed {
+    counted: &'static str,
+    /// The number of the rule that did not take it; none where it is no event.
+    rule: Option<usize>,
+    arrival: Timestamp,
+    row: Map<String, Value>,
 }
 
 impl Consumer {
@@ -194,6 +202,7 @@ impl Consumer {
     /// Goes on in the shards that were being read, and begins those that may be begun.
     async fn begin(&mut self, shards: impl IntoIterator<Item = (ShardId, Position)>) -> Result<()> {
         let mut known: std::collections::BTreeMap<_, _> = shards.into_iter().collect();
+        self.stream.made().await?;
         self.lineage.learn(self.stream.shards().await?);
         for (shard, arrival) in self.lineage.begin() {
             let position = known.remove(&shard).unwrap_or(Position { sequence: None, arrival });
@@ -345,7 +354,7 @@ impl Consumer {
             Ok(parts) => parts.iter().for_each(|part| self.take_part(part.data, &place, &mut results)),
             Err(why) => {
                 self.totals.rejected += 1;
-                results.errors.push(("Rejected", place.arrival, place.error("rejected", &why, &record.data)));
+                results.errors.push(place.rejected(&why, &record.data));
             }
         }
         results
@@ -366,7 +375,7 @@ impl Consumer {
             }
             Err(reject) => {
                 totals.rejected += 1;
-                results.errors.push(("Rejected", place.arrival, place.error("rejected", &reject.to_string(), data)));
+                results.errors.push(place.rejected(&reject.to_string(), data));
             }
         });
     }
@@ -382,14 +391,13 @@ impl Consumer {
                 files.add(name, &Row { hour: hour_of(session.begin), content: Content::Session(session) }).await?;
             }
         }
-        for (what, arrival, mut error) in errors {
-            self.sinks.count(what);
-            if let Some(Value::Number(rule)) = error.remove("rule") {
-                let name = rule.as_u64().and_then(|rule| self.names.get(rule as usize));
-                error.insert("strategy".to_owned(), name.cloned().into());
+        for NotUsed { counted, rule, arrival, mut row } in errors {
+            self.sinks.count(counted);
+            if let Some(rule) = rule {
+                row.insert("strategy".to_owned(), self.names[rule].clone().into());
             }
             if let Some(files) = &mut self.files {
-                files.add(ERRORS, &Row { hour: hour_of(arrival), content: Content::Error(error) }).await?;
+                files.add(ERRORS, &Row { hour: hour_of(arrival), content: Content::Error(row) }).await?;
             }
         }
         Ok(())
@@ -510,6 +518,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    fn rejected(&self, why: &str, data: &[u8]) -> NotUsed {
+        let row = self.error("rejected", why, data);
+        NotUsed { counted: "Rejected", rule: None, arrival: self.arrival, row }
+    }
+
     /// A row of the table of errors: why, from where, and the data itself, so that nothing is lost.
     fn error(&self, kind: &str, why: &str, data: &[u8]) -> Map<String, Value> {
         let mut row = Map::new();
@@ -536,9 +549,8 @@ impl Results {
             Out::NotTaken { rule, is_late, why } => {
                 let Some((place, data)) = place else { return };
                 let (kind, counted) = if is_late { ("late", "Late") } else { ("refused", "Refused") };
-                let mut error = place.error(kind, &why, data);
-                error.insert("rule".to_owned(), rule.into());
-                self.errors.push((counted, place.arrival, error));
+                let row = place.error(kind, &why, data);
+                self.errors.push(NotUsed { counted, rule: Some(rule), arrival: place.arrival, row });
             }
         }
     }

@@ -28,12 +28,22 @@ pub(crate) struct Stream<'s> {
 }
 
 impl Stream<'_> {
-    /// Waits until it is ACTIVE.
+    /// Waits until it is ACTIVE: nothing is being changed about it.
     pub(crate) async fn ready(&self) -> Result<()> {
+        self.until(|state| *state == StreamStatus::Active).await
+    }
+
+    /// Waits until it has been made. While shards are split and merged, which may take long, it can be
+    /// read all the same.
+    pub(crate) async fn made(&self) -> Result<()> {
+        self.until(|state| *state != StreamStatus::Creating).await
+    }
+
+    async fn until(&self, is_so: impl Fn(&StreamStatus) -> bool) -> Result<()> {
         let (give_up, mut pause) = (Instant::now() + READY_AFTER, FIRST_PAUSE);
         loop {
             let state = self.state().await?;
-            if state == StreamStatus::Active {
+            if is_so(&state) {
                 return Ok(());
             }
             if Instant::now() >= give_up {

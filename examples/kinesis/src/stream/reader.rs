@@ -50,12 +50,18 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// All shards. One that is in the making has none yet, and is waited for.
+    /// Waits until there is a stream: one in the making has no shards.
+    pub(crate) async fn made(&self) -> Result<()> {
+        self.about().made().await
+    }
+
     pub(crate) async fn shards(&self) -> Result<Vec<Listed>> {
+        Ok(self.about().shards().await?.iter().map(listed).collect())
+    }
+
+    fn about(&self) -> about::Stream<'_> {
         let Self { client, name, retry, status, .. } = self;
-        let stream = about::Stream { client, name, retry: *retry, status };
-        stream.ready().await?;
-        Ok(stream.shards().await?.iter().map(listed).collect())
+        about::Stream { client, name, retry: *retry, status }
     }
 }
 
