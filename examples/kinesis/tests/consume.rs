@@ -117,6 +117,21 @@ async fn sessions_are_those_of_a_naive_reading_whatever_the_shards_do() {
     assert_eq!(written_sessions(&rows["gap_10s"]), naive_gap_sessions(&clicks, 10 * SECOND));
 }
 
+/// AWS takes minutes to split and merge many shards, and the stream can be read all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_being_resharded_is_read() {
+    let server = Server::start_slow(2, 3_600_000).await;
+    let clicks = clicks(100, 5, 0);
+    put(&server, &clicks).await;
+    let shard = server.open_shards().await.remove(0).shard_id;
+    let split = server.client.split_shard().stream_name(STREAM).shard_to_split(shard);
+    split.new_starting_hash_key("1000").send().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    succeed(server.command(&to_the_end(folder.path(), "--gap 1h"))).await;
+    let rows = rows(&folder.path().join("output"));
+    assert_eq!(written_sessions(&rows["gap_1h"]), naive_gap_sessions(&clicks, 3_600 * SECOND));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_has_the_columns_of_the_article() {
     let server = Server::start(1).await;

@@ -122,8 +122,13 @@ pub(crate) struct Server {
 impl Server {
     /// With one stream.
     pub(crate) async fn start(shards: i32) -> Self {
+        Self::start_slow(shards, 10).await
+    }
+
+    /// With one stream, whose shards take so many milliseconds to be split or merged.
+    pub(crate) async fn start_slow(shards: i32, update_stream_ms: u64) -> Self {
         let options =
-            StoreOptions { create_stream_ms: 0, update_stream_ms: 10, shard_limit: 1_000, ..StoreOptions::default() };
+            StoreOptions { create_stream_ms: 0, update_stream_ms, shard_limit: 1_000, ..StoreOptions::default() };
         let (app, _) = ferrokinesis::create_app(options);
         let faults = Arc::new(Faults::default());
         let disturbed = app.clone().layer(middleware::from_fn_with_state(Arc::clone(&faults), misbehave));
