@@ -7,6 +7,9 @@ mod batch;
 #[path = "../examples/files/cells.rs"]
 mod cells;
 #[allow(dead_code, reason = "the program uses more of it than these tests")]
+#[path = "../examples/files/columns.rs"]
+mod columns;
+#[allow(dead_code, reason = "the program uses more of it than these tests")]
 #[path = "../examples/files/lines.rs"]
 mod lines;
 #[allow(dead_code, reason = "the program uses more of it than these tests")]
@@ -22,6 +25,7 @@ mod relay;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
+use columns::Columns;
 use parse::combined::Combined;
 use parse::csv::{Csv, Row};
 use parse::jsonl::Jsonl;
@@ -32,8 +36,7 @@ use serde_json::{Map, Value, json};
 use stagger::Timestamp;
 
 fn wanted(keys: &[&str], time: &str, value: Option<&str>) -> Wanted {
-    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-    Wanted::new(&keys, time, None, value, TimeFormat::Auto)
+    Wanted::new(&Columns::declared(keys).unwrap(), time, None, value, TimeFormat::Auto)
 }
 
 /// What a record holds, without its borrows.

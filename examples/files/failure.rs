@@ -39,7 +39,7 @@ impl Failure {
 }
 
 /// The words of an error without the number that the standard library adds.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -61,7 +61,7 @@ where
     fn new(options: &'o Options, engine: S) -> Outcome<Self> {
         let sources = setup::sources(options);
         setup::check(options, &sources)?;
-        let keys = setup::key_names(options, &sources);
+        let columns = setup::columns(options, &sources)?;
         let names: Vec<String> = sources.iter().map(Source::name).collect();
         let is_sorted = engine.clock() == Clock::Arrival && options.streaming.out_of_order.is_none();
         Ok(Self {
@@ -69,8 +69,8 @@ where
             sources,
             engine,
             waiting: is_sorted.then(Waiting::default),
-            results: Results::new(options, &names, &keys)?,
-            unused: Unused::new(options, names, keys)?,
+            results: Results::new(options, &names, &columns)?,
+            unused: Unused::new(options, names, columns)?,
             greatest: None,
             lines: 0,
             events: 0,

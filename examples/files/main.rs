@@ -10,7 +10,9 @@
 
 mod batch;
 mod cells;
+mod columns;
 mod failure;
+mod folders;
 mod formats;
 mod input;
 mod job;
@@ -26,6 +28,7 @@ mod report;
 mod results;
 mod setup;
 mod side;
+mod storage;
 mod strategy;
 mod text;
 mod unused;

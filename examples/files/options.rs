@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -44,7 +44,8 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
-    /// Fields that tell whose event it is; nested ones as a.b [combined: address]
+    /// Fields that tell whose event it is; nested ones as a.b. An integer may be declared as F:int, which
+    /// counts for JSON lines and Parquet [combined: address]
     #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
     pub(crate) key: Vec<String>,
 
@@ -133,7 +134,7 @@ pub(crate) struct Streaming {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]
 pub(crate) struct Results {
-    /// Where the rows go; `-` is standard output [-]
+    /// Where the rows go; `-` is standard output; for Parquet, a new folder [-]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -171,6 +172,9 @@ pub(crate) enum OutputFormat {
     Jsonl,
     /// The columns of the SQL in AWS's clickstream article; the key is user and device
     KinesisSql,
+    /// The columns of `kinesis` as Parquet, for `query`, `picture`, Athena, DuckDB and others: a folder for
+    /// each hour of first events (YYYY/MM/DD/HH), all of which appear when everything is written
+    Parquet,
 }
 
 /// What `--stagger` rounds event times to.
@@ -269,7 +273,25 @@ impl Options {
             !(results.report && rows),
             "--report takes the place of the rows: leave out --output and --output-format",
         )?;
-        self.check_kinesis_sql()
+        self.check_kinesis_sql()?;
+        self.check_parquet()
+    }
+
+    fn check_parquet(&self) -> Outcome<()> {
+        let Results { output, output_format, .. } = &self.results;
+        let output = output.as_deref().filter(|path| *path != Path::new("-"));
+        match (output_format, output) {
+            (Some(OutputFormat::Parquet), None) => {
+                Err(Failure::usage("--output-format parquet needs a folder to write: --output FOLDER"))
+            }
+            (None, Some(path)) if path.extension().is_some_and(|ending| ending == "parquet") => {
+                Err(Failure::usage(format_args!(
+                    "{} would be CSV: say --output-format parquet, which makes a folder of that name",
+                    path.display()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_kinesis_sql(&self) -> Outcome<()> {

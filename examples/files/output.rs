@@ -7,9 +7,9 @@ use serde::ser::{SerializeMap, Serializer};
 use stagger::{Timestamp, kinesis_sql_id};
 
 use crate::cells::Cells;
-use crate::options::OutputFormat;
+use crate::columns::Columns;
 use crate::parse::keys;
-use crate::side::Members;
+use crate::side::{KeyFields, Members};
 use crate::text::Summary;
 
 /// The columns of the csv form; the key fields follow the first.
@@ -52,10 +52,17 @@ pub(crate) fn is_taken(name: &str) -> bool {
 /// How many bytes are written at once.
 const BLOCK: usize = 1 << 18;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Csv,
+    Jsonl,
+    KinesisSql,
+}
+
 pub(crate) struct Rows {
     to: Box<dyn Write + Send>,
-    form: OutputFormat,
-    keys: Vec<String>,
+    form: Form,
+    columns: Columns,
     revisions: bool,
     /// Rows that have not been written yet.
     cells: Cells,
@@ -63,21 +70,21 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Begins the output. `revisions`: whether sessions may be corrected.
-    pub(crate) fn new(to: Box<dyn Write + Send>, form: OutputFormat, keys: Vec<String>, revisions: bool) -> Self {
-        let mut rows = Self { to, form, keys, revisions, cells: Cells::new() };
+    pub(crate) fn new(to: Box<dyn Write + Send>, form: Form, columns: Columns, revisions: bool) -> Self {
+        let mut rows = Self { to, form, columns, revisions, cells: Cells::new() };
         rows.header();
         rows
     }
 
     fn header(&mut self) {
-        let keys = self.keys.iter().map(String::as_str);
+        let keys = self.columns.key.iter().map(String::as_str);
         let more: &[&str] = if self.revisions { &REVISION_COLUMNS } else { &[] };
         let (first, others) = COLUMNS.split_at(1);
         let csv = first.iter().copied().chain(keys).chain(others.iter().chain(more).copied());
         match self.form {
-            OutputFormat::Csv => csv.for_each(|column| self.cells.text(column)),
-            OutputFormat::KinesisSql => KINESIS_COLUMNS.iter().for_each(|column| self.cells.text(column)),
-            OutputFormat::Jsonl => return,
+            Form::Csv => csv.for_each(|column| self.cells.text(column)),
+            Form::KinesisSql => KINESIS_COLUMNS.iter().for_each(|column| self.cells.text(column)),
+            Form::Jsonl => return,
         }
         self.cells.end_row();
     }
@@ -85,10 +92,10 @@ impl Rows {
     /// Writes the row of one session.
     pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> io::Result<()> {
         match self.form {
-            OutputFormat::Csv => self.write_csv(session),
-            OutputFormat::KinesisSql => self.write_kinesis_sql(session),
-            OutputFormat::Jsonl => {
-                let row = Row { session, keys: &self.keys, revisions: self.revisions };
+            Form::Csv => self.write_csv(session),
+            Form::KinesisSql => self.write_kinesis_sql(session),
+            Form::Jsonl => {
+                let row = Row { session, columns: &self.columns, revisions: self.revisions };
                 serde_json::to_writer(&mut self.cells.bytes, &row)?;
                 self.cells.bytes.push(b'\n');
             }
@@ -110,7 +117,7 @@ impl Rows {
     fn write_csv<O: Members>(&mut self, session: &Summary<O>) {
         let cells = &mut self.cells;
         cells.id(session.id());
-        for part in keys::split(session.key.as_str(), self.keys.len()) {
+        for part in keys::split(session.key.as_str(), self.columns.key.len()) {
             cells.text(part.as_bytes());
         }
         cells.time(session.window.start);
@@ -176,7 +183,7 @@ fn substring(text: &str, from: usize, length: usize) -> &str {
 /// A session as a JSON object.
 struct Row<'a, O: Members> {
     session: &'a Summary<O>,
-    keys: &'a [String],
+    columns: &'a Columns,
     revisions: bool,
 }
 
@@ -186,8 +193,8 @@ impl<O: Members> Serialize for Row<'_, O> {
         let time = |time: Timestamp| time.to_string();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("session_id", &session.id())?;
-        for (name, part) in self.keys.iter().zip(keys::split(session.key.as_str(), self.keys.len())) {
-            map.serialize_entry(name, &part)?;
+        for (name, field) in (KeyFields { columns: self.columns, key: session.key.as_str() }).iter() {
+            map.serialize_entry(name, &field)?;
         }
         map.serialize_entry("window_start", &time(session.window.start))?;
         map.serialize_entry("window_end", &time(session.window.end))?;

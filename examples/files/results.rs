@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use crate::columns::Columns;
 use crate::failure::{Failure, Outcome};
+use crate::folders::Folders;
 use crate::options::{Options, OutputFormat};
-use crate::output::{self, Rows};
+use crate::output::{self, Form, Rows};
 use crate::report::Report;
 use crate::side::{EventsFile, JsonLines, Members};
 use crate::strategy;
@@ -22,28 +24,32 @@ pub(crate) struct Results<O: Members> {
 }
 
 impl<O: Members> Results<O> {
-    pub(crate) fn new(options: &Options, inputs: &[String], keys: &[String]) -> Outcome<Self> {
+    pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
         let revisions = options.streaming.allowed_lateness.is_some();
         let events = match &options.results.events {
             Some(path) => {
-                let (inputs, keys) = (inputs.to_vec(), keys.to_vec());
-                Some(EventsFile { file: JsonLines::create(path)?, inputs, keys, revisions })
+                let (inputs, columns) = (inputs.to_vec(), columns.clone());
+                Some(EventsFile { file: JsonLines::create(path)?, inputs, columns, revisions })
             }
             None => None,
         };
         if options.shows_report() {
             let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
-            let report = Some(Report::new(strategy::words(options), keys.to_vec(), zone));
-            let writing = events.map(|events| Writing::start(Files { rows: None, events: Some(events) }));
+            let report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
+            let writing = events.map(|events| Writing::start(Files { sessions: None, events: Some(events) }));
             return Ok(Self { writing, report, is_on_terminal: false });
         }
-        let format = options.output_format();
-        if let Some(name) = keys.iter().find(|name| format != OutputFormat::KinesisSql && output::is_taken(name)) {
-            return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
-        }
-        let (to, is_on_terminal) = rows_to(options)?;
-        let rows = Some(Rows::new(to, format, keys.to_vec(), revisions));
-        Ok(Self { writing: Some(Writing::start(Files { rows, events })), report: None, is_on_terminal })
+        let (sessions, is_on_terminal) = match options.output_format() {
+            OutputFormat::Csv => rows(options, columns, Form::Csv)?,
+            OutputFormat::Jsonl => rows(options, columns, Form::Jsonl)?,
+            OutputFormat::KinesisSql => rows(options, columns, Form::KinesisSql)?,
+            OutputFormat::Parquet => {
+                let output = options.results.output.as_deref().unwrap_or(Path::new(""));
+                (SessionFiles::Folders(Box::new(Folders::create(output, columns.clone())?)), false)
+            }
+        };
+        let files = Files { sessions: Some(sessions), events };
+        Ok(Self { writing: Some(Writing::start(files)), report: None, is_on_terminal })
     }
 
     /// Takes a session that has closed.
@@ -78,6 +84,16 @@ impl<O: Members> Results<O> {
     }
 }
 
+/// The rows of one file, and whether they go to a terminal.
+fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
+    if let Some(name) = columns.key.iter().find(|name| form != Form::KinesisSql && output::is_taken(name)) {
+        return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
+    }
+    let (to, is_on_terminal) = rows_to(options)?;
+    let revisions = options.streaming.allowed_lateness.is_some();
+    Ok((SessionFiles::Rows(Box::new(Rows::new(to, form, columns.clone(), revisions))), is_on_terminal))
+}
+
 /// Where the rows go, and whether that is a terminal.
 fn rows_to(options: &Options) -> Outcome<(Box<dyn Write + Send>, bool)> {
     match options.results.output.as_deref() {
@@ -89,16 +105,24 @@ fn rows_to(options: &Options) -> Outcome<(Box<dyn Write + Send>, bool)> {
     }
 }
 
+/// What sessions are written as.
+enum SessionFiles {
+    Rows(Box<Rows>),
+    Folders(Box<Folders>),
+}
+
 /// The files that each session is written to.
 pub(crate) struct Files {
-    rows: Option<Rows>,
+    sessions: Option<SessionFiles>,
     events: Option<EventsFile>,
 }
 
 impl Files {
     pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> Outcome<()> {
-        if let Some(rows) = &mut self.rows {
-            rows.write(session).map_err(|error| Failure::writing(&error))?;
+        match &mut self.sessions {
+            Some(SessionFiles::Rows(rows)) => rows.write(session).map_err(|error| Failure::writing(&error))?,
+            Some(SessionFiles::Folders(folders)) => folders.write(session)?,
+            None => {}
         }
         if let Some(events) = &mut self.events {
             events.write(session)?;
@@ -107,8 +131,10 @@ impl Files {
     }
 
     pub(crate) fn finish(self) -> Outcome<()> {
-        if let Some(rows) = self.rows {
-            rows.finish().map_err(|error| Failure::writing(&error))?;
+        match self.sessions {
+            Some(SessionFiles::Rows(rows)) => rows.finish().map_err(|error| Failure::writing(&error))?,
+            Some(SessionFiles::Folders(folders)) => folders.finish()?,
+            None => {}
         }
         if let Some(events) = self.events {
             events.file.finish()?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::columns::{Columns, KeyKind};
 use crate::failure::{Failure, Outcome};
 use crate::formats::{self, Format, Offered};
 use crate::input::{Input, Source};
@@ -28,13 +29,16 @@ pub(crate) fn sources(options: &Options) -> Vec<Source> {
     options.inputs.iter().map(|path| Source::new(path)).collect()
 }
 
-/// The names under which the key fields come out.
-pub(crate) fn key_names(options: &Options, sources: &[Source]) -> Vec<String> {
-    if !options.fields.key.is_empty() {
-        return options.fields.key.clone();
+/// The key fields, with the names under which they come out.
+pub(crate) fn columns(options: &Options, sources: &[Source]) -> Outcome<Columns> {
+    key_fields(options, if sources[0] == Source::Bundled { "user_id" } else { "address" })
+}
+
+fn key_fields(options: &Options, default: &str) -> Outcome<Columns> {
+    if options.fields.key.is_empty() {
+        return Ok(Columns { key: vec![default.to_owned()], kinds: vec![KeyKind::Text] });
     }
-    let default = if sources[0] == Source::Bundled { "user_id" } else { "address" };
-    vec![default.to_owned()]
+    Columns::declared(&options.fields.key).map_err(|error| Failure::usage(format_args!("--key: {error}")))
 }
 
 /// Finds mistakes in the command while nothing has been written: files that cannot be read, fields
@@ -119,11 +123,10 @@ fn wanted(options: &Options, source: &Source, format: Format, offered: &Offered,
             offered.names.join(", ")
         ))
     };
-    let keys = match (&fields.key[..], defaults) {
-        ([], Some((key, _, _))) => vec![key.to_owned()],
-        ([], None) => return Err(ask("whose event it is", "--key")),
-        (keys, _) => keys.to_vec(),
-    };
+    if fields.key.is_empty() && defaults.is_none() {
+        return Err(ask("whose event it is", "--key"));
+    }
+    let keys = key_fields(options, defaults.map_or("", |(key, _, _)| key))?;
     let time = match (&fields.time, defaults) {
         (Some(time), _) => time,
         (None, Some((_, time, _))) => time,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use stagger::{SessionId, Timestamp, Value};
 
+use crate::columns::{Columns, KeyKind};
 use crate::failure::{Failure, Outcome};
 use crate::parse::keys;
 use crate::text::{Place, Summary, Text, Unkept};
@@ -38,13 +39,36 @@ impl JsonLines {
 
 /// The key fields under their names.
 pub(crate) struct KeyFields<'a> {
-    pub(crate) names: &'a [String],
+    pub(crate) columns: &'a Columns,
     pub(crate) key: &'a str,
+}
+
+impl<'a> KeyFields<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, KeyField<'a>)> + use<'a> {
+        let Columns { key: names, kinds } = self.columns;
+        let fields = keys::split(self.key, names.len()).zip(kinds).map(|(text, kind)| KeyField { text, kind: *kind });
+        names.iter().map(String::as_str).zip(fields)
+    }
 }
 
 impl Serialize for KeyFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.names.iter().zip(keys::split(self.key, self.names.len())))
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// A key field: a number if it was declared as one.
+pub(crate) struct KeyField<'a> {
+    text: Cow<'a, str>,
+    kind: KeyKind,
+}
+
+impl Serialize for KeyField<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.kind, self.text.parse::<i64>()) {
+            (KeyKind::Integer, Ok(number)) => serializer.serialize_i64(number),
+            _ => serializer.serialize_str(&self.text),
+        }
     }
 }
 
@@ -127,7 +151,7 @@ struct EventRow<'a> {
 pub(crate) struct EventsFile {
     pub(crate) file: JsonLines,
     pub(crate) inputs: Vec<String>,
-    pub(crate) keys: Vec<String>,
+    pub(crate) columns: Columns,
     pub(crate) revisions: bool,
 }
 
@@ -141,7 +165,7 @@ impl EventsFile {
                 revision: self.revisions.then(|| session.revision()),
                 input: &self.inputs[member.place.input as usize],
                 line: member.place.line,
-                key: KeyFields { names: &self.keys, key: session.key.as_str() },
+                key: KeyFields { columns: &self.columns, key: session.key.as_str() },
                 time: Time(member.time),
                 value: member.value.as_str(),
             })?;

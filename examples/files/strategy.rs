@@ -30,7 +30,8 @@ pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> 
     if let Some(lateness) = streaming.allowed_lateness {
         config = config.allowed_lateness(lateness);
     }
-    if options.strategy.stagger.is_some() && options.output_format() == OutputFormat::KinesisSql {
+    let is_as_sql = matches!(options.output_format(), OutputFormat::KinesisSql | OutputFormat::Parquet);
+    if options.strategy.stagger.is_some() && is_as_sql {
         // FIRST_VALUE and LAST_VALUE of Kinesis SQL go by arrival.
         config = config.first_last_by(FirstLast::Arrival);
     }

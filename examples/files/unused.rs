@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use stagger::{Refusal, Timestamp};
 
+use crate::columns::Columns;
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::parse::Reject;
@@ -17,7 +18,7 @@ pub(crate) struct Unused {
     late: Option<JsonLines>,
     strict: bool,
     inputs: Vec<String>,
-    keys: Vec<String>,
+    columns: Columns,
     /// The first rejects, as they are shown.
     pub(crate) first: Vec<String>,
     /// How many for each reason.
@@ -30,14 +31,14 @@ pub(crate) struct Unused {
 }
 
 impl Unused {
-    pub(crate) fn new(options: &Options, inputs: Vec<String>, keys: Vec<String>) -> Outcome<Self> {
+    pub(crate) fn new(options: &Options, inputs: Vec<String>, columns: Columns) -> Outcome<Self> {
         let create = |path: &Option<_>| path.as_deref().map(JsonLines::create).transpose();
         Ok(Self {
             rejects: create(&options.results.rejects)?,
             late: create(&options.results.late)?,
             strict: options.results.strict,
             inputs,
-            keys,
+            columns,
             first: Vec::new(),
             reasons: BTreeMap::new(),
             rejected: 0,
@@ -96,7 +97,7 @@ impl Unused {
             input: &self.inputs[place.input as usize],
             line: place.line,
             reason: reason(),
-            key: KeyFields { names: &self.keys, key: event.key },
+            key: KeyFields { columns: &self.columns, key: event.key },
             time: Time(event.event_time),
             value,
         })

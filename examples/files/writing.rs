@@ -17,7 +17,7 @@ pub(crate) struct Writing<O: Members> {
     sessions: Vec<Summary<O>>,
     /// None once the thread has been told that there are no more.
     filling: Option<Filling<Vec<Summary<O>>>>,
-    thread: Option<JoinHandle<Outcome<()>>>,
+    thread: Option<JoinHandle<Outcome<Files>>>,
     has_failed: bool,
 }
 
@@ -52,29 +52,35 @@ impl<O: Members> Writing<O> {
         self.has_failed
     }
 
-    /// Waits until everything is written, or tells what failed.
+    /// Waits until everything is written and finished, or tells what failed.
     pub(crate) fn finish(&mut self) -> Outcome<()> {
+        self.wait()?.map_or(Ok(()), Files::finish)
+    }
+
+    fn wait(&mut self) -> Outcome<Option<Files>> {
         self.hand_over();
         self.filling = None;
-        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let thread = self.thread.take();
+        thread.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).transpose()
     }
 }
 
-/// What has closed is written even where the work stops early.
+/// What has closed is written even where the work stops early. It is not finished then: of files that
+/// appear as a whole there will be none.
 impl<O: Members> Drop for Writing<O> {
     fn drop(&mut self) {
         if !thread::panicking() {
-            let _ = self.finish(); // there is a failure to tell already
+            let _ = self.wait(); // there is a failure to tell already
         }
     }
 }
 
 /// Writes all sessions, until the first failure.
-fn write<O: Members>(mut files: Files, using: &Using<Vec<Summary<O>>>) -> Outcome<()> {
+fn write<O: Members>(mut files: Files, using: &Using<Vec<Summary<O>>>) -> Outcome<Files> {
     while let Some(mut sessions) = using.next() {
         sessions.iter().try_for_each(|session| files.write(session))?;
         sessions.clear();
         using.give_back(sessions);
     }
-    files.finish()
+    Ok(files)
 }

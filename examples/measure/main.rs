@@ -19,6 +19,9 @@ mod show;
 mod strategies;
 
 // Of `files`: used by `command` and `load` alone, but for the kind of failure.
+#[allow(dead_code, reason = "no rows are written here")]
+#[path = "../files/columns.rs"]
+mod columns;
 #[allow(dead_code, reason = "`files` fails in more ways")]
 #[path = "../files/failure.rs"]
 mod failure;

@@ -4,7 +4,8 @@
 //! [`Wanted::record`], which is the same for all formats. No input makes a parser panic; what
 //! cannot be used comes back as a [`Reject`] that says why.
 //!
-//! A key is compared as text: the number `1` and the string `"1"` are the same user.
+//! A key is compared as text: the number `1` and the string `"1"` are the same user. A key field that
+//! is declared as an integer is compared as that.
 
 pub(crate) mod combined;
 pub(crate) mod csv;
@@ -20,6 +21,8 @@ pub(crate) use reject::Reject;
 use std::ops::Range;
 
 use stagger::Timestamp;
+
+use crate::columns::{Columns, KeyKind};
 use times::{Recent, TimeFormat};
 
 /// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
@@ -102,7 +105,7 @@ pub(crate) enum End {
 pub(crate) struct Wanted {
     /// The names, each once. A parser reports the field `i` for `names[i]`.
     pub(crate) names: Vec<String>,
-    keys: Vec<usize>,
+    keys: Vec<(usize, KeyKind)>,
     time: usize,
     arrival: Option<usize>,
     value: Option<usize>,
@@ -129,7 +132,7 @@ impl<'a> Field<'a> {
 
 impl Wanted {
     pub(crate) fn new(
-        keys: &[String],
+        keys: &Columns,
         time: &str,
         arrival: Option<&str>,
         value: Option<&str>,
@@ -142,7 +145,7 @@ impl Wanted {
                 names.len() - 1
             })
         };
-        let keys = keys.iter().map(|key| index_of(key)).collect();
+        let keys = keys.key.iter().zip(&keys.kinds).map(|(name, kind)| (index_of(name), *kind)).collect();
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
@@ -157,11 +160,17 @@ impl Wanted {
         field: impl Fn(usize) -> Field<'a>,
     ) -> Result<Record<'a>, Reject> {
         let key = match self.keys[..] {
-            [only] => self.text(only, &field)?,
+            [(only, KeyKind::Text)] => self.text(only, &field)?,
             _ => {
                 joined.clear();
-                for (i, &key) in self.keys.iter().enumerate() {
-                    keys::join(joined, self.text(key, &field)?, i == 0);
+                for (i, &(key, kind)) in self.keys.iter().enumerate() {
+                    let text = self.text(key, &field)?;
+                    match kind {
+                        KeyKind::Text => keys::join(joined, text, i == 0),
+                        KeyKind::Integer => {
+                            keys::join(joined, itoa::Buffer::new().format(self.integer(key, text)?), i == 0);
+                        }
+                    }
                 }
                 joined.as_str()
             }
@@ -180,6 +189,12 @@ impl Wanted {
             Field::Text(text) => Ok(text),
             other => Err(self.not_text(index, other)),
         }
+    }
+
+    /// Of a key field that was declared as one. `007` and `+7` are 7.
+    fn integer(&self, index: usize, text: &str) -> Result<i64, Reject> {
+        let reject = |_| Reject::NotInteger { field: self.names[index].clone(), text: reject::start_of(text) };
+        text.parse().map_err(reject)
     }
 
     #[cold]

@@ -17,6 +17,8 @@ pub(crate) enum Reject {
     Not { field: String, what: &'static str },
     #[error("`{field}` is not a time that can be read: {text:?}")]
     Time { field: String, text: String },
+    #[error("`{field}` is no integer of 64 bits: {text:?}")]
+    NotInteger { field: String, text: String },
     #[error("{found} columns where the header has {expected}")]
     Columns { found: usize, expected: usize },
     #[error("a quoted field is never closed, or goes on after its closing quote")]
@@ -31,6 +33,7 @@ impl Reject {
         match self {
             Self::NotJson { .. } => "not valid JSON".to_owned(),
             Self::Time { field, .. } => format!("`{field}` is not a time that can be read"),
+            Self::NotInteger { field, .. } => format!("`{field}` is no integer of 64 bits"),
             Self::Columns { .. } => "another number of columns than the header".to_owned(),
             other => other.to_string(),
         }

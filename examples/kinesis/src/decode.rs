@@ -16,8 +16,8 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 use stagger::Timestamp;
 
+use crate::columns::KeyKind;
 use crate::kpl;
-use crate::session::KeyKind;
 use crate::times::{Recent, TimeFormat};
 
 /// Which fields make an event.

@@ -25,12 +25,16 @@ mod store;
 mod strategy;
 mod stream;
 
+#[path = "../../files/columns.rs"]
+mod columns;
 #[allow(dead_code, reason = "only lengths of time are read here")]
 #[path = "../../files/lengths.rs"]
 mod lengths;
 #[allow(dead_code, reason = "no file needs the field of arrival here")]
 #[path = "../../generate/shop.rs"]
 mod shop;
+#[path = "../../files/storage/mod.rs"]
+mod storage;
 #[allow(dead_code, reason = "the command line of `files` chooses among the forms of time")]
 #[path = "../../files/parse/times.rs"]
 mod times;

@@ -28,14 +28,16 @@ pub(crate) use options::{Beginning, Misplaced, Options};
 
 use crate::aws::Aws;
 use crate::checkpoint::{Checkpoint, Header, Totals};
+use crate::columns::Columns;
 use crate::decode::Decoder;
 use crate::kpl;
-use crate::output::{Content, ERRORS, Files, Layout, Pending, Row, hour_of};
+use crate::output::{Content, ERRORS, Files, Layout, Pending, Row};
 use crate::pipeline::{Out, Pipeline};
 use crate::retry::Retry;
-use crate::session::{Columns, Session};
+use crate::session::Session;
 use crate::shutdown;
 use crate::status::{self, Status};
+use crate::storage::hour_of;
 use crate::store::Store;
 use crate::strategy::Named;
 use crate::stream::lineage::Lineage;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::{Args, Parser, ValueEnum};
 use stagger::Timestamp;
 
+use crate::columns::Columns;
 use crate::decode::Fields;
 use crate::lengths;
 use crate::output::{Compression, Format};
 use crate::pipeline::Timing;
-use crate::session::Columns;
 use crate::strategy::Strategies;
 use crate::times::TimeFormat;
 
@@ -139,7 +139,8 @@ pub(crate) enum Misplaced {
 
 impl FieldOptions {
     pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
-        Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
+        let columns = Columns::declared(&self.key).and_then(|columns| columns.check_names().map(|()| columns));
+        columns.map_err(|error| anyhow::anyhow!("--key: {error}"))
     }
 
     pub(crate) fn fields(&self, columns: &Columns) -> Fields {

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::options::Options;
 use crate::aws::Aws;
+use crate::columns::Columns;
 use crate::retry::Retry;
-use crate::session::{Columns, Session};
+use crate::session::Session;
 use crate::sink::alerts::{Alerts, Rule};
 use crate::sink::cloudwatch::CloudWatch;
 use crate::sink::firehose::Firehose;

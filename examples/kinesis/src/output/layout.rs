@@ -14,7 +14,8 @@ use serde_json::Value;
 use stagger::Timestamp;
 
 use super::{Content, ERRORS, Publication};
-use crate::session::Columns;
+use crate::columns::Columns;
+use crate::storage::folder_of;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -46,12 +47,11 @@ impl Layout {
     /// `prefix/table/YYYY/MM/DD/HH/stream-1-YYYY-MM-DD-HH-MM-SS-number`, as Firehose puts its stream,
     /// its version, the time and something unique into the name.
     pub(super) fn name(&self, hour: Timestamp, publication: &Publication) -> String {
-        let text = |time: Timestamp, form: &str| {
-            DateTime::<Utc>::try_from(time).map_or_else(|_| "unknown".to_owned(), |time| time.format(form).to_string())
-        };
         let Publication { table, number, part, time, .. } = publication;
-        let (hour, time) = (text(hour, "%Y/%m/%d/%H"), text(*time, "%Y-%m-%d-%H-%M-%S"));
+        let time = DateTime::<Utc>::try_from(*time);
+        let time = time.map_or_else(|_| "unknown".to_owned(), |time| time.format("%Y-%m-%d-%H-%M-%S").to_string());
         let Self { prefix, stream, .. } = self;
+        let hour = folder_of(hour);
         format!("{prefix}{table}/{hour}/{stream}-1-{time}-{number:08}-{part}{}", self.ending(table))
     }
 
@@ -86,10 +86,4 @@ impl Layout {
             }
         }
     }
-}
-
-/// The hour that a time is in.
-pub(crate) fn hour_of(time: Timestamp) -> Timestamp {
-    const HOUR: i64 = 3_600_000_000;
-    Timestamp::from_micros(time.as_micros().div_euclid(HOUR).saturating_mul(HOUR))
 }

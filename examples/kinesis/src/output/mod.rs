@@ -8,7 +8,7 @@
 //! a checkpoint is nowhere to be seen, and comes again from the stream.
 
 mod layout;
-pub(crate) mod parquet;
+mod parquet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::Timestamp;
 
-pub(crate) use layout::{Compression, Format, Layout, hour_of};
+pub(crate) use layout::{Compression, Format, Layout};
 
 use crate::session::Session;
 use crate::store::Store;
@@ -276,7 +276,7 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Columns;
+    use crate::columns::Columns;
     use crate::store::Dir;
 
     fn row(hour: i64, text: &str) -> Row {

@@ -17,8 +17,9 @@ use reqwest::header::HeaderValue;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::json;
 
+use crate::columns::Columns;
 use crate::retry::{Passing, Retry};
-use crate::session::{Columns, Session};
+use crate::session::Session;
 use crate::status::Status;
 
 pub(crate) use rule::Rule;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use stagger::CloseReason;
 
+use crate::columns::Columns;
 use crate::lengths;
-use crate::session::{Columns, Session};
+use crate::session::Session;
 
 /// Conditions that must hold together.
 #[derive(Clone, Debug)]

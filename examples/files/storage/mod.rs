@@ -1,0 +1,23 @@
+//! Sessions as files that other programs read: Parquet, in a folder for each hour.
+//!
+//! The columns are those of the article's `DESTINATION_SQL_STREAM` and what tells a row apart from
+//! others, so that `query`, `picture` and the article's SQL take them as they are. The example
+//! `kinesis` writes its Parquet files with this module too.
+
+mod parquet;
+
+use chrono::{DateTime, Utc};
+use stagger::Timestamp;
+
+pub(crate) use parquet::{Row, Rows};
+
+/// The hour that a time is in, in UTC. A session belongs to that of its first event.
+pub(crate) fn hour_of(time: Timestamp) -> Timestamp {
+    const HOUR: i64 = 3_600_000_000;
+    Timestamp::from_micros(time.as_micros().div_euclid(HOUR).saturating_mul(HOUR))
+}
+
+/// The folder of an hour: `YYYY/MM/DD/HH`, as Firehose names it.
+pub(crate) fn folder_of(hour: Timestamp) -> String {
+    DateTime::<Utc>::try_from(hour).map_or_else(|_| "unknown".to_owned(), |hour| hour.format("%Y/%m/%d/%H").to_string())
+}
