@@ -1,4 +1,5 @@
-//! The folders and files of tables: `FOLDER/TABLE/YYYY/MM/DD/HH/name.json[.gz]|.parquet`.
+//! The folders and files of tables: `FOLDER/TABLE/YYYY/MM/DD/HH/name.json[.gz]|.parquet`. A folder with
+//! years in it is itself the only table.
 //!
 //! Names that begin with `.` or `_` are passed over, as Athena does.
 
@@ -38,39 +39,44 @@ pub(crate) enum Kind {
 pub(crate) fn tables(folder: &Path) -> Result<Vec<Table>> {
     let shown = folder.display();
     if !folder.is_dir() {
-        bail!("{shown} is no folder: give the one that `kinesis` wrote sessions to");
+        bail!("{shown} is no folder: give one that `kinesis` wrote, or `files --output-format parquet`");
+    }
+    if is_table(folder) {
+        return Ok(vec![table(folder)?]);
     }
     let children = children(folder)?;
     let mut tables: Vec<Table> = Vec::new();
     for path in children.iter().filter(|path| is_table(path)) {
-        let name = table_name(path);
-        if tables.iter().any(|table| table.name == name) {
-            bail!("two folders of {shown} make the same table `{name}`: rename one");
+        let table = table(path)?;
+        if tables.iter().any(|other| other.name == table.name) {
+            bail!("two folders of {shown} make the same table `{}`: rename one", table.name);
         }
-        let mut table = Table { name, files: Vec::new() };
-        collect(path, &mut Vec::new(), &mut table.files)?;
         tables.push(table);
     }
     if tables.is_empty() {
-        bail!("{shown} has no tables, which are folders with years in them{}", advice(folder, &children));
+        bail!("{shown} has no tables, which are folders with years in them{}", advice(&children));
     }
     Ok(tables)
 }
 
+fn table(folder: &Path) -> Result<Table> {
+    let mut table = Table { name: table_name(folder), files: Vec::new() };
+    collect(folder, &mut Vec::new(), &mut table.files)?;
+    Ok(table)
+}
+
 /// The folder that was probably meant.
-fn advice(folder: &Path, children: &[PathBuf]) -> String {
-    let below =
-        children.iter().find(|path| self::children(path).is_ok_and(|paths| paths.iter().any(|path| is_table(path))));
-    match (below, folder.parent().filter(|parent| *parent != Path::new(""))) {
-        (Some(below), _) => format!(": try {}", below.display()),
-        (None, Some(parent)) if is_table(folder) => format!(": try {}", parent.display()),
-        (None, None) if is_table(folder) => ": try the folder above it".to_owned(),
-        _ => ": `cargo run --release -p kinesis -- demo` writes some to kinesis-demo/sessions".to_owned(),
+fn advice(children: &[PathBuf]) -> String {
+    let has_tables = |path: &&PathBuf| self::children(path).is_ok_and(|paths| paths.iter().any(|path| is_table(path)));
+    match children.iter().find(has_tables) {
+        Some(below) => format!(": try {}", below.display()),
+        None => ": `cargo run --release -p kinesis -- demo` writes some to kinesis-demo/sessions".to_owned(),
     }
 }
 
 /// As a crawler of AWS Glue names it: lower case, and nothing but letters, digits and `_`.
 fn table_name(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned()); // of `.` too
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
 }

@@ -1,4 +1,4 @@
-//! SQL over the files of sessions that `kinesis` writes: the queries of the clickstream article, or
+//! SQL over the files of sessions that `kinesis` and `files` write: the queries of the clickstream article, or
 //! any others, with an engine inside the program.
 //!
 //! `cargo run --release -p query` answers from a day of bundled clicks; README.md has the rest.

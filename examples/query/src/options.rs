@@ -6,12 +6,12 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 use clap::{Parser, ValueEnum};
 
-/// SQL over files of sessions, as `kinesis` writes them
+/// SQL over files of sessions, as `kinesis` and `files` write them
 #[derive(Debug, Parser)]
 #[command(name = "query", disable_version_flag = true)]
 pub(crate) struct Options {
     /// A folder that holds a folder for each table: FOLDER/TABLE/YYYY/MM/DD/HH/file, where a file is
-    /// .json, .json.gz or .parquet [default: sessions of the bundled clicks]
+    /// .json, .json.gz or .parquet; or the folder of one table [default: sessions of the bundled clicks]
     pub(crate) folder: Option<PathBuf>,
 
     /// What to ask; several statements have `;` between them [default: the article's query of durations]

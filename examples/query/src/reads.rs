@@ -38,7 +38,8 @@ impl Reads {
             let (read, files) = (table.read.len(), table.files);
             let _ = write!(text, "{name}: {read} of {files} files read");
             if read == 0 && files > 0 {
-                let _ = write!(text, "; current_date was {today}, the last day in it is {}", table.last_day);
+                let _ =
+                    write!(text, "; current_date was {today}, the last day in it is {0}: --today {0}", table.last_day);
             }
             text.push('\n');
             if let Some(folder) = list_below {

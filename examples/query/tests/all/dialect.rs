@@ -16,6 +16,18 @@ fn folder() -> Folder {
 }
 
 #[test]
+fn the_folder_of_a_table_will_do() {
+    let folder = folder();
+    let table = folder.path().join("aggregated");
+    let sql = "SELECT count(1), count(b.session_id) FROM sessions a JOIN aggregated b USING (session_id)";
+    let one = query(Some(&table), &["--sql", sql, "--format", "csv"], "");
+    assert_eq!((one.code, one.out.lines().nth(1)), (Some(0), Some("2,2")), "{}", one.errors);
+    folder.file("Visits-1", &[Session::new("c", 7, 0, 25)], &[Kind::Json]);
+    let named = query(Some(&folder.path().join("Visits-1")), &["--sql", "SELECT events FROM visits_1"], "");
+    assert_eq!(named.code, Some(0), "{}", named.errors);
+}
+
+#[test]
 fn functions_of_athena_are_there() {
     let folder = folder();
     let one = |expression: &str| {
