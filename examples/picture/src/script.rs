@@ -304,6 +304,21 @@ fn arrow_keys_go_to_the_tile_that_lies_there() {
 }
 
 #[test]
+fn what_has_no_name_stands_at_the_end_with_its_area() {
+    let laid = |width: u32, height: u32| {
+        run(
+            "squarifyWithRest(input[0], 3, input[1], input[2]).map(r => r && [r.x, r.y, r.width, r.height].map(Math.round))",
+            &json!([[3, 0, 1, 12], width, height]),
+        )
+    };
+    assert_eq!(laid(400, 100), json!([[0, 0, 75, 100], null, [75, 0, 25, 100], [100, 0, 300, 100]]));
+    assert_eq!(laid(100, 400), json!([[0, 0, 75, 100], null, [75, 0, 25, 100], [0, 100, 100, 300]]));
+    let none = run("squarifyWithRest([2, 1], 2, 300, 100).map(r => r.width)", &Value::Null);
+    assert_eq!(none, json!([200, 100]));
+    assert_eq!(run("squarifyWithRest([0, 0], 1, 300, 100)", &Value::Null), json!([null, null]));
+}
+
+#[test]
 fn large_numbers_arrive_whole() {
     let sums = json!([(1u64 << 53) - 1, 0, 127, 128, 1u64 << 32]);
     let mut numbers = crate::pack::Numbers::default();

@@ -30,6 +30,7 @@ function decode(packed) {
   const groups = namesOf(packed.groups, ' others');
   const data = {
     groups,
+    namedGroups: packed.groups.names.length, // what follows is all others, if there are any
     firsts: namesOf(packed.firsts, ' other events'),
     lasts: namesOf(packed.lasts, ' other events'),
     times: packed.times,

@@ -70,10 +70,12 @@ function groupText(name, sums) {
 
 function showGroups(data, choice, sums) {
   const { width } = sized(groupsFigure, 340);
-  tileRectangles = squarify(sums.groups.map(group => group.seconds), width, 340);
-  const steps = colourSteps(sums.groups.filter(group => group.seconds > 0).map(group => group.events));
+  tileRectangles = squarifyWithRest(sums.groups.map(group => group.seconds), data.namedGroups, width, 340);
+  const coloured = sums.groups.filter((group, index) => group.seconds > 0 && index < data.namedGroups);
+  const steps = colourSteps(coloured.map(group => group.events));
   tiles.forEach((tile, group) => {
-    showTile(tile, data.groups[group], sums.groups[group], tileRectangles[group], steps);
+    const colour = group < data.namedGroups ? colourOf(steps, stepOf(steps, sums.groups[group].events)) : 'none';
+    showTile(tile, data.groups[group], sums.groups[group], tileRectangles[group], colour);
     const isChosen = choice.groups.has(group);
     tile.setAttribute('aria-pressed', isChosen);
     tile.classList.toggle('chosen', isChosen);
@@ -81,16 +83,15 @@ function showGroups(data, choice, sums) {
   });
   if (!tileRectangles[currentTile]) currentTile = Math.max(0, tileRectangles.findIndex(Boolean));
   rove(tiles, currentTile);
-  showSteps(steps, sums);
+  showSteps(steps, coloured, data.groups[data.namedGroups]);
   groupsFigure.querySelector('figcaption').textContent = groupsSaid(data, sums);
   fillTable(groupsFigure, ['Group', 'Sessions', 'Events', 'Seconds', 'Bounces'], () => groupRows(data, choice, sums));
 }
 
-function showTile(tile, name, sums, rectangle, steps) {
+function showTile(tile, name, sums, rectangle, colour) {
   tile.style.display = rectangle ? '' : 'none';
   if (!rectangle) return;
   const { x, y, width, height } = rectangle;
-  const colour = colourOf(steps, stepOf(steps, sums.events));
   const [rect, label, value] = tile.children;
   set(tile, { 'aria-label': groupText(name, sums), 'data-colour': colour });
   set(rect, { x: x + 1, y: y + 1, width: Math.max(width - 2, 0.5), height: Math.max(height - 2, 0.5), rx: 3 });
@@ -105,10 +106,11 @@ function showTile(tile, name, sums, rectangle, steps) {
   set(value, { x: x + left, y: y + next }).textContent = isRoomy && fitted(second, width - left - 5, 12) === second ? second : '';
 }
 
-function showSteps(steps, sums) {
+/** The legend; `others` is the name of what has no colour. */
+function showSteps(steps, coloured, others) {
   const list = byId('steps');
   list.replaceChildren();
-  const most = Math.max(0, ...sums.groups.filter(group => group.seconds > 0).map(group => group.events));
+  const most = Math.max(0, ...coloured.map(group => group.events));
   steps.forEach((step, index) => {
     const item = add(list, 'li');
     add(item, 'span', { class: 'swatch', 'data-colour': colourOf(steps, index) });
@@ -116,13 +118,20 @@ function showSteps(steps, sums) {
     item.append(last > step ? number(step) + '–' + number(last) : number(step));
   });
   if (steps.length > 0) add(list, 'li', {}, 'events');
+  if (others) {
+    const item = add(list, 'li');
+    add(item, 'span', { class: 'swatch', 'data-colour': 'none' });
+    item.append(others + ', without a colour');
+  }
 }
 
 function groupsSaid(data, sums) {
   const order = sums.groups.map((_, group) => group).filter(group => sums.groups[group].sessions > 0);
-  order.sort((a, b) => sums.groups[b].seconds - sums.groups[a].seconds);
+  const isNamed = group => group < data.namedGroups;
+  order.sort((a, b) => isNamed(b) - isNamed(a) || sums.groups[b].seconds - sums.groups[a].seconds);
   const all = sums.groups.reduce((sum, group) => sum + group.seconds, 0);
-  const first = order.slice(0, 3).map(group => data.groups[group] + ' ' + share(sums.groups[group].seconds, all));
+  const said = order.slice(0, 3).concat(order.slice(3).filter(group => !isNamed(group)));
+  const first = said.map(group => data.groups[group] + ' ' + share(sums.groups[group].seconds, all));
   const flat = order.filter(group => sums.groups[group].seconds === 0).length;
   const unseen = flat > 0 ? ' ' + number(flat) + ' without any time in sessions: in the table only.' : '';
   return all > 0 ? 'Most time: ' + first.join(', ') + '.' + unseen : 'No time in sessions, so nothing to draw.' + unseen;

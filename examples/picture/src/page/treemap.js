@@ -20,6 +20,18 @@ function squarify(weights, width, height) {
   return rectangles;
 }
 
+/** The same where only the first so many weights are things of their own: the rest stands at the end. */
+function squarifyWithRest(weights, named, width, height) {
+  const total = some => some.reduce((sum, weight) => sum + weight, 0);
+  const [own, rest] = [weights.slice(0, named), weights.slice(named)];
+  const share = total(rest) / total(weights) || 0;
+  const isWide = width >= height;
+  const [x, y] = isWide ? [width * (1 - share), 0] : [0, height * (1 - share)];
+  const first = squarify(own, isWide ? x : width, isWide ? height : y);
+  const last = squarify(rest, width - x, height - y);
+  return first.concat(last.map(rectangle => rectangle && { ...rectangle, x: x + rectangle.x, y: y + rectangle.y }));
+}
+
 /** Where the row that begins at `start` is best ended. */
 function rowEnd(order, start, area, side) {
   let sum = area(order[start]);
