@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""The whole way, with the programs as a user has them: events to sessions, to files, to answers.
+
+    python3 .ci/together.py target/debug
+
+Clicks become sessions twice, by `files` and by `kinesis` through a stream, written as Parquet and as
+JSON. DuckDB, Polars and pandas read the Parquet, `query` and `picture` all of it, and everybody must
+have the same numbers. Then the real events of ../shared/data, where they are there, against sessions
+that other programs computed.
+
+Needs duckdb, polars, pandas and pyarrow from PyPI.
+"""
+
+import collections
+import csv
+import datetime
+import gzip
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared/data"
+FIELDS = ["--key", "user_id:int,device_id", "--time", "client_timestamp", "--value", "client_event"]
+TIMES = ("timeagg", "beginsession", "endsession")
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+TYPES = {
+    "duckdb": ("VARCHAR", "BIGINT", "INTEGER", "TIMESTAMP WITH TIME ZONE"),
+    "polars": ("String", "Int64", "Int32", "Datetime(time_unit='us', time_zone='UTC')"),
+    "pandas": ("str", "int64", "int32", "datetime64[us, UTC]"),
+}
+KINDS = {"session_id": 0, "device_id": 0, "beginnavigation": 0, "endnavigation": 0, "reason": 0, "supersedes": 0, "revision": 2}
+
+
+def check(what, found, expected):
+    if found != expected:
+        raise SystemExit(f"{what}: FAILED: {str(found)[:2000]}\nexpected: {str(expected)[:2000]}")
+    print(f"ok: {what}", flush=True)
+
+
+def run(*command, **more):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **more)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}: {done.stderr}")
+    return done.stdout
+
+
+def micros(text):
+    moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (moment - EPOCH) // datetime.timedelta(microseconds=1)
+
+
+class Programs:
+    def __init__(self, folder):
+        self.files, self.generate = folder / "examples/files", folder / "examples/generate"
+        self.kinesis, self.query, self.picture = folder / "kinesis", folder / "query", folder / "picture"
+
+    def ask(self, folder, sql, today):
+        """The rows of an answer, each as a list of texts."""
+        out = run(self.query, folder, "--sql", sql, "--today", today, "--format", "csv")
+        return list(csv.reader(out.splitlines()))[1:]
+
+    def totals(self, folder, place):
+        """What the page says."""
+        page = place / "page.html"
+        run(self.picture, folder, "--output", page)
+        sums = re.search(r"(\d+) sessions, (\d+) events, (\d+) seconds in sessions", page.read_text())
+        return [int(number) for number in sums.groups()]
+
+
+def through_a_stream(programs, clicks, place, form):
+    """What `kinesis` makes of the clicks: a folder with a table."""
+    server = [programs.kinesis, "serve", "--port", "0", "--stream", "clicks", "--shards", "3"]
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            endpoint = serving.stdout.readline().strip().removeprefix("Kinesis listens at ")
+            environment = os.environ | {"AWS_ENDPOINT_URL": endpoint}
+            run(programs.kinesis, "produce", "--stream", "clicks", clicks, env=environment)
+            consume = [programs.kinesis, "consume", "--stream", "clicks", *FIELDS, "--step", "30s", "--out-of-order", "1h"]
+            consume += ["--state", place / f"state-{form}", "--output", place / form, "--format", form]
+            run(*consume, "--unpaced", "--stop-when-idle", "2s", "--flush", env=environment)
+        finally:
+            serving.kill()
+    return place / form
+
+
+def rows_of_json(folder):
+    """Of all files, as they would be in Parquet."""
+    for file in folder.rglob("*.json.gz"):
+        for line in gzip.open(file, "rt", encoding="utf-8"):
+            row = json.loads(line)
+            yield row | {name: micros(row[name]) for name in TIMES} | {"revision": 0, "supersedes": None}
+
+
+def rows_of_files(out):
+    """JSON lines of `files`, as they would be in Parquet."""
+    for row in map(json.loads, out.splitlines()):
+        yield {
+            "session_id": row["session_id"],
+            "user_id": row["user_id"],
+            "device_id": row["device_id"],
+            "timeagg": micros(row["bucket"]),
+            "events": row["count"],
+            "beginnavigation": row["first_event"],
+            "endnavigation": row["last_event"],
+            "beginsession": micros(row["first_time"]),
+            "endsession": micros(row["last_time"]),
+            "duration_sec": row["duration_us"] // 1_000_000,
+            "reason": row["reason"],
+            "revision": 0,
+            "supersedes": None,
+        }
+
+
+# Ids are made of the key, which `files` has as one text. What is still open at the end is flushed.
+INDEPENDENT = ["user_id", "device_id", "timeagg", "events", "beginnavigation", "endnavigation", "beginsession", "endsession", "duration_sec"]
+
+
+def independent(rows):
+    return sorted([row[name] for name in INDEPENDENT] for row in rows)
+
+
+def read_by_others(folder, name, rows):
+    """DuckDB, Polars and pandas."""
+    script = ROOT / "examples/files/storage/readers.py"
+    found = json.loads(run(sys.executable, script, folder))
+    names = list(rows[0])
+    expected = sorted([[row[name] for name in names] for row in rows], key=lambda row: row[0])
+    for reader, kinds in TYPES.items():
+        types = {column: kinds[3 if column in TIMES else KINDS.get(column, 1)] for column in names}
+        check(f"{reader} has the types of {name}", found[reader]["types"], types)
+        check(f"{reader} has its {len(rows)} rows", found[reader]["rows"], expected)
+
+
+def answered(programs, folder, name, rows, place):
+    """By `query` and `picture`."""
+    sums = [len(rows), sum(row["events"] for row in rows), sum(row["duration_sec"] for row in rows)]
+    sql = "SELECT count(1), sum(events), sum(duration_sec) FROM aggregated"
+    check(f"query has the sums of {name}", [list(map(int, row)) for row in programs.ask(folder, sql, "2018-11-30")], [sums])
+    check(f"picture has the sums of {name}", programs.totals(folder, place), sums)
+    days = collections.Counter((EPOCH + datetime.timedelta(microseconds=row["beginsession"])).date() for row in rows)
+    for day, count in days.items():
+        found = programs.ask(folder, "SELECT count(1) FROM clicks_today", day.isoformat())
+        check(f"clicks_today has {count} rows of {name} on {day}", found, [[str(count)]])
+    today, sessions = days.most_common(1)[0]
+    durations = collections.Counter(
+        row["duration_sec"]
+        for row in rows
+        if (EPOCH + datetime.timedelta(microseconds=row["beginsession"])).date() == today and row["duration_sec"] > 0
+    )
+    found = programs.ask(folder, (ROOT / "examples/query/sql/durations.sql").read_text(), today.isoformat())
+    check(f"the article's durations of {name}", {int(row[0]): int(row[1]) for row in found}, dict(durations))
+
+
+def made_up(programs, place):
+    clicks = place / "clicks.jsonl.gz"
+    shape = ["--users", "200", "--rate", "3", "--duration", "2h", "--disorder", "20s", "--start", "2018-11-29T22:30:00Z"]
+    run(programs.generate, *shape, "--output", clicks)
+    command = [programs.files, clicks, *FIELDS, "--step", "30s"]
+    reference = list(rows_of_files(run(*command, "--output-format", "jsonl")))
+    run(*command, "--output-format", "parquet", "--output", place / "visits")
+    read_by_others(place / "visits", "Parquet by files", reference)
+    answered(programs, place / "visits", "Parquet by files", reference, place)
+
+    json_folder = through_a_stream(programs, clicks, place, "json")
+    streamed = list(rows_of_json(json_folder))
+    check(f"the stream gives the {len(streamed)} sessions of the file", independent(streamed), independent(reference))
+    answered(programs, json_folder, "JSON by kinesis", streamed, place)
+    parquet_folder = through_a_stream(programs, clicks, place, "parquet")
+    read_by_others(parquet_folder, "Parquet by kinesis", streamed)
+    answered(programs, parquet_folder, "Parquet by kinesis", streamed, place)
+
+
+def real(programs, name, place):
+    """Sessions after 30 minutes of silence, as other programs found them."""
+    expected = []
+    for row in csv.DictReader(gzip.open(SHARED / f"expected/{name}.gap30m.user.csv.gz", "rt", encoding="utf-8")):
+        start, end = micros(row["start"]), micros(row["end"])
+        expected.append({"beginsession": start, "events": int(row["count"]), "duration_sec": (end - start) // 1_000_000})
+    visits = place / name
+    fields = ["--key", "user_id:int", "--time", "client_timestamp", "--value", "client_event"]
+    events = SHARED / f"{name}.events.jsonl.gz"
+    run(programs.files, events, *fields, "--gap", "30m", "--inclusive", "--output-format", "parquet", "--output", visits)
+    answered(programs, visits, name, expected, place)
+
+
+def main():
+    programs = Programs(pathlib.Path(sys.argv[1]).resolve())
+    with tempfile.TemporaryDirectory() as place:
+        place = pathlib.Path(place)
+        made_up(programs, place)
+        for name in ("apache", "rees46", "gharchive"):
+            if SHARED.exists():
+                real(programs, name, place)
+            else:
+                print(f"SKIPPED: {name}, since ../shared/data is not there")
+
+
+if __name__ == "__main__":
+    main()
