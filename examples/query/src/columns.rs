@@ -14,7 +14,8 @@ use crate::folder::{DataFile, Kind, Table};
 use crate::options::Key;
 use crate::read;
 
-/// Year, month, day and hour, named as a crawler of AWS Glue does. They are texts.
+/// Year, month, day and hour, named as a crawler of AWS Glue does. They are integers, as in the tables of
+/// `kinesis/deploy/template.yaml`.
 pub(crate) const PARTITION: [&str; 4] = ["partition_0", "partition_1", "partition_2", "partition_3"];
 
 /// Lines that are looked at.
@@ -45,6 +46,7 @@ fn declared(name: &str) -> DataType {
         "timeagg" | "beginsession" | "endsession" => instant(),
         "events" | "duration_sec" => DataType::Int64,
         "revision" => DataType::Int32,
+        name if PARTITION.contains(&name) => DataType::Int32,
         _ => DataType::Utf8,
     }
 }

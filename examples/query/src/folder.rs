@@ -25,8 +25,8 @@ pub(crate) struct DataFile {
     pub(crate) partition: Partition,
 }
 
-/// Year, month, day and hour, as the folders are named.
-pub(crate) type Partition = [String; 4];
+/// Year, month, day and hour.
+pub(crate) type Partition = [i32; 4];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -61,7 +61,7 @@ pub(crate) fn tables(folder: &Path) -> Result<Vec<Table>> {
 
 fn table(folder: &Path) -> Result<Table> {
     let mut table = Table { name: table_name(folder), files: Vec::new() };
-    collect(folder, &mut Vec::new(), &mut table.files)?;
+    collect(folder, &[], &mut table.files)?;
     Ok(table)
 }
 
@@ -82,24 +82,23 @@ fn table_name(path: &Path) -> String {
 }
 
 fn is_table(path: &Path) -> bool {
-    children(path).is_ok_and(|paths| paths.iter().any(|path| path.is_dir() && is_level(path, 0)))
+    children(path).is_ok_and(|paths| paths.iter().any(|path| path.is_dir() && level(path, 0).is_some()))
 }
 
-/// Whether a folder has the name of a year, a month, a day or an hour.
-fn is_level(path: &Path, level: usize) -> bool {
+/// The year, month, day or hour that a folder has in its name.
+fn level(path: &Path, level: usize) -> Option<i32> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.len() == DIGITS[level] && name.bytes().all(|byte| byte.is_ascii_digit())
+    let is_number = name.len() == *DIGITS.get(level)? && name.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse().ok().filter(|_| is_number)
 }
 
-fn collect(folder: &Path, above: &mut Vec<String>, files: &mut Vec<DataFile>) -> Result<()> {
+fn collect(folder: &Path, above: &[i32], files: &mut Vec<DataFile>) -> Result<()> {
     for path in children(folder)? {
-        if path.is_dir() && above.len() < DIGITS.len() && is_level(&path, above.len()) {
-            above.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            collect(&path, above, files)?;
-            above.pop();
+        if let Some(number) = level(&path, above.len()).filter(|_| path.is_dir()) {
+            collect(&path, &[above, &[number]].concat(), files)?;
             continue;
         }
-        let Ok(partition) = Partition::try_from(above.clone()) else {
+        let Ok(partition) = Partition::try_from(above) else {
             bail!("{} is not at its place, which is TABLE/YYYY/MM/DD/HH/file: move it there or away", path.display());
         };
         files.push(DataFile { kind: kind(&path)?, path, partition });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, new_null_array,
+    Array, ArrayRef, AsArray, Int32Array, RecordBatch, RecordBatchOptions, StringBuilder, new_null_array,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -104,13 +104,12 @@ pub(crate) fn parquet_columns(file: &DataFile) -> Result<Vec<(String, DataType)>
 }
 
 /// All columns at their place: those that the file lacks are NULL, those of the partition are the
-/// names of its folders.
+/// numbers of its folders.
 fn finish(file: &DataFile, columns: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let arrays = columns.fields().iter().map(|field| {
         if let Some(level) = PARTITION.iter().position(|name| name == field.name()) {
-            let folder = &*file.partition[level];
-            return Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(folder, rows))) as ArrayRef);
+            return Ok(Arc::new(Int32Array::from_value(file.partition[level], rows)) as ArrayRef);
         }
         let Some(array) = batch.column_by_name(field.name()) else {
             return Ok(new_null_array(field.data_type(), rows));

@@ -57,7 +57,7 @@ impl TableProvider for Files {
             Some(columns) => Arc::new(self.columns.project(columns)?),
             None => self.schema(),
         };
-        let all: BTreeSet<Partition> = self.table.files.iter().map(|file| file.partition.clone()).collect();
+        let all: BTreeSet<Partition> = self.table.files.iter().map(|file| file.partition).collect();
         self.reads.asked(&self.table.name, self.table.files.len(), all.last().map_or_else(String::new, day));
         let kept = prune::keep(state, &all, filters)?;
         let files: Vec<&DataFile> = self.table.files.iter().filter(|file| kept.contains(&file.partition)).collect();
@@ -76,7 +76,8 @@ impl TableProvider for Files {
 }
 
 fn day(partition: &Partition) -> String {
-    partition[..3].join("-")
+    let [year, month, day, _] = partition;
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Files that are read one after the other.

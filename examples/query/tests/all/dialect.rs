@@ -75,7 +75,7 @@ fn a_time_is_the_same_in_all_kinds_of_files() {
              \"beginnavigation\":\"beer_vitrine_nav\",\"endnavigation\":\"beer_checkout\",\
              \"beginsession\":\"2018-11-09T23:35:10.123456Z\",\"endsession\":\"2018-11-09T23:35:50Z\",\"duration_sec\":39,\
              \"reason\":\"range\",\"revision\":{revision},\"supersedes\":null,\
-             \"partition_0\":\"2018\",\"partition_1\":\"11\",\"partition_2\":\"09\",\"partition_3\":\"23\"}}\n"
+             \"partition_0\":2018,\"partition_1\":11,\"partition_2\":9,\"partition_3\":23}}\n"
         );
         assert_eq!(found, expected, "{kind:?}");
     }
