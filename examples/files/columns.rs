@@ -1,4 +1,4 @@
-//! The columns of a table of sessions.
+//! The columns of a table of sessions, as `files` and `kinesis` write and `query` reads them.
 
 /// The columns of all rows of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(crate) enum KeyKind {
     Integer,
 }
 
-/// Columns that are no key fields.
-const OTHERS: [&str; 11] = [
+/// Columns that are no key fields. The first stands before those, the others behind.
+pub(crate) const SESSION: [&str; 11] = [
     "session_id",
     "timeagg",
     "events",
@@ -51,7 +51,7 @@ impl Columns {
 
     /// Refuses a key field that has the name of another column of the rows.
     pub(crate) fn check_names(&self) -> Result<(), String> {
-        match self.key.iter().find(|name| OTHERS.contains(&name.as_str())) {
+        match self.key.iter().find(|name| SESSION.contains(&name.as_str())) {
             Some(name) => Err(format!("`{name}` is a column of every row: give the key field another name")),
             None => Ok(()),
         }

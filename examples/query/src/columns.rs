@@ -11,8 +11,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit}
 use serde_json::Value;
 
 use crate::folder::{DataFile, Kind, Table};
-use crate::options::Key;
 use crate::read;
+use crate::session::{Columns, KeyKind, SESSION};
 
 /// Year, month, day and hour, named as a crawler of AWS Glue does. They are integers, as in the tables of
 /// `kinesis/deploy/template.yaml`.
@@ -20,21 +20,6 @@ pub(crate) const PARTITION: [&str; 4] = ["partition_0", "partition_1", "partitio
 
 /// Lines that are looked at.
 const LINES: usize = 100;
-
-/// Columns of sessions other than the key fields. The first stands before those, the others behind.
-const SESSION: [&str; 11] = [
-    "session_id",
-    "timeagg",
-    "events",
-    "beginnavigation",
-    "endnavigation",
-    "beginsession",
-    "endsession",
-    "duration_sec",
-    "reason",
-    "revision",
-    "supersedes",
-];
 
 /// The type of an instant.
 pub(crate) fn instant() -> DataType {
@@ -54,15 +39,15 @@ fn declared(name: &str) -> DataType {
 type Column = (String, DataType);
 
 /// All columns of a table, those of the partition included.
-pub(crate) fn of(table: &Table, keys: &[Key]) -> Result<SchemaRef> {
+pub(crate) fn of(table: &Table, keys: &Columns) -> Result<SchemaRef> {
     let mut found = found(table)?;
     let is_sessions = found.is_empty() || found.iter().any(|(name, _)| name == SESSION[0]);
     if is_sessions {
         found.retain(|(name, _)| !SESSION.contains(&&**name));
     }
-    for key in keys {
-        if let Some((_, kind)) = found.iter_mut().find(|(name, _)| *name == key.name) {
-            *kind = if key.is_integer { DataType::Int64 } else { DataType::Utf8 };
+    for (key, kind) in keys.key.iter().zip(&keys.kinds) {
+        if let Some((_, found)) = found.iter_mut().find(|(name, _)| name == key) {
+            *found = if *kind == KeyKind::Integer { DataType::Int64 } else { DataType::Utf8 };
         }
     }
     if let Some((name, _)) = found.iter().find(|(name, _)| PARTITION.contains(&&**name)) {

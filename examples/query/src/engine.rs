@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -17,6 +17,7 @@ use datafusion::sql::parser::{DFParser, Statement};
 
 use crate::options::{AGGREGATED, Alias, Options};
 use crate::reads::Reads;
+use crate::session::Columns;
 use crate::table::Files;
 use crate::{columns, folder, functions, sentence};
 
@@ -54,8 +55,9 @@ impl Engine {
         let mut names: Vec<String> = found.iter().map(|table| table.name.clone()).collect();
         let aliases = aliases(&options.table, &names)?;
         let reads = Reads::default();
+        let keys = Columns::declared(&options.key).map_err(|error| anyhow!("--key: {error}"))?;
         for table in found {
-            let columns = columns::of(&table, &options.key)?;
+            let columns = columns::of(&table, &keys)?;
             let more = aliases.iter().filter(|alias| alias.table == table.name).map(|alias| alias.name.clone());
             let all: Vec<String> = std::iter::once(table.name.clone()).chain(more).collect();
             let files = Arc::new(Files { table, columns, reads: reads.clone() });

@@ -36,7 +36,7 @@ pub(crate) struct Options {
 
     /// The type of a key column in JSON files, where their first lines do not show it
     #[arg(long, value_name = "COLUMN:int|text")]
-    pub(crate) key: Vec<Key>,
+    pub(crate) key: Vec<String>,
 
     /// List the files that were read
     #[arg(long)]
@@ -76,25 +76,5 @@ impl FromStr for Alias {
             return Err("write NAME=TABLE, such as aggregated=stagger_step_30s".to_owned());
         }
         Ok(Self { name: name.to_lowercase(), table: table.to_lowercase() })
-    }
-}
-
-/// A column with its type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) name: String,
-    pub(crate) is_integer: bool,
-}
-
-impl FromStr for Key {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, is_integer) = match text.rsplit_once(':') {
-            Some((name, "int")) => (name, true),
-            Some((name, "text")) => (name, false),
-            _ => return Err("write int or text after the colon, such as user_id:text".to_owned()),
-        };
-        Ok(Self { name: name.to_owned(), is_integer })
     }
 }
