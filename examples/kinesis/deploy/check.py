@@ -154,8 +154,8 @@ def check_command(stack, kinesis):
 
 
 def check_columns(stack):
-    rows = (SOURCE / "session.rs").read_text()
-    others = re.findall(r'"(\w+)"', re.search(r"const OTHERS: [^=]+= \[(.*?)\];", rows, re.S)[1])
+    rows = (SOURCE.parents[1] / "files/columns.rs").read_text()
+    others = re.findall(r'"(\w+)"', re.search(r"const SESSION: [^=]+= \[(.*?)\];", rows, re.S)[1])
     key = stack.command()[stack.command().index("--key") + 1].split(",")
     fields = [field.partition(":") for field in key]
     expected = [others[0], *(name for name, _, _ in fields), *others[1:]]
