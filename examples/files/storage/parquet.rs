@@ -144,7 +144,6 @@ impl Rows {
         self.end_navigation.push(row.end_navigation);
         self.begin.push(row.begin.as_micros());
         self.end.push(row.end.as_micros());
-        // Cut off as the article's `TSDIFF(…)/1000` does.
         self.duration_sec.push(whole(row.end.since(row.begin).as_secs(), row)?);
         self.reason.push(row.reason);
         self.revision.push(whole(row.revision, row)?);

@@ -140,13 +140,17 @@ def clicks(folder):
     """In order, of the last ten minutes, as the article's producer makes them."""
     chance = random.Random(7)
     end = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    times = sorted(end - datetime.timedelta(seconds=chance.uniform(0, 600)) for _ in range(CLICKS))
+    times = sorted(end - datetime.timedelta(seconds=chance.uniform(0, 600)) for _ in range(CLICKS - 2))
+    made = [(moment, chance.randint(50, 280)) for moment in times]
+    # 9.9996 seconds, and 10 where times are cut to milliseconds first, as Kinesis SQL does.
+    minute = (end - datetime.timedelta(minutes=5)).replace(second=0)
+    made += [(minute.replace(second=5, microsecond=816_400), 281), (minute.replace(second=15, microsecond=816_000), 281)]
     path = folder / "clicks.jsonl"
     with path.open("w") as lines:
-        for moment in times:
+        for moment, user in sorted(made):
             click = {
-                "user_id": chance.randint(50, 280),
-                "device_id": chance.choice(["mobile", "computer", "tablet", "mobile", "computer"]),
+                "user_id": user,
+                "device_id": "mobile" if user == 281 else chance.choice(["mobile", "computer", "tablet", "mobile", "computer"]),
                 "client_event": chance.choice(["beer_vitrine_nav", "beer_checkout", "beer_products", "beer_cart"]),
                 "client_timestamp": moment.isoformat(timespec="microseconds"),
             }

@@ -37,7 +37,7 @@ impl Session {
         self.end.since(self.begin)
     }
 
-    /// In whole seconds, cut off as the article's `TSDIFF(…)/1000` does.
+    /// In whole seconds, cut off. The article's `TSDIFF(…)/1000` cuts the times to milliseconds before.
     pub(crate) fn duration_sec(&self) -> u64 {
         self.duration().as_secs()
     }
