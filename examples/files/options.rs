@@ -172,8 +172,9 @@ pub(crate) enum OutputFormat {
     Jsonl,
     /// The columns of the SQL in AWS's clickstream article; the key is user and device
     KinesisSql,
-    /// The columns of `kinesis` as Parquet, for `query`, `picture`, Athena, DuckDB and others: a folder for
-    /// each hour of first events (YYYY/MM/DD/HH), all of which appear when everything is written
+    /// The columns that `kinesis` writes (its README lists them), for `query`, `picture`, Athena, DuckDB and
+    /// others: a folder for each hour of first events (YYYY/MM/DD/HH), all of which appear when everything
+    /// is written
     Parquet,
 }
 
@@ -190,6 +191,7 @@ Examples:
   files                                              the bundled clicks
   files access.log.gz --report                       a web server log, for reading
   files access.log.gz --gap 30m --output visits.csv  the same as rows
+  files access.log.gz --output-format parquet --output visits  a folder to query
   files clicks.jsonl --key user_id,device_id --time client_timestamp --value client_event \\
         --stagger step=30s --range 30s --output-format kinesis-sql
   zcat -f log/* | files - --format combined --out-of-order 1m --late late.jsonl
