@@ -736,6 +736,7 @@ fn parquet_appears_as_a_whole_or_not_at_all() {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(clicks(&[("ann", 0, "a"); 30]).as_bytes()).unwrap();
     while names().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ends before it begins to write");
         std::thread::yield_now();
     }
     child.kill().unwrap();
@@ -747,13 +748,15 @@ fn parquet_appears_as_a_whole_or_not_at_all() {
     let input = clicks(&[("ann", 0, "a")]);
     let ran = run_on(&input, &words(&arguments));
     assert_eq!((ran.status, parquet_rows(Path::new(&output)).len()), (0, 1), "{}", ran.said);
-    let again = run_on(&input, &words(&arguments));
+    let events = folder.write("events.jsonl", "of the run before\n");
+    let again = run_on(&input, &words(&format!("{arguments} --events {events}")));
+    assert_eq!(folder.read("events.jsonl"), "of the run before\n", "what is refused writes nothing");
     let sentence = format!(
         "files: {output} is there already, and two runs in one folder would count twice: name a new one, or remove it\n"
     );
     assert_eq!((again.status, again.said), (2, sentence));
     assert_eq!(parquet_rows(Path::new(&output)).len(), 1);
-    assert_eq!(names().len(), left.len() + 1, "nothing else is left");
+    assert_eq!(names().len(), left.len() + 2, "nothing but the folder and the events is left");
 }
 
 #[test]
@@ -776,6 +779,7 @@ fn mistakes_are_one_sentence_and_status_2() {
     let many = clicks(&[("ann", 0, "a"); 30]);
     let path = folder.write("in.jsonl", &many);
     let csv = folder.write("in.csv", "user,time\nann,5\n");
+    let counted = folder.write("counted.csv", "events,time\n3,5\n");
     let log = folder.write("access.log", "::1 - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n");
     let prose = folder.write("prose.txt", "Once upon a time\n");
     let zip = folder.write("in.zip", b"PK\x03\x04rest");
@@ -865,8 +869,8 @@ fn mistakes_are_one_sentence_and_status_2() {
             ". is there already, and two runs in one folder would count twice: name a new one, or remove it".to_owned(),
         ),
         (
-            format!("{path} --key events --time time --output-format parquet --output {here}none"),
-            format!("{path} has no field `events`; it has time, user, what"),
+            format!("{counted} --key events --time time --output-format parquet --output {here}none"),
+            "`events` is a column of every row: give the key field another name".to_owned(),
         ),
         (
             format!("{path} --key user:number --time time"),

@@ -323,6 +323,11 @@ impl Options {
         *report || (self.inputs.is_empty() && output.is_none() && output_format.is_none())
     }
 
+    /// Whether sessions may be corrected.
+    pub(crate) fn has_revisions(&self) -> bool {
+        self.streaming.allowed_lateness.is_some()
+    }
+
     pub(crate) fn output_format(&self) -> OutputFormat {
         self.results.output_format.unwrap_or(OutputFormat::Csv)
     }

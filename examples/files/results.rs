@@ -25,31 +25,24 @@ pub(crate) struct Results<O: Members> {
 
 impl<O: Members> Results<O> {
     pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
-        let revisions = options.streaming.allowed_lateness.is_some();
-        let events = match &options.results.events {
-            Some(path) => {
-                let (inputs, columns) = (inputs.to_vec(), columns.clone());
-                Some(EventsFile { file: JsonLines::create(path)?, inputs, columns, revisions })
-            }
-            None => None,
-        };
+        let mut results = Self { writing: None, report: None, is_on_terminal: false };
+        let mut files = Files { sessions: None, events: None };
         if options.shows_report() {
             let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
-            let report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
-            let writing = events.map(|events| Writing::start(Files { sessions: None, events: Some(events) }));
-            return Ok(Self { writing, report, is_on_terminal: false });
+            results.report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
+        } else {
+            let (sessions, is_on_terminal) = session_files(options, columns)?;
+            (files.sessions, results.is_on_terminal) = (Some(sessions), is_on_terminal);
         }
-        let (sessions, is_on_terminal) = match options.output_format() {
-            OutputFormat::Csv => rows(options, columns, Form::Csv)?,
-            OutputFormat::Jsonl => rows(options, columns, Form::Jsonl)?,
-            OutputFormat::KinesisSql => rows(options, columns, Form::KinesisSql)?,
-            OutputFormat::Parquet => {
-                let output = options.results.output.as_deref().unwrap_or(Path::new(""));
-                (SessionFiles::Folders(Box::new(Folders::create(output, columns.clone())?)), false)
-            }
-        };
-        let files = Files { sessions: Some(sessions), events };
-        Ok(Self { writing: Some(Writing::start(files)), report: None, is_on_terminal })
+        // Not before the sessions' files, which may be refused: this one is emptied if it is there.
+        if let Some(path) = &options.results.events {
+            let (inputs, columns, revisions) = (inputs.to_vec(), columns.clone(), options.has_revisions());
+            files.events = Some(EventsFile { file: JsonLines::create(path)?, inputs, columns, revisions });
+        }
+        if files.sessions.is_some() || files.events.is_some() {
+            results.writing = Some(Writing::start(files));
+        }
+        Ok(results)
     }
 
     /// Takes a session that has closed.
@@ -84,14 +77,27 @@ impl<O: Members> Results<O> {
     }
 }
 
+/// What sessions are written as, and whether that is seen on a terminal.
+fn session_files(options: &Options, columns: &Columns) -> Outcome<(SessionFiles, bool)> {
+    match options.output_format() {
+        OutputFormat::Csv => rows(options, columns, Form::Csv),
+        OutputFormat::Jsonl => rows(options, columns, Form::Jsonl),
+        OutputFormat::KinesisSql => rows(options, columns, Form::KinesisSql),
+        OutputFormat::Parquet => {
+            let output = options.results.output.as_deref().unwrap_or(Path::new(""));
+            Ok((SessionFiles::Folders(Box::new(Folders::create(output, columns.clone())?)), false))
+        }
+    }
+}
+
 /// The rows of one file, and whether they go to a terminal.
 fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
     if let Some(name) = columns.key.iter().find(|name| form != Form::KinesisSql && output::is_taken(name)) {
         return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
     }
     let (to, is_on_terminal) = rows_to(options)?;
-    let revisions = options.streaming.allowed_lateness.is_some();
-    Ok((SessionFiles::Rows(Box::new(Rows::new(to, form, columns.clone(), revisions))), is_on_terminal))
+    let rows = Rows::new(to, form, columns.clone(), options.has_revisions());
+    Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
 }
 
 /// Where the rows go, and whether that is a terminal.
