@@ -1,7 +1,7 @@
 //! The columns of a table of sessions, as `files` and `kinesis` write and `query` reads them.
 
 /// The columns of all rows of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Columns {
     /// Names of the key fields.
     pub(crate) key: Vec<String>,
@@ -10,10 +10,9 @@ pub(crate) struct Columns {
 }
 
 /// The type of a key column. It is declared, not found in the data, so that all files of a table agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyKind {
     /// Numbers are written as their digits.
-    #[default]
     Text,
     /// Signed, 64 bits.
     Integer,

@@ -19,5 +19,10 @@ pub(crate) fn hour_of(time: Timestamp) -> Timestamp {
 
 /// The folder of an hour: `YYYY/MM/DD/HH`, as Firehose names it.
 pub(crate) fn folder_of(hour: Timestamp) -> String {
-    DateTime::<Utc>::try_from(hour).map_or_else(|_| "unknown".to_owned(), |hour| hour.format("%Y/%m/%d/%H").to_string())
+    formatted(hour, "%Y/%m/%d/%H")
+}
+
+/// A time in UTC as it is in names, by a pattern of chrono.
+pub(crate) fn formatted(time: Timestamp, pattern: &str) -> String {
+    DateTime::<Utc>::try_from(time).map_or_else(|_| "unknown".to_owned(), |time| time.format(pattern).to_string())
 }

@@ -17,14 +17,11 @@ use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use ::parquet::schema::types::{ColumnPath, Type, TypePtr};
 use stagger::Timestamp;
 
-use crate::columns::{Columns, KeyKind};
+use crate::columns::{Columns, KeyKind, SESSION};
 
 /// Rows of one row group: enough for good compression, few enough for readers that work on several.
 const ROW_GROUP: usize = 128 * 1024;
 const CREATED_BY: &str = "stagger examples";
-
-const SESSION_ID: &str = "session_id";
-const BEGIN: &str = "beginsession";
 
 /// A session, but for its key fields.
 #[derive(Clone, Copy, Debug)]
@@ -187,26 +184,26 @@ impl Rows {
 
     /// In their order in the file.
     fn into_columns(self) -> Vec<Column> {
-        let column = |name: &str, cells| Column { name: name.to_owned(), cells };
+        let [id, others @ ..] = SESSION;
+        let column = |(name, cells): (&str, Cells)| Column { name: name.to_owned(), cells };
         let keys = self.columns.key.into_iter().zip(self.keys).map(|(name, keys)| match keys {
             Keys::Texts(texts) => Column { name, cells: Cells::Texts(texts.into()) },
             Keys::Integers(integers) => Column { name, cells: Cells::Longs(integers) },
         });
-        let mut columns = vec![column(SESSION_ID, Cells::Texts(self.id.into()))];
-        columns.extend(keys);
-        columns.extend([
-            column("timeagg", Cells::Times(self.timeagg)),
-            column("events", Cells::Longs(self.events)),
-            column("beginnavigation", Cells::Texts(self.begin_navigation.into())),
-            column("endnavigation", Cells::Texts(self.end_navigation.into())),
-            column(BEGIN, Cells::Times(self.begin)),
-            column("endsession", Cells::Times(self.end)),
-            column("duration_sec", Cells::Longs(self.duration_sec)),
-            column("reason", Cells::Texts(self.reason.into())),
-            column("revision", Cells::Ints(self.revision)),
-            column("supersedes", Cells::TextsOrNull(self.supersedes.into())),
-        ]);
-        columns
+        let cells = [
+            Cells::Times(self.timeagg),
+            Cells::Longs(self.events),
+            Cells::Texts(self.begin_navigation.into()),
+            Cells::Texts(self.end_navigation.into()),
+            Cells::Times(self.begin),
+            Cells::Times(self.end),
+            Cells::Longs(self.duration_sec),
+            Cells::Texts(self.reason.into()),
+            Cells::Ints(self.revision),
+            Cells::TextsOrNull(self.supersedes.into()),
+        ];
+        let id = column((id, Cells::Texts(self.id.into())));
+        std::iter::once(id).chain(keys).chain(others.into_iter().zip(cells).map(column)).collect()
     }
 }
 
@@ -318,14 +315,14 @@ fn schema(columns: &[Column]) -> Result<TypePtr, ParquetError> {
 fn properties(columns: &[Column]) -> WriterPropertiesPtr {
     let place = |name: &&str| columns.iter().position(|column| column.name == *name);
     let ascending = |index| SortingColumn { column_idx: index as i32, descending: false, nulls_first: false };
-    let order = [BEGIN, SESSION_ID, "revision"].iter().filter_map(place).map(ascending).collect();
+    let order = ["beginsession", "session_id", "revision"].iter().filter_map(place).map(ascending).collect();
     let properties = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(order))
         // No id occurs twice.
-        .set_column_dictionary_enabled(ColumnPath::from(SESSION_ID), false);
+        .set_column_dictionary_enabled(ColumnPath::from("session_id"), false);
     Arc::new(properties.build())
 }
 

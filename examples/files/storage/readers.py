@@ -3,9 +3,9 @@
 
     python3 readers.py FOLDER
 
-One JSON object: for each reader its own names of the types, and all rows in the order of their ids. A
-time is the number of microseconds since 1970 in UTC, or "no zone" if it came without one. Exit code 77
-if a reader is not installed.
+One JSON object: for each reader the types of the columns (text, int64, int32 or utc; others as the reader
+names them), and all rows in the order of their ids. A time is the number of microseconds since 1970 in
+UTC, or "no zone" if it came without one. Exit code 77 if a reader is not installed.
 """
 
 import datetime
@@ -21,6 +21,13 @@ except ImportError as error:
     print(error, file=sys.stderr)
     sys.exit(77)
 
+TYPES = {
+    "duckdb": {"VARCHAR": "text", "BIGINT": "int64", "INTEGER": "int32", "TIMESTAMP WITH TIME ZONE": "utc"},
+    "polars": {
+        "String": "text", "Int64": "int64", "Int32": "int32", "Datetime(time_unit='us', time_zone='UTC')": "utc",
+    },
+    "pandas": {"str": "text", "datetime64[us, UTC]": "utc"},
+}
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -54,6 +61,7 @@ def main():
     found = {}
     for name, read in [("duckdb", by_duckdb), ("polars", by_polars), ("pandas", by_pandas)]:
         types, rows = read(files)
+        types = {column: TYPES[name].get(kind, kind) for column, kind in types.items()}
         rows = sorted([[plain(value) for value in row] for row in rows], key=lambda row: (row[0], row[-2]))
         found[name] = {"types": types, "rows": rows}
     json.dump(found, sys.stdout)

@@ -153,17 +153,12 @@ fn other_programs_read_it() {
         row("id-5", -5, "", -AT, 0, Value::Null),
         row("id-7", 7, "möbile", AT, 2, json!("x,y")),
     ]);
-    let types = [
-        ("duckdb", "VARCHAR", "BIGINT", "INTEGER", "TIMESTAMP WITH TIME ZONE"),
-        ("polars", "String", "Int64", "Int32", "Datetime(time_unit='us', time_zone='UTC')"),
-        ("pandas", "str", "int64", "int32", "datetime64[us, UTC]"),
-    ];
-    for (reader, text, long, int, time) in types {
-        let types = json!({
-            "session_id": text, "user_id": long, "device_id": text, "timeagg": time, "events": long,
-            "beginnavigation": text, "endnavigation": text, "beginsession": time, "endsession": time,
-            "duration_sec": long, "reason": text, "revision": int, "supersedes": text,
-        });
+    let types = json!({
+        "session_id": "text", "user_id": "int64", "device_id": "text", "timeagg": "utc", "events": "int64",
+        "beginnavigation": "text", "endnavigation": "text", "beginsession": "utc", "endsession": "utc",
+        "duration_sec": "int64", "reason": "text", "revision": "int32", "supersedes": "text",
+    });
+    for reader in ["duckdb", "polars", "pandas"] {
         assert_eq!(found[reader], json!({ "types": types, "rows": rows }), "{reader}");
     }
 }

@@ -7,7 +7,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -15,7 +14,7 @@ use stagger::Timestamp;
 
 use super::{Content, ERRORS, Publication};
 use crate::columns::Columns;
-use crate::storage::folder_of;
+use crate::storage::{folder_of, formatted};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -48,10 +47,8 @@ impl Layout {
     /// its version, the time and something unique into the name.
     pub(super) fn name(&self, hour: Timestamp, publication: &Publication) -> String {
         let Publication { table, number, part, time, .. } = publication;
-        let time = DateTime::<Utc>::try_from(*time);
-        let time = time.map_or_else(|_| "unknown".to_owned(), |time| time.format("%Y-%m-%d-%H-%M-%S").to_string());
+        let (hour, time) = (folder_of(hour), formatted(*time, "%Y-%m-%d-%H-%M-%S"));
         let Self { prefix, stream, .. } = self;
-        let hour = folder_of(hour);
         format!("{prefix}{table}/{hour}/{stream}-1-{time}-{number:08}-{part}{}", self.ending(table))
     }
 

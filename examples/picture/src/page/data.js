@@ -20,6 +20,11 @@ function numbersOf(base64) {
   return numbers;
 }
 
+/** Whether a group is one of its own, and not all others. */
+function isNamed(data, group) {
+  return group < data.namedGroups;
+}
+
 /** Names, and after them one for all others. */
 function namesOf(ranking, noun) {
   const others = ranking.others > 0 ? [number(ranking.others) + noun] : [];

@@ -71,10 +71,10 @@ function groupText(name, sums) {
 function showGroups(data, choice, sums) {
   const { width } = sized(groupsFigure, 340);
   tileRectangles = squarifyWithRest(sums.groups.map(group => group.seconds), data.namedGroups, width, 340);
-  const coloured = sums.groups.filter((group, index) => group.seconds > 0 && index < data.namedGroups);
+  const coloured = sums.groups.filter((sums, group) => sums.seconds > 0 && isNamed(data, group));
   const steps = colourSteps(coloured.map(group => group.events));
   tiles.forEach((tile, group) => {
-    const colour = group < data.namedGroups ? colourOf(steps, stepOf(steps, sums.groups[group].events)) : 'none';
+    const colour = isNamed(data, group) ? colourOf(steps, stepOf(steps, sums.groups[group].events)) : 'none';
     showTile(tile, data.groups[group], sums.groups[group], tileRectangles[group], colour);
     const isChosen = choice.groups.has(group);
     tile.setAttribute('aria-pressed', isChosen);
@@ -127,10 +127,9 @@ function showSteps(steps, coloured, others) {
 
 function groupsSaid(data, sums) {
   const order = sums.groups.map((_, group) => group).filter(group => sums.groups[group].sessions > 0);
-  const isNamed = group => group < data.namedGroups;
-  order.sort((a, b) => isNamed(b) - isNamed(a) || sums.groups[b].seconds - sums.groups[a].seconds);
+  order.sort((a, b) => isNamed(data, b) - isNamed(data, a) || sums.groups[b].seconds - sums.groups[a].seconds);
   const all = sums.groups.reduce((sum, group) => sum + group.seconds, 0);
-  const said = order.slice(0, 3).concat(order.slice(3).filter(group => !isNamed(group)));
+  const said = order.slice(0, 3).concat(order.slice(3).filter(group => !isNamed(data, group)));
   const first = said.map(group => data.groups[group] + ' ' + share(sums.groups[group].seconds, all));
   const flat = order.filter(group => sums.groups[group].seconds === 0).length;
   const unseen = flat > 0 ? ' ' + number(flat) + ' without any time in sessions: in the table only.' : '';
