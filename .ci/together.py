@@ -4,14 +4,15 @@
     python3 .ci/together.py target/debug
 
 Clicks become sessions twice, by `files` and by `kinesis` through a stream, written as Parquet and as
-JSON. DuckDB, Polars and pandas read the Parquet, `query` and `picture` all of it, and everybody must
+JSON, under every rule with the same rows and ids. DuckDB, Polars and pandas read the Parquet, `query` and `picture` all of it, and everybody must
 have the same numbers. Then the real events of ../shared/data, where they are there, against sessions
 that other programs computed.
 
-Needs duckdb, polars, pandas and pyarrow from PyPI.
+Needs duckdb, polars, pandas, pyarrow and boto3 from PyPI.
 """
 
 import collections
+import contextlib
 import csv
 import datetime
 import gzip
@@ -22,6 +23,8 @@ import re
 import subprocess
 import sys
 import tempfile
+
+import boto3
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared/data"
@@ -79,20 +82,46 @@ class Programs:
         return [int(number) for number in sums.groups()]
 
 
-def through_a_stream(programs, clicks, place, form):
-    """What `kinesis` makes of the clicks: a folder with a table."""
+@contextlib.contextmanager
+def stream(programs):
+    """A server with an empty stream. Gives where it listens."""
     server = [programs.kinesis, "serve", "--port", "0", "--stream", "clicks", "--shards", "3"]
     with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as serving:
         try:
-            endpoint = serving.stdout.readline().strip().removeprefix("Kinesis listens at ")
-            environment = os.environ | {"AWS_ENDPOINT_URL": endpoint}
-            run(programs.kinesis, "produce", "--stream", "clicks", clicks, env=environment)
-            consume = [programs.kinesis, "consume", "--stream", "clicks", *FIELDS, "--step", "30s", "--out-of-order", "1h"]
-            consume += ["--state", place / f"state-{form}", "--output", place / form, "--format", form]
-            run(*consume, "--unpaced", "--stop-when-idle", "2s", "--flush", env=environment)
+            yield serving.stdout.readline().strip().removeprefix("Kinesis listens at ")
         finally:
             serving.kill()
+
+
+def through_a_stream(programs, clicks, place, form, rules=("--step", "30s"), also=lambda endpoint: None):
+    """What `kinesis` makes of the clicks: a folder with a table for each rule."""
+    with stream(programs) as endpoint:
+        environment = os.environ | {"AWS_ENDPOINT_URL": endpoint}
+        run(programs.kinesis, "produce", "--stream", "clicks", clicks, env=environment)
+        consume = [programs.kinesis, "consume", "--stream", "clicks", *FIELDS, *rules, "--out-of-order", "1h"]
+        consume += ["--state", place / f"state-{form}", "--output", place / form, "--format", form]
+        run(*consume, "--unpaced", "--stop-when-idle", "2s", "--flush", env=environment)
+        also(endpoint)
     return place / form
+
+
+def as_it_arrived(endpoint, path):
+    """Writes the events of the stream to a file, in order of arrival, each with the time of it."""
+    client = boto3.client(
+        "kinesis", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="local", aws_secret_access_key="local"
+    )
+    records = []
+    for shard in client.list_shards(StreamName="clicks")["Shards"]:
+        of_shard = {"StreamName": "clicks", "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        page = {"NextShardIterator": client.get_shard_iterator(**of_shard)["ShardIterator"], "MillisBehindLatest": 1}
+        while page["MillisBehindLatest"] > 0 or page["Records"]:
+            page = client.get_records(ShardIterator=page["NextShardIterator"])
+            for record in page["Records"]:
+                arrival = record["ApproximateArrivalTimestamp"]
+                records.append((arrival, shard["ShardId"], int(record["SequenceNumber"]), json.loads(record["Data"])))
+    with path.open("w") as lines:
+        for arrival, _, _, event in sorted(records, key=lambda record: record[:3]):
+            lines.write(json.dumps(event | {"arrived": arrival.timestamp()}) + "\n")
 
 
 def rows_of_json(folder):
@@ -110,7 +139,7 @@ def rows_of_files(out):
             "session_id": row["session_id"],
             "user_id": row["user_id"],
             "device_id": row["device_id"],
-            "timeagg": micros(row["bucket"]),
+            "timeagg": micros(row["bucket"] or row["window_start"]),
             "events": row["count"],
             "beginnavigation": row["first_event"],
             "endnavigation": row["last_event"],
@@ -123,12 +152,32 @@ def rows_of_files(out):
         }
 
 
-# Ids are made of the key, which `files` has as one text. What is still open at the end is flushed.
-INDEPENDENT = ["user_id", "device_id", "timeagg", "events", "beginnavigation", "endnavigation", "beginsession", "endsession", "duration_sec"]
+def in_order(rows, without=()):
+    return sorted([value for name, value in row.items() if name not in without] for row in rows)
 
 
-def independent(rows):
-    return sorted([row[name] for name in INDEPENDENT] for row in rows)
+# Table, options of `kinesis` and of `files`.
+RULES = [
+    ("step_30s", ["--step", "30s"], ["--step", "30s"]),
+    ("floor_hour", ["--floor", "hour"], ["--floor", "hour"]),
+    ("gap_5m", ["--gap", "5m"], ["--gap", "5m"]),
+    # Stragglers open a window again while the events arrive, within seconds.
+    ("stagger_step_1h_range_1s", ["--stagger", "step=1h/1s"], ["--stagger", "step=1h", "--range", "1s"]),
+]
+
+
+def same_rows(programs, clicks, place):
+    """`files` and `kinesis` find the same sessions, under the same ids, so that their rows can be joined."""
+    arrived = place / "arrived.jsonl"
+    rules = [option for _, options, _ in RULES for option in options]
+    folder = through_a_stream(programs, clicks, place, "json", rules, lambda endpoint: as_it_arrived(endpoint, arrived))
+    for table, _, options in RULES:
+        command = [programs.files, arrived, *FIELDS, "--arrival", "arrived", *options, "--output-format", "jsonl"]
+        expected = list(rows_of_files(run(*command)))
+        found = list(rows_of_json(folder / table))
+        # The clock of arrival goes on in a stream, and ends with the last event in a file.
+        without = ["reason"] if "--stagger" in options else []
+        check(f"{table}: {len(found)} rows and ids of files", in_order(found, without), in_order(expected, without))
 
 
 def read_by_others(folder, name, rows):
@@ -171,7 +220,7 @@ def made_up(programs, place):
 
     json_folder = through_a_stream(programs, clicks, place, "json")
     streamed = list(rows_of_json(json_folder))
-    check(f"the stream gives the {len(streamed)} sessions of the file", independent(streamed), independent(reference))
+    check(f"the stream gives the {len(streamed)} sessions of the file", in_order(streamed), in_order(reference))
     answered(programs, json_folder, "JSON by kinesis", streamed, place)
     parquet_folder = through_a_stream(programs, clicks, place, "parquet")
     read_by_others(parquet_folder, "Parquet by kinesis", streamed)
@@ -196,6 +245,8 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         place = pathlib.Path(place)
         made_up(programs, place)
+        (place / "rules").mkdir()
+        same_rows(programs, place / "clicks.jsonl.gz", place / "rules")
         if not SHARED.exists():
             print("SKIPPED: the real events, since ../shared/data is not there")
             return

@@ -368,7 +368,7 @@ fn on_the_arrival_clock_the_order_of_arrival_counts_not_that_of_lines() {
     let exact = pick(&ok(&input, fields).rows(), columns);
     let expected = [
         "1970-01-01T00:00:10.000000Z 1970-01-01T00:00:40.000000Z 1 2 e1 e3 range",
-        "1970-01-01T00:00:40.000000Z 1970-01-01T00:01:10.000000Z 2 2 e2 e4 flush",
+        "1970-01-01T00:00:40.000000Z 1970-01-01T00:01:10.000000Z 2 2 e4 e2 flush",
     ];
     assert_eq!(exact, expected);
     // As a stream the lines arrive as they come, and the clock does not go back.
@@ -685,7 +685,7 @@ fn parquet_has_the_sessions_of_the_rows_in_folders_of_their_hours() {
 }
 
 #[test]
-fn parquet_has_first_and_last_by_arrival_where_sql_has() {
+fn first_and_last_of_stagger_windows_go_by_arrival_in_every_format() {
     let click = |event: &str, second: u32, arrived: u32| {
         format!("{{\"user\": 1, \"time\": {second}, \"at\": {arrived}, \"what\": \"{event}\"}}\n")
     };
@@ -698,7 +698,11 @@ fn parquet_has_first_and_last_by_arrival_where_sql_has() {
     assert_eq!((&row["beginnavigation"], &row["endnavigation"]), (&"arrived first".into(), &"arrived last".into()));
     assert_eq!((&row["beginsession"], &row["endsession"]), (&10_000_000.into(), &20_000_000.into()));
     let rows = ok(&input, &arguments).rows();
-    assert_eq!(pick(&rows, "first_event last_event"), ["happened first arrived first"]);
+    assert_eq!(pick(&rows, "first_event last_event"), ["arrived first arrived last"]);
+    let line = ok(&input, &format!("{arguments} --output-format jsonl")).out;
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&object["first_event"], &object["last_event"]), (&"arrived first".into(), &"arrived last".into()));
+    assert_eq!(object["session_id"], row["session_id"]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod relay;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
-use columns::Columns;
+use columns::{Columns, KeyKind};
 use parse::combined::Combined;
 use parse::csv::{Csv, Row};
 use parse::jsonl::Jsonl;
@@ -899,7 +899,7 @@ proptest! {
     fn keys_of_several_fields_come_apart_again(fields in prop::collection::vec("[ab\u{1e}\u{1f}se]{0,4}", 2..4)) {
         let mut key = String::new();
         for (i, field) in fields.iter().enumerate() {
-            keys::join(&mut key, field, i == 0);
+            keys::push(&mut key, i, field, KeyKind::Text).unwrap();
         }
         let split: Vec<String> = keys::split(&key, fields.len()).map(Into::into).collect();
         prop_assert_eq!(split, fields);

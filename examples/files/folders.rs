@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
-use stagger::Timestamp;
+use stagger::{SessionId, Timestamp};
 use tempfile::TempDir;
 
 use crate::columns::Columns;
@@ -66,12 +66,12 @@ impl Folders {
         })
     }
 
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> Outcome<()> {
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, id: SessionId) -> Outcome<()> {
         let rows = self.waiting.entry(hour_of(session.first_time));
         let rows = rows.or_insert_with(|| Rows::new(self.columns.clone()));
         let superseded: Vec<String> = session.supersedes().iter().map(|earlier| earlier.id.to_string()).collect();
         let row = Row {
-            id: &session.id().to_string(),
+            id: &id.to_string(),
             timeagg: session.bucket.unwrap_or(session.window.start),
             events: session.count,
             begin_navigation: session.first_event.0.as_str(),

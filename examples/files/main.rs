@@ -14,6 +14,7 @@ mod columns;
 mod failure;
 mod folders;
 mod formats;
+mod ids;
 mod input;
 mod job;
 mod lengths;

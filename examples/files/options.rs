@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, ValueEnum};
-use stagger::Unit;
+use stagger::{Clock, Unit};
 
 use crate::failure::{Failure, Outcome};
 use crate::formats::Format;
@@ -44,7 +44,7 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
-    /// Fields that tell whose event it is; nested ones as a.b. An integer may be declared as F:int, which
+    /// Key fields: who the event belongs to; nested ones as a.b. An integer may be declared as F:int, which
     /// counts for JSON lines and Parquet [combined: address]
     #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
     pub(crate) key: Vec<String>,
@@ -88,7 +88,8 @@ pub(crate) struct StrategyOptions {
     #[arg(long, value_name = "SIZE/SLIDE", value_parser = lengths::parse_pair, group = "strategy")]
     pub(crate) sliding: Option<(Duration, Duration)>,
 
-    /// Kinesis SQL's stagger windows, on the arrival clock: step=30s, floor=minute or none
+    /// Kinesis SQL's stagger windows, on the arrival clock: step=30s, floor=minute or none. First and last
+    /// event go by arrival, as FIRST_VALUE and LAST_VALUE do
     #[arg(long, value_name = "BUCKET", value_parser = stagger_bucket, group = "strategy", requires = "range")]
     pub(crate) stagger: Option<StaggerBucket>,
 
@@ -111,6 +112,13 @@ pub(crate) struct StrategyOptions {
     /// Clocks that --floor, --cut-daily and --report go by: Europe/Berlin, +05:45 [UTC]
     #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
     pub(crate) zone: Option<AnyZone>,
+}
+
+impl StrategyOptions {
+    /// The clock that closes sessions. It also orders first and last event.
+    pub(crate) fn clock(&self) -> Clock {
+        if self.stagger.is_some() { Clock::Arrival } else { Clock::Event }
+    }
 }
 
 #[derive(Debug, Args)]

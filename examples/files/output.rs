@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use stagger::{Timestamp, kinesis_sql_id};
+use stagger::{SessionId, Timestamp, kinesis_sql_id};
 
 use crate::cells::Cells;
 use crate::columns::Columns;
@@ -90,12 +90,12 @@ impl Rows {
     }
 
     /// Writes the row of one session.
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> io::Result<()> {
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, id: SessionId) -> io::Result<()> {
         match self.form {
-            Form::Csv => self.write_csv(session),
+            Form::Csv => self.write_csv(session, id),
             Form::KinesisSql => self.write_kinesis_sql(session),
             Form::Jsonl => {
-                let row = Row { session, columns: &self.columns, revisions: self.revisions };
+                let row = Row { session, id, columns: &self.columns, revisions: self.revisions };
                 serde_json::to_writer(&mut self.cells.bytes, &row)?;
                 self.cells.bytes.push(b'\n');
             }
@@ -114,9 +114,9 @@ impl Rows {
         self.to.flush()
     }
 
-    fn write_csv<O: Members>(&mut self, session: &Summary<O>) {
+    fn write_csv<O: Members>(&mut self, session: &Summary<O>, id: SessionId) {
         let cells = &mut self.cells;
-        cells.id(session.id());
+        cells.id(id);
         for part in keys::split(session.key.as_str(), self.columns.key.len()) {
             cells.text(part.as_bytes());
         }
@@ -183,6 +183,7 @@ fn substring(text: &str, from: usize, length: usize) -> &str {
 /// A session as a JSON object.
 struct Row<'a, O: Members> {
     session: &'a Summary<O>,
+    id: SessionId,
     columns: &'a Columns,
     revisions: bool,
 }
@@ -192,7 +193,7 @@ impl<O: Members> Serialize for Row<'_, O> {
         let session = self.session;
         let time = |time: Timestamp| time.to_string();
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("session_id", &session.id())?;
+        map.serialize_entry("session_id", &self.id)?;
         for (name, field) in (KeyFields { columns: self.columns, key: session.key.as_str() }).iter() {
             map.serialize_entry(name, &field)?;
         }

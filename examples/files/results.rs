@@ -4,9 +4,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use stagger::Clock;
+
 use crate::columns::Columns;
 use crate::failure::{Failure, Outcome};
 use crate::folders::Folders;
+use crate::ids::id_of;
 use crate::options::{Options, OutputFormat};
 use crate::output::{self, Form, Rows};
 use crate::report::Report;
@@ -26,7 +29,7 @@ pub(crate) struct Results<O: Members> {
 impl<O: Members> Results<O> {
     pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
         let mut results = Self { writing: None, report: None, is_on_terminal: false };
-        let mut files = Files { sessions: None, events: None };
+        let mut files = Files { clock: options.strategy.clock(), sessions: None, events: None };
         if options.shows_report() {
             let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
             results.report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
@@ -119,19 +122,21 @@ enum SessionFiles {
 
 /// The files that each session is written to.
 pub(crate) struct Files {
+    clock: Clock,
     sessions: Option<SessionFiles>,
     events: Option<EventsFile>,
 }
 
 impl Files {
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> Outcome<()> {
+    pub(crate) fn write<O: Members>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
+        let id = id_of(session, self.clock);
         match &mut self.sessions {
-            Some(SessionFiles::Rows(rows)) => rows.write(session).map_err(|error| Failure::writing(&error))?,
-            Some(SessionFiles::Folders(folders)) => folders.write(session)?,
+            Some(SessionFiles::Rows(rows)) => rows.write(session, id).map_err(|error| Failure::writing(&error))?,
+            Some(SessionFiles::Folders(folders)) => folders.write(session, id)?,
             None => {}
         }
         if let Some(events) = &mut self.events {
-            events.write(session)?;
+            events.write(session, id)?;
         }
         Ok(())
     }

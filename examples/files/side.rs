@@ -157,8 +157,7 @@ pub(crate) struct EventsFile {
 
 impl EventsFile {
     /// Writes the events of a session that closes, in order of time.
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>) -> Outcome<()> {
-        let session_id = session.id();
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, session_id: SessionId) -> Outcome<()> {
         for member in session.aggregate.members() {
             self.file.write(&EventRow {
                 session_id,

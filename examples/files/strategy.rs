@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use stagger::{Bucket, Config, ConfigError, FirstLast, Gap, Sliding, Stagger, Strategy, Unit};
+use stagger::{Bucket, Clock, Config, ConfigError, FirstLast, Gap, Sliding, Stagger, Strategy, Unit};
 
 use crate::failure::Failure;
 use crate::lengths::compact;
-use crate::options::{Options, OutputFormat, StaggerBucket};
+use crate::options::{Options, StaggerBucket};
 use crate::side::Members;
 use crate::text::{Payload, Text};
 use crate::zones::AnyZone;
@@ -30,8 +30,7 @@ pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> 
     if let Some(lateness) = streaming.allowed_lateness {
         config = config.allowed_lateness(lateness);
     }
-    let is_as_sql = matches!(options.output_format(), OutputFormat::KinesisSql | OutputFormat::Parquet);
-    if options.strategy.stagger.is_some() && is_as_sql {
+    if options.strategy.clock() == Clock::Arrival {
         // FIRST_VALUE and LAST_VALUE of Kinesis SQL go by arrival.
         config = config.first_last_by(FirstLast::Arrival);
     }

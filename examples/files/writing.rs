@@ -78,7 +78,7 @@ impl<O: Members> Drop for Writing<O> {
 /// Writes all sessions, until the first failure.
 fn write<O: Members>(mut files: Files, using: &Using<Vec<Summary<O>>>) -> Outcome<Files> {
     while let Some(mut sessions) = using.next() {
-        sessions.iter().try_for_each(|session| files.write(session))?;
+        sessions.iter_mut().try_for_each(|session| files.write(session))?;
         sessions.clear();
         using.give_back(sessions);
     }

@@ -165,12 +165,7 @@ impl Wanted {
                 joined.clear();
                 for (i, &(key, kind)) in self.keys.iter().enumerate() {
                     let text = self.text(key, &field)?;
-                    match kind {
-                        KeyKind::Text => keys::join(joined, text, i == 0),
-                        KeyKind::Integer => {
-                            keys::join(joined, itoa::Buffer::new().format(self.integer(key, text)?), i == 0);
-                        }
-                    }
+                    keys::push(joined, i, text, kind).map_err(|_| self.not_integer(key, text))?;
                 }
                 joined.as_str()
             }
@@ -191,10 +186,9 @@ impl Wanted {
         }
     }
 
-    /// Of a key field that was declared as one. `007` and `+7` are 7.
-    fn integer(&self, index: usize, text: &str) -> Result<i64, Reject> {
-        let reject = |_| Reject::NotInteger { field: self.names[index].clone(), text: reject::start_of(text) };
-        text.parse().map_err(reject)
+    #[cold]
+    fn not_integer(&self, index: usize, text: &str) -> Reject {
+        Reject::NotInteger { field: self.names[index].clone(), text: reject::start_of(text) }
     }
 
     #[cold]

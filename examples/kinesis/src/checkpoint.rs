@@ -15,7 +15,7 @@ use crate::pipeline;
 use crate::store::{CHECKPOINT, Store};
 use crate::stream::{Position, ShardId, Start};
 
-const FIRST_LINE: &[u8] = b"stagger kinesis checkpoint, version 1\n";
+const FIRST_LINE: &[u8] = b"stagger kinesis checkpoint, version 2\n";
 
 /// What can be read with `head -2`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::columns::Columns;
     use crate::decode::Decoded;
     use crate::pipeline::{Pipeline, Timing};
     use crate::strategy::Strategies;
@@ -104,9 +105,10 @@ mod tests {
             idle_after: Duration::from_secs(10),
         };
         let strategies = Strategies { gap: vec![Duration::from_secs(60)], ..Strategies::default() };
-        let mut pipeline = Pipeline::new(&strategies.named(), timing).unwrap();
+        let columns = Columns::declared(&["user_id"]).unwrap();
+        let mut pipeline = Pipeline::new(&strategies.named(), &columns, timing).unwrap();
         let shard = ShardId::from("shardId-000000000000");
-        let event = Decoded { key: "[1]", time: Timestamp::from_secs(7), value: "a" };
+        let event = Decoded { key: "1", time: Timestamp::from_secs(7), value: "a" };
         pipeline.take(&shard, Timestamp::from_secs(8), &event, &mut |_| panic!("nothing is over yet"));
         let position = Position { sequence: Some("49".to_owned()), arrival: Timestamp::from_secs(8) };
         let header = Header {
@@ -142,7 +144,7 @@ mod tests {
             damaged[place] ^= 0x20;
             assert!(decode(&damaged).is_err(), "byte {place}");
         }
-        let other = decode(b"stagger kinesis checkpoint, version 2\n{}\n").unwrap_err();
+        let other = decode(b"stagger kinesis checkpoint, version 1\n{}\n").unwrap_err();
         assert!(other.to_string().contains("another version"), "{other}");
     }
 }

@@ -12,11 +12,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Number;
 use serde_json::value::RawValue;
 use stagger::Timestamp;
 
 use crate::columns::KeyKind;
+use crate::keys;
 use crate::kpl;
 use crate::times::{Recent, TimeFormat};
 
@@ -24,8 +24,8 @@ use crate::times::{Recent, TimeFormat};
 #[derive(Clone, Debug)]
 pub(crate) struct Fields {
     pub(crate) key: Vec<String>,
-    /// What the values of the key fields must be, so that each has a place in its column later on.
-    /// Where one is missing, any text, number, true or false.
+    /// What the values of the key fields must be, one for each, so that each has a place in its column
+    /// later on.
     pub(crate) kinds: Vec<KeyKind>,
     pub(crate) time: String,
     pub(crate) value: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Fields {
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decoded<'a> {
-    /// The values of the key fields as a JSON array, always written the same way: `[20,"mobile"]`.
+    /// The values of the key fields as one text; see [`keys`].
     pub(crate) key: &'a str,
     pub(crate) time: Timestamp,
     /// A text as it is, anything else as its JSON; empty where there is none or it is null.
@@ -105,7 +105,7 @@ struct Place {
 pub(crate) struct Decoder {
     /// Fields of the outermost object of which something is wanted.
     names: Vec<String>,
-    key: Vec<(Place, Option<KeyKind>)>,
+    key: Vec<(Place, KeyKind)>,
     time: Place,
     value: Option<Place>,
     time_format: TimeFormat,
@@ -116,8 +116,7 @@ pub(crate) struct Decoder {
 impl Decoder {
     pub(crate) fn new(fields: Fields) -> Self {
         let mut names = Vec::new();
-        let kinds = fields.kinds.into_iter().map(Some).chain(std::iter::repeat(None));
-        let key = fields.key.into_iter().map(|name| place(&mut names, name)).zip(kinds).collect();
+        let key = fields.key.into_iter().map(|name| place(&mut names, name)).zip(fields.kinds).collect();
         let time = place(&mut names, fields.time);
         let value = fields.value.map(|name| place(&mut names, name));
         let (recent, text) = (Recent::default(), String::new());
@@ -170,18 +169,21 @@ impl Decoder {
 
     fn write_key(&self, found: &[Option<&str>], key: &mut String) -> Result<(), Reject> {
         key.clear();
-        for (index, (place, kind)) in self.key.iter().enumerate() {
-            key.push(if index == 0 { '[' } else { ',' });
-            let json = place.find(found).ok_or_else(|| place.missing())?;
-            key.push_str(&canonical(json, *kind).map_err(|what| place.not(what))?);
+        let text = |place: &Place, json| text_of(json).map_err(|what| place.not(what));
+        if let [(only, KeyKind::Text)] = &self.key[..] {
+            key.push_str(&text(only, only.json(found)?)?);
+            return Ok(());
         }
-        key.push_str(if self.key.is_empty() { "[]" } else { "]" });
+        for (index, (place, kind)) in self.key.iter().enumerate() {
+            let field = text(place, place.json(found)?)?;
+            keys::push(key, index, &field, *kind).map_err(|_| place.not(NO_INTEGER))?;
+        }
         Ok(())
     }
 
     fn event_time(&self, found: &[Option<&str>]) -> Result<Timestamp, Reject> {
         let place = &self.time;
-        let json = place.find(found).ok_or_else(|| place.missing())?;
+        let json = place.json(found)?;
         let text = match json.as_bytes() {
             [b'"', ..] => unquoted(json).map_err(|what| place.not(what))?,
             [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(json),
@@ -214,8 +216,9 @@ impl Place {
         })
     }
 
-    fn missing(&self) -> Reject {
-        Reject::Missing { field: self.name.clone() }
+    /// The JSON of the field, which must be there.
+    fn json<'a>(&self, found: &[Option<&'a str>]) -> Result<&'a str, Reject> {
+        self.find(found).ok_or_else(|| Reject::Missing { field: self.name.clone() })
     }
 
     fn not(&self, what: &'static str) -> Reject {
@@ -239,37 +242,28 @@ fn number_of(names: &mut Vec<String>, name: &str) -> usize {
     })
 }
 
-/// A scalar as `serde_json` writes it, so that one key has one text; or what it is instead.
-fn canonical(json: &str, kind: Option<KeyKind>) -> Result<Cow<'_, str>, &'static str> {
+const NO_INTEGER: &str = "declared an integer, and is none that fits into 64 bits";
+
+/// A scalar as text, the same text however it is written in JSON; or what it is instead.
+fn text_of(json: &str) -> Result<Cow<'_, str>, &'static str> {
     match json.as_bytes() {
-        [b'-' | b'0'..=b'9', ..] => number(json, kind),
-        _ if kind == Some(KeyKind::Integer) => Err(NO_INTEGER),
-        [b'"', ..] if !json.contains('\\') => Ok(Cow::Borrowed(json)),
-        [b'"', ..] => Ok(Cow::Owned(serde_json::Value::from(unquoted(json)?).to_string())),
+        [b'-' | b'0'..=b'9', ..] => number(json),
+        [b'"', ..] => unquoted(json),
         [b't' | b'f', ..] => Ok(Cow::Borrowed(json)),
         _ => Err(name_of(json)),
     }
 }
 
-const NO_INTEGER: &str = "declared an integer, and is none that fits into 64 bits";
-
-/// One that would be rounded is not taken: two users might become one.
-fn number(json: &str, kind: Option<KeyKind>) -> Result<Cow<'_, str>, &'static str> {
+/// Refuses a number that would be rounded: two users might become one.
+fn number(json: &str) -> Result<Cow<'_, str>, &'static str> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     let is_integer = json != "-0" && !json.contains(['.', 'e', 'E']);
-    if is_integer && json.parse::<i64>().is_ok() {
+    if is_integer && (json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok()) {
         return Ok(Cow::Borrowed(json));
     }
-    if kind == Some(KeyKind::Integer) {
-        return Err(NO_INTEGER);
-    }
-    if is_integer && json.parse::<u64>().is_ok() {
-        return Ok(Cow::Borrowed(json));
-    }
-    let number: Option<Number> = serde_json::from_str(json).ok();
-    match number.filter(|number| number.as_f64().is_some_and(|number| number.abs() < EXACT)) {
-        Some(number) => Ok(Cow::Owned(number.to_string())),
-        None => Err("a number too large to be read exactly: send it as a text"),
+    match json.parse::<f64>() {
+        Ok(number) if number.abs() < EXACT => Ok(Cow::Owned(number.to_string())),
+        _ => Err("a number too large to be read exactly: send it as a text"),
     }
 }
 
@@ -413,7 +407,7 @@ mod tests {
     fn fields(key: &[&str]) -> Fields {
         Fields {
             key: key.iter().map(|&name| name.to_owned()).collect(),
-            kinds: Vec::new(),
+            kinds: vec![KeyKind::Text; key.len()],
             time: "client_timestamp".to_owned(),
             value: Some("client_event".to_owned()),
             time_format: TimeFormat::Auto,
@@ -453,12 +447,12 @@ mod tests {
 
     #[test]
     fn the_event_of_the_article() {
-        assert_eq!(decode(ARTICLE), [event(r#"[20,"mobile"]"#, 7, "beer_cart")]);
+        assert_eq!(decode(ARTICLE), [event("20\u{1f}mobile", 7, "beer_cart")]);
     }
 
     #[test]
     fn several_in_one_record() {
-        let one = event(r#"[20,"mobile"]"#, 7, "beer_cart");
+        let one = event("20\u{1f}mobile", 7, "beer_cart");
         for between in ["", "\n", " \r\n\t"] {
             let text = [ARTICLE; 3].join(between);
             assert_eq!(decode(&text), [one.clone(), one.clone(), one.clone()], "{between:?}");
@@ -468,7 +462,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_does_not_take_the_next_line_with_it() {
-        let one = event(r#"[20,"mobile"]"#, 7, "beer_cart");
+        let one = event("20\u{1f}mobile", 7, "beer_cart");
         let bad = Err("not JSON at byte 118: expected value".to_owned());
         let unfinished = Err("not JSON at byte 131: expected value".to_owned());
         let text = format!("{ARTICLE}\n{{\"user_id\": \n}}\n{ARTICLE}\n");
@@ -483,12 +477,12 @@ mod tests {
             let text = format!(r#"{{"user_id":{user},"device_id":{device},"client_timestamp":1}}"#);
             decode(&text)[0].clone().map(|(key, _, _)| key)
         };
-        assert_eq!(key("20", r#""é\/""#).unwrap(), r#"[20,"é/"]"#);
-        assert_eq!(key("20", r#""\u00e9/""#).unwrap(), r#"[20,"é/"]"#);
-        assert_eq!(key(r#""20""#, "true").unwrap(), r#"["20",true]"#);
-        assert_eq!(key("-0", "18446744073709551615").unwrap(), "[-0.0,18446744073709551615]");
-        assert_eq!(key("2.50", "1e2").unwrap(), "[2.5,100.0]");
-        assert_eq!(key("1", r#""\"\\\n""#).unwrap(), r#"[1,"\"\\\n"]"#);
+        assert_eq!(key("20", r#""é\/""#).unwrap(), "20\u{1f}é/");
+        assert_eq!(key(r#""20""#, r#""\u00e9/""#).unwrap(), "20\u{1f}é/");
+        assert_eq!(key("1", "true").unwrap(), "1\u{1f}true");
+        assert_eq!(key("-0", "18446744073709551615").unwrap(), "-0\u{1f}18446744073709551615");
+        assert_eq!(key("2.50", "1e2").unwrap(), "2.5\u{1f}100");
+        assert_eq!(key("1", r#""\"\\\n\u001f""#).unwrap(), "1\u{1f}\"\\\n\u{1e}s");
         let rounded = "`device_id` is a number too large to be read exactly: send it as a text";
         assert_eq!(key("1", "18446744073709551616").unwrap_err(), rounded);
         assert_eq!(key("1", "1e300").unwrap_err(), rounded);
@@ -526,10 +520,10 @@ mod tests {
     #[test]
     fn times_and_values_may_be_numbers() {
         let text = r#"{"user_id":1,"device_id":2,"client_timestamp":1543534510.999999,"client_event":7.50}"#;
-        assert_eq!(decode(text), [event("[1,2]", 1_543_534_510, "7.50")]);
+        assert_eq!(decode(text), [event("1\u{1f}2", 1_543_534_510, "7.50")]);
         for nothing in ["", r#","client_event":null"#, r#","client_event":"""#] {
             let text = format!(r#"{{"user_id":1,"device_id":2,"client_timestamp":"3"{nothing}}}"#);
-            assert_eq!(decode(&text), [event("[1,2]", 3, "")]);
+            assert_eq!(decode(&text), [event("1\u{1f}2", 3, "")]);
         }
     }
 
@@ -538,40 +532,46 @@ mod tests {
         let nested = |text: &str| decode_with(Decoder::new(fields(&["a.b", "a.c.d"])), text.as_bytes()).remove(0);
         let time = r#""client_timestamp":1"#;
         let whole = format!(r#"{{"a":{{"b":5,"c":{{"d":"x"}}}},{time}}}"#);
-        assert_eq!(nested(&whole), event(r#"[5,"x"]"#, 1, ""));
+        assert_eq!(nested(&whole), event("5\u{1f}x", 1, ""));
         let dotted = format!(r#"{{"a.b":6,"a":{{"b":5,"c":{{"d":"x"}}}},{time}}}"#);
-        assert_eq!(nested(&dotted), event(r#"[6,"x"]"#, 1, ""));
+        assert_eq!(nested(&dotted), event("6\u{1f}x", 1, ""));
         let last = format!(r#"{{"a":{{"b":5,"c":{{"d":"x"}}}},"a":{{"b":7,"b":8}},{time}}}"#);
         assert_eq!(nested(&last), Err("no field `a.c.d`".to_owned()));
         assert_eq!(nested(&format!(r#"{{"a":3,{time}}}"#)), Err("no field `a.b`".to_owned()));
     }
 
     #[test]
-    fn what_is_declared_an_integer_must_be_one() {
+    fn a_field_declared_an_integer_is_one() {
         let decoder = || {
-            let kinds = vec![KeyKind::Integer];
+            let kinds = vec![KeyKind::Integer, KeyKind::Text];
             Decoder::new(Fields { kinds, ..fields(&["user_id", "device_id"]) })
         };
         let key = |user: &str| {
             let text = format!(r#"{{"user_id":{user},"device_id":"d","client_timestamp":1}}"#);
             decode_with(decoder(), text.as_bytes()).remove(0).map(|(key, _, _)| key)
         };
-        assert_eq!(key("-9223372036854775808").unwrap(), r#"[-9223372036854775808,"d"]"#);
-        for other in ["9223372036854775808", "1.0", r#""1""#, "true", "null"] {
+        assert_eq!(key("-9223372036854775808").unwrap(), "-9223372036854775808\u{1f}d");
+        for seven in ["7", r#""7""#, r#""007""#, r#""+7""#, "7.0"] {
+            assert_eq!(key(seven).unwrap(), "7\u{1f}d", "{seven}");
+        }
+        for other in ["9223372036854775808", "1.5", r#""""#, r#""seven""#, "true"] {
             let reason = "`user_id` is declared an integer, and is none that fits into 64 bits";
             assert_eq!(key(other).unwrap_err(), reason, "{other}");
         }
+        assert_eq!(key("null").unwrap_err(), "`user_id` is null");
     }
 
     /// What the same fields are by way of whole values. `None` for a reject.
     fn naive(text: &str) -> Option<(String, i64, String)> {
         let object: Value = serde_json::from_str(text).ok()?;
         let find = |name: &str| object.get(name).or_else(|| name.split('.').try_fold(&object, |v, name| v.get(name)));
-        let scalar = |value: &&Value| match value {
-            Value::Number(n) => n.is_i64() || n.is_u64() || n.as_f64().is_some_and(|n| n.abs() < 9e15),
-            other => other.is_string() || other.is_boolean(),
+        let scalar = |value: &Value| match value {
+            Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
+            Value::Number(n) => n.as_f64().filter(|n| n.abs() < 9e15).map(|n| n.to_string()),
+            Value::String(text) => Some(text.clone()),
+            other => other.as_bool().map(|known| known.to_string()),
         };
-        let key: Option<Vec<Value>> = ["k", "a.b"].iter().map(|name| find(name).filter(scalar).cloned()).collect();
+        let (k, a_b) = (find("k").and_then(scalar)?, find("a.b").and_then(scalar)?);
         let time = match find("t")? {
             Value::String(text) => TimeFormat::Auto.parse(text)?,
             Value::Number(number) => TimeFormat::Auto.parse(&number.to_string())?,
@@ -582,7 +582,7 @@ mod tests {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         };
-        Some((Value::from(key?).to_string(), time.as_micros() / 1_000_000, value))
+        Some((format!("{k}\u{1f}{a_b}"), time.as_micros() / 1_000_000, value))
     }
 
     fn scalar() -> impl Strategy<Value = Value> {

@@ -27,6 +27,10 @@ mod stream;
 
 #[path = "../../files/columns.rs"]
 mod columns;
+#[path = "../../files/ids.rs"]
+mod ids;
+#[path = "../../files/parse/keys.rs"]
+mod keys;
 #[allow(dead_code, reason = "only lengths of time are read here")]
 #[path = "../../files/lengths.rs"]
 mod lengths;

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stagger::prelude::*;
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Sources, Timestamp};
 
+use crate::columns::{Columns, KeyKind};
 use crate::decode::Decoded;
+use crate::ids::id_of;
+use crate::keys;
 use crate::session::Session;
 use crate::strategy::Named;
 use crate::stream::ShardId;
@@ -36,6 +40,8 @@ pub(crate) struct Timing {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     timing: Timing,
+    /// Of the key fields.
+    kinds: Vec<KeyKind>,
     rules: Vec<Rule>,
     clocks: Clocks,
 }
@@ -78,7 +84,7 @@ pub(crate) enum Out {
 }
 
 impl Pipeline {
-    pub(crate) fn new(named: &[Named], timing: Timing) -> Result<Self> {
+    pub(crate) fn new(named: &[Named], columns: &Columns, timing: Timing) -> Result<Self> {
         let rules = named.iter().map(|named| {
             let engine = timing.config(named).build().with_context(|| format!("--{}", named.name.replace('_', " ")))?;
             Ok(Rule { name: named.name.clone(), engine })
@@ -89,11 +95,11 @@ impl Pipeline {
             arrival: Timestamp::MIN,
             greatest: None,
         };
-        Ok(Self { timing, rules: rules.collect::<Result<_>>()?, clocks })
+        Ok(Self { timing, kinds: columns.kinds.clone(), rules: rules.collect::<Result<_>>()?, clocks })
     }
 
     /// Goes on from a state, if it was taken under the same rules.
-    pub(crate) fn restore(named: &[Named], timing: Timing, state: State) -> Result<Self> {
+    pub(crate) fn restore(named: &[Named], columns: &Columns, timing: Timing, state: State) -> Result<Self> {
         let names = |rules: &[&str]| rules.join(", ");
         let (old, new): (Vec<&str>, Vec<&str>) =
             (state.rules.iter().map(|(name, _)| &**name).collect(), named.iter().map(|named| &*named.name).collect());
@@ -113,7 +119,7 @@ impl Pipeline {
             Ok(Rule { name, engine })
         };
         let rules = named.iter().zip(state.rules).map(restore).collect::<Result<_>>()?;
-        Ok(Self { timing, rules, clocks: state.clocks })
+        Ok(Self { timing, kinds: columns.kinds.clone(), rules, clocks: state.clocks })
     }
 
     pub(crate) fn state(&self) -> State {
@@ -126,9 +132,11 @@ impl Pipeline {
         self.advance(arrival, out);
         let arrival = self.clocks.arrival;
         let mut counts = true;
+        let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
+            let clock = rule.engine.clock();
             let lent = Event::new(event.key, event.time, event.value).arriving_at(arrival);
-            let pushed = rule.engine.push(lent, &mut |session| out(Out::Session(number, row(session))));
+            let pushed = rule.engine.push(lent, &mut |session| out(Out::Session(number, row(session, clock, kinds))));
             let (is_late, why) = match pushed {
                 Pushed::Late(_) => {
                     let past = rule.engine.now();
@@ -166,13 +174,15 @@ impl Pipeline {
     }
 
     fn advance_rules(&mut self, watermark: Timestamp, out: &mut dyn FnMut(Out)) {
+        let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
-            let now = match rule.engine.clock() {
+            let clock = rule.engine.clock();
+            let now = match clock {
                 Clock::Event => watermark,
                 Clock::Arrival => self.clocks.arrival,
             };
             if now > rule.engine.now() {
-                rule.engine.advance_to(now, &mut |session| out(Out::Session(number, row(session))));
+                rule.engine.advance_to(now, &mut |session| out(Out::Session(number, row(session, clock, kinds))));
             }
         }
     }
@@ -182,8 +192,10 @@ impl Pipeline {
         if let Some(greatest) = self.clocks.greatest {
             self.advance_rules(greatest, out);
         }
+        let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
-            rule.engine.flush(&mut |session| out(Out::Session(number, row(session))));
+            let clock = rule.engine.clock();
+            rule.engine.flush(&mut |session| out(Out::Session(number, row(session, clock, kinds))));
         }
     }
 
@@ -219,10 +231,10 @@ impl Timing {
     }
 }
 
-fn row(session: SessionSummary<String, String>) -> Session {
+fn row(mut session: SessionSummary<String, String>, clock: Clock, kinds: &[KeyKind]) -> Session {
     Session {
-        id: session.id().to_string(),
-        key: serde_json::from_str(&session.key).unwrap_or_default(),
+        id: id_of(&mut session, clock).to_string(),
+        key: keys::split(&session.key, kinds.len()).zip(kinds).map(|(text, kind)| value(&text, *kind)).collect(),
         timeagg: session.bucket.unwrap_or(session.window.start),
         events: session.count,
         begin: session.first_time,
@@ -232,5 +244,13 @@ fn row(session: SessionSummary<String, String>) -> Session {
         supersedes: session.supersedes().iter().map(|old| old.id.to_string()).collect(),
         begin_navigation: session.first_event,
         end_navigation: session.last_event,
+    }
+}
+
+/// A key field as it stands in a row.
+fn value(text: &str, kind: KeyKind) -> Value {
+    match (kind, text.parse::<i64>()) {
+        (KeyKind::Integer, Ok(number)) => number.into(),
+        _ => text.into(),
     }
 }

@@ -140,7 +140,7 @@ impl Consumer {
         let (header, pipeline) = match found {
             Some(Checkpoint { header, state }) => {
                 check(&header, &options.source.stream, &fields)?;
-                (header, Pipeline::restore(&named, timing, state)?)
+                (header, Pipeline::restore(&named, &columns, timing, state)?)
             }
             None => {
                 let start = match options.source.start {
@@ -151,7 +151,7 @@ impl Consumer {
                 if let Start::At(time) = start {
                     ensure!(time <= now, "--start {time} is in the future: nothing has arrived then");
                 }
-                (Header::first(&options.source.stream, &fields, start), Pipeline::new(&named, timing)?)
+                (Header::first(&options.source.stream, &fields, start), Pipeline::new(&named, &columns, timing)?)
             }
         };
         let reading = Reading {

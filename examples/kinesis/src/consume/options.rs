@@ -106,7 +106,8 @@ fn beginning(text: &str) -> Result<Beginning, String> {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "What a record means (a JSON object; several in one record are several events)")]
 pub(crate) struct FieldOptions {
-    /// Fields that tell whose event it is; nested ones as a.b. With :int a column of whole numbers
+    /// Key fields: who the event belongs to; nested ones as a.b. A field is text (the number 7 is the text
+    /// 7), or with :int a whole number
     #[arg(long, value_name = "F[:int][,F...]", value_delimiter = ',', default_value = "user_id:int,device_id")]
     pub(crate) key: Vec<String>,
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use stagger::CloseReason;
 
-use crate::columns::Columns;
+use crate::columns::{Columns, KeyKind};
 use crate::lengths;
 use crate::session::Session;
 
@@ -192,6 +192,8 @@ fn field(name: &str, comparison: Comparison, columns: &Columns) -> Option<Make> 
         "reason" => text(Field::Reason),
         _ => {
             let index = columns.key.iter().position(|key| key == name)?;
+            let is_number = columns.kinds[index] == KeyKind::Integer;
+            (is_number || comparison.is_equality()).then_some(())?;
             Some(Box::new(move |value| key(index, comparison, value)))
         }
     }
@@ -346,9 +348,10 @@ mod tests {
             ),
             ("device_id = \"é\" and reason < gap", "at `< gap`, character 28: `reason` is a text: choose = or !="),
             (
-                "device_id < mobile",
-                "at `mobile`, character 13: only numbers can be compared so; for a text choose = or !=",
+                "user_id < mobile",
+                "at `mobile`, character 11: only numbers can be compared so; for a text choose = or !=",
             ),
+            ("device_id < 7", "at `< 7`, character 11: `device_id` is a text: choose = or !="),
             (
                 "reason = timeout",
                 "at `timeout`, character 10: choose gap, range, watermark, max_duration, cut, flush or evicted",
