@@ -222,6 +222,15 @@ def check_that_only_one_runs(stack):
     check("it has two minutes for its last checkpoint", patience == 120, patience)
 
 
+def check_health(stack, kinesis):
+    """The health check asks where the consumer listens."""
+    asked = stack.properties("Task")["ContainerDefinitions"][0]["HealthCheck"]["Command"]
+    listens = stack.command()[stack.command().index("--listen") + 1]
+    help_text = subprocess.run([kinesis, "health", "--help"], capture_output=True, text=True, check=True).stdout
+    check("the health check is the program's", asked == ["CMD", "/usr/local/bin/kinesis", "health"], asked)
+    check(f"and asks at {listens}", f"[default: {listens}]" in help_text, help_text)
+
+
 def check_bucket(stack):
     bucket = stack.properties("Bucket")
     blocked = list(bucket["PublicAccessBlockConfiguration"].values())
@@ -272,6 +281,7 @@ def main():
         check_columns(stack)
         check_metrics(stack)
     check_that_only_one_runs(whole)
+    check_health(whole, kinesis)
     check_bucket(whole)
     check_queries(whole)
     check_image()

@@ -8,7 +8,9 @@ mod checkpoint;
 mod consume;
 mod decode;
 mod demo;
+mod health;
 mod kpl;
+mod log;
 mod output;
 mod pipeline;
 mod produce;
@@ -43,7 +45,7 @@ mod storage;
 #[path = "../../files/parse/times.rs"]
 mod times;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -56,7 +58,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// From a Kinesis stream to sessions, and on to storage, metrics and alerts
 #[derive(Debug, Parser)]
-#[command(name = "kinesis", disable_version_flag = true)]
+#[command(name = "kinesis", version)]
 struct Options {
     #[command(subcommand)]
     what: What,
@@ -66,6 +68,7 @@ struct Options {
 enum What {
     Consume(Box<consume::Options>),
     Demo(demo::Options),
+    Health(health::Options),
     Produce(Box<produce::Options>),
     Serve(server::Options),
 }
@@ -79,19 +82,25 @@ async fn run(options: Options) -> Result<()> {
     match options.what {
         What::Consume(options) => consume::alone(*options).await,
         What::Demo(options) => demo::run(options).await,
+        What::Health(options) => health::run(options).await,
         What::Produce(options) => produce::run(*options).await,
         What::Serve(options) => server::run(options).await,
     }
 }
 
+/// What a shell tells of a program that SIGPIPE has ended: not all was written, and who closed the pipe
+/// knows why.
+const BROKEN_PIPE: u8 = 128 + 13;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(options()).await {
-        Err(error) if !is_broken_pipe(&error) => {
-            eprintln!("kinesis: {error:#}");
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "kinesis: {error:#}");
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Now {
     pub(crate) strategies: Vec<Strategy>,
     pub(crate) checkpoints: u64,
     pub(crate) last_checkpoint: Option<Instant>,
+    /// When the consumer last came around, having handed on all that it had taken.
+    pub(crate) last_step: Option<Instant>,
     pub(crate) files_published: u64,
     pub(crate) rows_published: u64,
     /// What each sink has taken, and what it could not take.
@@ -56,6 +58,8 @@ pub(crate) struct Shard {
     pub(crate) bytes: u64,
     /// How far behind the tip of the shard, as its server said last.
     pub(crate) millis_behind: i64,
+    /// When it said so.
+    pub(crate) last_answer: Option<Instant>,
     /// Whether it was read to its end.
     pub(crate) is_closed: bool,
 }
@@ -100,7 +104,9 @@ impl Spread {
 pub(crate) struct Sink {
     pub(crate) sent: u64,
     pub(crate) retried: u64,
+    /// Given up.
     pub(crate) failed: u64,
+    pub(crate) waiting: u64,
 }
 
 impl Now {
@@ -122,6 +128,7 @@ impl Status {
             strategies: Vec::new(),
             checkpoints: 0,
             last_checkpoint: None,
+            last_step: None,
             files_published: 0,
             rows_published: 0,
             sinks: BTreeMap::new(),
@@ -150,12 +157,12 @@ impl Status {
         self.change(|now| {
             now.retries += 1;
             now.throttled += u64::from(throttled);
-            now.all_troubles += 1;
-            remember(&mut now.troubles, format!("{what}: {why}; trying again"));
         });
+        self.trouble(format!("{what}: {why}; trying again"));
     }
 
     pub(crate) fn trouble(&self, what: String) {
+        tracing::warn!("{what}");
         self.change(|now| {
             now.all_troubles += 1;
             remember(&mut now.troubles, what);

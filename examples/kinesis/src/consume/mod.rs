@@ -9,9 +9,11 @@
 //! One task takes record after record and waits until every sink has taken what comes of it. While it
 //! waits, no page is used up, and no reader asks for another: memory holds two pages of each shard.
 
+mod metrics;
 mod options;
 mod progress;
 mod sinks;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use crate::checkpoint::{Checkpoint, Header, Totals};
 use crate::columns::Columns;
 use crate::decode::Decoder;
 use crate::kpl;
+use crate::log;
 use crate::output::{Content, ERRORS, Files, Layout, Pending, Row};
 use crate::pipeline::{Out, Pipeline};
 use crate::retry::Retry;
@@ -48,6 +51,8 @@ use sinks::Sinks;
 
 /// Reports under way from the readers; they are bounded by the pages that may be read ahead.
 const REPORTS: usize = 64;
+/// How long it waits for news before it shows that it is still there.
+const LONGEST_STEP: Duration = Duration::from_secs(5);
 /// How often the figures are brought up to date while records come without end.
 const RECORDS_BETWEEN_FIGURES: u32 = 1_000;
 
@@ -56,11 +61,19 @@ pub(crate) async fn alone(options: Options) -> Result<()> {
     let aws = Aws::new(options.source.endpoint.clone()).await;
     let status = Arc::new(Status::new());
     let stop = shutdown::on_signal();
-    let watch = CancellationToken::new();
-    let shown = tokio::spawn(progress::show(Arc::clone(&status), watch.clone()));
-    let outcome = run(options, aws, status, stop, false).await;
+    let (watch, bar) = (CancellationToken::new(), progress::bar());
+    let _watched = watch.clone().drop_guard();
+    log::start(options.watch.log_level.clone(), &bar);
+    if let Some(address) = options.watch.listen {
+        watch::listen(address, Arc::clone(&status), watch.clone()).await?;
+    }
+    let drawn = tokio::spawn(progress::draw(bar, Arc::clone(&status), watch.clone()));
+    tokio::spawn(progress::report(options.watch.report_every, Arc::clone(&status), watch.clone()));
+    let state = options.state.state.clone();
+    let outcome = run(options, aws, Arc::clone(&status), stop, false).await;
     watch.cancel();
-    let _ = shown.await; // it has only drawn
+    let _ = drawn.await; // it has only drawn
+    progress::close(&status.now(), state.as_deref());
     outcome
 }
 
@@ -250,7 +263,7 @@ impl Consumer {
                         self.hear(report)?;
                     }
                 }
-                () = tokio::time::sleep_until(due) => {}
+                () = tokio::time::sleep_until(due.min(Instant::now() + LONGEST_STEP)) => {}
                 () = stop.cancelled() => break,
             }
         }
@@ -455,6 +468,7 @@ impl Consumer {
     fn show(&self) {
         let ruled_out = self.merge.ruled_out();
         self.status.change(|now| {
+            now.last_step = Some(std::time::Instant::now());
             now.records = self.totals.records;
             now.bytes = self.totals.bytes;
             now.events = self.totals.events;

@@ -1,9 +1,11 @@
 //! The command line of `consume`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use stagger::Timestamp;
+use tracing_subscriber::filter::Targets;
 
 use crate::columns::Columns;
 use crate::decode::Fields;
@@ -36,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) files: FileOptions,
     #[command(flatten)]
     pub(crate) sinks: SinkOptions,
+    #[command(flatten)]
+    pub(crate) watch: WatchOptions,
     #[command(flatten)]
     pub(crate) end: EndOptions,
 }
@@ -262,6 +266,25 @@ pub(crate) struct SinkOptions {
     /// Post alerts to this address as well
     #[arg(long, value_name = "URL", requires = "alert")]
     pub(crate) webhook: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Watching it")]
+pub(crate) struct WatchOptions {
+    /// Serve /metrics (Prometheus) and /healthz over HTTP on this address, such as 127.0.0.1:9464;
+    /// `kinesis health` asks the latter
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// How often to tell lag, watermarks, open sessions, rows, late events and the age of the
+    /// checkpoint on standard error; 0s for never
+    #[arg(long, value_name = "LENGTH", default_value = "1m", value_parser = lengths::parse)]
+    pub(crate) report_every: Duration,
+
+    /// Which messages to write to standard error: off, error, warn, info, debug, trace, or by target
+    /// such as info,kinesis::sink=debug
+    #[arg(long, value_name = "LEVEL", env = "RUST_LOG", default_value = "info", value_parser = crate::log::filter)]
+    pub(crate) log_level: Targets,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

@@ -308,10 +308,16 @@ pub(crate) mod samples {
             now.strategies = vec![strategy("STEP 30s", 105, 312, 0), strategy("FLOOR minute", 131, 98, 3)];
             for number in 0..7 {
                 let is_closed = [0, 2, 3].contains(&number);
-                let shard = Shard { records: 500 + 100 * number, bytes: 1, millis_behind: 1_250, is_closed };
+                let shard = Shard {
+                    records: 500 + 100 * number,
+                    bytes: 1,
+                    millis_behind: 1_250,
+                    is_closed,
+                    ..Shard::default()
+                };
                 now.shards.insert(format!("shardId-{number:012}"), shard);
             }
-            now.sinks.insert("firehose", Sink { sent: 410, retried: 0, failed: 0 });
+            now.sinks.insert("firehose", Sink { sent: 410, ..Sink::default() });
         });
         for number in 0..40 {
             status.session(number % 2, &session(number as u64));

@@ -227,6 +227,7 @@ impl Reader {
             shard.records += records as u64;
             shard.bytes += bytes as u64;
             shard.millis_behind = behind;
+            shard.last_answer = Some(std::time::Instant::now());
         });
     }
 
