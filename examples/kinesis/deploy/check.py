@@ -26,12 +26,19 @@ ALL_RESOURCES = {
     "cloudwatch:PutMetricData": "metrics have no ARN; the statement is bound to a namespace",
     "ecr:GetAuthorizationToken": "a token is of the whole registry; what it opens is bound to a repository",
 }
+# What the generator calls, and where.
+GENERATOR_CALLS = {"kinesis:DescribeStreamSummary": "stream/about.rs", "kinesis:PutRecords": "produce/producer.rs"}
+# Endpoints that stand for the services of the program, and those that ECS needs before it runs.
+ENDPOINTS = {"kinesis": "kinesis-streams", "cloudwatch": "monitoring", "s3": "s3"}
+ENDPOINTS_OF_ECS = {"ecr.api", "ecr.dkr", "logs"}
+MOST_PARTITIONS = 4_000  # that Athena lists for a query without a date
 # Files that `consume` does not come through: they make streams and fill them, for trying out.
 NOT_CONSUME = ("admin.rs", "produce.rs", "produce/", "demo/", "serve.rs", "server.rs", "stand_in.rs")
 # Actions whose name is not that of the call.
 ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket"}
 # Calls that only happen with an option.
 WITH_OPTION = {"cloudwatch:PutMetricData": "--metrics", "firehose:PutRecordBatch": "--firehose"}
+CHECKPOINT = ("s3://sessions-bucket/state/", "/checkpoint")  # what the consumer reads first
 SIZES = {"BufferInterval": (60, 900), "BufferSize": (1, 128)}  # the article's
 
 
@@ -52,10 +59,10 @@ def sources():
             yield name, without_tests(path)
 
 
-def calls():
-    """Every call of the SDK that the consumer can make, as an action of IAM."""
+def calls(texts):
+    """Every call of the SDK that is made in these texts, as an action of IAM."""
     found = {}
-    for name, text in sources():
+    for name, text in texts:
         service = re.search(r"use aws_sdk_(\w+)::", text)
         for call in re.findall(r"\bclient\s*\.\s*([a-z][a-z0-9_]*)\(\)\s*\.", text):
             if call == "clone":
@@ -79,11 +86,10 @@ def listed(value):
 
 
 def statements(stack):
-    for role in ("TaskRole", "ExecutionRole", "RawDeliveryRole"):
-        if role in stack.resources:
-            for document in stack.policies(role):
-                for statement in document["Statement"]:
-                    yield role, statement
+    for role in stack.of_type("AWS::IAM::Role"):
+        for document in stack.policies(role):
+            for statement in document["Statement"]:
+                yield role, statement
 
 
 def check_policies(stack):
@@ -100,7 +106,7 @@ def check_policies(stack):
 
 
 def check_calls(stack):
-    made, command = calls(), stack.command()
+    made, command = calls(sources()), stack.command()
     needed = {action for action in made if WITH_OPTION.get(action, command[0]) in command}
     given = {action for role, statement in statements(stack) if role == "TaskRole" for action in listed(statement["Action"])}
     check("every call has its permission", needed <= given, f"missing: {sorted(needed - given)}")
@@ -136,21 +142,21 @@ def check_reach(stack):
         check(f"the task {'may' if expected else 'may not'} {action} {name}", may(action, objects + name) == expected)
 
 
-def check_command(stack, kinesis):
-    """The program itself reads the command: it must get as far as to S3, which is not there."""
-    command = stack.command()
-    help_text = subprocess.run([kinesis, "consume", "--help"], capture_output=True, text=True, check=True).stdout
+def check_command(kinesis, command, *reached):
+    """The program itself reads the command: it must get as far as to what it calls first, which is not there."""
+    what = command[0]
+    help_text = subprocess.run([kinesis, what, "--help"], capture_output=True, text=True, check=True).stdout
     known = set(re.findall(r"--[a-z-]+", help_text))
     options = [word for word in command if word.startswith("--")]
-    check(f"`consume` knows {' '.join(options)}", set(options) <= known, sorted(set(options) - known))
+    check(f"`{what}` knows {' '.join(options)}", set(options) <= known, sorted(set(options) - known))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "us-east-1"}
     environment |= {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
     tried = subprocess.run(
         [kinesis, *command, "--give-up-after", "1ms"], capture_output=True, text=True, env=environment, check=False
     )
-    as_far = tried.returncode == 1 and "/checkpoint" in tried.stderr and "s3://sessions-bucket/state/" in tried.stderr
-    check(f"`consume` takes {' '.join(command[1:])}", as_far, f"{tried.returncode}: {tried.stderr}")
+    as_far = tried.returncode == 1 and all(word in tried.stderr for word in reached)
+    check(f"`{what}` takes {' '.join(command[1:])}", as_far, f"{tried.returncode}: {tried.stderr}")
 
 
 def check_columns(stack):
@@ -231,6 +237,109 @@ def check_health(stack, kinesis):
     check(f"and asks at {listens}", f"[default: {listens}]" in help_text, help_text)
 
 
+def check_first_deployment(stack):
+    check("no consumer starts before there is an image", stack.properties("Service")["DesiredCount"] == 0)
+    check("and its absence is no alarm", stack.properties("Behind")["ActionsEnabled"] is False)
+
+
+def check_alerts(template, kinesis):
+    """The rule and the webhook reach the program; without them it gets no option."""
+    without = Stack(template).command()
+    check("without AlertRule there is no alert", not {"--alert", "--webhook"} & set(without), without)
+    rule = {"AlertRule": "duration < 20s and events > 1"}
+    told = Stack(template, **rule).command()
+    check("AlertRule is one rule", told == [*without, "--alert", rule["AlertRule"]], told)
+    check_command(kinesis, told, *CHECKPOINT)
+    # By http, since the program that is checked may have been built without TLS.
+    posted = Stack(template, **rule, AlertWebhook="http://127.0.0.1:9/hook").command()
+    check("AlertWebhook is its webhook", posted == [*told, "--webhook", "http://127.0.0.1:9/hook"], posted)
+    check_command(kinesis, posted, *CHECKPOINT)
+    pattern, hidden = template["Parameters"]["AlertWebhook"]["AllowedPattern"], template["Parameters"]["AlertWebhook"]["NoEcho"]
+    for address, expected in [
+        ("", True),
+        ("https://example.com", True),
+        ("https://example.com/hook?token=1", True),
+        ("https://example.com:443/hook", True),
+        ("https://example.com:8443/hook", False),
+        ("http://example.com/hook", False),
+    ]:
+        check(f"AlertWebhook {'may' if expected else 'may not'} be {address!r}", bool(re.fullmatch(pattern, address)) == expected)
+    check("nobody reads the webhook in the console", hidden is True)
+    hook = {"AlertWebhook": "https://example.com/hook"}
+    for chosen, count in [({}, 0), (rule, 0), (rule | hook, 0), (hook, 1), (rule | hook | {"PrivateNetwork": "yes"}, 1)]:
+        refused = list(Stack(template, **chosen).refusals())
+        check(f"{chosen or 'the defaults'}: {refused or 'taken'}", len(refused) == count)
+
+
+def check_generator(template, kinesis):
+    made = {"AWS::Events::Rule", "AWS::ECS::TaskDefinition"}
+    usual = {resource["Type"]: name for name, resource in Stack(template).resources.items() if resource["Type"] in made}
+    check("there is no generator unless it is asked for", usual == {"AWS::ECS::TaskDefinition": "Task"}, usual)
+    stack = Stack(template, ClicksPerSecond=20, DesiredCount=1)
+    check_command(kinesis, stack.command("GeneratorTask"), "sessionsblog")
+    check_policies(stack)
+    given = {action for role, statement in statements(stack) if role == "GeneratorRole" for action in listed(statement["Action"])}
+    check("the generator has a permission for each call", given == set(GENERATOR_CALLS), given)
+    for action, file in GENERATOR_CALLS.items():
+        check(f"{file} makes the call {action}", action in calls([(file, without_tests(SOURCE / file))]))
+    schedule = stack.properties("GeneratorSchedule")
+    check("it is scheduled", schedule["State"] == "ENABLED" and schedule["ScheduleExpression"] == "rate(5 minutes)")
+    check("for as long as it clicks", stack.command("GeneratorTask")[-2:] == ["--duration", "5m"])
+    paused = Stack(template, ClicksPerSecond=20).properties("GeneratorSchedule")["State"]
+    check("and not while there is no image", paused == "DISABLED", paused)
+
+
+def check_network(template):
+    def addresses(stack):
+        """Whether each task gets a public address."""
+        service = stack.properties("Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
+        target, = stack.properties("GeneratorSchedule")["Targets"]
+        generator = target["EcsParameters"]["NetworkConfiguration"]["AwsVpcConfiguration"]
+        return {service["AssignPublicIp"], generator["AssignPublicIp"]}
+
+    def stack_with(**chosen):
+        return Stack(template, ClicksPerSecond=1, **chosen)
+
+    public, private = stack_with(), stack_with(PrivateNetwork="yes")
+    check("through the internet a task has a public address", addresses(public) == {"ENABLED"}, addresses(public))
+    check("and no endpoints", not public.of_type("AWS::EC2::VPCEndpoint"))
+    check("with an endpoint of S3 it has none", addresses(private) == {"DISABLED"}, addresses(private))
+    check("and no way to the internet", not private.of_type("AWS::EC2::InternetGateway") and not private.of_type("AWS::EC2::Route"))
+    called = {action.split(":")[0] for role, statement in statements(private) if role == "TaskRole" for action in listed(statement["Action"])}
+    needed = {f"com.amazonaws.us-east-1.{name}" for name in ENDPOINTS_OF_ECS | {ENDPOINTS[service] for service in called}}
+    there = {made["ServiceName"] for made in private.of_type("AWS::EC2::VPCEndpoint").values()}
+    check(f"but {len(needed)} endpoints, those of what is called", there == needed, there ^ needed)
+    for asked in ("ENABLED", "DISABLED"):
+        yours = stack_with(VpcId="vpc-1", SubnetIds="subnet-1", AssignPublicIp=asked, PrivateNetwork="yes")
+        check(f"in your VPC it is {asked} as asked", addresses(yours) == {asked}, addresses(yours))
+        check("and nothing is added to it", not yours.of_type("AWS::EC2::VPCEndpoint") and not yours.of_type("AWS::EC2::Subnet"))
+
+
+def check_partitions(stack):
+    for name, table in stack.of_type("AWS::Glue::Table").items():
+        parameters, keys = table["TableInput"]["Parameters"], [key["Name"] for key in table["TableInput"]["PartitionKeys"]]
+        count = 1
+        for key in keys:
+            least, most = map(int, parameters[f"projection.{key}.range"].split(","))
+            count *= most - least + 1
+        check(f"a query of {name} without a date lists {count} partitions", count <= MOST_PARTITIONS)
+        template = parameters["storage.location.template"]
+        check("a partition is a day, with a folder for it", template.endswith("/".join(f"${{{key}}}" for key in keys) + "/"), template)
+
+
+def check_alarms(template):
+    topic, email = "arn:aws:sns:us-east-1:123456789012:mine", "ops@example.com"
+    for chosen, expected in [({}, "<AlarmTopic>"), ({"AlarmEmail": email}, "<AlarmTopic>"), ({"AlarmTopicArn": topic}, topic)]:
+        stack = Stack(template, **chosen)
+        actions = {name: alarm.get("AlarmActions") for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items()}
+        check(f"{len(actions)} alarms go to {expected}", all(action == [expected] for action in actions.values()), actions)
+        check("its topic is made if it is the stack's own", ("AlarmTopic" in stack.resources) == ("AlarmTopicArn" not in chosen))
+        mails = [(mail["Protocol"], mail["Endpoint"]) for mail in stack.of_type("AWS::SNS::Subscription").values()]
+        check("and mailed to whoever is named", mails == ([("email", email)] if "AlarmEmail" in chosen else []), mails)
+    refused = list(Stack(template, AlarmTopicArn=topic, AlarmEmail=email).refusals())
+    check(f"a topic and an address: {refused}", len(refused) == 1)
+
+
 def check_bucket(stack):
     bucket = stack.properties("Bucket")
     blocked = list(bucket["PublicAccessBlockConfiguration"].values())
@@ -277,9 +386,15 @@ def main():
     for chosen in choices(template, "SecondsOrMinutes", "Format"):
         for interval, size in zip(*SIZES.values()):
             stack = Stack(template, **chosen, BufferInterval=interval, BufferSize=size)
-            check_command(stack, kinesis)
+            check_command(kinesis, stack.command(), *CHECKPOINT)
         check_columns(stack)
         check_metrics(stack)
+    check_first_deployment(whole)
+    check_alerts(template, kinesis)
+    check_generator(template, kinesis)
+    check_network(template)
+    check_partitions(whole)
+    check_alarms(template)
     check_that_only_one_runs(whole)
     check_health(whole, kinesis)
     check_bucket(whole)

@@ -21,6 +21,9 @@ ATTRIBUTES = {
     "Bucket.Arn": lambda values: f"arn:aws:s3:::{values['BucketName']}",
     "Stream.Arn": lambda values: f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{values['StreamName']}",
     "Repository.Arn": lambda values: f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/repository",
+    "Cluster.Arn": lambda values: f"arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/cluster",
+    "GeneratorRole.Arn": lambda values: f"arn:aws:iam::{ACCOUNT}:role/generator",
+    "ExecutionRole.Arn": lambda values: f"arn:aws:iam::{ACCOUNT}:role/execution",
 }
 REFERENCES = {"Bucket": "BucketName", "Stream": "StreamName", "Database": "DatabaseName"}
 
@@ -62,7 +65,19 @@ class Stack:
                 return str(left) == str(right)
             case "Fn::Not":
                 return not self.truth(argument[0])
+            case "Fn::And":
+                return all(map(self.truth, argument))
+            case "Condition":
+                return self.holds(argument)
         raise NotImplementedError(kind)
+
+    def refusals(self):
+        """Why CloudFormation would not take these parameters together."""
+        for rule in self.template["Rules"].values():
+            if self.truth(rule["RuleCondition"]):
+                for assertion in rule["Assertions"]:
+                    if not self.truth(assertion["Assert"]):
+                        yield assertion["AssertDescription"]
 
     def resolve(self, node):
         if isinstance(node, list):
@@ -115,9 +130,13 @@ class Stack:
     def properties(self, name):
         return self.resources[name]["Properties"]
 
-    def command(self):
+    def of_type(self, kind):
+        """Names and properties of the resources of a type."""
+        return {name: made.get("Properties", {}) for name, made in self.resources.items() if made["Type"] == kind}
+
+    def command(self, task="Task"):
         """What the container is started with, after the program."""
-        return [str(word) for word in self.properties("Task")["ContainerDefinitions"][0]["Command"]]
+        return [str(word) for word in self.properties(task)["ContainerDefinitions"][0]["Command"]]
 
     def policies(self, role):
         return [policy["PolicyDocument"] for policy in self.properties(role)["Policies"]]

@@ -3,7 +3,8 @@
 
     python3 try_stack.py --kinesis target/debug/kinesis --files target/debug/examples/files
 
-Once with seconds and JSON, once with minutes and Parquet. Clicks go on the stream that the template
+Once with seconds, JSON and the parameters that are not asked for left alone, once with minutes, Parquet,
+clicks of the generator, alerts, a private network and mail. Clicks go on the stream that the template
 made; the consumer is stopped by SIGTERM in the middle and started again; its files are found through
 the tables of Glue alone and read by DuckDB in Athena's place. The rows must be those of `files` from
 the same clicks.
@@ -39,7 +40,14 @@ from stack import HERE, Stack, load
 GUIDE = HERE.parents[2] / "docs/MOVING.md"
 CASES = [
     {"SecondsOrMinutes": "seconds", "Format": "json"},
-    {"SecondsOrMinutes": "minutes", "Format": "parquet"},
+    {
+        "SecondsOrMinutes": "minutes",
+        "Format": "parquet",
+        "ClicksPerSecond": 20,
+        "AlertRule": "duration < 20s and events > 1",
+        "AlarmEmail": "ops@example.com",
+        "PrivateNetwork": "yes",
+    },
 ]
 # Ends with this process: also when that is killed.
 SERVER = """
@@ -159,29 +167,41 @@ def clicks(folder):
     return path
 
 
-def task_command(stand_in, stack):
+def task_command(stand_in, stack, task="consumer"):
     """As it is registered in ECS."""
-    definition = stand_in.client("ecs").describe_task_definition(taskDefinition="sessions-consumer")
+    definition = stand_in.client("ecs").describe_task_definition(taskDefinition=f"sessions-{task}")
     command = definition["taskDefinition"]["containerDefinitions"][0]["command"]
-    check("ECS has the command that stack.py works out", command == stack.command(), f"{command}, not {stack.command()}")
+    expected = stack.command({"consumer": "Task", "generator": "GeneratorTask"}[task])
+    check(f"ECS has the command of the {task} that stack.py works out", command == expected, f"{command}, not {expected}")
     return command
+
+
+def generate(stand_in, stack, kinesis):
+    """The clicks of the generator, fewer than it makes in five minutes."""
+    command = task_command(stand_in, stack, "generator")
+    made = subprocess.run(
+        [kinesis, *command, "--events", "20"], env=stand_in.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    check("the generator's command puts clicks on the stream", made.returncode == 0 and "20 records" in made.stdout, made)
 
 
 def consume(kinesis, command, environment, checkpoint):
     """Stopped by SIGTERM, as ECS does, and started again to read the rest and close what is open."""
     quick = ["--unpaced", "--poll-every", "100ms"]
     seldom = ["--checkpoint-every", "1h"]  # so that what is kept was kept because of the signal
-    first = subprocess.Popen([kinesis, *command, *quick, *seldom], env=environment, stderr=subprocess.PIPE, text=True)
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    first = subprocess.Popen([kinesis, *command, *quick, *seldom], env=environment, text=True, **both)
     time.sleep(5)
     check("the consumer runs, and has kept nothing yet", first.poll() is None and checkpoint() == 0, checkpoint())
     first.send_signal(signal.SIGTERM)
     asked = time.monotonic()
-    _, told = first.communicate(timeout=120)
+    told, _ = first.communicate(timeout=120)
     check(f"SIGTERM ends it in {time.monotonic() - asked:.2f} s", first.returncode == 0, told)
     check(f"its last checkpoint has {checkpoint()} records", checkpoint() > 0, told)
     last = [kinesis, *command, *quick, "--stop-when-idle", "2s", "--flush"]
     ended = subprocess.run(last, env=environment, capture_output=True, text=True, timeout=120, check=False)
     check("the next run goes on from there", ended.returncode == 0 and checkpoint() == CLICKS + 1, ended.stderr)
+    return told + ended.stdout + ended.stderr
 
 
 class Tables:
@@ -207,7 +227,8 @@ class Tables:
         self.database.execute(f'CREATE TABLE "{name}" ({described})')
         bucket, _, start = storage["Location"].removeprefix("s3://").partition("/")
         form = parameters["storage.location.template"].removeprefix(f"s3://{bucket}/")
-        pattern = re.sub(r"\\\$\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(form)) + "/[^/]+"
+        # A partition is all that lies below its folder.
+        pattern = re.sub(r"\\\$\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(form)) + ".+"
         found = 0
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start):
             for item in page.get("Contents", []):
@@ -274,9 +295,9 @@ def ask(tables, stack, output):
     check(f"clicks_month has {len(month)}", tables.rows("SELECT count(*) FROM clicks_month") == [(len(month),)])
     durations = collections.Counter(row[3] for row in today if row[3] > 0)
     check(f"the durations are {len(durations)}", dict(tables.rows(stack.properties("Durations")["QueryString"])) == durations)
-    late = tables.rows("SELECT count(*) FROM aggregated WHERE hour(%s) <> partition_3" % (
-        "beginsession" if stack.values["Format"] == "parquet" else "from_iso8601_timestamp(beginsession)"))
-    check("each row is in the hour of its first event", late == [(0,)], late)
+    begin = "beginsession" if stack.values["Format"] == "parquet" else "from_iso8601_timestamp(beginsession)"
+    elsewhere = f"SELECT count(*) FROM aggregated WHERE make_date(partition_0, partition_1, partition_2) <> CAST({begin} AS DATE)"
+    check("each row is in the day of its first event", tables.rows(elsewhere) == [(0,)])
     check("each event is in one session", tables.rows("SELECT sum(events) FROM aggregated") == [(CLICKS,)])
     check("session ids are unique", tables.rows("SELECT count(*) = count(DISTINCT session_id) FROM aggregated") == [(True,)])
     texts = ", ".join(f"'{column}': 'VARCHAR'" for column in ("timeagg", "beginsession", "endsession"))
@@ -311,7 +332,8 @@ def run(template, chosen, kinesis, files):
                 return 0
             return json.loads(kept["Body"].read().split(b"\n")[1])["totals"]["records"]
 
-        consume(kinesis, command, environment, checkpoint)
+        told = consume(kinesis, command, environment, checkpoint)
+        check("alerts are told if a rule is given, and only then", ("alert (" in told) == ("AlertRule" in chosen), told[:1000])
         tables = Tables(stand_in, folder)
         check("there are files", tables.fill("aggregated") > 0)
         tables.fill("errors")
@@ -321,6 +343,8 @@ def run(template, chosen, kinesis, files):
         names = {metric["MetricName"] for metric in metrics}
         check("metrics arrived", names == {"Sessions", "EventsPerSession", "SessionDuration", "IteratorAge", "Rejected"}, names)
         ask(tables, stack, expected(folder, files, path, chosen["SecondsOrMinutes"] == "seconds"))
+        if "ClicksPerSecond" in chosen:
+            generate(stand_in, stack, kinesis)
 
 
 def main():
