@@ -106,7 +106,7 @@ mod tests {
         };
         let strategies = Strategies { gap: vec![Duration::from_secs(60)], ..Strategies::default() };
         let columns = Columns::declared(&["user_id"]).unwrap();
-        let mut pipeline = Pipeline::new(&strategies.named(), &columns, timing).unwrap();
+        let mut pipeline = Pipeline::new(&strategies.named().unwrap(), &columns, timing).unwrap();
         let shard = ShardId::from("shardId-000000000000");
         let event = Decoded { key: "1", time: Timestamp::from_secs(7), value: "a" };
         pipeline.take(&shard, Timestamp::from_secs(8), &event, &mut |_| panic!("nothing is over yet"));

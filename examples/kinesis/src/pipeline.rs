@@ -86,7 +86,7 @@ pub(crate) enum Out {
 impl Pipeline {
     pub(crate) fn new(named: &[Named], columns: &Columns, timing: Timing) -> Result<Self> {
         let rules = named.iter().map(|named| {
-            let engine = timing.config(named).build().with_context(|| format!("--{}", named.name.replace('_', " ")))?;
+            let engine = timing.config(named).build().with_context(|| named.option().to_owned())?;
             Ok(Rule { name: named.name.clone(), engine })
         });
         let clocks = Clocks {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use clap::Args;
 use stagger::{Bucket, Config, FirstLast, Gap, Stagger, Strategy, Unit};
 
@@ -83,10 +84,20 @@ fn stagger(text: &str) -> Result<OnArrival, String> {
     Ok(OnArrival { bucket, range: range.unwrap_or(bucket.width()) })
 }
 
+/// What a rule does, however it is written: `step=60s`, `step=1m` and `floor=minute` are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Stagger { bucket: Duration, range: Duration },
+    Step(Duration),
+    Gap(Duration),
+}
+
 /// A rule with its name, as good for a table as for a folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) name: String,
+    option: String,
+    meaning: Meaning,
     strategy: Strategy,
     /// Kinesis SQL's FIRST_VALUE and LAST_VALUE go by arrival.
     first_last: FirstLast,
@@ -97,42 +108,87 @@ impl Named {
         Config::new(self.strategy.clone()).first_last_by(self.first_last)
     }
 
+    /// The rule as an option, for messages.
+    pub(crate) fn option(&self) -> &str {
+        &self.option
+    }
+
     pub(crate) fn is_on_arrival(&self) -> bool {
         self.first_last == FirstLast::Arrival
     }
 }
 
-impl Strategies {
-    /// All that were asked for.
-    pub(crate) fn named(&self) -> Vec<Named> {
-        let mut all = Vec::new();
-        let mut add = |name: String, strategy: Strategy, first_last| all.push(Named { name, strategy, first_last });
+impl OnArrival {
+    fn named(self) -> Named {
+        let Self { bucket, range } = self;
         let compact = lengths::compact;
-        let article = [OnArrival { bucket: Rounding::Step(Duration::from_secs(30)), range: Duration::from_secs(30) }];
-        let is_empty = self.stagger.is_empty() && self.step.is_empty() && self.floor.is_empty() && self.gap.is_empty();
-        for OnArrival { bucket, range } in if is_empty { &article[..] } else { &self.stagger } {
-            let (mut name, rounded) = match bucket {
-                Rounding::Step(width) => (format!("stagger_step_{}", compact(*width)), Bucket::step(*width)),
-                Rounding::Floor(unit) => (format!("stagger_floor_{}", name_of(*unit)), Bucket::floor(*unit)),
-            };
-            if *range != bucket.width() {
-                name += &format!("_range_{}", compact(*range));
+        let (mut name, mut option, rounded) = match bucket {
+            Rounding::Step(width) => {
+                (format!("stagger_step_{}", compact(width)), format!("step={}", compact(width)), Bucket::step(width))
             }
-            let bucket = rounded;
-            add(name, Stagger::on_arrival(bucket, *range).into(), FirstLast::Arrival);
+            Rounding::Floor(unit) => {
+                (format!("stagger_floor_{}", name_of(unit)), format!("floor={}", name_of(unit)), Bucket::floor(unit))
+            }
+        };
+        if range != bucket.width() {
+            name += &format!("_range_{}", compact(range));
+            option += &format!("/{}", compact(range));
         }
-        for width in &self.step {
-            let strategy = Stagger::on_event_time(Bucket::step(*width));
-            add(format!("step_{}", compact(*width)), strategy.into(), FirstLast::EventTime);
+        Named {
+            name,
+            option: format!("--stagger {option}"),
+            meaning: Meaning::Stagger { bucket: bucket.width(), range },
+            strategy: Stagger::on_arrival(rounded, range).into(),
+            first_last: FirstLast::Arrival,
         }
-        for unit in &self.floor {
-            let strategy = Stagger::on_event_time(Bucket::floor(*unit));
-            add(format!("floor_{}", name_of(*unit)), strategy.into(), FirstLast::EventTime);
+    }
+}
+
+impl Named {
+    fn on_event_time(option: &str, value: &str, meaning: Meaning, strategy: Strategy) -> Self {
+        let (name, option) = (format!("{option}_{value}"), format!("--{option} {value}"));
+        Self { name, option, meaning, strategy, first_last: FirstLast::EventTime }
+    }
+
+    fn step(width: Duration) -> Self {
+        let strategy = Stagger::on_event_time(Bucket::step(width));
+        Self::on_event_time("step", &lengths::compact(width), Meaning::Step(width), strategy.into())
+    }
+
+    fn floor(unit: Unit) -> Self {
+        let strategy = Stagger::on_event_time(Bucket::floor(unit));
+        Self::on_event_time("floor", name_of(unit), Meaning::Step(Rounding::Floor(unit).width()), strategy.into())
+    }
+
+    fn gap(length: Duration) -> Self {
+        Self::on_event_time("gap", &lengths::compact(length), Meaning::Gap(length), Gap::new(length).into())
+    }
+}
+
+impl Strategies {
+    /// All rules that were asked for.
+    ///
+    /// # Errors
+    /// Two rules that mean the same would write every session twice under one id.
+    pub(crate) fn named(&self) -> Result<Vec<Named>> {
+        let Self { stagger, step, floor, gap } = self;
+        let mut all: Vec<Named> = stagger.iter().map(|rule| rule.named()).collect();
+        all.extend(step.iter().map(|width| Named::step(*width)));
+        all.extend(floor.iter().map(|unit| Named::floor(*unit)));
+        all.extend(gap.iter().map(|length| Named::gap(*length)));
+        if all.is_empty() {
+            let half_a_minute = Duration::from_secs(30);
+            all.push(OnArrival { bucket: Rounding::Step(half_a_minute), range: half_a_minute }.named());
         }
-        for length in &self.gap {
-            add(format!("gap_{}", compact(*length)), Gap::new(*length).into(), FirstLast::EventTime);
+        for (number, rule) in all.iter().enumerate() {
+            if let Some(same) = all[..number].iter().find(|earlier| earlier.meaning == rule.meaning) {
+                match same.option == rule.option {
+                    true => bail!("{} is given twice: leave one out", rule.option),
+                    false => bail!("{} and {} are the same rule: leave one out", same.option, rule.option),
+                }
+            }
         }
-        all
+        Ok(all)
     }
 }
 
@@ -151,7 +207,7 @@ mod tests {
     fn names(arguments: &str) -> Result<Vec<String>, String> {
         let line = Line::try_parse_from(std::iter::once("kinesis").chain(arguments.split_whitespace()));
         let line = line.map_err(|error| error.to_string())?;
-        let named = line.strategies.named();
+        let named = line.strategies.named().map_err(|error| error.to_string())?;
         Ok(named.into_iter().map(|named| named.config().build().map(|_| named.name)).collect::<Result<_, _>>().unwrap())
     }
 
@@ -164,5 +220,24 @@ mod tests {
         );
         let error = names("--stagger minute").unwrap_err();
         assert!(error.contains("step=30s or floor=minute"), "{error}");
+    }
+
+    /// However they are written; a rule of the other clock or of another length is another rule.
+    #[test]
+    fn one_rule_given_twice_is_refused() {
+        let refused = |arguments: &str| names(arguments).unwrap_err();
+        let twice = "--stagger step=30s is given twice: leave one out";
+        assert_eq!(refused("--stagger step=30s --stagger step=30000ms"), twice);
+        assert_eq!(refused("--stagger step=30s --stagger step=30s/500ms --stagger step=30s/30s"), twice);
+        assert_eq!(refused("--gap 30m --step 1s --gap 1800s"), "--gap 30m is given twice: leave one out");
+        assert_eq!(
+            refused("--stagger floor=minute --stagger step=60s"),
+            "--stagger floor=minute and --stagger step=1m are the same rule: leave one out"
+        );
+        assert_eq!(refused("--step 24h --floor day"), "--step 1d and --floor day are the same rule: leave one out");
+        assert_eq!(
+            names("--stagger step=30s --stagger step=30s/1s --step 30s --gap 30s --floor minute").unwrap(),
+            ["stagger_step_30s", "stagger_step_30s_range_1s", "step_30s", "floor_minute", "gap_30s"]
+        );
     }
 }

@@ -133,7 +133,7 @@ struct NotUsed {
 impl Consumer {
     async fn new(options: &Options, aws: &Aws, status: Arc<Status>, quiet: bool) -> Result<Self> {
         let retry = Retry { give_up_after: options.source.give_up_after };
-        let named = options.strategies.named();
+        let named = options.strategies.named()?;
         let timing = options.timing.timing();
         let store = match &options.state.state {
             Some(place) => {

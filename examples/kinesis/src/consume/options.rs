@@ -200,8 +200,8 @@ impl TimingOptions {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Going on after a restart")]
 pub(crate) struct StateOptions {
-    /// Where checkpoints are kept: a directory, or s3://BUCKET/PREFIX. Without it nothing is kept, and
-    /// files appear at the end only
+    /// Where checkpoints are kept: a directory, or s3://BUCKET/PREFIX. Without it each run begins at
+    /// --start, and sessions cannot go to files (--output needs it)
     #[arg(long, value_name = "PLACE")]
     pub(crate) state: Option<String>,
 
@@ -213,12 +213,13 @@ pub(crate) struct StateOptions {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Files, in the layout of Firehose (PREFIX/SESSIONS/YYYY/MM/DD/HH/)")]
 pub(crate) struct FileOptions {
-    /// Where files appear: a directory, or s3://BUCKET
+    /// Where files appear: a directory, or s3://BUCKET. Needs --state, where rows wait until their
+    /// file is written
     #[arg(long, value_name = "PLACE", requires = "state")]
     pub(crate) output: Option<String>,
 
-    /// What their names begin with
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// What their names begin with; ends with / if it is to be a folder
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = prefix)]
     pub(crate) prefix: String,
 
     #[arg(long, value_enum, default_value_t = Format::Json)]
@@ -236,6 +237,19 @@ pub(crate) struct FileOptions {
     /// or hold so many MB as JSON (the article's buffer size)
     #[arg(long, value_name = "MB", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=128))]
     pub(crate) buffer_size: u64,
+}
+
+/// A prefix stays within --output, and names no file or folder that a listing leaves out.
+fn prefix(text: &str) -> Result<String, String> {
+    let is_outside = |part: &str| part == ".." || part == ".";
+    let (folders, last) = text.rsplit_once('/').unwrap_or(("", text));
+    let has_hole = text.starts_with('/') || folders.contains("//") || text.ends_with("//");
+    if has_hole || text.contains(['\\', ':', '\0']) || folders.split('/').any(is_outside) || is_outside(last) {
+        return Err("it must stay within --output: give folders and the beginning of a name, such as aggregated/ \
+                    or 2026/clicks-, without .., a leading /, \\ or :"
+            .to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl FileOptions {
@@ -297,4 +311,19 @@ pub(crate) struct EndOptions {
     /// Close all sessions at the end, instead of keeping them open in the checkpoint
     #[arg(long)]
     pub(crate) flush: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_stays_within_the_output() {
+        for fine in ["", "aggregated/", "a/b/c-", "..a/", "a../b.", "2026-11/x.y/"] {
+            assert_eq!(prefix(fine).unwrap(), fine);
+        }
+        for outside in ["../x/", "../../x/", "a/../../x/", "..", "a/..", "/x/", "//", "a//b/", "./", "x\\..\\", "c:/"] {
+            assert!(prefix(outside).unwrap_err().contains("within --output"), "{outside}");
+        }
+    }
 }
