@@ -18,7 +18,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use chrono::Utc;
 use serde_json::{Map, Value};
 use stagger::Timestamp;
@@ -30,11 +30,10 @@ pub(crate) use options::{Beginning, Misplaced, Options};
 
 use crate::aws::Aws;
 use crate::checkpoint::{Checkpoint, Header, Totals};
-use crate::columns::Columns;
 use crate::decode::Decoder;
 use crate::kpl;
 use crate::log;
-use crate::output::{Content, ERRORS, Files, Layout, Pending, Row};
+use crate::output::{Content, Destination, ERRORS, Files, Layout, Pending, Row, Target};
 use crate::pipeline::{Out, Pipeline};
 use crate::retry::Retry;
 use crate::session::Session;
@@ -176,18 +175,29 @@ impl Consumer {
         };
         let (client, name) = (aws.kinesis()?, options.source.stream.clone());
         let stream = Arc::new(Stream { client, name, reading, retry, status: Arc::clone(&status) });
-        let files = match (&options.files.output, &store) {
-            (Some(place), Some(state)) => {
-                let output = Store::parse(place, aws, retry, Arc::clone(&status))?;
-                Some(Files::new(
-                    state.clone(),
-                    output,
-                    layout(options, columns.clone()),
-                    options.files.roll(),
-                    header.pending,
-                ))
+        let files = match (options.files.target()?, &store) {
+            (Some(target), Some(state)) => {
+                let destination = |target: Target| -> Result<Destination> {
+                    let output = Store::parse(&target.output, aws, retry, Arc::clone(&status))?;
+                    let layout = Layout { target, stream: options.source.stream.clone(), columns: columns.clone() };
+                    Ok(Destination { output, layout })
+                };
+                let promised_to = header.pending.target().filter(|promised| **promised != target).cloned();
+                let promised_to = promised_to.map(destination).transpose()?;
+                let to = destination(target)?;
+                Some(Files::new(state.clone(), to, promised_to, options.files.roll(), header.pending))
             }
-            _ => None,
+            (_, state) => {
+                if let (Some(before), Some(state)) = (header.pending.target(), state) {
+                    bail!(
+                        "the checkpoint in {} belongs to files in {}, where rows of this run would be missing: \
+                         give --output again, or another --state",
+                        state.place(),
+                        before.output
+                    );
+                }
+                None
+            }
         };
         let (to_readers, reports) = mpsc::channel(REPORTS);
         let mut consumer = Self {
@@ -513,17 +523,6 @@ fn check(header: &Header, stream: &str, fields: &str) -> Result<()> {
     };
     same("stream", &header.stream, stream)?;
     same("fields", &header.fields, fields)
-}
-
-fn layout(options: &Options, columns: Columns) -> Layout {
-    let files = &options.files;
-    Layout {
-        prefix: files.prefix.clone(),
-        stream: options.source.stream.clone(),
-        format: files.format,
-        compression: files.compression,
-        columns,
-    }
 }
 
 /// Where a record comes from.

@@ -10,7 +10,7 @@ use tracing_subscriber::filter::Targets;
 use crate::columns::Columns;
 use crate::decode::Fields;
 use crate::lengths;
-use crate::output::{Compression, Format};
+use crate::output::{Compression, Format, Target};
 use crate::pipeline::Timing;
 use crate::strategy::Strategies;
 use crate::times::TimeFormat;
@@ -253,6 +253,20 @@ fn prefix(text: &str) -> Result<String, String> {
 }
 
 impl FileOptions {
+    /// Where files go, if they are asked for. A directory is named by its whole path, so that a run in
+    /// another directory finds it.
+    pub(crate) fn target(&self) -> anyhow::Result<Option<Target>> {
+        let Some(place) = &self.output else { return Ok(None) };
+        let output = match place.starts_with("s3://") {
+            true => place.clone(),
+            false => std::path::absolute(place)?.into_os_string().into_string().map_err(|path| {
+                anyhow::anyhow!("--output {}: the path must be Unicode, since checkpoints hold it", path.display())
+            })?,
+        };
+        let Self { prefix, format, compression, .. } = self;
+        Ok(Some(Target { output, prefix: prefix.clone(), format: *format, compression: *compression }))
+    }
+
     pub(crate) fn roll(&self) -> crate::output::Roll {
         crate::output::Roll { bytes: self.buffer_size * MEGABYTE, interval: self.buffer_interval }
     }

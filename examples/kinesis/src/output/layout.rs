@@ -9,6 +9,7 @@ use std::io::Write;
 use anyhow::Result;
 use clap::ValueEnum;
 use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagger::Timestamp;
 
@@ -16,7 +17,7 @@ use super::{Content, ERRORS, Publication};
 use crate::columns::Columns;
 use crate::storage::{folder_of, formatted};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Format {
     /// JSON lines
     Json,
@@ -24,21 +25,30 @@ pub(crate) enum Format {
     Parquet,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Compression {
     Gzip,
     None,
 }
 
-/// How files are named and written.
-#[derive(Clone, Debug)]
-pub(crate) struct Layout {
+/// Where files go, how they are named and how they are written. A checkpoint fixes it for the files that
+/// it promises: a later run may choose another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    /// A directory by its whole path, or a bucket.
+    pub(crate) output: String,
     /// Before the name of the table; with its `/`, if it is to be a folder.
     pub(crate) prefix: String,
-    pub(crate) stream: String,
     pub(crate) format: Format,
     /// Of JSON lines.
     pub(crate) compression: Compression,
+}
+
+/// How files are named and written.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) target: Target,
+    pub(crate) stream: String,
     pub(crate) columns: Columns,
 }
 
@@ -48,12 +58,12 @@ impl Layout {
     pub(super) fn name(&self, hour: Timestamp, publication: &Publication) -> String {
         let Publication { table, number, part, time, .. } = publication;
         let (hour, time) = (folder_of(hour), formatted(*time, "%Y-%m-%d-%H-%M-%S"));
-        let Self { prefix, stream, .. } = self;
+        let Self { target: Target { prefix, .. }, stream, .. } = self;
         format!("{prefix}{table}/{hour}/{stream}-1-{time}-{number:08}-{part}{}", self.ending(table))
     }
 
     fn ending(&self, table: &str) -> &'static str {
-        match (self.format, self.compression) {
+        match (self.target.format, self.target.compression) {
             (Format::Parquet, _) if table != ERRORS => ".parquet",
             (_, Compression::Gzip) => ".json.gz",
             (_, Compression::None) => ".json",
@@ -66,7 +76,7 @@ impl Layout {
         let mut lines = Vec::new();
         for row in rows {
             match row {
-                Content::Session(session) if self.format == Format::Parquet => sessions.push(session),
+                Content::Session(session) if self.target.format == Format::Parquet => sessions.push(session),
                 Content::Session(session) => lines.extend(self.columns.line(&session)),
                 Content::Error(error) => writeln!(lines, "{}", Value::Object(error))?,
             }
@@ -74,7 +84,7 @@ impl Layout {
         if !sessions.is_empty() {
             return super::parquet::write(&self.columns, &sessions);
         }
-        match self.compression {
+        match self.target.compression {
             Compression::None => Ok(lines),
             Compression::Gzip => {
                 let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -6,24 +6,29 @@
 //! that is written are the files put in their place, under names that it fixes. Whoever is killed in
 //! between does it again from the same segments: the same names, the same bytes. What had not reached
 //! a checkpoint is nowhere to be seen, and comes again from the stream.
+//!
+//! The next run may ask for another place, prefix, format or compression. What a checkpoint has promised
+//! still goes where that checkpoint says, since some of it may be there; what waits goes to the new place.
 
 mod layout;
 mod parquet;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::Timestamp;
 
-pub(crate) use layout::{Compression, Format, Layout};
+pub(crate) use layout::{Compression, Format, Layout, Target};
 
 use crate::session::Session;
 use crate::store::Store;
 
 const SEGMENTS: &str = "segments/";
+/// How often to look for segments that belong to no checkpoint.
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 /// The table of what was not used.
 pub(crate) const ERRORS: &str = "errors";
 
@@ -53,6 +58,15 @@ pub(crate) struct Pending {
     tables: BTreeMap<String, Waiting>,
     /// What is being put in place, or has been since the last checkpoint.
     publishing: Vec<Publication>,
+    /// Where `publishing` goes; none before the first run with files.
+    target: Option<Target>,
+}
+
+impl Pending {
+    /// Where the last run has put its files, if it had any.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
 }
 
 /// The segments of a table that wait.
@@ -67,6 +81,8 @@ struct Waiting {
 struct Segment {
     name: String,
     bytes: u64,
+    /// CRC-32 of its bytes.
+    checksum: u32,
 }
 
 impl Waiting {
@@ -75,8 +91,8 @@ impl Waiting {
     }
 
     /// The segments in groups of at least so many bytes each, but for the last.
-    fn in_groups(self, enough: u64) -> Vec<Vec<String>> {
-        let mut groups: Vec<Vec<String>> = Vec::new();
+    fn in_groups(self, enough: u64) -> Vec<Vec<Segment>> {
+        let mut groups: Vec<Vec<Segment>> = Vec::new();
         let mut bytes = enough;
         for segment in self.segments {
             if bytes >= enough {
@@ -84,7 +100,9 @@ impl Waiting {
                 bytes = 0;
             }
             bytes += segment.bytes;
-            groups.last_mut().into_iter().for_each(|group| group.push(segment.name.clone()));
+            if let Some(group) = groups.last_mut() {
+                group.push(segment);
+            }
         }
         groups
     }
@@ -94,7 +112,7 @@ impl Waiting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Publication {
     table: String,
-    segments: Vec<String>,
+    segments: Vec<Segment>,
     /// Together they make the names of the files.
     number: u64,
     part: usize,
@@ -108,14 +126,21 @@ pub(crate) struct Published {
     pub(crate) rows: u64,
 }
 
+/// Where files appear, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    pub(crate) output: Store,
+    pub(crate) layout: Layout,
+}
+
 /// The rows on their way.
 #[derive(Debug)]
 pub(crate) struct Files {
     /// Where segments wait.
     state: Store,
-    /// Where files appear.
-    output: Store,
-    layout: Layout,
+    to: Destination,
+    /// Where the files go that the checkpoint of an earlier run has promised, if that is another place.
+    promised_to: Option<Destination>,
     roll: Roll,
     pending: Pending,
     /// Rows since the last checkpoint, by table.
@@ -127,23 +152,31 @@ pub(crate) struct Files {
     /// Is in the names of segments. Another process on the same state, which will find that it is one
     /// too many when it saves its checkpoint, must not write over those of this one.
     process: u64,
-    /// Whether segments that belong to no checkpoint have been looked for.
-    is_tidy: bool,
+    /// When segments that belong to no checkpoint were looked for; never before this process has saved a
+    /// checkpoint, nor once it is to look again.
+    tidied: Option<Instant>,
 }
 
 impl Files {
-    pub(crate) fn new(state: Store, output: Store, layout: Layout, roll: Roll, pending: Pending) -> Self {
+    /// Goes on from what a checkpoint has. `promised_to` is needed if the target of that differs.
+    pub(crate) fn new(
+        state: Store,
+        to: Destination,
+        promised_to: Option<Destination>,
+        roll: Roll,
+        pending: Pending,
+    ) -> Self {
         Self {
             state,
-            output,
-            layout,
+            to,
+            promised_to,
             roll,
             pending,
             fresh: BTreeMap::new(),
             used: Vec::new(),
             process: rand::random(),
             written: 0,
-            is_tidy: false,
+            tidied: None,
         }
     }
 
@@ -166,7 +199,8 @@ impl Files {
         let Some(lines) = self.fresh.remove(&table) else { return Ok(()) };
         self.written += 1;
         let name = format!("{SEGMENTS}{table}-{:016x}-{:06}", self.process, self.written);
-        let segment = Segment { name: name.clone(), bytes: lines.len() as u64 };
+        let (bytes, checksum) = (lines.len() as u64, crc32fast::hash(&lines));
+        let segment = Segment { name: name.clone(), bytes, checksum };
         self.state.put(&name, lines).await?;
         let since = now();
         let waiting = self.pending.tables.entry(table).or_insert_with(|| Waiting { segments: Vec::new(), since });
@@ -194,8 +228,11 @@ impl Files {
     pub(crate) async fn stage(&mut self, number: u64, is_end: bool) -> Result<Pending> {
         let now = now();
         for done in std::mem::take(&mut self.pending.publishing) {
-            self.used.extend(done.segments);
+            self.used.extend(done.segments.into_iter().map(|segment| segment.name));
         }
+        self.promised_to = None;
+        self.pending.target = Some(self.to.layout.target.clone());
+        self.tidied.take_if(|tidied| is_end || tidied.elapsed() >= TIDY_EVERY);
         let fresh: Vec<String> = self.fresh.keys().cloned().collect();
         for table in fresh {
             self.secure(table).await?;
@@ -218,9 +255,9 @@ impl Files {
         for segment in std::mem::take(&mut self.used) {
             self.state.delete(&segment).await?;
         }
-        if !self.is_tidy {
+        if self.tidied.is_none() {
             self.tidy().await?;
-            self.is_tidy = true;
+            self.tidied = Some(Instant::now());
         }
         Ok(published)
     }
@@ -229,6 +266,7 @@ impl Files {
     /// before it had done so.
     pub(crate) async fn publish(&self) -> Result<Published> {
         let mut published = Published::default();
+        let Destination { output, layout } = self.promised_to.as_ref().unwrap_or(&self.to);
         for publication in &self.pending.publishing {
             let mut by_hour: BTreeMap<Timestamp, Vec<Content>> = BTreeMap::new();
             for segment in &publication.segments {
@@ -237,29 +275,33 @@ impl Files {
                 }
             }
             for (hour, rows) in by_hour {
-                let name = self.layout.name(hour, publication);
+                let name = layout.name(hour, publication);
                 published.files += 1;
                 published.rows += rows.len() as u64;
-                self.output.put(&name, self.layout.file(rows)?).await?;
+                output.put(&name, layout.file(rows)?).await?;
             }
         }
         Ok(published)
     }
 
-    async fn segment(&self, name: &str) -> Result<Vec<Row>> {
+    async fn segment(&self, segment: &Segment) -> Result<Vec<Row>> {
+        let Segment { name, checksum, .. } = segment;
+        let place = || format!("the waiting rows in {name}, beside the checkpoint in {},", self.state.place());
+        let instead = "put back a copy of the whole --state, or begin anew with another --state and --output";
         let lines = self.state.get(name).await?;
-        let lines =
-            lines.with_context(|| format!("{name} is missing beside the checkpoint in {}", self.state.place()))?;
+        let lines = lines.with_context(|| format!("{} are missing: {instead}", place()))?;
+        ensure!(crc32fast::hash(&lines) == *checksum, "{} are damaged: their checksum differs; {instead}", place());
         let rows = serde_json::Deserializer::from_slice(&lines).into_iter();
-        rows.collect::<Result<_, _>>().with_context(|| format!("{name} beside the checkpoint is damaged"))
+        rows.collect::<Result<_, _>>().with_context(|| format!("{} are not understood", place()))
     }
 
-    /// Deletes the segments that belong to no checkpoint: a process was killed before it had saved one.
-    /// Not before this process has saved one itself, and so knows that it is the only one.
+    /// Deletes the segments that belong to no checkpoint: a process was killed before it had saved one, or
+    /// found that another has taken its place. Just after this process has saved one itself, and so knows
+    /// that it is the only one; and now and then, since the other may have written more since.
     async fn tidy(&self) -> Result<()> {
-        let waiting = self.pending.tables.values().flat_map(|waiting| &waiting.segments).map(|segment| &segment.name);
+        let waiting = self.pending.tables.values().flat_map(|waiting| &waiting.segments);
         let publishing = self.pending.publishing.iter().flat_map(|publication| &publication.segments);
-        let needed: BTreeSet<&String> = waiting.chain(publishing).collect();
+        let needed: BTreeSet<&String> = waiting.chain(publishing).map(|segment| &segment.name).collect();
         for name in self.state.list(SEGMENTS).await? {
             if !needed.contains(&name) {
                 self.state.delete(&name).await?;
@@ -287,22 +329,28 @@ mod tests {
     struct Place(tempfile::TempDir);
 
     impl Place {
+        fn store(&self, name: &str) -> Store {
+            Store::Dir(Dir::new(self.0.path().join(name)))
+        }
+
+        fn destination(&self, format: Format, prefix: &str) -> Destination {
+            let output = "output".to_owned();
+            let target = Target { output, prefix: prefix.to_owned(), format, compression: Compression::None };
+            let columns = Columns::declared(&["user_id"]).unwrap();
+            Destination {
+                output: self.store("output"),
+                layout: Layout { target, stream: "clicks".to_owned(), columns },
+            }
+        }
+
         fn files(&self, bytes: u64, pending: Pending) -> Files {
-            let store = |name: &str| Store::Dir(Dir::new(self.0.path().join(name)));
-            let layout = Layout {
-                prefix: "out/".to_owned(),
-                stream: "clicks".to_owned(),
-                format: Format::Json,
-                compression: Compression::None,
-                columns: Columns::declared(&["user_id"]).unwrap(),
-            };
             let roll = Roll { bytes, interval: Duration::from_secs(1_000_000) };
-            Files::new(store("state"), store("output"), layout, roll, pending)
+            Files::new(self.store("state"), self.destination(Format::Json, "out/"), None, roll, pending)
         }
 
         /// All rows that can be seen, in order.
         async fn visible(&self) -> Vec<String> {
-            let output = Store::Dir(Dir::new(self.0.path().join("output")));
+            let output = self.store("output");
             let mut rows = Vec::new();
             for name in output.list("").await.unwrap() {
                 let bytes = output.get(&name).await.unwrap().unwrap();
@@ -379,5 +427,64 @@ mod tests {
         files.stage(1, false).await.unwrap();
         assert_eq!(files.commit().await.unwrap(), Published { files: 5, rows: 10 });
         assert_eq!(place.visible().await.len(), 10);
+    }
+
+    /// Killed with some files in their place, and started again with another prefix: no row is there twice.
+    #[tokio::test]
+    async fn what_was_promised_goes_where_it_was_promised_to() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(1, Pending::default());
+        files.add("t", &row(1, "a")).await.unwrap();
+        files.add("t", &row(2, "b")).await.unwrap();
+        let pending = files.stage(1, false).await.unwrap();
+        files.publish().await.unwrap();
+        let old = pending.target().unwrap().clone();
+        assert_eq!(old, place.destination(Format::Json, "out/").layout.target);
+
+        let (new, old) = (place.destination(Format::Json, "new/"), place.destination(old.format, &old.prefix));
+        let roll = Roll { bytes: 1, interval: Duration::ZERO };
+        let mut again = Files::new(place.store("state"), new, Some(old), roll, pending);
+        again.publish().await.unwrap();
+        let mut seen = vec!["out/t/1970/01/01/01 {\"text\":\"a\"}", "out/t/1970/01/01/02 {\"text\":\"b\"}"];
+        assert_eq!(place.visible().await, seen);
+        again.add("t", &row(3, "c")).await.unwrap();
+        again.stage(2, false).await.unwrap();
+        again.commit().await.unwrap();
+        seen.insert(0, "new/t/1970/01/01/03 {\"text\":\"c\"}");
+        assert_eq!(place.visible().await, seen);
+    }
+
+    #[tokio::test]
+    async fn a_changed_digit_in_a_segment_is_noticed() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(1, Pending::default());
+        files.add("t", &row(1, "1")).await.unwrap();
+        let pending = files.stage(1, false).await.unwrap();
+        let name = pending.publishing[0].segments[0].name.clone();
+        let text = String::from_utf8(place.store("state").get(&name).await.unwrap().unwrap()).unwrap();
+        let changed = text.replace("\"1\"", "\"2\"");
+        assert_ne!(changed, text);
+        place.store("state").put(&name, changed.into_bytes()).await.unwrap();
+        let error = place.files(1, pending).publish().await.unwrap_err().to_string();
+        assert!(error.contains(&name) && error.contains("checksum differs; put back"), "{error}");
+        assert!(place.visible().await.is_empty());
+    }
+
+    /// A process that was fenced off may write a segment after this one has looked for such.
+    #[tokio::test]
+    async fn segments_of_a_fenced_process_are_deleted() {
+        let place = Place(tempfile::tempdir().unwrap());
+        let mut files = place.files(1_000, Pending::default());
+        files.add("t", &row(1, "mine")).await.unwrap();
+        files.stage(1, false).await.unwrap();
+        files.commit().await.unwrap();
+        place.files(1, Pending::default()).add("t", &row(1, "fenced")).await.unwrap();
+        assert_eq!(files.state.list(SEGMENTS).await.unwrap().len(), 2);
+        for number in 2..4 {
+            files.stage(number, true).await.unwrap();
+            files.commit().await.unwrap();
+        }
+        assert_eq!(place.visible().await, ["out/t/1970/01/01/01 {\"text\":\"mine\"}"]);
+        assert!(files.state.list(SEGMENTS).await.unwrap().is_empty());
     }
 }
