@@ -89,10 +89,8 @@ pub(crate) struct Cube {
 
 impl Cube {
     pub(crate) fn of(list: &[Session], texts: &Sessions) -> Self {
-        let begins = || list.iter().map(|session| session.measures.begin);
-        let times = Times::over(begins().min().unwrap_or(0), begins().max().unwrap_or(0));
         let mut cube = Self {
-            times,
+            times: Times::of_all(list.iter().map(|session| session.measures.begin).collect()),
             lengths: lengths(list),
             groups: groups(list, &texts.groups),
             firsts: events(list, &texts.events, |session| session.first),

@@ -15,6 +15,7 @@ mod scale;
 #[cfg(test)]
 mod script;
 mod sessions;
+mod visible;
 
 #[allow(dead_code, reason = "session rows have times in one form only")]
 #[path = "../../files/parse/times.rs"]

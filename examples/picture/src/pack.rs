@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use crate::cube::{Cube, Ranking, Sums};
 use crate::longest::Longest;
 use crate::names::Names;
+use crate::scale::Times;
 use crate::sessions::{Session, Sessions};
+use crate::visible::visible;
 
 /// Names are shown up to the first of these letters with which those of the table fit into [`ROOM`].
 const LONGEST_NAMES: [usize; 5] = [100, 80, 60, 40, 24];
@@ -63,13 +65,13 @@ pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Va
     let in_table = |used: &Renumbered, all: &Names| used.texts(all, most);
     Ok(json!({
         "title": title,
-        "group": texts.group_column()?,
-        "user": texts.user_columns.join(" · "),
+        "group": visible(texts.group_column()?),
+        "user": texts.user_columns.iter().map(|name| visible(name)).collect::<Vec<_>>().join(" · "),
         "total": { "sessions": sessions, "events": events, "seconds": seconds },
         "groups": ranking(&cube.groups),
         "firsts": ranking(&cube.firsts),
         "lasts": ranking(&cube.lasts),
-        "times": { "origin": cube.times.origin, "width": cube.times.width, "count": cube.times.count },
+        "times": times(&cube.times),
         "lengths": cube.lengths.edges,
         "cells": cells(&cube.cells).text(),
         "flows": flows(&cube.flows).text(),
@@ -79,6 +81,16 @@ pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Va
         "events": in_table(&named, &texts.events),
         "names": in_table(&names, &texts.groups),
     }))
+}
+
+/// `earlier` and `later` only where the first and the last bucket reach so far.
+fn times(times: &Times) -> Value {
+    let mut packed = json!({ "origin": times.origin, "width": times.width, "count": times.count });
+    let outside = [("earlier", times.earlier), ("later", times.later)];
+    for (name, time) in outside.into_iter().filter_map(|(name, time)| Some((name, time?))) {
+        packed[name] = time.into();
+    }
+    packed
 }
 
 fn ranking(ranking: &Ranking) -> Value {
@@ -114,11 +126,11 @@ fn flows(flows: &[u64]) -> Numbers {
     numbers
 }
 
-/// Times are seconds since the row before, the first since the origin of all buckets. Texts are those of
-/// users, events and groups.
+/// Times are seconds since the row before, the first since the earliest time, or else the origin of all
+/// buckets. Texts are those of users, events and groups.
 fn rows(kept: &[Session], cube: &Cube, [users, events, names]: [&mut Renumbered; 3]) -> Numbers {
     let mut numbers = Numbers::default();
-    let mut before = cube.times.origin;
+    let mut before = cube.times.earlier.unwrap_or(cube.times.origin);
     for session in kept {
         let begin = session.measures.begin.div_euclid(1_000_000);
         numbers.extend([

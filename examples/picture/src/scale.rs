@@ -3,6 +3,8 @@
 
 /// Most buckets of time.
 const MOST_TIMES: i64 = 72;
+/// The buckets of what lies outside are worth it where they make the others so many times finer.
+const FINER: i64 = 8;
 /// Most buckets of durations.
 const MOST_LENGTHS: usize = 16;
 
@@ -68,23 +70,52 @@ const SHORT: u64 = 120;
 /// Buckets of time, one after the other. All numbers are seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
+    /// Where the first bucket begins, or would, if it holds all that is earlier.
     pub(crate) origin: i64,
     pub(crate) width: i64,
     pub(crate) count: usize,
+    /// The earliest time, if the first bucket reaches back to it.
+    pub(crate) earlier: Option<i64>,
+    /// The latest time, if the last bucket reaches on to it.
+    pub(crate) later: Option<i64>,
 }
 
 impl Times {
-    /// The finest that hold both times, in microseconds since 1970, and all between them.
-    pub(crate) fn over(first: i64, last: i64) -> Self {
+    /// Buckets for all of these times, in microseconds since 1970. A few that lie far away do not make
+    /// the buckets coarse for the others: the first and the last bucket hold them.
+    pub(crate) fn of_all(mut times: Vec<i64>) -> Self {
+        times.sort_unstable();
+        let (first, last) = (times.first().copied().unwrap_or(0), times.last().copied().unwrap_or(0));
+        let all = Self::over(first, last, MOST_TIMES);
+        let (from, to) = nearly_all(&times);
+        let mut most = Self::over(from, to, MOST_TIMES - 2);
+        if most.width.saturating_mul(FINER) > all.width {
+            return all;
+        }
+        let (first, last) = (first.div_euclid(1_000_000), last.div_euclid(1_000_000));
+        if last >= most.origin + most.width * most.count as i64 {
+            most.later = Some(last);
+            most.count += 1;
+        }
+        if first < most.origin {
+            most.earlier = Some(first);
+            most.origin -= most.width;
+            most.count += 1;
+        }
+        most
+    }
+
+    /// The finest buckets that hold both times and all between them, `most` at most.
+    fn over(first: i64, last: i64, most: i64) -> Self {
         let (first, last) = (first.div_euclid(1_000_000), last.div_euclid(1_000_000));
         let widths = WIDTHS.into_iter().chain(std::iter::successors(Some(2 * DAY), |width| Some(2 * width)));
         let mut all = widths.map(|width| Self::of(width, first, last));
-        all.find(|times| times.count as i64 <= MOST_TIMES).unwrap_or(Self::of(i64::MAX, first, last))
+        all.find(|times| times.count as i64 <= most).unwrap_or(Self::of(i64::MAX, first, last))
     }
 
     fn of(width: i64, first: i64, last: i64) -> Self {
         let (first, last) = (first.div_euclid(width), last.div_euclid(width));
-        Self { origin: first * width, width, count: (last - first + 1) as usize }
+        Self { origin: first * width, width, count: (last - first + 1) as usize, earlier: None, later: None }
     }
 
     /// The bucket of a time in microseconds, which lies in one.
@@ -92,6 +123,19 @@ impl Times {
         let bucket = (micros.div_euclid(1_000_000) - self.origin) / self.width;
         (bucket.max(0) as usize).min(self.count - 1)
     }
+}
+
+/// First and last of the shortest range that holds 98 % of these times, which are in order, or all but
+/// one of ten and more; and of those next to that range.
+fn nearly_all(times: &[i64]) -> (i64, i64) {
+    let spare = (times.len() / 50).max(1).min(times.len() / 10);
+    let kept = times.len() - spare;
+    let ranges = times.windows(kept.max(1)).map(|range| (range[0], range[range.len() - 1]));
+    let Some((first, last)) = ranges.min_by_key(|(first, last)| last.saturating_sub(*first)) else { return (0, 0) };
+    let beside = last.saturating_sub(first) / 4;
+    let from = times.partition_point(|time| *time < first.saturating_sub(beside));
+    let to = times.partition_point(|time| *time <= last.saturating_add(beside));
+    (times[from], times[to - 1])
 }
 
 /// Buckets of durations.
@@ -140,13 +184,47 @@ mod tests {
     use super::*;
 
     const SECOND: i64 = 1_000_000;
+    const YEAR: i64 = 365 * DAY;
 
     #[test]
     fn a_day_has_buckets_of_20_minutes() {
-        let times = Times::over(0, DAY * SECOND - 1);
-        assert_eq!(times, Times { origin: 0, width: 20 * MINUTE, count: 72 });
-        assert_eq!(Times::over(0, DAY * SECOND).width, 30 * MINUTE);
-        assert_eq!(Times::over(7, 7), Times { origin: 0, width: 1, count: 1 });
+        let times = Times::of_all(vec![0, DAY * SECOND - 1]);
+        assert_eq!(times, Times { origin: 0, width: 20 * MINUTE, count: 72, earlier: None, later: None });
+        assert_eq!(Times::of_all(vec![0, DAY * SECOND]).width, 30 * MINUTE);
+        assert_eq!(Times::of_all(vec![7, 7]), Times { origin: 0, width: 1, count: 1, earlier: None, later: None });
+        assert_eq!(Times::of_all(Vec::new()).count, 1);
+    }
+
+    /// A time every minute of a day.
+    fn a_day() -> Vec<i64> {
+        (0..24 * 60).map(|minute| minute * MINUTE * SECOND).collect()
+    }
+
+    #[test]
+    fn a_straggler_and_a_time_a_year_ahead_lie_outside() {
+        let day = Times::of_all(a_day());
+        let mut times = a_day();
+        times.extend([-400 * DAY * SECOND, 365 * DAY * SECOND + 1]);
+        let found = Times::of_all(times);
+        assert_eq!((found.earlier, found.later), (Some(-400 * DAY), Some(365 * DAY)));
+        assert_eq!((found.width, found.count), (30 * MINUTE, 50), "{found:?}");
+        assert_eq!(found.origin + found.width, day.origin, "the others begin where they would alone");
+        assert_eq!([-400 * DAY, 0, DAY - 1, 365 * DAY].map(|time| found.bucket(time * SECOND)), [0, 1, 48, 49]);
+    }
+
+    #[test]
+    fn of_ten_times_one_may_lie_outside_but_not_of_nine() {
+        let few =
+            |count: i64| Times::of_all((1..count).map(|hour| hour * HOUR * SECOND).chain([YEAR * SECOND]).collect());
+        assert_eq!((few(10).later, few(10).width), (Some(YEAR), 10 * MINUTE));
+        assert_eq!((few(9).later, few(9).width), (None, 8 * DAY));
+    }
+
+    #[test]
+    fn two_busy_times_a_year_apart_are_both_shown() {
+        let later = a_day().into_iter().map(|time| time + YEAR * SECOND);
+        let times = Times::of_all(a_day().into_iter().chain(later).collect());
+        assert_eq!((times.earlier, times.later), (None, None));
     }
 
     #[test]
@@ -168,12 +246,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_time_lies_in_its_bucket(first in -1e15 as i64..1e15 as i64, span in 0..1e15 as i64, at in 0.0..=1.0) {
-            let times = Times::over(first, first + span);
+        fn every_time_lies_in_its_bucket(
+            first in -1e15 as i64..1e15 as i64,
+            spans in proptest::collection::vec(prop_oneof![0..1e10 as i64, 0..1e15 as i64], 1..60),
+        ) {
+            let all: Vec<i64> = spans.iter().map(|span| first + span).collect();
+            let times = Times::of_all(all.clone());
             prop_assert!(times.count >= 1 && times.count as i64 <= MOST_TIMES);
-            let time = first + (at * span as f64) as i64;
-            let start = (times.origin + times.bucket(time) as i64 * times.width) * SECOND;
-            prop_assert!(start <= time && time < start + times.width * SECOND);
+            let mut outside = 0;
+            for time in all {
+                let bucket = times.bucket(time);
+                let start = (times.origin + bucket as i64 * times.width) * SECOND;
+                let is_earlier = bucket == 0 && times.earlier.is_some();
+                let is_later = bucket + 1 == times.count && times.later.is_some();
+                outside += usize::from(is_earlier || is_later);
+                prop_assert!(start <= time || is_earlier, "{time} {times:?}");
+                prop_assert!(time < start + times.width * SECOND || is_later, "{time} {times:?}");
+            }
+            prop_assert!(outside <= spans.len() / 10);
+        }
+
+        #[test]
+        fn no_time_is_too_extreme(times in proptest::collection::vec(any::<i64>(), 0..30)) {
+            let found = Times::of_all(times.clone());
+            prop_assert!(times.iter().all(|time| found.bucket(*time) < found.count));
         }
 
         #[test]

@@ -52,7 +52,8 @@ struct Made {
 fn made() -> impl Strategy<Value = Made> {
     let micros = prop_oneof![Just(0), 0i64..2_000_000, 0i64..20_000_000_000];
     let ids = (0u32..70, 0u32..9, (0u32..12, 0u32..12));
-    (0i64..200_000_000_000, micros, 1i64..9, ids).prop_map(|(begin, micros, events, (device, user, pages))| {
+    let begin = prop_oneof![40 => 0i64..200_000_000_000, 1 => -1_000_000_000_000_000..1_000_000_000_000_000i64];
+    (begin, micros, 1i64..9, ids).prop_map(|(begin, micros, events, (device, user, pages))| {
         let micros = if events == 1 { 0 } else { micros };
         Made { begin, micros, events, device, user, pages }
     })
@@ -127,7 +128,8 @@ proptest! {
         let place = |one: &Made| named(one).unwrap_or(groups - 1);
         let in_group = |one: &&Made| picks.is_empty() || picks.contains(&place(one));
         let width = cube.times.width * 1_000_000;
-        let bucket = |one: &Made| ((one.begin - cube.times.origin * 1_000_000) / width) as usize;
+        let last = cube.times.count as i64 - 1;
+        let bucket = |one: &Made| (one.begin - cube.times.origin * 1_000_000).div_euclid(width).clamp(0, last) as usize;
         let in_time = |one: &&Made| (from..to).contains(&bucket(one));
         let chosen: Vec<&Made> = all.iter().filter(in_group).filter(in_time).collect();
 
@@ -384,6 +386,48 @@ fn the_table_shows_the_longest_of_any_choice_without_gaps() {
 }
 
 #[test]
+fn colours_tell_large_differences_only() {
+    let colours = |counts: &[u64]| {
+        let script = "(() => {
+            const steps = colourSteps(input);
+            return input.map(count => colourOf(steps, stepOf(steps, count)));
+        })()";
+        run(script, &json!(counts))
+    };
+    assert_eq!(colours(&[2_349, 2_400, 2_528]), json!([2, 2, 2]));
+    assert_eq!(colours(&[100, 149, 150]), json!([2, 2, 3]));
+    assert_eq!(colours(&[100, 200, 300]), json!([1, 2, 3]));
+    assert_eq!(colours(&[1, 2, 3]), json!([1, 2, 3]));
+    assert_eq!(colours(&[1, 10, 100, 1_000, 10_000, 100_000]), json!([0, 1, 2, 3, 4, 5]));
+    assert_eq!(colours(&[7]), json!([2]));
+    assert_eq!(colours(&[]), json!([]));
+}
+
+#[test]
+fn what_lies_outside_of_the_range_is_said() {
+    let told = |far: &[i64]| {
+        let one =
+            |begin: i64| Made { begin: begin * 1_000_000, micros: 0, events: 1, device: 0, user: 1, pages: (0, 0) };
+        let all: Vec<Made> = (0..100).map(|minute| 60 * minute).chain(far.iter().copied()).map(one).collect();
+        let (list, texts) = collected(&all);
+        let packed = pack(&list, &texts, "t").unwrap();
+        let script = "(() => {
+            const data = decode(input);
+            const sums = select(data, everything(data));
+            const edges = fineRange(data.times).map(edge => edgeOf(data.times, edge));
+            return [edges, outsideText(data.times, sums.times), longest(data, everything(data), 500).length];
+        })()";
+        run(script, &packed)
+    };
+    const YEAR: i64 = 365 * 86_400;
+    assert_eq!(told(&[]), json!([[0, 6_000], "", 100]));
+    assert_eq!(told(&[YEAR]), json!([[0, 6_000], "1 session after (the last at 1971-01-01 00:00:00)", 101]));
+    let both =
+        "1 session before (the first at 1969-01-01 00:00:00) and 1 session after (the last at 1971-01-01 00:00:00)";
+    assert_eq!(told(&[YEAR, -YEAR]), json!([[0, 6_000], both, 102]));
+}
+
+#[test]
 fn nothing_at_all_is_drawn_without_failing() {
     let (list, texts) = collected(&[]);
     let packed = pack(&list, &texts, "t").unwrap();
@@ -396,11 +440,11 @@ fn numbers_durations_and_times_read_well() {
     let texts = "[number(0), number(1234567), counted(1, 'session'), duration(0), duration(59), duration(3600),
         duration(3725), duration(90061), share(1, 8), share(1, 30), timeText(1543534510, 1),
         timeText(1543534500, 60), timeText(1543449600, 86400), roundedDown(0.5), roundedDown(4999),
-        shortened('abcd', 4), shortened('abcde', 4)].map(String)";
+        shortened('abcd', 4), shortened('abcde', 4), isolated('abc'), isolated('عربي')].map(String)";
     let counts = ["0", "1,234,567", "1 session"];
     let durations = ["0 s", "59 s", "1 h", "1 h 2 min", "1 d 1 h"];
     let times = ["2018-11-29 23:35:10", "2018-11-29 23:35", "2018-11-29"];
-    let others = ["1", "2000", "abcd", "abc…"];
+    let others = ["1", "2000", "abcd", "abc…", "abc", "\u{2068}عربي\u{2069}"];
     let expected = [&counts[..], &durations, &["13 %", "3.3 %"], &times, &others].concat();
     assert_eq!(run(texts, &Value::Null), json!(expected));
 }

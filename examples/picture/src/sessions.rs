@@ -6,6 +6,7 @@
 //! Rows whose id is not one of the library's (those of `kinesis-sql`, which are not unique) are all
 //! different sessions.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -13,6 +14,7 @@ use stagger::SessionId;
 
 use crate::names::Names;
 use crate::row::{Draft, Measures};
+use crate::visible::visible;
 
 /// One session. Texts are numbers of [`Sessions::groups`], [`Sessions::events`] and [`Sessions::users`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,16 +105,17 @@ impl Sessions {
         let column = self.group.as_deref().unwrap_or_default();
         let group = row.value_of(column);
         self.has_group |= group.is_some();
-        let users: Vec<&str> = row.keys.iter().filter(|(name, _)| name != column).map(|(_, value)| &**value).collect();
+        let others = row.keys.iter().filter(|(name, _)| name != column);
+        let users: Vec<Cow<'_, str>> = others.map(|(_, value)| visible(value)).collect();
         for (name, _) in row.keys.iter().filter(|(name, _)| name != column) {
             if !self.user_columns.contains(name) {
                 self.user_columns.push(name.clone());
             }
         }
-        let event = |event: &Option<String>| named(event.as_deref()).to_owned();
+        let event = |event: &Option<String>| named(event.as_deref()).into_owned();
         Session {
             measures,
-            group: self.groups.number(named(group)),
+            group: self.groups.number(&named(group)),
             user: self.users.number(&users.join(" · ")),
             first: self.events.number(&event(&row.first)),
             last: self.events.number(&event(&row.last)),
@@ -147,11 +150,11 @@ fn usual_group(row: &Draft) -> String {
 }
 
 /// A text to show where there may be none.
-fn named(text: Option<&str>) -> &str {
+fn named(text: Option<&str>) -> Cow<'_, str> {
     match text {
-        None => "(none)",
-        Some("") => "(empty)",
-        Some(text) => text,
+        None => "(none)".into(),
+        Some("") => "(empty)".into(),
+        Some(text) => visible(text),
     }
 }
 

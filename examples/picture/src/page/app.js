@@ -58,7 +58,7 @@ function isEverything() {
 function choiceText() {
   const { groups, from, to } = state.choice;
   if (isEverything()) return 'Everything is shown.';
-  const names = [...groups].map(group => shortened(data.groups[group], 60)).join(', ');
+  const names = [...groups].map(group => isolated(shortened(data.groups[group], 60))).join(', ');
   const range = from === 0 && to === data.times.count ? '' : edgeText(data, from) + ' to ' + edgeText(data, to);
   return 'Only ' + [names, range].filter(Boolean).join(', ');
 }
@@ -160,12 +160,14 @@ function start() {
   const { times } = data;
   const group = packed.group || 'group';
   byId('groups-title').textContent = 'Time in sessions by ' + group;
-  byId('range').textContent = edgeText(data, 0) + ' to ' + edgeText(data, times.count) + ' UTC';
   makeTiles(data);
   makeTimes(data);
   makeFlows(data);
   makeLongest();
   state.sums = select(data, state.choice);
+  const [from, to] = fineRange(times).map(edge => edgeText(data, edge));
+  const outside = outsideText(times, state.sums.times);
+  byId('range').textContent = from + ' to ' + to + ' UTC' + (outside && '; ' + outside);
   show();
   byId('reset').onclick = reset;
   document.addEventListener('keydown', event => event.key === 'Escape' && !isEverything() && reset());

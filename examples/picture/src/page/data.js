@@ -99,12 +99,12 @@ function flowsOf(numbers, data) {
 
 function longestOf(numbers, packed) {
   const rows = [];
-  let begin = packed.times.origin;
+  let begin = packed.times.earlier ?? packed.times.origin;
   for (let at = 0; at < numbers.length; at += 8) {
     begin += numbers[at];
     rows.push({
       begin,
-      time: Math.floor((begin - packed.times.origin) / packed.times.width),
+      time: bucketOf(packed.times, begin),
       group: numbers[at + 1],
       seconds: numbers[at + 2],
       events: numbers[at + 3],
@@ -115,6 +115,40 @@ function longestOf(numbers, packed) {
     });
   }
   return rows;
+}
+
+/** The first and the last bucket may hold all that lies outside. */
+function bucketOf(times, seconds) {
+  const bucket = Math.floor((seconds - times.origin) / times.width);
+  return Math.max(0, Math.min(bucket, times.count - 1));
+}
+
+/** Whether a bucket holds what lies outside of the range that is shown finely. */
+function isOutside(times, bucket) {
+  return (bucket === 0 && times.earlier !== undefined) || (bucket === times.count - 1 && times.later !== undefined);
+}
+
+/** Where a bucket begins, in seconds; at the end, where the last one ends. */
+function edgeOf(times, bucket) {
+  if (bucket === 0 && times.earlier !== undefined) return times.earlier;
+  if (bucket === times.count && times.later !== undefined) return times.later + 1;
+  return times.origin + bucket * times.width;
+}
+
+/** The edges of the range that is shown finely. */
+function fineRange(times) {
+  return [isOutside(times, 0) ? 1 : 0, isOutside(times, times.count - 1) ? times.count - 1 : times.count];
+}
+
+/** `1 session before (the first at 2017-12-01 08:00:00) and 2 after (…)`, or nothing. */
+function outsideText(times, sums) {
+  const text = (bucket, words, time) => {
+    const { sessions } = sums[bucket];
+    if (time === undefined || sessions === 0) return [];
+    return [counted(sessions, 'session') + words + timeText(time, 1) + ')'];
+  };
+  const before = text(0, ' before (the first at ', times.earlier);
+  return before.concat(text(times.count - 1, ' after (the last at ', times.later)).join(' and ');
 }
 
 /** All groups, all times. */

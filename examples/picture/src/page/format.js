@@ -39,6 +39,13 @@ function timeText(seconds, width) {
   return width >= 60 && seconds % 60 === 0 ? text.slice(0, -3) : text;
 }
 
+/** A name within a sentence: where its letters go from right to left, the sentence still does not. */
+function isolated(name) {
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(name)
+    ? '\u2068' + name + '\u2069'
+    : name;
+}
+
 function shortened(text, most) {
   if (text.length <= most) return text;
   return most < 2 ? '' : text.slice(0, most - 1) + '…';

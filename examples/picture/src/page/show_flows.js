@@ -95,7 +95,7 @@ function showNode(side, index, place, x, room, name, sums) {
   const { sessions, middle } = place;
   if (sessions === 0) return;
   const does = side === 'first' ? ' begins ' : ' ends ';
-  set(node, { 'aria-label': name + does + counted(sessions, 'session') + ', ' + share(sessions, sums.total.sessions) });
+  set(node, { 'aria-label': isolated(name) + does + counted(sessions, 'session') + ', ' + share(sessions, sums.total.sessions) });
   const [hit, block, text] = node.children;
   const y = FLOWS.top + place.y;
   const isLeft = side === 'first';
@@ -116,6 +116,6 @@ function flowRows(data, sums) {
 function flowsSaid(data, sums) {
   const [row] = flowRows(data, sums);
   if (!row) return 'No sessions.';
-  return 'Most often from ' + data.firsts[row.first] + ' to ' + data.lasts[row.last] + ': ' + counted(row.sessions, 'session')
+  return 'Most often from ' + isolated(data.firsts[row.first]) + ' to ' + isolated(data.lasts[row.last]) + ': ' + counted(row.sessions, 'session')
     + ', ' + share(row.sessions, sums.total.sessions) + '.';
 }

@@ -1,25 +1,5 @@
 // The treemap.
 
-const COLOURS = 6;
-
-/** Where each step of colour begins: equal ratios between the fewest and the most events. */
-function colourSteps(counts) {
-  const filled = counts.filter(count => count > 0);
-  if (filled.length === 0) return [];
-  const [least, most] = [Math.min(...filled), Math.max(...filled)];
-  const steps = Array.from({ length: COLOURS }, (_, i) => Math.round(least * Math.pow(most / least, i / COLOURS)));
-  return steps.filter((step, index) => index === 0 || step > steps[index - 1]);
-}
-
-/** The number of a colour, 0 to 5, for a count: few steps use the whole range of colours. */
-function colourOf(steps, step) {
-  return steps.length < 2 ? 2 : Math.round(step * (COLOURS - 1) / (steps.length - 1));
-}
-
-function stepOf(steps, count) {
-  return Math.max(0, steps.filter(step => step <= count).length - 1);
-}
-
 const groupsFigure = byId('groups');
 const tiles = [];
 
@@ -64,7 +44,7 @@ function tileKey(event, group) {
 }
 
 function groupText(name, sums) {
-  return name + ': ' + duration(sums.seconds) + ' in ' + counted(sums.sessions, 'session') + ', '
+  return isolated(name) + ': ' + duration(sums.seconds) + ' in ' + counted(sums.sessions, 'session') + ', '
     + counted(sums.events, 'event');
 }
 
@@ -130,7 +110,7 @@ function groupsSaid(data, sums) {
   order.sort((a, b) => isNamed(data, b) - isNamed(data, a) || sums.groups[b].seconds - sums.groups[a].seconds);
   const all = sums.groups.reduce((sum, group) => sum + group.seconds, 0);
   const said = order.slice(0, 3).concat(order.slice(3).filter(group => !isNamed(data, group)));
-  const first = said.map(group => data.groups[group] + ' ' + share(sums.groups[group].seconds, all));
+  const first = said.map(group => isolated(data.groups[group]) + ' ' + share(sums.groups[group].seconds, all));
   const flat = order.filter(group => sums.groups[group].seconds === 0).length;
   const unseen = flat > 0 ? ' ' + number(flat) + ' without any time in sessions: in the table only.' : '';
   return all > 0 ? 'Most time: ' + first.join(', ') + '.' + unseen : 'No time in sessions, so nothing to draw.' + unseen;

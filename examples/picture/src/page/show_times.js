@@ -19,7 +19,8 @@ function timeAt(data, event) {
 }
 
 function edgeText(data, time) {
-  return timeText(data.times.origin + time * data.times.width, data.times.width);
+  const [first, end] = fineRange(data.times);
+  return timeText(edgeOf(data.times, time), time < first || time > end ? 1 : data.times.width);
 }
 
 function makeTimes(data) {
@@ -137,7 +138,23 @@ function timeBar(parent, data, index, name, top, bottom) {
   if (bottom - top <= 0) return;
   const [left, right] = [timeX(data, index), timeX(data, index + 1)];
   const gap = right - left > 5 ? 1 : 0.25;
-  add(parent, 'rect', { class: name, x: left + gap / 2, y: top, width: Math.max(right - left - gap, 0.5), height: bottom - top });
+  // Few sessions lie outside: their bars would hardly be seen.
+  const height = Math.max(bottom - top, isOutside(data.times, index) ? 3 : 0);
+  add(parent, 'rect', { class: name, x: left + gap / 2, y: bottom - height, width: Math.max(right - left - gap, 0.5), height });
+}
+
+/** What lies outside is set apart. Returns where the labels of the axis may begin and end. */
+function showOutside(parent, data, y) {
+  const { count } = data.times;
+  const [first, end] = fineRange(data.times);
+  [first, end].filter(edge => edge % count !== 0).forEach(edge => {
+    const x = timeX(data, edge);
+    add(parent, 'line', { class: 'border', x1: x, x2: x, y1: TIMES.top, y2: y - 9 });
+  });
+  const label = (text, x, anchor) => add(parent, 'text', { class: 'tick', x, y: y + 2, 'text-anchor': anchor }, text);
+  if (first > 0) label('before', timeX(data, first) - 8, 'end');
+  if (end < count) label('after', timeX(data, count), 'end');
+  return [first > 0 ? timeX(data, first) - 8 : -Infinity, end < count ? timeX(data, count) - 40 : timesWidth];
 }
 
 /** Labels where the clock shows something round and there is room; the date where it changes. */
@@ -149,17 +166,18 @@ function showTimeAxis(parent, data, y) {
   const rounds = [1, 2, 3, 4, 6, 12, 24, 48].map(step => step * width);
   const clock = [60, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, 86400].filter(step => step % width === 0);
   const step = (isDays ? rounds : clock.concat(rounds)).find(step => step / width * pixels >= room) || count * width;
+  const [first, end] = fineRange(data.times);
   let date = '';
-  let free = -Infinity;
-  for (let time = 0; time < count; time++) {
+  let [free, last] = showOutside(parent, data, y);
+  for (let time = first; time < end; time++) {
     const seconds = origin + time * width;
-    if (time > 0 && (isDays ? seconds - origin : seconds) % step !== 0) continue;
+    if (time > first && (isDays ? seconds - origin : seconds) % step !== 0) continue;
     const text = timeText(seconds, isDays ? 86400 : Math.min(width, 60) < 60 && step < 60 ? 1 : 60);
     const [day, hour] = text.split(' ');
     const label = isDays || day === date || !hour ? (hour || day) : step >= 86400 ? day : day.slice(5) + ' ' + hour;
     const x = timeX(data, time);
     const wide = label.length * 6.6;
-    if (x < free + 8 || x + wide > timesWidth) continue;
+    if (x < free + 8 || x + wide > last) continue;
     date = day;
     free = x + wide;
     add(parent, 'line', { class: 'rule', x1: x, x2: x, y1: y - 14, y2: y - 9 });
@@ -193,5 +211,7 @@ function timesSaid(data, sums) {
   const best = sums.times.reduce((best, time, index) => time.sessions > sums.times[best].sessions ? index : best, 0);
   const { sessions } = sums.times[best];
   if (sessions === 0) return 'No sessions.';
-  return 'Bars of ' + duration(data.times.width) + '. Most sessions: ' + number(sessions) + ' from ' + edgeText(data, best) + '.';
+  const outside = outsideText(data.times, sums.times);
+  return 'Bars of ' + duration(data.times.width) + '. Most sessions: ' + number(sessions) + ' from ' + edgeText(data, best) + '.'
+    + (outside && ' In the bars at the ends: ' + outside + '.');
 }

@@ -91,3 +91,29 @@ function neighbour(rectangles, from, direction) {
   });
   return best;
 }
+
+const COLOURS = 6;
+/** Neighbouring colours stand for at least so many times the events. */
+const LEAST_RATIO = 1.5;
+
+/**
+ * Where each step of colour begins: equal ratios between the fewest and the most events. Numbers that
+ * differ little have few steps, or one.
+ */
+function colourSteps(counts) {
+  const filled = counts.filter(count => count > 0);
+  if (filled.length === 0) return [];
+  const [least, most] = [Math.min(...filled), Math.max(...filled)];
+  const ratio = Math.max(LEAST_RATIO, Math.pow(most / least, 1 / COLOURS));
+  const steps = Array.from({ length: COLOURS }, (_, index) => Math.round(least * Math.pow(ratio, index)));
+  return steps.filter((step, index) => index === 0 || (step > steps[index - 1] && step <= most));
+}
+
+/** The number of a colour, 0 to 5: few steps are neighbours in the middle of the range of colours. */
+function colourOf(steps, step) {
+  return Math.floor((COLOURS - steps.length) / 2) + step;
+}
+
+function stepOf(steps, count) {
+  return Math.max(0, steps.filter(step => step <= count).length - 1);
+}

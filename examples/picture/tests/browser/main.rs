@@ -19,9 +19,14 @@ struct Shown {
 }
 
 fn shown(width: u32, height: u32) -> Option<Shown> {
+    page_of(&csv(&rows()), width, height)
+}
+
+/// The page of a file in a browser.
+fn page_of(csv: &str, width: u32, height: u32) -> Option<Shown> {
     let chromium = chromium()?;
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("visits.csv"), csv(&rows())).expect("it can be written");
+    std::fs::write(folder.path().join("visits.csv"), csv).expect("it can be written");
     let (_, file) = page(folder.path(), &["visits.csv"]);
     let mut browser = Browser::start(&chromium, width, height);
     browser.open(&file);
@@ -178,6 +183,38 @@ fn the_keyboard_does_all_of_it() {
     shown.browser.press("ArrowDown");
     shown.browser.press("ArrowRight");
     assert!(shown.text("#flows .readout").contains(" ends "));
+}
+
+/// A session of a user and a device, a year after [`rows`], with one page.
+fn a_year_ahead(device: &str, page: &str) -> String {
+    let time = "2019-11-29T12:00:00.000000Z";
+    format!("{:032x},7,{device},{time},{time},0,2,{time},{time},0,{page},{page},gap\n", 7_777)
+}
+
+#[test]
+fn a_session_a_year_ahead_does_not_squash_the_others_into_one_bar() {
+    let csv = csv(&rows()) + &a_year_ahead("mobile", "home");
+    let Some(mut shown) = page_of(&csv, 1440, 900) else { return };
+    let bars = |shown: &mut Shown| shown.browser.value("document.querySelectorAll('#times rect.clicks').length");
+    assert_eq!(bars(&mut shown), 61, "as many as without it, and one");
+    let after = "1 session after (the last at 2019-11-29 12:00:00)";
+    assert_eq!(shown.text("#range"), format!("2018-11-29 00:00 to 2018-11-29 20:00 UTC; {after}"));
+    assert!(shown.text("#times figcaption").ends_with(&format!("In the bars at the ends: {after}.")));
+    shown.browser.value("document.querySelector('.handle[data-end=from]').focus()");
+    shown.browser.press("End");
+    assert_eq!(shown.totals(), json!(["1", "2", "0", "1"]), "its bar can be chosen like all others");
+    assert_eq!(shown.text("#choice"), "Only 2018-11-29 20:00 to 2019-11-29 12:00:01");
+    assert_eq!(shown.column(1), ["2019-11-29 12:00:00"]);
+}
+
+#[test]
+fn names_cannot_hide_letters_or_turn_the_text_around_them() {
+    let csv = csv(&rows()).replace("tablet", "\u{202e}telbat").replace("home", " \u{200b}").replace("mobile", "عربي");
+    let Some(mut shown) = page_of(&csv, 1440, 900) else { return };
+    let hidden = "[...document.body.innerHTML].filter(c => /[\\u200b\\u202a-\\u202e]/.test(c)).length";
+    assert_eq!(shown.browser.value(hidden), 0);
+    assert!(shown.text("#groups").contains("⟨U+202E⟩telbat") && shown.text("#flows").contains("␣⟨U+200B⟩"));
+    assert!(shown.text("#groups figcaption").contains("\u{2068}عربي\u{2069} "), "the sentence goes on as before");
 }
 
 #[test]
