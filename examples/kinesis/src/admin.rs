@@ -5,6 +5,7 @@ use aws_sdk_kinesis::types::Shard;
 
 use crate::retry::explain;
 pub(crate) use crate::stream::about::Stream;
+use crate::stream::asked::Asked;
 
 impl Stream<'_> {
     /// Creates it and waits until it can be used. `false` if there is one of that name already, which
@@ -23,7 +24,7 @@ impl Stream<'_> {
 
     /// The shards that take records, in the order of their hash keys.
     pub(crate) async fn open_shards(&self) -> Result<Vec<Shard>> {
-        let mut shards = self.shards().await?;
+        let mut shards = self.shards(Asked::now()).await?;
         shards.retain(|shard| shard.sequence_number_range().is_none_or(|range| range.ending_sequence_number.is_none()));
         shards.sort_by_key(|shard| hash_keys(shard).map_or(0, |(first, _)| first));
         Ok(shards)

@@ -127,6 +127,11 @@ impl Pipeline {
         State { timing: self.timing, rules: self.rules.iter().map(snapshot).collect(), clocks: self.clocks.clone() }
     }
 
+    /// The clock of arrival: all that arrived before has been taken.
+    pub(crate) fn arrival(&self) -> Timestamp {
+        self.clocks.arrival
+    }
+
     /// Takes one event, which arrived with a record of a shard.
     pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Decoded<'_>, out: &mut dyn FnMut(Out)) {
         self.advance(arrival, out);

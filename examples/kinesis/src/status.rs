@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stagger::Timestamp;
 
@@ -41,8 +41,12 @@ pub(crate) struct Now {
     pub(crate) alerts: u64,
     pub(crate) retries: u64,
     pub(crate) throttled: u64,
-    /// Records that arrived after they had been ruled out: clocks differ by more than was allowed for.
+    /// Records that came after later ones had been taken: rows may differ from those of another run.
     pub(crate) ruled_out: u64,
+    /// How far this machine's clock is ahead of Kinesis', in microseconds, as far as that is certain;
+    /// negative if it is behind.
+    pub(crate) clock_ahead: i64,
+    pub(crate) has_told_of_clock: bool,
     /// The latest, newest last: strategy and session.
     pub(crate) recent: VecDeque<(usize, Session)>,
     pub(crate) recent_alerts: VecDeque<String>,
@@ -136,6 +140,8 @@ impl Status {
             retries: 0,
             throttled: 0,
             ruled_out: 0,
+            clock_ahead: 0,
+            has_told_of_clock: false,
             recent: VecDeque::new(),
             recent_alerts: VecDeque::new(),
             troubles: VecDeque::new(),
@@ -167,6 +173,36 @@ impl Status {
             now.all_troubles += 1;
             remember(&mut now.troubles, what);
         });
+    }
+
+    /// An answer of Kinesis shows how far this machine's clock is ahead. Told once, if it is more than
+    /// `slack`.
+    pub(crate) fn clock_ahead(&self, micros: i64, slack: Duration) {
+        let is_far = u128::from(micros.unsigned_abs()) > slack.as_micros();
+        let is_news = self.change(|now| {
+            now.clock_ahead = micros;
+            is_far && !std::mem::replace(&mut now.has_told_of_clock, true)
+        });
+        if is_news {
+            let (way, effect) = match micros > 0 {
+                true => ("ahead of", "Kinesis' own times are used"),
+                false => ("behind", "sessions come out later by that much"),
+            };
+            let seconds = micros.unsigned_abs() as f64 / 1e6;
+            self.trouble(format!(
+                "the clock of this machine is {seconds:.0} s {way} that of Kinesis: {effect}; set the clock"
+            ));
+        }
+    }
+
+    /// Records came that had been ruled out.
+    pub(crate) fn ruled_out(&self, all: u64) {
+        let before = self.change(|now| std::mem::replace(&mut now.ruled_out, all));
+        if before == 0 && all > 0 {
+            let text = "a record came after later ones had been taken, so rows may differ from those of another run: \
+                        its arrival was visible later than --arrival-slack says; give more";
+            self.trouble(text.to_owned());
+        }
     }
 
     pub(crate) fn alert(&self, text: String) {

@@ -19,10 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use chrono::Utc;
 use serde_json::{Map, Value};
 use stagger::Timestamp;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -42,14 +40,11 @@ use crate::status::{self, Status};
 use crate::storage::hour_of;
 use crate::store::Store;
 use crate::strategy::Named;
-use crate::stream::lineage::Lineage;
-use crate::stream::merge::{Merge, Next};
-use crate::stream::reader::{self, Leave, Report, Stream};
-use crate::stream::{Position, Reading, ShardId, Start};
+use crate::stream::about;
+use crate::stream::feed::{Feed, Next, Progress};
+use crate::stream::{Reading, Start};
 use sinks::Sinks;
 
-/// Reports under way from the readers; they are bounded by the pages that may be read ahead.
-const REPORTS: usize = 64;
 /// How long it waits for news before it shows that it is still there.
 const LONGEST_STEP: Duration = Duration::from_secs(5);
 /// How often the figures are brought up to date while records come without end.
@@ -89,12 +84,10 @@ pub(crate) async fn run(
 }
 
 struct Consumer {
-    stream: Arc<Stream>,
+    feed: Feed,
     status: Arc<Status>,
     names: Vec<String>,
     fields: String,
-    lineage: Lineage,
-    merge: Merge<Leave>,
     pipeline: Pipeline,
     decoder: Decoder,
     misplaced: Misplaced,
@@ -109,8 +102,6 @@ struct Consumer {
     is_changed: bool,
     /// When the last record arrived; before the first, when the run began.
     last_arrival: Timestamp,
-    to_readers: mpsc::Sender<Report>,
-    reports: mpsc::Receiver<Report>,
 }
 
 /// What came of a record, before it is handed on.
@@ -148,12 +139,13 @@ impl Consumer {
         };
         let columns = options.fields.columns()?;
         let fields = options.fields.echo();
-        let now = Timestamp::from(Utc::now());
+        if let Some(Checkpoint { header, .. }) = &found {
+            check(header, &options.source.stream, &fields)?;
+        }
+        let (client, name) = (aws.kinesis()?, options.source.stream.clone());
+        let now = about::Stream { client: &client, name: &name, retry, status: &status }.made().await?;
         let (header, pipeline) = match found {
-            Some(Checkpoint { header, state }) => {
-                check(&header, &options.source.stream, &fields)?;
-                (header, Pipeline::restore(&named, &columns, timing, state)?)
-            }
+            Some(Checkpoint { header, state }) => (header, Pipeline::restore(&named, &columns, timing, state)?),
             None => {
                 let start = match options.source.start {
                     Beginning::TrimHorizon => Start::TrimHorizon,
@@ -173,8 +165,7 @@ impl Consumer {
             arrival_slack: options.source.arrival_slack,
             page: options.source.page,
         };
-        let (client, name) = (aws.kinesis()?, options.source.stream.clone());
-        let stream = Arc::new(Stream { client, name, reading, retry, status: Arc::clone(&status) });
+        let feed = Feed::new(client, name, reading, retry, Arc::clone(&status));
         let files = match (options.files.target()?, &store) {
             (Some(target), Some(state)) => {
                 let destination = |target: Target| -> Result<Destination> {
@@ -199,13 +190,10 @@ impl Consumer {
                 None
             }
         };
-        let (to_readers, reports) = mpsc::channel(REPORTS);
         let mut consumer = Self {
-            stream,
+            feed,
             names: named.iter().map(|Named { name, .. }| name.clone()).collect(),
             fields,
-            lineage: Lineage::new(header.finished),
-            merge: Merge::new(),
             pipeline,
             decoder: Decoder::new(options.fields.fields(&columns)),
             misplaced: options.fields.misplaced,
@@ -216,27 +204,15 @@ impl Consumer {
             number: header.number,
             is_changed: false,
             last_arrival: now,
-            to_readers,
-            reports,
             status,
         };
-        consumer.begin(header.shards).await?;
+        consumer.begin(Progress { shards: header.shards, finished: header.finished }).await?;
         Ok(consumer)
     }
 
     /// Goes on in the shards that were being read, and begins those that may be begun.
-    async fn begin(&mut self, shards: impl IntoIterator<Item = (ShardId, Position)>) -> Result<()> {
-        let mut known: std::collections::BTreeMap<_, _> = shards.into_iter().collect();
-        self.stream.made().await?;
-        self.lineage.learn(self.stream.shards().await?);
-        for (shard, arrival) in self.lineage.begin() {
-            let position = known.remove(&shard).unwrap_or(Position { sequence: None, arrival });
-            self.read(shard, position);
-        }
-        for gone in known.into_keys() {
-            let text = format!("shard {gone} is no longer kept by Kinesis: what was not read of it by now is lost");
-            self.status.trouble(text);
-        }
+    async fn begin(&mut self, progress: Progress) -> Result<()> {
+        self.feed.begin(progress, self.pipeline.arrival()).await?;
         if let Some(files) = &mut self.files {
             let published = files.publish().await?;
             self.status.change(|now| now.published(published));
@@ -245,17 +221,6 @@ impl Consumer {
             self.checkpoint(false).await?; // from here on a restart begins where this run has begun
         }
         Ok(())
-    }
-
-    fn read(&mut self, shard: ShardId, position: Position) {
-        self.status.change(|now| _ = now.shards.entry(shard.to_string()).or_default());
-        reader::read(
-            Arc::clone(&self.stream),
-            ShardId::clone(&shard),
-            position.sequence.clone(),
-            self.to_readers.clone(),
-        );
-        self.merge.add(shard, position);
     }
 
     async fn work(&mut self, options: &Options, stop: &CancellationToken) -> Result<()> {
@@ -268,11 +233,7 @@ impl Consumer {
                 break;
             }
             tokio::select! {
-                report = self.reports.recv() => {
-                    if let Some(report) = report {
-                        self.hear(report)?;
-                    }
-                }
+                news = self.feed.news() => news?,
                 () = tokio::time::sleep_until(due.min(Instant::now() + LONGEST_STEP)) => {}
                 () = stop.cancelled() => break,
             }
@@ -296,20 +257,14 @@ impl Consumer {
     async fn take_all(&mut self, due: &mut Instant, every: Duration, stop: &CancellationToken) -> Result<bool> {
         let mut taken = 0;
         loop {
-            let results = match self.merge.next() {
+            let results = match self.feed.next()? {
                 Some(next) => {
                     taken += 1;
                     self.take(next)
                 }
                 None => {
-                    while let Ok(report) = self.reports.try_recv() {
-                        self.hear(report)?;
-                    }
-                    if self.close_shards() {
-                        continue;
-                    }
                     let mut results = Results::default();
-                    if let Some(frontier) = self.merge.frontier() {
+                    if let Some(frontier) = self.feed.frontier() {
                         self.pipeline.advance(frontier, &mut |out| results.take(out, None));
                     }
                     taken = 0;
@@ -334,32 +289,6 @@ impl Consumer {
                 }
             }
         }
-    }
-
-    fn hear(&mut self, report: Report) -> Result<()> {
-        match report {
-            Report::Page(shard, records, leave) => self.merge.page(&shard, records, leave),
-            Report::Tip(shard, frontier) => self.merge.at_tip(&shard, frontier),
-            Report::Ended(shard, shards) => {
-                self.lineage.learn(shards);
-                self.merge.end(&shard);
-            }
-            Report::Failed(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Lets go of shards that were taken to their end, and begins their children where they ended.
-    fn close_shards(&mut self) -> bool {
-        let ended = self.merge.take_ended();
-        for (shard, position) in &ended {
-            self.lineage.finish(shard, position.arrival);
-            self.status.change(|now| now.shards.entry(shard.to_string()).or_default().is_closed = true);
-        }
-        for (child, arrival) in self.lineage.begin() {
-            self.read(child, Position { sequence: None, arrival });
-        }
-        !ended.is_empty()
     }
 
     fn take(&mut self, next: Next) -> Results {
@@ -387,7 +316,7 @@ impl Consumer {
 
     /// Whether the KPL will send the parts of a record again, because it is not where they belong.
     fn is_misplaced(&self, shard: &str, parts: &kpl::Parts<'_>) -> bool {
-        let belongs = self.lineage.hashes(shard).is_none_or(|hashes| parts.belong_to(hashes));
+        let belongs = self.feed.hashes(shard).is_none_or(|hashes| parts.belong_to(hashes));
         self.misplaced == Misplaced::Drop && !belongs
     }
 
@@ -429,8 +358,8 @@ impl Consumer {
     }
 
     /// Whether nothing more is to be expected: nothing has arrived for so long, or no shard is left.
-    fn is_over(&self, idle: Option<Duration>) -> bool {
-        match self.merge.frontier() {
+    fn is_over(&mut self, idle: Option<Duration>) -> bool {
+        match self.feed.frontier() {
             Some(frontier) => idle.is_some_and(|idle| frontier >= self.last_arrival + idle),
             None => true,
         }
@@ -448,13 +377,14 @@ impl Consumer {
                 Some(files) => files.stage(number, is_end).await?,
                 None => Pending::default(),
             };
+            let Progress { shards, finished } = self.feed.progress();
             let header = Header {
                 number,
-                stream: self.stream.name.clone(),
+                stream: self.feed.name().to_owned(),
                 fields: self.fields.clone(),
-                start: self.stream.reading.start,
-                shards: self.merge.positions().map(|(id, position)| (ShardId::clone(id), position.clone())).collect(),
-                finished: self.lineage.finished(),
+                start: self.feed.reading().start,
+                shards,
+                finished,
                 totals: self.totals,
                 pending,
             };
@@ -476,14 +406,13 @@ impl Consumer {
 
     /// Brings the figures up to date.
     fn show(&self) {
-        let ruled_out = self.merge.ruled_out();
+        self.status.ruled_out(self.feed.ruled_out());
         self.status.change(|now| {
             now.last_step = Some(std::time::Instant::now());
             now.records = self.totals.records;
             now.bytes = self.totals.bytes;
             now.events = self.totals.events;
             now.rejected = self.totals.rejected;
-            now.ruled_out = ruled_out;
             now.strategies.resize_with(self.names.len(), status::Strategy::default);
             for (shown, (name, clock, open, counters)) in now.strategies.iter_mut().zip(self.pipeline.rules()) {
                 if shown.name.is_empty() {

@@ -7,8 +7,10 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 use aws_sdk_kinesis::types::{Shard, StreamStatus};
+use stagger::Timestamp;
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use crate::retry::{Retry, explain};
 use crate::status::Status;
 
@@ -30,21 +32,22 @@ pub(crate) struct Stream<'s> {
 impl Stream<'_> {
     /// Waits until it is ACTIVE: nothing is being changed about it.
     pub(crate) async fn ready(&self) -> Result<()> {
-        self.until(|state| *state == StreamStatus::Active).await
+        self.until(|state| *state == StreamStatus::Active).await.map(drop)
     }
 
     /// Waits until it has been made. While shards are split and merged, which may take long, it can be
-    /// read all the same.
-    pub(crate) async fn made(&self) -> Result<()> {
+    /// read all the same. Returns the server's time.
+    pub(crate) async fn made(&self) -> Result<Timestamp> {
         self.until(|state| *state != StreamStatus::Creating).await
     }
 
-    async fn until(&self, is_so: impl Fn(&StreamStatus) -> bool) -> Result<()> {
+    async fn until(&self, is_so: impl Fn(&StreamStatus) -> bool) -> Result<Timestamp> {
         let (give_up, mut pause) = (Instant::now() + READY_AFTER, FIRST_PAUSE);
         loop {
-            let state = self.state().await?;
+            let asked = Asked::now();
+            let state = self.state(&asked).await?;
             if is_so(&state) {
-                return Ok(());
+                return Ok(asked.as_of());
             }
             if Instant::now() >= give_up {
                 bail!("stream {} is still {state}: try again when it is ACTIVE", self.name);
@@ -54,8 +57,11 @@ impl Stream<'_> {
         }
     }
 
-    async fn state(&self) -> Result<StreamStatus> {
-        let request = || self.client.describe_stream_summary().stream_name(self.name).send();
+    async fn state(&self, asked: &Asked) -> Result<StreamStatus> {
+        let request = || {
+            let request = self.client.describe_stream_summary().stream_name(self.name);
+            request.customize().interceptor(asked.clone()).send()
+        };
         let answer = self.retry.run("DescribeStreamSummary", self.status, request).await;
         let missing = |error: &SdkError<DescribeStreamSummaryError>| {
             error.as_service_error().is_some_and(DescribeStreamSummaryError::is_resource_not_found_exception)
@@ -68,15 +74,16 @@ impl Stream<'_> {
         Ok(summary.stream_status)
     }
 
-    /// All shards, page by page. The pages follow each other by the last id: a token of the service
-    /// lives for five minutes only, and `ferrokinesis` does not know its own.
-    pub(crate) async fn shards(&self) -> Result<Vec<Shard>> {
+    /// All shards, page by page; `asked` is the question for the first page. The pages follow each other
+    /// by the last id: a token of the service lives for five minutes only, and `ferrokinesis` does not
+    /// know its own.
+    pub(crate) async fn shards(&self, mut asked: Asked) -> Result<Vec<Shard>> {
         let mut shards: Vec<Shard> = Vec::new();
         loop {
             let last = shards.last().map(|shard| shard.shard_id.clone());
             let request = || {
                 let request = self.client.list_shards().stream_name(self.name);
-                request.set_exclusive_start_shard_id(last.clone()).send()
+                request.set_exclusive_start_shard_id(last.clone()).customize().interceptor(asked.clone()).send()
             };
             let answer = self.retry.run("ListShards", self.status, request).await;
             let answer = answer.map_err(explain).with_context(|| format!("cannot list the shards of {}", self.name))?;
@@ -85,6 +92,7 @@ impl Stream<'_> {
             if is_last || shards.is_empty() {
                 return Ok(shards);
             }
+            asked = Asked::now();
         }
     }
 }

@@ -6,8 +6,9 @@
 //! same in every run. A record may be taken when no shard can bring one that belongs before it:
 //!
 //! - a shard with records at hand shows its next one;
-//! - one without has a *frontier*: nothing that arrived before it can still come. It is the arrival of
-//!   its last record, or, when it was asked and had no more, a moment before the question;
+//! - one without has a *frontier*: nothing that arrived before it can still come, neither from the shard
+//!   nor from the shards that follow it. It is the arrival of its last record, or, when it was asked, had
+//!   no more and was known to be open, a moment before the question ([`super::feed`] has the rule);
 //! - a shard that was read to its end brings nothing more, but its children begin where it ended: it is
 //!   waited for until it has been let go, and they are there in its place.
 //!
@@ -15,7 +16,8 @@
 //! it wakes: what the others had after its frontier has not been taken yet.
 //!
 //! Within a shard the order is that of its sequence numbers. Arrivals are only approximate and may go
-//! back a little; such a record counts as having arrived with the one before it.
+//! back a little; such a record counts as having arrived with the one before it. A frontier never changes
+//! the arrival of a record, so the order does not depend on what was asked when.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,6 +39,8 @@ pub(crate) struct Next {
 #[derive(Debug)]
 pub(crate) struct Merge<P> {
     lanes: BTreeMap<ShardId, Lane<P>>,
+    /// All that arrived before this has been taken, or so it was said.
+    passed: Timestamp,
     ruled_out: u64,
 }
 
@@ -47,7 +51,7 @@ struct Lane<P> {
     /// The next record with its arrival.
     head: Option<(Timestamp, Record)>,
     /// Nothing that arrived before this can still come from beyond the head.
-    frontier: Timestamp,
+    tip: Timestamp,
     /// The last record taken.
     position: Position,
     is_ended: bool,
@@ -64,48 +68,38 @@ enum Read<P> {
 impl<P> Lane<P> {
     /// The earliest arrival that can still come: from the shard, or from its children once it is ended.
     fn earliest(&self) -> Timestamp {
-        self.head.as_ref().map_or(self.frontier, |(arrival, _)| *arrival)
+        self.head.as_ref().map_or(self.tip.max(self.position.arrival), |(arrival, _)| *arrival)
     }
 
-    /// Makes the next record known, if there is one and none is. Returns whether it came after it had
-    /// been ruled out.
-    fn fill(&mut self) -> bool {
+    /// Makes the next record known, if there is one and none is.
+    fn fill(&mut self) {
         while self.head.is_none() {
-            let Some(read) = self.ahead.front_mut() else { return false };
+            let Some(read) = self.ahead.front_mut() else { return };
             let next = match read {
                 Read::Page(page, _) => page.next(),
-                Read::Tip(frontier) => {
-                    self.frontier = self.frontier.max(*frontier);
+                Read::Tip(tip) => {
+                    self.tip = self.tip.max(*tip);
                     None
                 }
             };
-            let Some(record) = next else {
-                self.ahead.pop_front();
-                continue;
-            };
-            let is_ruled_out = record.arrival < self.frontier && self.position.arrival < self.frontier;
-            self.frontier = self.frontier.max(record.arrival);
-            self.head = Some((self.frontier, record));
-            return is_ruled_out;
+            match next {
+                Some(record) => self.head = Some((record.arrival.max(self.position.arrival), record)),
+                None => _ = self.ahead.pop_front(),
+            }
         }
-        false
-    }
-
-    fn read(&mut self, read: Read<P>) -> bool {
-        self.ahead.push_back(read);
-        self.fill()
     }
 }
 
 impl<P> Merge<P> {
-    pub(crate) fn new() -> Self {
-        Self { lanes: BTreeMap::new(), ruled_out: 0 }
+    /// All that arrived before `passed` was taken by an earlier run.
+    pub(crate) fn new(passed: Timestamp) -> Self {
+        Self { lanes: BTreeMap::new(), passed, ruled_out: 0 }
     }
 
     /// Waits for a shard from now on, which goes on at a position.
     pub(crate) fn add(&mut self, shard: ShardId, position: Position) {
-        let frontier = position.arrival;
-        let lane = Lane { ahead: VecDeque::new(), head: None, frontier, position, is_ended: false };
+        let tip = Timestamp::MIN;
+        let lane = Lane { ahead: VecDeque::new(), head: None, tip, position, is_ended: false };
         self.lanes.insert(shard, lane);
     }
 
@@ -121,7 +115,8 @@ impl<P> Merge<P> {
 
     fn read(&mut self, shard: &str, read: Read<P>) {
         if let Some(lane) = self.lanes.get_mut(shard) {
-            self.ruled_out += u64::from(lane.read(read));
+            lane.ahead.push_back(read);
+            lane.fill();
         }
     }
 
@@ -137,13 +132,17 @@ impl<P> Merge<P> {
         let (id, lane) = self.lanes.iter_mut().min_by_key(|(_, lane)| lane.earliest())?; // the first of equals
         let (arrival, record) = lane.head.take()?;
         lane.position = Position { sequence: Some(record.sequence.clone()), arrival };
-        self.ruled_out += u64::from(lane.fill());
-        Some(Next { shard: ShardId::clone(id), arrival, record })
+        lane.fill();
+        self.ruled_out += u64::from(arrival < self.passed);
+        self.passed = self.passed.max(arrival);
+        Some(Next { shard: ShardId::clone(id), arrival: self.passed, record })
     }
 
     /// Nothing that arrived before this will come from any shard; `None` without shards.
-    pub(crate) fn frontier(&self) -> Option<Timestamp> {
-        self.lanes.values().map(Lane::earliest).min()
+    pub(crate) fn frontier(&mut self) -> Option<Timestamp> {
+        let frontier = self.lanes.values().map(Lane::earliest).min()?;
+        self.passed = self.passed.max(frontier);
+        Some(self.passed)
     }
 
     /// Lets go of the shards that are ended and used up, with where they ended. Until their children
@@ -158,8 +157,8 @@ impl<P> Merge<P> {
         self.lanes.iter().map(|(id, lane)| (id, &lane.position))
     }
 
-    /// Records that arrived after they had been ruled out, so that the order was not that of arrivals:
-    /// clocks differ by more than was allowed for.
+    /// Records that came after later ones had been taken, or after it had been said that none would come:
+    /// the order was not that of arrivals.
     pub(crate) fn ruled_out(&self) -> u64 {
         self.ruled_out
     }
@@ -189,7 +188,7 @@ mod tests {
     }
 
     fn merge_of(shards: usize) -> Merge<()> {
-        let mut merge = Merge::new();
+        let mut merge = Merge::new(Timestamp::MIN);
         (0..shards).for_each(|shard| merge.add(shard.to_string().into(), start()));
         merge
     }
@@ -239,8 +238,38 @@ mod tests {
         merge.page("0", page(0, &[5, 3, 6]), ());
         assert_eq!((taken(&mut merge).join(" "), merge.ruled_out()), ("0/0@5 0/1@5 0/2@6".to_owned(), 0));
         merge.at_tip("0", at(10));
+        assert_eq!(merge.frontier(), Some(at(10)));
         merge.page("0", page(0, &[9, 9, 12]), ());
-        assert_eq!((taken(&mut merge).join(" "), merge.ruled_out()), ("0/0@10 0/1@10 0/2@12".to_owned(), 1));
+        assert_eq!((taken(&mut merge).join(" "), merge.ruled_out()), ("0/0@10 0/1@10 0/2@12".to_owned(), 2));
+    }
+
+    /// The child of a shard whose end was taken for the tip, or a run that goes on behind where it stopped.
+    #[test]
+    fn records_of_a_new_shard_behind_those_taken_are_counted() {
+        let mut merge = merge_of(1);
+        merge.page("0", page(0, &[8]), ());
+        assert_eq!(taken(&mut merge), ["0/0@8"]);
+        merge.add("1".into(), Position { sequence: None, arrival: at(3) });
+        merge.page("1", page(1, &[4, 7, 8, 9]), ());
+        merge.at_tip("0", at(20));
+        assert_eq!(taken(&mut merge), ["1/0@8", "1/1@8", "1/2@8", "1/3@9"]);
+        assert_eq!(merge.ruled_out(), 2);
+
+        let mut again = Merge::new(at(9));
+        again.add("1".into(), Position { sequence: None, arrival: at(3) });
+        again.page("1", page(1, &[8, 9]), ());
+        assert_eq!((taken(&mut again).join(" "), again.ruled_out()), ("1/0@9 1/1@9".to_owned(), 1));
+    }
+
+    #[test]
+    fn a_tip_that_nothing_has_passed_leaves_arrivals_as_they_are() {
+        let mut merge = merge_of(2);
+        merge.at_tip("0", at(10));
+        merge.page("0", page(0, &[9]), ());
+        merge.page("1", page(1, &[1]), ());
+        assert_eq!(taken(&mut merge), ["1/0@1"]);
+        merge.at_tip("1", at(20));
+        assert_eq!((taken(&mut merge).join(" "), merge.ruled_out()), ("0/0@9".to_owned(), 0));
     }
 
     #[test]
@@ -248,7 +277,7 @@ mod tests {
         let mut merge = merge_of(2);
         merge.page("0", page(0, &[1]), ());
         merge.at_tip("0", at(20));
-        assert_eq!(merge.frontier(), Some(Timestamp::MIN));
+        assert_eq!(merge.frontier(), Some(Timestamp::MIN), "nothing is known of shard 1");
         merge.page("1", page(1, &[2]), ());
         assert_eq!(taken(&mut merge), ["0/0@1", "1/0@2"]);
         assert_eq!(merge.frontier(), Some(at(2)));

@@ -1,10 +1,15 @@
 //! Reading a stream: which shards there are, their records, and the one order they are taken in.
 
 pub(crate) mod about;
-pub(crate) mod lineage;
-pub(crate) mod merge;
-pub(crate) mod pace;
-pub(crate) mod reader;
+pub(crate) mod asked;
+pub(crate) mod feed;
+mod lineage;
+mod merge;
+mod pace;
+mod reader;
+mod roster;
+#[cfg(test)]
+mod simulated;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +57,9 @@ pub(crate) struct Reading {
     pub(crate) poll_every: Duration,
     /// Whether the limits on reading a shard are kept; a local server has none.
     pub(crate) is_paced: bool,
-    /// How far an arrival may lie behind this machine's clock when the record becomes visible: the
-    /// resolution of ApproximateArrivalTimestamp, the error of both clocks, and the time to store it.
+    /// How far an arrival may lie behind the server's clock when the record becomes visible: the resolution
+    /// of ApproximateArrivalTimestamp, the error of the clocks of all shards, the time to store it, and
+    /// how late ListShards may be to say that a shard is closed.
     pub(crate) arrival_slack: Duration,
     /// The most records to ask for at once, at most 10,000.
     pub(crate) page: i32,

@@ -6,33 +6,37 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_kinesis::operation::get_records::{GetRecordsError, GetRecordsOutput};
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::{HashKeyRange, SequenceNumberRange, ShardIteratorType};
-use chrono::Utc;
+use aws_sdk_kinesis::types::ShardIteratorType;
 use stagger::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::about;
-use super::lineage::Listed;
+use super::asked::Asked;
 use super::pace::Pace;
+use super::roster::{Latest, Roster};
 use super::{Reading, Record, ShardId, Start};
 use crate::retry::{Retry, explain};
 use crate::status::Status;
 
 /// Pages of one shard that are read ahead: one in use, one that waits.
 const PAGES_AHEAD: usize = 2;
-/// How often to look for the children of a shard that has ended, and how long to wait in between.
-const LOOKS_FOR_CHILDREN: u32 = 20;
+/// How long to wait before looking again for the shards that follow one that has ended, and after how
+/// many looks to say so.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+const LOOKS_BEFORE_TELLING: u32 = 20;
+/// How long to wait after an empty page of a closed shard: its end may be some pages away.
+const BEFORE_THE_END: Duration = Duration::from_millis(200);
 
 /// What a shard had to say.
 #[derive(Debug)]
 pub(crate) enum Report {
     Page(ShardId, Vec<Record>, Leave),
-    /// There is no more for now; what arrived before this has all been read.
-    Tip(ShardId, Timestamp),
-    /// It was read to its end; all shards of the stream as they are then.
-    Ended(ShardId, Vec<Listed>),
+    /// There is no more for now: all that arrived before this has been read, and nothing of it is in
+    /// shards that follow this one, which the list has as open.
+    Tip(ShardId, Timestamp, Arc<Roster>),
+    /// It was read to its end; the shards of the stream, those that follow among them.
+    Ended(ShardId, Arc<Roster>),
     Failed(anyhow::Error),
 }
 
@@ -47,35 +51,14 @@ pub(crate) struct Stream {
     pub(crate) reading: Reading,
     pub(crate) retry: Retry,
     pub(crate) status: Arc<Status>,
+    pub(crate) rosters: Latest,
 }
 
 impl Stream {
-    /// Waits until there is a stream: one in the making has no shards.
-    pub(crate) async fn made(&self) -> Result<()> {
-        self.about().made().await
-    }
-
-    pub(crate) async fn shards(&self) -> Result<Vec<Listed>> {
-        Ok(self.about().shards().await?.iter().map(listed).collect())
-    }
-
-    fn about(&self) -> about::Stream<'_> {
+    /// The shards, asked for at that time or later.
+    pub(crate) async fn roster(&self, since: Instant) -> Result<Arc<Roster>> {
         let Self { client, name, retry, status, .. } = self;
-        about::Stream { client, name, retry: *retry, status }
-    }
-}
-
-fn listed(shard: &aws_sdk_kinesis::types::Shard) -> Listed {
-    let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
-    let hash = |text: Option<&str>, otherwise| text.and_then(|text| text.parse().ok()).unwrap_or(otherwise);
-    let range = shard.hash_key_range();
-    let first = hash(range.map(HashKeyRange::starting_hash_key), 0);
-    let last = hash(range.map(HashKeyRange::ending_hash_key), u128::MAX);
-    Listed {
-        id: shard.shard_id().into(),
-        parents: parents.into_iter().flatten().map(ShardId::from).collect(),
-        hashes: first..=last,
-        begins: shard.sequence_number_range().map_or("", SequenceNumberRange::starting_sequence_number).to_owned(),
+        self.rosters.since(since, about::Stream { client, name, retry: *retry, status }).await
     }
 }
 
@@ -113,52 +96,62 @@ impl Reader {
     async fn work(mut self) {
         let outcome = self.read_to_end().await;
         let last_word = match outcome {
-            Ok(Some(shards)) => Report::Ended(ShardId::clone(&self.shard), shards),
+            Ok(Some(roster)) => Report::Ended(ShardId::clone(&self.shard), roster),
             Ok(None) => return,
             Err(error) => Report::Failed(error.context(format!("shard {}", self.shard))),
         };
         let _ = self.report(last_word).await;
     }
 
-    /// Returns all shards of the stream when this one has ended; `None` if nobody listens.
-    async fn read_to_end(&mut self) -> Result<Option<Vec<Listed>>> {
+    /// Returns the shards of the stream when this one has ended; `None` if nobody listens.
+    async fn read_to_end(&mut self) -> Result<Option<Arc<Roster>>> {
         let mut iterator = self.iterator().await?;
         loop {
             let Ok(leave) = Arc::clone(&self.room).acquire_owned().await else { return Ok(None) };
             self.pace.wait().await;
-            let (sent, sent_at) = (Instant::now(), Timestamp::from(Utc::now()));
-            let Some(mut page) = self.page(&iterator).await? else {
+            let asked = Asked::now();
+            let Some(mut page) = self.page(&iterator, &asked).await? else {
                 iterator = self.iterator().await?; // the old one has expired
                 continue;
             };
+            self.stream.status.clock_ahead(asked.clock_ahead(), self.stream.reading.arrival_slack);
             let next = page.next_shard_iterator.take();
             let behind = page.millis_behind_latest.unwrap_or(0);
             let mut records = self.records(page)?;
             let bytes = records.iter().map(|record| record.data.len()).sum();
-            self.pace.called(sent, bytes);
+            self.pace.called(asked.sent(), bytes);
             if let Some(last) = records.last() {
                 self.last = Some(last.sequence.clone());
             }
-            let is_empty = records.is_empty();
+            let is_at_tip = records.is_empty() && behind == 0;
             self.skip_earlier(&mut records);
             self.count(records.len(), bytes, behind);
-            let heard = if !records.is_empty() {
-                self.report(Report::Page(ShardId::clone(&self.shard), records, leave)).await
-            } else if is_empty && behind == 0 {
-                self.pace.at_tip(sent, self.stream.reading.poll_every);
-                let frontier = sent_at - self.stream.reading.arrival_slack;
-                self.report(Report::Tip(ShardId::clone(&self.shard), frontier)).await
-            } else {
-                Ok(()) // a page without records on the way to some
-            };
-            if heard.is_err() {
+            if !records.is_empty()
+                && self.report(Report::Page(ShardId::clone(&self.shard), records, leave)).await.is_err()
+            {
                 return Ok(None);
             }
-            match next {
-                Some(next) => iterator = next,
-                None => return self.children().await.map(Some),
+            let Some(next) = next else { return self.successors().await };
+            iterator = next;
+            if is_at_tip && self.at_tip(&asked).await?.is_err() {
+                return Ok(None);
             }
         }
+    }
+
+    /// There is nothing more for now. That says something about the time only while the shard is open: a
+    /// server may answer so at the end of a closed one too, and what followed is in its children.
+    async fn at_tip(&mut self, asked: &Asked) -> Result<Result<(), Unheard>> {
+        let Reading { poll_every, arrival_slack, .. } = self.stream.reading;
+        let lately = asked.sent().checked_sub(poll_every / 2).unwrap_or_else(|| asked.sent());
+        let roster = self.stream.roster(lately).await?;
+        if !roster.is_open(&self.shard) {
+            self.pace.at_tip(asked.sent(), poll_every.min(BEFORE_THE_END));
+            return Ok(Ok(()));
+        }
+        self.pace.at_tip(asked.sent(), poll_every);
+        let frontier = asked.as_of().min(roster.as_of()) - arrival_slack;
+        Ok(self.report(Report::Tip(ShardId::clone(&self.shard), frontier, roster)).await)
     }
 
     /// Leaves out what arrived before the time to begin with: `ferrokinesis` begins with the oldest record
@@ -195,9 +188,11 @@ impl Reader {
     }
 
     /// One page; `None` if the iterator has expired.
-    async fn page(&self, iterator: &str) -> Result<Option<GetRecordsOutput>> {
-        let request =
-            || self.stream.client.get_records().shard_iterator(iterator).limit(self.stream.reading.page).send();
+    async fn page(&self, iterator: &str, asked: &Asked) -> Result<Option<GetRecordsOutput>> {
+        let request = || {
+            let request = self.stream.client.get_records().shard_iterator(iterator).limit(self.stream.reading.page);
+            request.customize().interceptor(asked.clone()).send()
+        };
         match self.stream.retry.run("GetRecords", &self.stream.status, request).await {
             Ok(page) => Ok(Some(page)),
             Err(error) if error.as_service_error().is_some_and(GetRecordsError::is_expired_iterator_exception) => {
@@ -231,18 +226,26 @@ impl Reader {
         });
     }
 
-    /// The shards of the stream, among them the children of this one. They may be listed a little
-    /// later than it ends.
-    async fn children(&self) -> Result<Vec<Listed>> {
-        for _ in 0..LOOKS_FOR_CHILDREN {
-            let shards = self.stream.shards().await?;
-            let this = shards.iter().find(|shard| shard.id == self.shard);
-            if this.is_none_or(|this| shards.iter().any(|other| this.is_followed_by(other))) {
-                return Ok(shards);
+    /// The shards of the stream, once they take all that this one would have taken. They may be listed
+    /// later than it ends; without them nothing can be said about what comes after it, so there is no
+    /// going on. `None` if nobody listens.
+    async fn successors(&self) -> Result<Option<Arc<Roster>>> {
+        let mut looks = 0_u32;
+        while !self.reports.is_closed() {
+            let roster = self.stream.roster(Instant::now()).await?;
+            if roster.has_successors_of(&self.shard) {
+                return Ok(Some(roster));
+            }
+            looks += 1;
+            if looks == LOOKS_BEFORE_TELLING {
+                let text = format!(
+                    "shard {} has ended, and ListShards has no open shards for all of its keys: waiting for them",
+                    self.shard
+                );
+                self.stream.status.trouble(text);
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        self.stream.status.trouble(format!("shard {} has ended and no other follows it", self.shard));
-        self.stream.shards().await
+        Ok(None)
     }
 }
