@@ -114,6 +114,17 @@ pub(crate) struct Sink {
 }
 
 impl Now {
+    /// Late events. Each rule counts an event that is late, and it is one event: the rule with the most
+    /// tells how many there are at least.
+    pub(crate) fn late(&self) -> u64 {
+        self.strategies.iter().map(|rule| rule.late).max().unwrap_or(0)
+    }
+
+    /// Refused events, each of which every rule refuses.
+    pub(crate) fn refused(&self) -> u64 {
+        self.strategies.iter().map(|rule| rule.refused).max().unwrap_or(0)
+    }
+
     pub(crate) fn published(&mut self, published: Published) {
         self.files_published += published.files;
         self.rows_published += published.rows;

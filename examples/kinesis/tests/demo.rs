@@ -23,6 +23,8 @@ fn it_ends_by_itself_and_leaves_a_report() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = std::fs::read_to_string(folder.path().join("kinesis-demo/report.txt")).expect("there is a report");
     assert!(text(&output.stdout).ends_with(&report), "{}", text(&output.stdout));
+    let hint = "A window stays open for 30s: the first sessions close after that\n";
+    assert!(text(&output.stdout).starts_with(hint), "{}", text(&output.stdout));
     assert!(!text(&output.stdout).contains('\x1b'), "nothing is drawn where there is no terminal");
     let (put, _) = report.split_once(" records put on the stream, ").expect("it says what was put");
     assert_ne!(put, "0");

@@ -72,14 +72,14 @@ fn sessions_open(open: usize) -> String {
 fn line(now: &Now) -> String {
     let open = now.shards.values().filter(|shard| !shard.is_closed).count();
     let behind = now.shards.values().filter(|shard| !shard.is_closed).map(|shard| shard.millis_behind).max();
-    let sum = |of: fn(&Strategy) -> u64| HumanCount(now.strategies.iter().map(of).sum());
+    let closed: u64 = now.strategies.iter().map(|rule| rule.closed).sum();
     let mut line = format!(
         "{} records of {open} shards, {:.1} s behind; {} sessions, {} late, {} refused, {} rejected",
         HumanCount(now.records),
         behind.unwrap_or(0) as f64 / 1_000.0,
-        sum(|strategy| strategy.closed),
-        sum(|strategy| strategy.late),
-        sum(|strategy| strategy.refused),
+        HumanCount(closed),
+        HumanCount(now.late()),
+        HumanCount(now.refused()),
         HumanCount(now.rejected),
     );
     for (count, what) in [(now.files_published, "files"), (now.checkpoints, "checkpoints"), (now.retries, "retries")] {
@@ -162,6 +162,14 @@ mod tests {
              2 more shards; gap_30m: watermark 1970-01-01T00:00:00.000000Z, 12 open, 0 closed, 3 late, 0 refused; \
              0 rows in 0 files; webhook: 1 sent, 2 waiting, 3 given up; checkpoint 4.2 s ago"
         );
+    }
+
+    #[test]
+    fn an_event_that_several_rules_refuse_is_one() {
+        let mut now = now();
+        now.strategies[0].refused = 2;
+        now.strategies.push(now.strategies[0].clone());
+        assert!(line(&now).contains("0 sessions, 3 late, 2 refused, 0 rejected"), "{}", line(&now));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
@@ -10,15 +11,20 @@ use tokio_util::sync::CancellationToken;
 use super::STREAM;
 use crate::aws::Aws;
 use crate::consume;
+use crate::lengths;
 use crate::status::Status;
+
+/// How long the windows of the first rule stay open: the first sessions close so long after their first event.
+pub(super) const WINDOW: Duration = Duration::from_secs(30);
 
 /// What comes after `kinesis consume`: the article's two queries at once, and its alert.
 pub(super) fn arguments(folder: &Path) -> Vec<String> {
     let place = |name: &str| folder.join(name).display().to_string();
     let (state, output) = (place("state"), place("sessions"));
+    let step = format!("step={}", lengths::compact(WINDOW));
     let arguments = [
         ["--stream", STREAM],
-        ["--stagger", "step=30s"],
+        ["--stagger", &step],
         ["--stagger", "floor=minute"],
         ["--alert", "duration < 20s and events > 30"],
         ["--state", &state],

@@ -175,9 +175,9 @@ impl Demo {
 
     async fn watch(&self, is_plain: bool, began: Instant, ended: &CancellationToken) -> Result<()> {
         if is_plain {
-            return plain::run(&self.status, began, ended).await;
+            return plain::run(&self.status, began, ended, consumer::WINDOW).await;
         }
-        let title = view::Title { stream: STREAM.to_owned(), length: self.options.duration };
+        let title = view::Title { stream: STREAM.to_owned(), length: self.options.duration, window: consumer::WINDOW };
         screen::run(view::View::new(title), &self.status, began, &self.stop, ended).await
     }
 }

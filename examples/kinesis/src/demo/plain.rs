@@ -8,11 +8,13 @@ use indicatif::HumanCount;
 use tokio_util::sync::CancellationToken;
 
 use super::view::clock;
+use crate::lengths;
 use crate::status::{Now, Status};
 
 const EVERY: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(status: &Status, began: Instant, ended: &CancellationToken) -> Result<()> {
+pub(crate) async fn run(status: &Status, began: Instant, ended: &CancellationToken, window: Duration) -> Result<()> {
+    writeln!(stdout(), "A window stays open for {}: the first sessions close after that", lengths::compact(window))?;
     let mut before = (began, 0);
     while ended.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         let now = status.now();

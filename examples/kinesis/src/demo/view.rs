@@ -8,9 +8,10 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 use serde_json::Value;
 
+use crate::lengths;
 use crate::session::Session;
 use crate::status::{Now, Shard, Strategy};
 
@@ -28,6 +29,8 @@ pub(crate) struct Title {
     pub(crate) stream: String,
     /// How long the run takes.
     pub(crate) length: Duration,
+    /// How long the first windows stay open.
+    pub(crate) window: Duration,
 }
 
 /// Remembers how the rate was; all else comes from the figures of the moment.
@@ -81,9 +84,9 @@ impl View {
         self.rate(frame, rate);
         draw_shards(frame, shards, now);
         draw_strategies(frame, strategies, &now.strategies);
-        draw_sessions(frame, sessions, now);
+        draw_sessions(frame, sessions, now, &self.hint());
         draw_alerts(frame, alerts, now);
-        frame.render_widget(Line::from(counters(now, usize::from(footer.width))), footer);
+        frame.render_widget(fitting(counters(now), footer.width), footer);
     }
 
     fn header(&self, frame: &mut Frame<'_>, area: Rect, now: &Now) {
@@ -93,14 +96,32 @@ impl View {
             true => clock(self.elapsed).into(),
             false => format!("{}, {} left", clock(self.elapsed), clock(left)).into(),
         };
-        let mut parts = vec![format!("Stream {}", self.title.stream).bold(), "  ".into(), time, "  ".into()];
         let recent = self.rates.iter().rev().take(3);
         let rate = recent.clone().sum::<u64>() / (recent.count() as u64).max(1);
-        parts.extend(figure("records", now.records));
-        parts.extend([HumanCount(rate).to_string().bold(), "/s".dim(), "  ".into()]);
-        parts.extend(figure("events", now.events));
-        frame.render_widget(Line::from(parts), area);
-        frame.render_widget(Line::from("q: end".dim()).alignment(Alignment::Right), area);
+        let figures = [
+            vec![format!("Stream {}", self.title.stream).bold(), "  ".into()],
+            vec![time, "  ".into()],
+            figure("records", now.records),
+            vec![HumanCount(rate).to_string().bold(), "/s".dim(), "  ".into()],
+            figure("events", now.events),
+        ];
+        let key = Line::from("q: end".dim());
+        let [left, right] =
+            area.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(key.width() as u16)]).spacing(2));
+        frame.render_widget(fitting(figures, left.width), left);
+        frame.render_widget(key, right);
+    }
+
+    /// What stands in the table before there are sessions.
+    fn hint(&self) -> String {
+        let Title { window, .. } = self.title;
+        let left = window.saturating_sub(Duration::from_secs(self.elapsed.as_secs()));
+        let when = match left.is_zero() {
+            _ if self.is_ending => "all close at the end".to_owned(),
+            true => "the first close now".to_owned(),
+            false => format!("the first close in about {}", clock(left)),
+        };
+        format!("none so far: a window stays open for {}, {when}", lengths::compact(window))
     }
 
     fn rate(&self, frame: &mut Frame<'_>, area: Rect) {
@@ -112,8 +133,22 @@ impl View {
 }
 
 /// Number, then word, then a space.
-fn figure(word: &str, number: u64) -> [Span<'static>; 3] {
-    [HumanCount(number).to_string().bold(), format!(" {word}").dim(), "  ".into()]
+fn figure(word: &str, number: u64) -> Vec<Span<'static>> {
+    vec![HumanCount(number).to_string().bold(), format!(" {word}").dim(), "  ".into()]
+}
+
+/// As many figures as there is room for, none cut off. Each ends with its space.
+fn fitting(figures: impl IntoIterator<Item = Vec<Span<'static>>>, room: u16) -> Line<'static> {
+    let width = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    let mut line = Vec::new();
+    for figure in figures {
+        let shown = width(&figure) - figure.last().map_or(0, Span::width);
+        if width(&line) + shown > usize::from(room) {
+            break;
+        }
+        line.extend(figure);
+    }
+    line.into()
 }
 
 fn panel(title: impl Into<Span<'static>>) -> Block<'static> {
@@ -168,16 +203,16 @@ fn draw_strategies(frame: &mut Frame<'_>, area: Rect, strategies: &[Strategy]) {
     let each = Layout::vertical(vec![Constraint::Fill(1); strategies.len()]).split(area);
     for (index, (strategy, area)) in strategies.iter().zip(each.iter()).enumerate() {
         let name = strategy.name.clone().fg(COLORS[index % COLORS.len()]);
-        frame.render_widget(Paragraph::new(strategy_lines(strategy)).block(panel(name)), *area);
+        frame.render_widget(Paragraph::new(strategy_lines(strategy, area.width)).block(panel(name)), *area);
     }
 }
 
-fn strategy_lines(strategy: &Strategy) -> Vec<Line<'static>> {
+fn strategy_lines(strategy: &Strategy, room: u16) -> Vec<Line<'static>> {
     let clock = strategy.clock.map_or_else(|| "not begun".to_owned(), |clock| time_of_day(&clock.to_string()));
-    let first = [figure("open", strategy.open as u64), figure("closed", strategy.closed)].concat();
-    let mut second = [figure("late", strategy.late), figure("refused", strategy.refused)].concat();
-    second.extend(["clock ".dim(), clock.into()]);
-    let mut lines = vec![Line::from(first), Line::from(second)];
+    let clock = vec!["clock ".dim(), clock.into(), "".into()];
+    let first = [figure("open", strategy.open as u64), figure("closed", strategy.closed)];
+    let second = [figure("late", strategy.late), figure("refused", strategy.refused), clock];
+    let mut lines = vec![fitting(first, room), fitting(second, room)];
     if let (Some(seconds), Some(events)) = (strategy.seconds.mean(), strategy.events.mean()) {
         lines.push(Line::from(format!("{seconds:.1} s and {events:.1} events on average").dim()));
     }
@@ -191,7 +226,11 @@ fn time_of_day(time: &str) -> String {
 }
 
 /// The latest first.
-fn draw_sessions(frame: &mut Frame<'_>, area: Rect, now: &Now) {
+fn draw_sessions(frame: &mut Frame<'_>, area: Rect, now: &Now, hint: &str) {
+    if now.recent.is_empty() {
+        let text = Paragraph::new(hint.to_owned().dim()).wrap(Wrap { trim: true });
+        return frame.render_widget(text.block(panel("Latest sessions")), area);
+    }
     let room = usize::from(area.height.saturating_sub(2));
     let rows = now.recent.iter().rev().take(room).map(|(strategy, session)| session_row(now, *strategy, session));
     let [id, user, device, events, lasted, window] = [6, 5, 8, 6, 6, 12].map(Constraint::Length);
@@ -243,13 +282,12 @@ fn draw_alerts(frame: &mut Frame<'_>, area: Rect, now: &Now) {
     frame.render_widget(Paragraph::new(lines).block(panel(title)), area);
 }
 
-/// As many as there is room for, the ones that matter most first.
-fn counters(now: &Now, room: usize) -> Vec<Span<'static>> {
-    let sum = |count: fn(&Strategy) -> u64| now.strategies.iter().map(count).sum();
+/// The ones that matter most first.
+fn counters(now: &Now) -> impl Iterator<Item = Vec<Span<'static>>> {
     let mut counts = vec![
         ("rejected", now.rejected),
-        ("late", sum(|strategy| strategy.late)),
-        ("refused", sum(|strategy| strategy.refused)),
+        ("late", now.late()),
+        ("refused", now.refused()),
         ("checkpoints", now.checkpoints),
         ("files", now.files_published),
         ("retries", now.retries),
@@ -257,15 +295,7 @@ fn counters(now: &Now, room: usize) -> Vec<Span<'static>> {
         ("rows in files", now.rows_published),
     ];
     counts.extend(now.sinks.iter().map(|(name, sink)| (*name, sink.sent)));
-    let mut spans: Vec<Span<'_>> = Vec::new();
-    for (word, count) in counts {
-        spans.extend(figure(word, count));
-        if spans.iter().map(Span::width).sum::<usize>() > room + 2 {
-            spans.truncate(spans.len() - 3);
-            break;
-        }
-    }
-    spans
+    counts.into_iter().map(|(word, count)| figure(word, count))
 }
 
 /// `1:05`, or `1:01:05`.
@@ -354,8 +384,13 @@ mod tests {
     use super::*;
     use crate::status::Status;
 
+    fn title(length: u64) -> Title {
+        let [length, window] = [length, 30].map(Duration::from_secs);
+        Title { stream: "clicks".to_owned(), length, window }
+    }
+
     fn drawn(now: &Now, width: u16, height: u16) -> (Buffer, Vec<String>) {
-        let mut view = View::new(Title { stream: "clicks".to_owned(), length: Duration::from_secs(60) });
+        let mut view = View::new(title(60));
         for second in 1..=23 {
             let so_far = Now { records: now.records * second / 23, ..now.clone() };
             view.observe(&so_far, Duration::from_secs(second), false);
@@ -438,11 +473,50 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_table_says_when_the_first_sessions_close() {
+        let hint = |seconds, is_ending| {
+            let mut view = View::new(title(90));
+            view.observe(&samples::now(), Duration::from_secs(seconds), is_ending);
+            view.hint()
+        };
+        let window = "none so far: a window stays open for 30s";
+        assert_eq!(hint(8, false), format!("{window}, the first close in about 0:22"));
+        assert_eq!(hint(31, false), format!("{window}, the first close now"));
+        assert_eq!(hint(8, true), format!("{window}, all close at the end"));
+        let (_, lines) = drawn(&Status::new().now(), 80, 24);
+        assert_eq!(
+            row(&lines, &format!("{window}, the first close in about 0:07")),
+            row(&lines, "Latest sessions") + 1
+        );
+        let (_, lines) = drawn(&samples::now(), 80, 24);
+        assert!(!lines.iter().any(|line| line.contains(window)));
+    }
+
+    #[test]
+    fn an_event_that_both_rules_refuse_is_one() {
+        let mut now = samples::now();
+        now.strategies.iter_mut().for_each(|rule| rule.refused = 1);
+        let (_, lines) = drawn(&now, 80, 24);
+        row(&lines, "7 rejected  3 late  1 refused  12 checkpoints");
+    }
+
+    #[test]
+    fn no_figure_is_cut_off_or_covered_at_60_columns() {
+        let (_, lines) = drawn(&samples::now(), 60, 24);
+        assert_eq!(lines[0], "Stream clicks  0:23, 0:37 left  4,612 records  200/s  q: end");
+        let (_, lines) = drawn(&samples::now(), 50, 24);
+        assert_eq!(lines[0], format!("{:<44}q: end", "Stream clicks  0:23, 0:37 left"));
+        let (_, lines) = drawn(&samples::now(), 60, 24);
+        assert_eq!(lines[23].trim_end(), "7 rejected  3 late  0 refused  12 checkpoints  24 files");
+        assert!(!lines.iter().any(|line| line.contains("clock 23:35:") && !line.contains("clock 23:35:10")));
+    }
+
+    #[test]
     fn the_beginning_and_tiny_terminals_are_no_trouble() {
         let nothing = Status::new().now();
         let (_, lines) = drawn(&nothing, 80, 24);
         row(&lines, "none so far");
-        let view = View::new(Title { stream: "clicks".to_owned(), length: Duration::ZERO });
+        let view = View::new(title(0));
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a test needs no terminal");
         terminal.draw(|frame| view.draw(frame, &nothing)).expect("nothing can fail");
         for (width, height) in [(1, 1), (20, 5), (79, 10), (500, 200)] {
