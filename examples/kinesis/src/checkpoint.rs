@@ -12,6 +12,7 @@ use stagger::Timestamp;
 
 use crate::output::Pending;
 use crate::pipeline;
+use crate::sink::Undelivered;
 use crate::store::{CHECKPOINT, Store};
 use crate::stream::{Position, ShardId, Start};
 
@@ -32,6 +33,8 @@ pub(crate) struct Header {
     pub(crate) finished: BTreeMap<ShardId, Timestamp>,
     pub(crate) totals: Totals,
     pub(crate) pending: Pending,
+    #[serde(default)]
+    pub(crate) undelivered: Undelivered,
 }
 
 /// Counts from the first run on.
@@ -120,6 +123,7 @@ mod tests {
             finished: [("shardId-000000000007".into(), Timestamp::from_secs(6))].into(),
             totals: Totals { records: 1, bytes: 20, events: 1, rejected: 0 },
             pending: Pending::default(),
+            undelivered: Undelivered { firehose: vec!["{}\n".to_owned()], ..Undelivered::default() },
         };
         Checkpoint { header, state: pipeline.state() }
     }

@@ -92,16 +92,24 @@ async fn run(options: Options) -> Result<()> {
 /// knows why.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(options()).await {
+fn main() -> ExitCode {
+    let options = options();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::anyhow!("cannot start threads: {error}")),
+    };
+    let outcome = runtime.block_on(run(options));
+    runtime.shutdown_background(); // a thread that hangs in the file system is not waited for
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "kinesis: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "kinesis: {error:#}"); // nobody reads it then
+    ExitCode::FAILURE
 }
 
 /// Whether nobody reads the output any more, as behind `| head`.

@@ -98,7 +98,7 @@ pub(crate) fn strict(command: Command) -> Command {
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let stop = crate::shutdown::on_signal();
+    let stop = crate::shutdown::on_signal_with_deadline();
     let client = Aws::new(options.endpoint.clone()).await.kinesis()?;
     let (retry, status) = (Retry { give_up_after: options.give_up_after }, Arc::new(Status::new()));
     let stream = Stream { client: &client, name: &options.stream, retry, status: &status };

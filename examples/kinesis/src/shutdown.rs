@@ -1,6 +1,16 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
+//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once. Fargate and others kill
+//! what takes too long to end, so a clean end has a deadline.
+
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+
+/// How long a clean end may take; what is not done by then is left as a crash would leave it.
+pub(crate) const CLEAN_END: Duration = Duration::from_secs(8);
+/// How long, from when it is asked for, to wait for a server that a clean end can do without.
+const COURTESY: Duration = Duration::from_secs(2);
+/// When the process ends though a thread hangs, as in writing to a pipe that nobody reads.
+const LAST: Duration = Duration::from_secs(9);
 
 /// A token that the first signal cancels.
 pub(crate) fn on_signal() -> CancellationToken {
@@ -9,16 +19,53 @@ pub(crate) fn on_signal() -> CancellationToken {
 
 /// The same; `before_exit` runs before the second signal ends the process.
 pub(crate) fn on_signal_and(before_exit: impl FnOnce() + Send + 'static) -> CancellationToken {
+    begin(std::future::pending(), before_exit)
+}
+
+/// The same; the process ends soon after the first signal, whatever hangs.
+pub(crate) fn on_signal_with_deadline() -> CancellationToken {
+    begin(async { tokio::time::sleep(LAST).await }, || {}) // from the signal on: a sleep begins when it is made
+}
+
+fn begin(
+    last: impl Future<Output = ()> + Send + 'static,
+    before_exit: impl FnOnce() + Send + 'static,
+) -> CancellationToken {
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {
         signal().await;
         asked.cancel();
-        signal().await;
+        let code = tokio::select! {
+            () = signal() => 130,
+            () = last => 1,
+        };
         before_exit();
-        std::process::exit(130);
+        std::process::exit(code);
     });
     stop
+}
+
+/// Works until the deadline of a clean end. `None` if that came first.
+pub(crate) async fn until_deadline<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    until(stop, CLEAN_END, work).await
+}
+
+/// Works on something that a clean end can do without. `None` if it took too long once that was asked for.
+pub(crate) async fn with_courtesy<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    until(stop, COURTESY, work).await
+}
+
+async fn until<T>(stop: &CancellationToken, after: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(after).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = too_long => None,
+    }
 }
 
 #[cfg(unix)]
@@ -41,5 +88,33 @@ async fn signal() {
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await; // no signals here: nothing will ask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clean_end_has_a_deadline_from_when_it_is_asked_for() {
+        let (stop, began) = (CancellationToken::new(), Instant::now());
+        assert_eq!(until_deadline(&stop, sleep(10 * CLEAN_END)).await, Some(()), "nobody has asked");
+        let asked = stop.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(5)).await;
+            asked.cancel();
+        });
+        assert_eq!(until_deadline(&stop, pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), 11 * CLEAN_END + Duration::from_secs(5));
+    }
+
+    /// A webhook and CloudWatch one after the other leave time for the checkpoint.
+    #[test]
+    fn courtesy_leaves_time_for_the_checkpoint() {
+        assert!(2 * COURTESY < CLEAN_END && CLEAN_END < LAST && LAST < Duration::from_secs(10));
     }
 }

@@ -169,3 +169,349 @@ async fn output_to(mut command: Command, stdout: std::io::PipeWriter) -> std::pr
     command.stdout(stdout).stderr(Stdio::piped());
     tokio::task::spawn_blocking(move || command.spawn().unwrap().wait_with_output().unwrap()).await.unwrap()
 }
+
+/// Servers that hang, refuse and fail, and the signal that asks for an end.
+#[cfg(unix)]
+mod signals {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+    use std::process::ExitStatus;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    use axum::Router;
+    use axum::body::Bytes;
+    use axum::extract::{Request, State};
+    use axum::http::{HeaderMap, Method, StatusCode};
+    use axum::response::{IntoResponse, Response};
+    use base64::Engine as _;
+    use serde_json::{Value, json};
+    use support::{listen, parsed, rows, silent};
+
+    use super::*;
+
+    /// What is promised of an end that is asked for by a signal.
+    const PROMISED: Duration = Duration::from_secs(10);
+
+    impl Running {
+        /// Asks for an end, and waits for it as long as is promised. Returns all that was told.
+        async fn terminate(mut self) -> (ExitStatus, String) {
+            let pid = self.child.id().to_string();
+            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            let began = Instant::now();
+            let status = loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    break status;
+                }
+                assert!(began.elapsed() < PROMISED, "still there: {:?}", self.told.try_iter().collect::<Vec<_>>());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            (status, self.told.iter().collect::<Vec<_>>().join("\n"))
+        }
+    }
+
+    /// Waits for something that must come.
+    async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < PATIENCE, "{what} did not come");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sessions of one click each, of which all but the last ones close at once.
+    fn consume(more: &str) -> String {
+        format!(
+            "consume --stream {STREAM} --gap 15s --out-of-order 0s --poll-every 20ms --unpaced --arrival-slack 1s \
+             --checkpoint-every 100ms --buffer-interval 0s --compression none {more}"
+        )
+    }
+
+    fn places(folder: &Path) -> String {
+        format!("--state {0}/state --output {0}/output", folder.display())
+    }
+
+    /// Rows in files, while the program may be writing some.
+    fn count(folder: &Path) -> usize {
+        let files = support::files(&folder.join("output"));
+        let finished = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "json"));
+        finished.map(|file| std::fs::read_to_string(file).unwrap().lines().count()).sum()
+    }
+
+    fn ids(folder: &Path) -> Vec<String> {
+        let rows = rows(&folder.join("output"));
+        let mut ids: Vec<_> = rows["gap_15s"].iter().map(|row| text(&parsed(row), "session_id")).collect();
+        ids.sort();
+        ids
+    }
+
+    fn text(row: &Value, name: &str) -> String {
+        row[name].as_str().unwrap().to_owned()
+    }
+
+    type Taken = Arc<Mutex<Vec<Value>>>;
+
+    async fn webhook() -> (String, Taken) {
+        let taken = Taken::default();
+        let take = async |State(taken): State<Taken>, body: Bytes| {
+            taken.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        };
+        (listen(Router::new().fallback(take).with_state(Arc::clone(&taken))).await, taken)
+    }
+
+    async fn absent() -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_webhook_that_takes_nothing_holds_no_row_up_and_gets_its_alerts_later() {
+        let failing = listen(Router::new().fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await;
+        for address in [silent(Arc::default()).await, absent().await, failing] {
+            let server = Server::start(1).await;
+            server.put((0..200).map(click)).await;
+            let folder = tempfile::tempdir().unwrap();
+            let command = |webhook: &str, more: &str| {
+                let places = places(folder.path());
+                let mut command = server.command(&consume(&format!("{places} --webhook {webhook} {more} --alert")));
+                command.arg("events > 0").stdout(Stdio::null());
+                command
+            };
+            let running = Running::start(command(&address, ""));
+            until("the rows of closed sessions", || count(folder.path()) >= 150).await;
+            let (status, told) = running.terminate().await;
+            assert!(status.success(), "{told}");
+            assert!(told.contains(" alerts that the webhook has not taken are kept in "), "{told}");
+
+            let (address, taken) = webhook().await;
+            succeed(command(&address, "--stop-when-idle 1s --flush")).await;
+            let alerts: Vec<String> =
+                taken.lock().unwrap().iter().map(|post| text(&post["session"], "session_id")).collect();
+            assert_eq!(alerts.len(), 200, "each once");
+            assert_eq!(alerts.into_iter().collect::<BTreeSet<_>>(), ids(folder.path()).into_iter().collect());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn alerts_that_nothing_keeps_are_told_as_lost() {
+        let server = Server::start(1).await;
+        server.put((0..200).map(click)).await;
+        let posts = Arc::new(AtomicU64::new(0));
+        let arguments = consume(&format!("--webhook {} --alert", silent(Arc::clone(&posts)).await));
+        let mut command = server.command(&arguments);
+        command.arg("events > 0").stdout(Stdio::null());
+        let running = Running::start(command);
+        until("a post", || posts.load(Ordering::SeqCst) > 0).await;
+        let (status, told) = running.terminate().await;
+        assert!(status.success(), "{told}");
+        assert!(told.contains(" alerts that the webhook has not taken are lost: --state keeps them"), "{told}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn kinesis_away_leaves_a_checkpoint() {
+        let server = Server::start(2).await;
+        server.put((0..200).map(click)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(server.command(&consume(&places(folder.path()))));
+        until("the rows of closed sessions", || count(folder.path()) >= 150).await;
+        server.faults.hang.store(true, Ordering::SeqCst);
+        let (status, told) = running.terminate().await;
+        assert!(status.success(), "{told}");
+
+        // Nor does it hang where it has not begun.
+        let requests = Arc::new(AtomicU64::new(0));
+        let mut command = server.command(&consume(""));
+        command.env("AWS_ENDPOINT_URL", silent(Arc::clone(&requests)).await);
+        let running = Running::start(command);
+        until("a request", || requests.load(Ordering::SeqCst) > 0).await;
+        assert!(running.terminate().await.0.success());
+
+        server.faults.hang.store(false, Ordering::SeqCst);
+        succeed(server.command(&consume(&format!("{} --stop-when-idle 1s --flush", places(folder.path()))))).await;
+        assert_eq!(ids(folder.path()).into_iter().collect::<BTreeSet<_>>().len(), 200);
+        assert_eq!(count(folder.path()), 200);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn cloudwatch_away_holds_no_row_up() {
+        let server = Server::start(1).await;
+        server.put((0..200).map(click)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = server.command(&consume(&format!("{} --metrics Sessions", places(folder.path()))));
+        let requests = Arc::new(AtomicU64::new(0));
+        command.env("AWS_ENDPOINT_URL_CLOUDWATCH", silent(Arc::clone(&requests)).await);
+        let running = Running::start(command);
+        until("a request", || requests.load(Ordering::SeqCst) > 0).await;
+        server.until_the_next_second().await;
+        server.put((200..400).map(click)).await;
+        until("the rows of closed sessions", || count(folder.path()) >= 350).await;
+        let (status, told) = running.terminate().await;
+        assert!(status.success(), "{told}");
+        assert!(told.contains("CloudWatch does not answer: the last metrics will be missing"), "{told}");
+    }
+
+    /// A delivery stream that takes all.
+    async fn firehose() -> (String, Taken) {
+        let taken = Taken::default();
+        let take = async |State(taken): State<Taken>, body: Bytes| {
+            let asked: Value = serde_json::from_slice(&body).unwrap();
+            let records = asked["Records"].as_array().unwrap();
+            let row = |record: &Value| {
+                let data = base64::engine::general_purpose::STANDARD.decode(record["Data"].as_str().unwrap()).unwrap();
+                serde_json::from_slice::<Value>(&data).unwrap()
+            };
+            taken.lock().unwrap().extend(records.iter().map(row));
+            let taken: Vec<Value> = records.iter().map(|_| json!({"RecordId": "1"})).collect();
+            json!({"FailedPutCount": 0, "RequestResponses": taken}).to_string()
+        };
+        (listen(Router::new().fallback(take).with_state(Arc::clone(&taken))).await, taken)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn firehose_away_leaves_its_rows_in_the_checkpoint() {
+        let server = Server::start(1).await;
+        server.put((0..200).map(click)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let requests = Arc::new(AtomicU64::new(0));
+        let command = |firehose: &str, more: &str| {
+            let mut command = server.command(&consume(&format!("--state {}/state {more}", folder.path().display())));
+            command.env("AWS_ENDPOINT_URL_FIREHOSE", firehose).stdout(Stdio::null());
+            command
+        };
+        let running = Running::start(command(&silent(Arc::clone(&requests)).await, "--firehose rows"));
+        until("a request", || requests.load(Ordering::SeqCst) > 0).await;
+        let (status, told) = running.terminate().await;
+        assert!(status.success() && told.contains(" rows that Firehose has not taken are kept in "), "{told}");
+
+        // A run that sends nothing to Firehose keeps them, too.
+        let (_, told) = succeed(command("", "--stop-when-idle 1s")).await;
+        assert!(told.contains(" rows of an earlier run wait in the state: give --firehose to send them"), "{told}");
+
+        let (address, taken) = firehose().await;
+        let (_, told) = succeed(command(&address, "--firehose rows --stop-when-idle 1s --flush")).await;
+        assert!(!told.contains("WARN"), "{told}");
+        let ids: Vec<String> = taken.lock().unwrap().iter().map(|row| text(row, "session_id")).collect();
+        assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (200, 200));
+    }
+
+    /// A bucket that can be made to hang.
+    #[derive(Default)]
+    struct Bucket {
+        objects: Mutex<BTreeMap<String, Vec<u8>>>,
+        hangs: AtomicBool,
+        hanging: AtomicU64,
+    }
+
+    impl Bucket {
+        async fn answer(State(bucket): State<Arc<Self>>, request: Request) -> Response {
+            if bucket.hangs.load(Ordering::SeqCst) {
+                bucket.hanging.fetch_add(1, Ordering::SeqCst);
+                return std::future::pending().await;
+            }
+            let (parts, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+            let name = parts.uri.path().trim_start_matches("/mine/").to_owned();
+            let mut objects = bucket.objects.lock().unwrap();
+            let found = objects.get(&name).cloned();
+            let error = |status: StatusCode, code: &str| (status, format!("<Error><Code>{code}</Code></Error>"));
+            let tag = |bytes: &[u8]| [("etag", format!("\"{:x}\"", crc32fast::hash(bytes)))];
+            let has_condition = |headers: &HeaderMap| headers.contains_key("if-match");
+            match parts.method {
+                Method::PUT if has_condition(&parts.headers) && found.is_none() => {
+                    error(StatusCode::NOT_FOUND, "NoSuchKey").into_response()
+                }
+                Method::PUT => {
+                    let answer = tag(&body).into_response();
+                    objects.insert(name, body.to_vec());
+                    answer
+                }
+                Method::DELETE => {
+                    objects.remove(&name);
+                    StatusCode::NO_CONTENT.into_response()
+                }
+                _ if parts.uri.query().is_some_and(|query| query.contains("list-type")) => {
+                    let keys: String = objects
+                        .keys()
+                        .filter(|key| key.starts_with("state/segments/"))
+                        .map(|key| format!("<Contents><Key>{key}</Key></Contents>"))
+                        .collect();
+                    format!("<ListBucketResult>{keys}</ListBucketResult>").into_response()
+                }
+                _ => match found {
+                    Some(bytes) => (tag(&bytes), bytes).into_response(),
+                    None => error(StatusCode::NOT_FOUND, "NoSuchKey").into_response(),
+                },
+            }
+        }
+
+        fn has_segments(&self) -> bool {
+            self.objects.lock().unwrap().keys().any(|name| name.starts_with("state/segments/"))
+        }
+
+        fn rows(&self) -> Vec<Value> {
+            let objects = self.objects.lock().unwrap();
+            let files = objects.iter().filter(|(name, _)| name.starts_with("gap_15s/"));
+            let text: String = files.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn s3_away_ends_it_in_time_and_the_next_run_goes_on() {
+        let server = Server::start(1).await;
+        server.put((0..200).map(click)).await;
+        let bucket = Arc::new(Bucket::default());
+        let s3 = listen(Router::new().fallback(Bucket::answer).with_state(Arc::clone(&bucket))).await;
+        let command = |more: &str| {
+            let places = "--state s3://mine/state --output s3://mine";
+            let mut command = server.command(&consume(&format!("{places} {more}")));
+            command.env("AWS_ENDPOINT_URL_S3", &s3);
+            command
+        };
+        let running = Running::start(command(""));
+        until("the rows of closed sessions, and nothing else to do", || {
+            bucket.rows().len() >= 150 && !bucket.has_segments()
+        })
+        .await;
+        bucket.hangs.store(true, Ordering::SeqCst);
+        server.until_the_next_second().await;
+        server.put((200..400).map(click)).await;
+        until("a request that hangs", || bucket.hanging.load(Ordering::SeqCst) > 0).await;
+        let (status, told) = running.terminate().await;
+        assert_eq!(status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("no checkpoint could be written within 8 s: the next run on s3://mine/state goes on"),
+            "{told}"
+        );
+
+        bucket.hangs.store(false, Ordering::SeqCst);
+        succeed(command("--stop-when-idle 1s --flush")).await;
+        let ids: Vec<String> = bucket.rows().iter().map(|row| text(row, "session_id")).collect();
+        assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (400, 400));
+    }
+
+    /// The thread that writes hangs in the system, so nothing but the process can end.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_pipe_that_nobody_reads_does_not_keep_it() {
+        let server = Server::start(1).await;
+        server.put((0..2_000).map(click)).await;
+        let (_reads, writes) = std::io::pipe().unwrap();
+        let mut command = server.command(&consume("--listen 127.0.0.1:0"));
+        command.stdout(writes);
+        let running = Running::start(command);
+        let address = running.address();
+        let began = Instant::now();
+        loop {
+            let (_, metrics) = get(&address, "/metrics").await;
+            let age = metrics.lines().find_map(|line| line.strip_prefix("kinesis_consumer_step_age_seconds "));
+            let has_read = !metrics.contains("shard_records_total{shard=\"shardId-000000000000\"} 0\n");
+            if has_read && age.unwrap().parse::<f64>().unwrap() > 7.0 {
+                break; // no step takes longer than five seconds unless it hangs
+            }
+            assert!(began.elapsed() < PATIENCE, "it has not hung");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(running.terminate().await.0.code(), Some(1));
+    }
+}

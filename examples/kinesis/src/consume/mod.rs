@@ -36,6 +36,7 @@ use crate::pipeline::{Out, Pipeline};
 use crate::retry::Retry;
 use crate::session::Session;
 use crate::shutdown;
+use crate::sink::Undelivered;
 use crate::status::{self, Status};
 use crate::storage::hour_of;
 use crate::store::Store;
@@ -54,7 +55,7 @@ const RECORDS_BETWEEN_FIGURES: u32 = 1_000;
 pub(crate) async fn alone(options: Options) -> Result<()> {
     let aws = Aws::new(options.source.endpoint.clone()).await;
     let status = Arc::new(Status::new());
-    let stop = shutdown::on_signal();
+    let stop = shutdown::on_signal_with_deadline();
     let (watch, bar) = (CancellationToken::new(), progress::bar());
     let _watched = watch.clone().drop_guard();
     log::start(options.watch.log_level.clone(), &bar);
@@ -79,8 +80,13 @@ pub(crate) async fn run(
     stop: CancellationToken,
     quiet: bool,
 ) -> Result<()> {
-    let mut consumer = Consumer::new(&options, &aws, status, quiet).await?;
-    consumer.work(&options, &stop).await
+    let made = stop.run_until_cancelled(Consumer::new(&options, &aws, status, &stop, quiet)).await;
+    let Some(consumer) = made else { return Ok(()) }; // nothing was taken yet
+    let mut consumer = consumer?;
+    match shutdown::until_deadline(&stop, consumer.work(&options, &stop)).await {
+        Some(outcome) => outcome,
+        None => consumer.cut_off(),
+    }
 }
 
 struct Consumer {
@@ -121,7 +127,13 @@ struct NotUsed {
 }
 
 impl Consumer {
-    async fn new(options: &Options, aws: &Aws, status: Arc<Status>, quiet: bool) -> Result<Self> {
+    async fn new(
+        options: &Options,
+        aws: &Aws,
+        status: Arc<Status>,
+        stop: &CancellationToken,
+        quiet: bool,
+    ) -> Result<Self> {
         let retry = Retry { give_up_after: options.source.give_up_after };
         let named = options.strategies.named()?;
         let timing = options.timing.timing();
@@ -198,7 +210,7 @@ impl Consumer {
             decoder: Decoder::new(options.fields.fields(&columns)),
             misplaced: options.fields.misplaced,
             files,
-            sinks: Sinks::new(options, aws, retry, &status, quiet)?,
+            sinks: Sinks::new(options, aws, retry, header.undelivered, &status, stop.clone(), quiet)?,
             totals: header.totals,
             store,
             number: header.number,
@@ -244,12 +256,52 @@ impl Consumer {
             self.is_changed = true;
             self.hand_on(results).await?;
         }
+        self.sinks.drain().await?;
         self.checkpoint(true).await?;
         if self.files.as_ref().is_some_and(Files::has_news) {
             self.checkpoint(true).await?; // nothing waits any more, and no segments are left
         }
+        self.sinks.finish().await;
         self.show();
+        self.settle()
+    }
+
+    /// Tells what becomes of rows and alerts that could not be delivered; an error if rows are lost.
+    fn settle(&self) -> Result<()> {
+        let Undelivered { firehose, alerts, .. } = self.sinks.undelivered();
+        let kept = self.store.as_ref().map(Store::place);
+        let fate = match &kept {
+            Some(place) => format!("kept in {place} for the next run"),
+            None => "lost: --state keeps them".to_owned(),
+        };
+        if !alerts.is_empty() {
+            self.status.trouble(format!("{} alerts that the webhook has not taken are {fate}", alerts.len()));
+        }
+        if !firehose.is_empty() {
+            let text = format!("{} rows that Firehose has not taken are {fate}", firehose.len());
+            ensure!(kept.is_some(), text);
+            self.status.trouble(text);
+        }
         Ok(())
+    }
+
+    /// The deadline of a clean end came first: tells what the last checkpoint holds.
+    fn cut_off(&self) -> Result<()> {
+        let seconds = shutdown::CLEAN_END.as_secs();
+        match &self.store {
+            Some(store) if !self.is_changed => {
+                let text = "files of the last checkpoint may be missing: the next run on";
+                self.status.trouble(format!("{text} {} writes them", store.place()));
+                Ok(())
+            }
+            Some(store) => bail!(
+                "no checkpoint could be written within {seconds} s: the next run on {} goes on from checkpoint {}, \
+                 and reads again what came after it",
+                store.place(),
+                self.number
+            ),
+            None => bail!("not all rows could be delivered within {seconds} s, and without --state they are lost"),
+        }
     }
 
     /// Takes the records whose turn has come, and makes checkpoints as they fall due. Returns whether
@@ -387,6 +439,7 @@ impl Consumer {
                 finished,
                 totals: self.totals,
                 pending,
+                undelivered: self.sinks.undelivered(),
             };
             Checkpoint { header, state: self.pipeline.state() }.save(store).await?;
             self.number = number;
@@ -400,7 +453,7 @@ impl Consumer {
                 now.last_checkpoint = Some(std::time::Instant::now());
             });
         }
-        self.sinks.measure(&self.status).await;
+        self.sinks.measure();
         Ok(())
     }
 
@@ -440,6 +493,7 @@ impl Header {
             finished: std::collections::BTreeMap::new(),
             totals: Totals::default(),
             pending: Pending::default(),
+            undelivered: Undelivered::default(),
         }
     }
 }

@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use crate::aws::Aws;
 use crate::columns::Columns;
 use crate::retry::Retry;
 use crate::session::Session;
+use crate::shutdown::with_courtesy;
+use crate::sink::Undelivered;
 use crate::sink::alerts::{Alerts, Rule};
 use crate::sink::cloudwatch::CloudWatch;
 use crate::sink::firehose::Firehose;
+use crate::sink::webhook::{WEBHOOK, Webhook};
 use crate::status::Status;
 
 pub(super) struct Sinks {
@@ -22,14 +26,31 @@ pub(super) struct Sinks {
     firehose: Option<Firehose>,
     metrics: Option<CloudWatch>,
     alerts: Option<Alerts>,
+    /// What the last run could not deliver and this one has no place for.
+    kept: Undelivered,
+    status: Arc<Status>,
+    stop: CancellationToken,
 }
 
 impl Sinks {
-    pub(super) fn new(options: &Options, aws: &Aws, retry: Retry, status: &Arc<Status>, quiet: bool) -> Result<Self> {
+    /// Once `stop` is cancelled, nobody waits long for a place: what it has not taken is undelivered.
+    pub(super) fn new(
+        options: &Options,
+        aws: &Aws,
+        retry: Retry,
+        undelivered: Undelivered,
+        status: &Arc<Status>,
+        stop: CancellationToken,
+        quiet: bool,
+    ) -> Result<Self> {
         let columns = options.fields.columns()?;
-        let chosen = &options.sinks;
+        let (chosen, mut kept) = (&options.sinks, undelivered);
         let firehose = match &chosen.firehose {
-            Some(name) => Some(Firehose::new(aws.firehose()?, name.clone(), retry, Arc::clone(status))),
+            Some(name) => {
+                let waiting = std::mem::take(&mut kept.firehose);
+                let (status, stop) = (Arc::clone(status), stop.clone());
+                Some(Firehose::new(aws.firehose()?, name.clone(), waiting, retry, status, stop))
+            }
             None => None,
         };
         let metrics = match &chosen.metrics {
@@ -39,20 +60,41 @@ impl Sinks {
             }
             None => None,
         };
+        let webhook = match &chosen.webhook {
+            Some(address) => {
+                let waiting = std::mem::take(&mut kept.alerts);
+                status.sink(WEBHOOK, |sink| sink.failed = kept.alerts_given_up);
+                Some(Webhook::new(address, retry, waiting, Arc::clone(status))?)
+            }
+            None => None,
+        };
         let parse =
             |rule: &String| Rule::parse(rule, &columns).map_err(|error| anyhow::anyhow!("--alert '{rule}': {error}"));
         let rules: Vec<Rule> = chosen.alert.iter().map(parse).collect::<Result<_>>()?;
         let alerts = match rules.is_empty() {
             true => None,
-            false => {
-                Some(Alerts::new(rules, columns.clone(), !quiet, chosen.webhook.clone(), retry, Arc::clone(status))?)
-            }
+            false => Some(Alerts::new(rules, columns.clone(), !quiet, webhook, Arc::clone(status))),
         };
         let is_only = options.files.output.is_none() && firehose.is_none() && metrics.is_none() && alerts.is_none();
-        Ok(Self { columns, prints: (chosen.print || is_only) && !quiet, firehose, metrics, alerts })
+        let (status, prints) = (Arc::clone(status), (chosen.print || is_only) && !quiet);
+        let sinks = Self { columns, prints, firehose, metrics, alerts, kept, status, stop };
+        sinks.tell_of_kept();
+        Ok(sinks)
     }
 
-    /// Gives a session to all of them, and waits until they have taken it.
+    fn tell_of_kept(&self) {
+        for (count, what, option) in
+            [(self.kept.firehose.len(), "rows", "--firehose"), (self.kept.alerts.len(), "alerts", "--webhook")]
+        {
+            if count > 0 {
+                self.status
+                    .trouble(format!("{count} {what} of an earlier run wait in the state: give {option} to send them"));
+            }
+        }
+    }
+
+    /// Gives a session to all of them, and waits until they have taken it; the webhook and CloudWatch are
+    /// not waited for.
     pub(super) async fn session(&mut self, strategy: &str, session: &Session) -> Result<()> {
         if self.prints || self.firehose.is_some() {
             let mut row = self.columns.json(session);
@@ -69,8 +111,8 @@ impl Sinks {
         if let Some(metrics) = &mut self.metrics {
             metrics.observe(session, strategy);
         }
-        if let Some(alerts) = &mut self.alerts {
-            alerts.check(strategy, session).await?;
+        if let Some(alerts) = &self.alerts {
+            alerts.check(strategy, session)?;
         }
         Ok(())
     }
@@ -82,7 +124,7 @@ impl Sinks {
         }
     }
 
-    /// Before a checkpoint: sends what is still held back, since afterwards it does not come again.
+    /// Before a checkpoint: sends what is still held back.
     pub(super) async fn flush(&mut self) -> Result<()> {
         match &mut self.firehose {
             Some(firehose) => firehose.flush().await,
@@ -90,15 +132,68 @@ impl Sinks {
         }
     }
 
+    /// Before the last checkpoint: sends what waits, and waits a little if it was asked to stop.
+    pub(super) async fn drain(&mut self) -> Result<()> {
+        let Self { firehose, alerts, stop, status, .. } = self;
+        let rows = async {
+            match firehose {
+                Some(firehose) => firehose.drain().await,
+                None => Ok(()),
+            }
+        };
+        let posts = async {
+            if let Some(webhook) = alerts.as_ref().and_then(Alerts::webhook) {
+                webhook.drain().await;
+            }
+        };
+        let (rows, _) = tokio::join!(with_courtesy(stop, rows), with_courtesy(stop, posts));
+        match rows {
+            Some(Err(error)) if stop.is_cancelled() => status.trouble(format!("{error:#}")),
+            Some(outcome) => return outcome,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// What belongs into a checkpoint, since it does not come again after it.
+    pub(super) fn undelivered(&self) -> Undelivered {
+        let Undelivered { firehose, alerts, alerts_given_up } = &self.kept;
+        match self.alerts.as_ref().and_then(Alerts::webhook) {
+            Some(webhook) => Undelivered {
+                firehose: self.rows_waiting(firehose),
+                alerts: webhook.waiting(),
+                alerts_given_up: self.status.now().sinks.get(WEBHOOK).map_or(0, |sink| sink.failed),
+            },
+            None => Undelivered {
+                firehose: self.rows_waiting(firehose),
+                alerts: alerts.clone(),
+                alerts_given_up: *alerts_given_up,
+            },
+        }
+    }
+
+    fn rows_waiting(&self, kept: &[String]) -> Vec<String> {
+        self.firehose.as_ref().map_or_else(|| kept.to_vec(), Firehose::waiting)
+    }
+
     /// After a checkpoint: measurements, which are rather missing than counted twice.
-    pub(super) async fn measure(&mut self, status: &Status) {
+    pub(super) fn measure(&mut self) {
         if let Some(metrics) = &mut self.metrics {
-            for (shard, state) in status.now().shards {
+            for (shard, state) in self.status.now().shards {
                 if !state.is_closed {
                     metrics.iterator_age(&shard, state.millis_behind);
                 }
             }
-            metrics.send().await;
+            metrics.send();
+        }
+    }
+
+    /// After the last checkpoint: sends the last measurements, and waits a little if it was asked to stop.
+    pub(super) async fn finish(&mut self) {
+        if let Some(metrics) = &mut self.metrics
+            && with_courtesy(&self.stop, metrics.finish()).await.is_none()
+        {
+            self.status.trouble("CloudWatch does not answer: the last metrics will be missing".to_owned());
         }
     }
 }

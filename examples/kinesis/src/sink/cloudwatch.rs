@@ -1,7 +1,8 @@
 //! Metrics to CloudWatch.
 //!
 //! Collected while sessions close, sent after a checkpoint is committed, at the time of sending: a
-//! session that ended long ago counts when it was seen. A metric may be missing after a failure, but
+//! session that ended long ago counts when it was seen. They are sent beside the pipeline; while the
+//! service does not answer, the next ones are collected. A metric may be missing after a failure, but
 //! none is counted twice, so it is tried again only where it is certain that nothing was taken.
 
 use std::collections::BTreeMap;
@@ -9,16 +10,23 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use tokio::task::JoinHandle;
 
 use crate::retry::{Passing, Retry, explain};
 use crate::session::Session;
 use crate::status::Status;
+
+/// The name among the sinks.
+const CLOUDWATCH: &str = "cloudwatch";
+/// How long to try again to send metrics; meanwhile the next ones are collected.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// The service's limits.
 const MOST_VALUES: usize = 150;
@@ -37,13 +45,20 @@ const EXACT: usize = 10 * MOST_VALUES;
 /// A namespace, and what has not been sent to it.
 #[derive(Debug)]
 pub(crate) struct CloudWatch {
-    client: Client,
-    namespace: String,
+    sender: Sender,
     /// Those of all metrics.
     dimensions: Vec<Dimension>,
+    collected: Collected,
+    /// What is being sent, if anything.
+    sending: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Debug)]
+struct Sender {
+    client: Client,
+    namespace: String,
     retry: Retry,
     status: Arc<Status>,
-    collected: Collected,
 }
 
 /// What has been observed since the last time it was sent.
@@ -78,7 +93,9 @@ impl CloudWatch {
         check_namespace(&namespace)?;
         check_dimensions(dimensions)?;
         let dimensions = dimensions.iter().map(|(name, value)| dimension(name, value)).collect();
-        Ok(Self { client, namespace, dimensions, retry, status, collected: Collected::default() })
+        let retry = Retry { give_up_after: retry.give_up_after.min(GIVE_UP_AFTER) };
+        let sender = Sender { client, namespace, retry, status };
+        Ok(Self { sender, dimensions, collected: Collected::default(), sending: None })
     }
 
     /// A session that has closed: `Sessions`, `EventsPerSession` and `SessionDuration`, with the
@@ -112,18 +129,41 @@ impl CloudWatch {
         }
     }
 
-    /// Sends what has been collected. A failure is counted and told, and what it concerns is missing
-    /// from the metrics; so is what was under way when the caller stops to wait.
-    pub(crate) async fn send(&mut self) {
+    /// Begins to send what has been collected, unless something is being sent.
+    pub(crate) fn send(&mut self) {
+        if self.sending.as_ref().is_some_and(|sending| !sending.is_finished()) {
+            return;
+        }
         let datums = std::mem::take(&mut self.collected).datums(&self.dimensions);
+        self.sending = (!datums.is_empty()).then(|| tokio::spawn(self.sender.clone().send(datums)));
+    }
+
+    /// Sends what has been collected, and waits for it. What is under way when the caller stops to wait is
+    /// still waiting, by the figures.
+    pub(crate) async fn finish(&mut self) {
+        for _ in 0..2 {
+            if let Some(sending) = self.sending.take() {
+                let _ = sending.await; // it tells of failures itself
+            }
+            self.send();
+        }
+    }
+}
+
+impl Sender {
+    /// A failure is counted and told, and what it concerns is missing from the metrics.
+    async fn send(self, datums: Vec<MetricDatum>) {
+        self.status.sink(CLOUDWATCH, |sink| sink.waiting = datums.len() as u64);
         for request in requests(datums) {
             let size = request.len() as u64;
-            match self.put(request).await {
-                Ok(()) => self.status.sink("cloudwatch", |sink| sink.sent += size),
-                Err(error) => {
-                    self.status.sink("cloudwatch", |sink| sink.failed += size);
-                    self.status.trouble(format!("CloudWatch PutMetricData: {error:#}; {size} datums will be missing"));
-                }
+            let outcome = self.put(request).await;
+            self.status.sink(CLOUDWATCH, |sink| {
+                sink.waiting -= size;
+                sink.sent += if outcome.is_ok() { size } else { 0 };
+                sink.failed += if outcome.is_ok() { 0 } else { size };
+            });
+            if let Err(error) = outcome {
+                self.status.trouble(format!("CloudWatch PutMetricData: {error:#}; {size} datums will be missing"));
             }
         }
     }
@@ -137,7 +177,7 @@ impl CloudWatch {
             async move { put.await.map_err(Refused) }
         };
         let put = self.retry.run("CloudWatch PutMetricData", &self.status, put).await;
-        self.status.sink("cloudwatch", |sink| sink.retried += attempts - 1);
+        self.status.sink(CLOUDWATCH, |sink| sink.retried += attempts - 1);
         put.map(drop).map_err(|Refused(error)| explain(error))
     }
 }
@@ -420,7 +460,7 @@ mod tests {
         for at in 0..400_u32 {
             metrics.observe(&session(u64::from(at % 9) + 1, i64::from(at) * 500), "gap 30 s");
             if at == 100 {
-                metrics.send().await;
+                metrics.finish().await;
             }
         }
         metrics.observe(&session(7, 250), "stagger");
@@ -430,8 +470,8 @@ mod tests {
         for millis in [0, 2_500, 1_000, -1] {
             metrics.iterator_age("shardId-000000000001", millis);
         }
-        metrics.send().await;
-        metrics.send().await; // nothing is left: nothing is counted again
+        metrics.finish().await;
+        metrics.finish().await; // nothing is left: nothing is counted again
 
         let gap = Some(("Strategy", "gap 30 s"));
         let events: u32 = (0..400).map(|at| at % 9 + 1).sum();
@@ -444,7 +484,7 @@ mod tests {
         let shard = Some(("ShardId", "shardId-000000000001"));
         assert_eq!(told(&aws, "IteratorAge", shard).await, [4.0, 3_500.0, 0.0, 2_500.0]);
 
-        let now = metrics.status.now();
+        let now = metrics.sender.status.now();
         assert_eq!((now.sinks["cloudwatch"].failed, now.retries), (0, 0), "{:?}", now.troubles);
         let listed = aws.cloudwatch().unwrap().list_metrics().namespace("Sessions/Test").send().await.unwrap();
         assert_eq!(listed.metrics().len(), 8);
@@ -493,7 +533,7 @@ mod tests {
         for shard in 0..2_500 {
             metrics.iterator_age(&format!("shard {shard}"), shard);
         }
-        metrics.send().await;
+        metrics.finish().await;
 
         let requests = requests.lock().unwrap();
         let all: usize = requests.iter().map(|(_, datums)| datums).sum();
@@ -501,7 +541,7 @@ mod tests {
         assert!(requests.iter().any(|(_, datums)| *datums == MOST_DATUMS), "{requests:?}");
         assert!(requests.iter().any(|(bytes, _)| *bytes > 850_000), "{requests:?}");
         assert!(requests.iter().all(|(bytes, datums)| *bytes <= 1_000_000 && *datums <= MOST_DATUMS), "{requests:?}");
-        assert_eq!(metrics.status.now().sinks["cloudwatch"].sent, all as u64);
+        assert_eq!(metrics.sender.status.now().sinks["cloudwatch"].sent, all as u64);
     }
 
     /// Sends one metric to a server that answers its first request in this way.
@@ -516,9 +556,9 @@ mod tests {
         .await;
         let mut metrics = metrics(&aws, PATIENT);
         metrics.count("Late", 1);
-        metrics.send().await;
+        metrics.finish().await;
         let requests = *requests.lock().unwrap();
-        (requests, metrics.status.now())
+        (requests, metrics.sender.status.now())
     }
 
     #[tokio::test]
@@ -543,8 +583,8 @@ mod tests {
         let aws = Aws::at("http://127.0.0.1:1".to_owned()).await;
         let mut metrics = metrics(&aws, HASTY);
         metrics.count("Late", 1);
-        metrics.send().await;
-        let sink = metrics.status.now().sinks["cloudwatch"];
+        metrics.finish().await;
+        let sink = metrics.sender.status.now().sinks["cloudwatch"];
         assert_eq!((sink.sent, sink.failed), (0, 1));
         assert!(sink.retried > 0);
     }

@@ -14,6 +14,8 @@ use aws_sdk_firehose::operation::put_record_batch::PutRecordBatchError;
 use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::{PutRecordBatchResponseEntry, Record};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::retry::{Passing, Retry, explain};
 use crate::status::Status;
 
@@ -33,17 +35,28 @@ pub(crate) struct Firehose {
     retry: Retry,
     status: Arc<Status>,
     waiting: VecDeque<Vec<u8>>,
+    /// Once this is cancelled rows wait for [`Firehose::drain`], so that nobody waits for the service.
+    stop: CancellationToken,
 }
 
 impl Firehose {
-    pub(crate) fn new(client: Client, delivery_stream: String, retry: Retry, status: Arc<Status>) -> Self {
-        Self { client, delivery_stream, retry, status, waiting: VecDeque::new() }
+    /// `waiting` are rows that had to wait in the last run.
+    pub(crate) fn new(
+        client: Client,
+        delivery_stream: String,
+        waiting: Vec<String>,
+        retry: Retry,
+        status: Arc<Status>,
+        stop: CancellationToken,
+    ) -> Self {
+        let waiting = waiting.into_iter().map(String::into_bytes).collect();
+        Self { client, delivery_stream, retry, status, waiting, stop }
     }
 
     /// Takes a row, and sends those before it when they fill a batch. A row that is too long for the
     /// service is left out, counted and told: it would never pass, and the store has it.
     ///
-    /// After an error this row and those before it still wait.
+    /// After an error, and after it was asked to stop, this row and those before it still wait.
     pub(crate) async fn add(&mut self, line: Vec<u8>) -> Result<()> {
         if line.len() > LONGEST_RECORD {
             self.leave_out(&line);
@@ -51,17 +64,29 @@ impl Firehose {
         }
         self.waiting.push_back(line);
         if first_batch(self.waiting.iter().map(Vec::len)) < self.waiting.len() {
-            return self.send().await;
+            let stop = self.stop.clone();
+            return stop.run_until_cancelled(self.send()).await.unwrap_or(Ok(()));
         }
         Ok(())
     }
 
-    /// Sends all that waits. After an error, what was not taken still waits.
+    /// Sends all that waits, until it is asked to stop. After an error, what was not taken still waits.
     pub(crate) async fn flush(&mut self) -> Result<()> {
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.drain()).await.unwrap_or(Ok(()))
+    }
+
+    /// Sends all that waits, also after it was asked to stop. What is not taken when the caller stops to
+    /// wait still waits.
+    pub(crate) async fn drain(&mut self) -> Result<()> {
         while !self.waiting.is_empty() {
             self.send().await?;
         }
         Ok(())
+    }
+
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        self.waiting.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
     /// Sends the first batch, and what the service did not take of it, until all is taken.
@@ -208,7 +233,8 @@ mod tests {
     use crate::stand_in::{Asked, HASTY, PATIENT, StandIn, answer, serve};
 
     fn firehose(aws: &Aws, retry: Retry) -> Firehose {
-        Firehose::new(aws.firehose().unwrap(), "rows".to_owned(), retry, Arc::new(Status::new()))
+        let (status, stop) = (Arc::new(Status::new()), CancellationToken::new());
+        Firehose::new(aws.firehose().unwrap(), "rows".to_owned(), Vec::new(), retry, status, stop)
     }
 
     /// What happens to a request.
@@ -364,6 +390,28 @@ mod tests {
         *heals.lock().unwrap() = true;
         sink.flush().await.unwrap();
         assert_eq!(taken.lock().unwrap().concat(), [line(1), line(2), line(0)]);
+    }
+
+    #[tokio::test]
+    async fn rows_wait_for_the_next_run_once_it_is_asked_to_stop() {
+        let (aws, taken) =
+            delivery_stream(|request| if request > 4 { Fate::Taken(|_| false) } else { Fate::Busy }).await;
+        let mut sink = firehose(&aws, PATIENT);
+        sink.add(line(0)).await.unwrap();
+        sink.stop.cancel();
+        for at in 1..1_203 {
+            sink.add(line(at)).await.unwrap();
+        }
+        sink.flush().await.unwrap();
+        assert_eq!(taken.lock().unwrap().len(), 0);
+        let waiting = sink.waiting();
+        assert_eq!(waiting.len(), 1_203);
+
+        let client = aws.firehose().unwrap();
+        let (status, stop) = (Arc::new(Status::new()), CancellationToken::new());
+        let mut next = Firehose::new(client, "rows".to_owned(), waiting, PATIENT, status, stop);
+        next.flush().await.unwrap();
+        assert_eq!(taken.lock().unwrap().concat(), (0..1_203).map(line).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use aws_credential_types::Credentials;
 use aws_sdk_kinesis::Client;
@@ -33,6 +33,8 @@ pub(crate) struct Faults {
     pub(crate) expire: AtomicU64,
     /// The connection is dropped in the middle of the answer.
     pub(crate) cut: AtomicU64,
+    /// Nothing is answered any more.
+    pub(crate) hang: AtomicBool,
     /// Lists of shards come in pages of so many.
     pub(crate) shards_in_a_page: AtomicU64,
     /// Only calls that read are disturbed.
@@ -79,6 +81,9 @@ async fn misbehave(State(faults): State<Arc<Faults>>, request: Request, next: Ne
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     if !["GetRecords", "GetShardIterator", "ListShards"].contains(&operation.as_str()) {
         return next.run(request).await;
+    }
+    if faults.hang.load(Ordering::SeqCst) {
+        return std::future::pending().await;
     }
     let call = faults.calls.fetch_add(1, Ordering::Relaxed);
     let error = |status: StatusCode, code: &str| {
@@ -237,7 +242,7 @@ impl Server {
 }
 
 /// Serves until the end of the test. Returns the address.
-async fn listen(app: Router) -> String {
+pub(crate) async fn listen(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -309,11 +314,11 @@ pub(crate) fn parsed(row: &str) -> Value {
     serde_json::from_str(row.split_once(' ').unwrap().1).unwrap()
 }
 
-/// An HTTP server that takes posts and never answers. Returns its address.
-pub(crate) async fn silent_webhook(posts: Arc<std::sync::atomic::AtomicUsize>) -> String {
+/// An HTTP server that takes requests and never answers. Returns its address.
+pub(crate) async fn silent(requests: Arc<AtomicU64>) -> String {
     let app = Router::new().fallback(move || {
-        posts.fetch_add(1, Ordering::SeqCst);
+        requests.fetch_add(1, Ordering::SeqCst);
         std::future::pending::<()>()
     });
-    format!("{}/", listen(app).await)
+    listen(app).await
 }
