@@ -103,6 +103,7 @@ mod tests {
         let timing = Timing {
             out_of_order: Duration::from_secs(5),
             allowed_lateness: None,
+            earliest: Timestamp::MIN,
             max_future: Duration::from_secs(3_600),
             max_delay: None,
             idle_after: Duration::from_secs(10),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagger::prelude::*;
@@ -16,21 +16,24 @@ use crate::columns::{Columns, KeyKind};
 use crate::decode::Decoded;
 use crate::ids::id_of;
 use crate::keys;
+use crate::lengths;
 use crate::session::Session;
 use crate::strategy::Named;
 use crate::stream::ShardId;
 
-/// How time is understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How time is understood. All but `allowed_lateness` may be another in the next run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
     /// How far events of one shard may be out of order.
     pub(crate) out_of_order: Duration,
     /// How long sessions can still be corrected.
     pub(crate) allowed_lateness: Option<Duration>,
+    /// Events before this are refused.
+    pub(crate) earliest: Timestamp,
     /// Events further ahead of their arrival than this are refused.
     pub(crate) max_future: Duration,
-    /// Events come at most so long after they happened: the watermark follows the clock of arrival
-    /// where nothing comes.
+    /// Once no event has moved event time on for so long, by the clock of arrival, the watermark follows
+    /// that clock.
     pub(crate) max_delay: Option<Duration>,
     /// A shard without records for so long, by the clock of arrival, holds the watermark up no more.
     pub(crate) idle_after: Duration,
@@ -44,6 +47,7 @@ pub(crate) struct Pipeline {
     kinds: Vec<KeyKind>,
     rules: Vec<Rule>,
     clocks: Clocks,
+    order: Order,
 }
 
 #[derive(Debug)]
@@ -55,21 +59,34 @@ struct Rule {
 /// What is the same for all rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Clocks {
+    /// They are told watermarks, not event times: so `out_of_order` may change.
     sources: Sources,
     /// A shard becomes a source with its first event, and stays one: a shard that has ended is idle
     /// like any other in which nothing arrives. When the end of a shard becomes known depends on when
     /// it is asked; when it is idle depends on arrivals alone.
-    shards: BTreeMap<ShardId, SourceId>,
+    shards: BTreeMap<ShardId, EventTime>,
     /// The clock of arrival.
     arrival: Timestamp,
-    /// The latest event time that counts.
+    watermark: Timestamp,
+    /// The latest event time of all shards.
     greatest: Option<Timestamp>,
+    /// The clock of arrival when an event last moved the event time of its shard on.
+    moved: Timestamp,
+    /// Events that were refused before any rule saw them.
+    refused: u64,
+}
+
+/// How far the events of a shard have come.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct EventTime {
+    source: SourceId,
+    greatest: Timestamp,
 }
 
 /// Everything that must be kept to go on later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    timing: Timing,
+    allowed_lateness: Option<Duration>,
     rules: Vec<(String, Snapshot<String, String>)>,
     clocks: Clocks,
 }
@@ -79,8 +96,8 @@ pub(crate) struct State {
 pub(crate) enum Out {
     /// A session of the rule with this number.
     Session(usize, Session),
-    /// An event that the rule with this number did not take, and why.
-    NotTaken { rule: usize, is_late: bool, why: String },
+    /// An event that the rule with this number did not take, and why; without a number, none did.
+    NotTaken { rule: Option<usize>, is_late: bool, why: String },
 }
 
 impl Pipeline {
@@ -89,42 +106,55 @@ impl Pipeline {
             let engine = timing.config(named).build().with_context(|| named.option().to_owned())?;
             Ok(Rule { name: named.name.clone(), engine })
         });
-        let clocks = Clocks {
-            sources: Sources::new(timing.out_of_order),
-            shards: BTreeMap::new(),
-            arrival: Timestamp::MIN,
-            greatest: None,
-        };
-        Ok(Self { timing, kinds: columns.kinds.clone(), rules: rules.collect::<Result<_>>()?, clocks })
+        Ok(Self::of(rules.collect::<Result<_>>()?, columns, timing, Clocks::new()))
+    }
+
+    fn of(rules: Vec<Rule>, columns: &Columns, timing: Timing, clocks: Clocks) -> Self {
+        Self { timing, kinds: columns.kinds.clone(), rules, clocks, order: Order::default() }
     }
 
     /// Goes on from a state, if it was taken under the same rules.
-    pub(crate) fn restore(named: &[Named], columns: &Columns, timing: Timing, state: State) -> Result<Self> {
-        let names = |rules: &[&str]| rules.join(", ");
-        let (old, new): (Vec<&str>, Vec<&str>) =
-            (state.rules.iter().map(|(name, _)| &**name).collect(), named.iter().map(|named| &*named.name).collect());
-        anyhow::ensure!(
-            old == new,
-            "the checkpoint was made with the sessions {} and this run asks for {}: give the same, or another --state",
-            names(&old),
-            names(&new)
+    pub(crate) fn restore(named: &[Named], columns: &Columns, timing: Timing, mut state: State) -> Result<Self> {
+        let missing: Vec<&str> = state
+            .rules
+            .iter()
+            .map(|(name, _)| &**name)
+            .filter(|old| named.iter().all(|new| new.name != **old))
+            .collect();
+        let added: Vec<&str> =
+            named.iter().map(|new| &*new.name).filter(|new| state.rules.iter().all(|(old, _)| old != new)).collect();
+        ensure!(
+            missing.is_empty() && added.is_empty(),
+            "the checkpoint has other rules: this run lacks {}, and the checkpoint lacks {}. Give the rules of the \
+             checkpoint, or another --state for the new ones; that run begins at --start",
+            names(&missing),
+            names(&added)
         );
-        anyhow::ensure!(
-            state.timing == timing,
-            "the checkpoint was made with {:?} and this run asks for {timing:?}: give the same, or another --state",
-            state.timing
+        let (before, now) = (state.allowed_lateness.unwrap_or_default(), timing.allowed_lateness.unwrap_or_default());
+        ensure!(
+            before == now || named.iter().all(Named::is_on_arrival),
+            "the checkpoint was made with --allowed-lateness {} and this run asks for {}: sessions are kept open for \
+             the former. Give the same, or another --state; that run begins at --start",
+            lengths::compact(before),
+            lengths::compact(now)
         );
-        let restore = |(named, (name, snapshot)): (&Named, (String, Snapshot<String, String>))| {
+        let mut rules = Vec::new();
+        for named in named {
+            let place = state.rules.iter().position(|(name, _)| *name == named.name);
+            let (name, snapshot) = state.rules.swap_remove(place.context("the checkpoint lacks a rule")?);
             let engine = timing.config(named).restore(snapshot).with_context(|| format!("the checkpoint of {name}"))?;
-            Ok(Rule { name, engine })
-        };
-        let rules = named.iter().zip(state.rules).map(restore).collect::<Result<_>>()?;
-        Ok(Self { timing, kinds: columns.kinds.clone(), rules, clocks: state.clocks })
+            rules.push(Rule { name, engine });
+        }
+        Ok(Self::of(rules, columns, timing, state.clocks))
     }
 
     pub(crate) fn state(&self) -> State {
         let snapshot = |rule: &Rule| (rule.name.clone(), rule.engine.snapshot());
-        State { timing: self.timing, rules: self.rules.iter().map(snapshot).collect(), clocks: self.clocks.clone() }
+        State {
+            allowed_lateness: self.timing.allowed_lateness,
+            rules: self.rules.iter().map(snapshot).collect(),
+            clocks: self.clocks.clone(),
+        }
     }
 
     /// The clock of arrival: all that arrived before has been taken.
@@ -136,7 +166,10 @@ impl Pipeline {
     pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Decoded<'_>, out: &mut dyn FnMut(Out)) {
         self.advance(arrival, out);
         let arrival = self.clocks.arrival;
-        let mut counts = true;
+        if let Some(why) = self.timing.refusal(event.time, arrival) {
+            self.clocks.refused += 1;
+            return out(Out::NotTaken { rule: None, is_late: false, why });
+        }
         let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
             let clock = rule.engine.clock();
@@ -147,17 +180,13 @@ impl Pipeline {
                     let past = rule.engine.now();
                     (true, format!("it is late: the watermark was {past}"))
                 }
-                Pushed::Refused(_, why) => {
-                    counts &= why != stagger::Refusal::Future;
-                    (false, why.to_string())
-                }
+                Pushed::Refused(_, why) => (false, why.to_string()),
                 Pushed::Opened | Pushed::Extended | Pushed::Merged | Pushed::Held => continue,
             };
-            out(Out::NotTaken { rule: number, is_late, why });
+            out(Out::NotTaken { rule: Some(number), is_late, why });
         }
-        if counts {
-            self.clocks.observe(shard, event.time);
-        }
+        let moved = self.clocks.observe(shard, event.time, self.timing.out_of_order);
+        self.order.note(event.time, self.clocks.watermark, moved);
     }
 
     /// Nothing that arrived before `arrival` will come any more.
@@ -172,10 +201,14 @@ impl Pipeline {
         self.clocks.arrival = arrival;
         self.clocks.sources.check_idle(arrival, self.timing.idle_after);
         let mut watermark = self.clocks.sources.watermark();
-        if let Some(delay) = self.timing.max_delay {
-            watermark = watermark.max(self.clocks.arrival - delay);
+        if let (Some(greatest), Some(delay)) = (self.clocks.greatest, self.timing.max_delay) {
+            let silent = arrival.since(self.clocks.moved);
+            if let Some(beyond) = silent.checked_sub(delay) {
+                watermark = watermark.max(greatest + beyond);
+            }
         }
-        self.advance_rules(watermark, out);
+        self.clocks.watermark = self.clocks.watermark.max(watermark);
+        self.advance_rules(self.clocks.watermark, out);
     }
 
     fn advance_rules(&mut self, watermark: Timestamp, out: &mut dyn FnMut(Out)) {
@@ -204,6 +237,17 @@ impl Pipeline {
         }
     }
 
+    /// Events that were refused before any rule saw them.
+    pub(crate) fn refused(&self) -> u64 {
+        self.clocks.refused
+    }
+
+    /// What is wrong with the order of the events, once each time that it goes wrong.
+    pub(crate) fn warning(&mut self) -> Option<String> {
+        let warning = self.order.warning.take();
+        warning.filter(|_| self.rules.iter().any(|rule| rule.engine.clock() == Clock::Event))
+    }
+
     /// Name, clock, open sessions and counts of each rule.
     pub(crate) fn rules(&self) -> impl Iterator<Item = (&str, Timestamp, usize, Counters)> {
         let of = |rule: &Rule| (rule.engine.now(), rule.engine.open_sessions(), rule.engine.counters());
@@ -215,20 +259,98 @@ impl Pipeline {
 }
 
 impl Clocks {
-    fn observe(&mut self, shard: &str, event_time: Timestamp) {
-        self.greatest = self.greatest.max(Some(event_time));
+    fn new() -> Self {
+        Self {
+            sources: Sources::new(Duration::ZERO),
+            shards: BTreeMap::new(),
+            arrival: Timestamp::MIN,
+            watermark: Timestamp::MIN,
+            greatest: None,
+            moved: Timestamp::MIN,
+            refused: 0,
+        }
+    }
+
+    /// Notes how far the events of a shard have come. Returns whether this one has moved that on.
+    ///
+    /// An event from the future says only that it is no earlier than its arrival: else a single fast clock
+    /// would make the events of all others late.
+    fn observe(&mut self, shard: &str, event_time: Timestamp, out_of_order: Duration) -> bool {
+        let time = event_time.min(self.arrival);
+        self.greatest = self.greatest.max(Some(time));
         if !self.shards.contains_key(shard) {
-            self.shards.insert(shard.into(), self.sources.add());
+            let source = self.sources.add();
+            self.shards.insert(shard.into(), EventTime { source, greatest: Timestamp::MIN });
         }
-        if let Some(source) = self.shards.get(shard) {
-            self.sources.observe(*source, event_time, self.arrival);
+        let Some(known) = self.shards.get_mut(shard) else { return false };
+        self.sources.report(known.source, time - out_of_order, self.arrival);
+        let has_moved = time > known.greatest;
+        if has_moved {
+            known.greatest = time;
+            self.moved = self.arrival;
         }
+        has_moved
+    }
+}
+
+/// How the latest events lie to the watermark. No part of the state: it only warns.
+#[derive(Debug, Default)]
+struct Order {
+    events: u32,
+    /// Those that moved the event time of their shard on.
+    moved: u32,
+    /// Those behind the watermark, and how far the furthest was.
+    behind: u32,
+    furthest: Duration,
+    is_told: bool,
+    warning: Option<String>,
+}
+
+impl Order {
+    /// So many events are looked at together.
+    const EVENTS: u32 = 1_000;
+
+    fn note(&mut self, time: Timestamp, watermark: Timestamp, moved: bool) {
+        self.events += 1;
+        self.moved += u32::from(moved);
+        if time < watermark {
+            self.behind += 1;
+            self.furthest = self.furthest.max(watermark.since(time));
+        }
+        if self.events == Self::EVENTS {
+            let is_wrong = self.behind > Self::EVENTS / 2;
+            let warning = (is_wrong && !self.is_told).then(|| self.words()).or(self.warning.take());
+            *self = Self { is_told: is_wrong, warning, ..Self::default() };
+        }
+    }
+
+    fn words(&self) -> String {
+        let percent = |count: u32| f64::from(count) * 100.0 / f64::from(Self::EVENTS);
+        format!(
+            "{:.1} % of the last {} events were behind the watermark, by up to {}, and {:.1} % moved it: a few clocks \
+             are ahead of the others, or old events are put on the stream again. A longer --out-of-order keeps the \
+             order; README.md, Time, says how to choose it",
+            percent(self.behind),
+            Self::EVENTS,
+            lengths::compact(Duration::from_secs(self.furthest.as_secs())),
+            percent(self.moved)
+        )
     }
 }
 
 impl Timing {
+    /// Why an event of that time, which arrived then, is not plausible.
+    fn refusal(&self, time: Timestamp, arrival: Timestamp) -> Option<String> {
+        if time < self.earliest {
+            return Some(format!("it is from before {} (--earliest)", self.earliest));
+        }
+        let ahead = lengths::compact(self.max_future);
+        (time > arrival + self.max_future)
+            .then(|| format!("it is more than {ahead} ahead of its arrival (--max-future)"))
+    }
+
     fn config(&self, named: &Named) -> stagger::Config<String, String> {
-        let mut config = named.config().max_future(self.max_future);
+        let mut config = named.config();
         if let (Some(lateness), false) = (self.allowed_lateness, named.is_on_arrival()) {
             config = config.allowed_lateness(lateness);
         }
@@ -252,10 +374,214 @@ fn row(mut session: SessionSummary<String, String>, clock: Clock, kinds: &[KeyKi
     }
 }
 
+/// Names in a sentence.
+fn names(rules: &[&str]) -> String {
+    if rules.is_empty() { "none".to_owned() } else { rules.join(", ") }
+}
+
 /// A key field as it stands in a row.
 fn value(text: &str, kind: KeyKind) -> Value {
     match (kind, text.parse::<i64>()) {
         (KeyKind::Integer, Ok(number)) => number.into(),
         _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::consume::Options;
+
+    /// Of the present, in microseconds.
+    const START: i64 = 1_767_571_200_000_000;
+    const SECOND: i64 = 1_000_000;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(START + micros)
+    }
+
+    fn options(more: &str) -> Options {
+        Options::try_parse_from("consume --stream clicks".split(' ').chain(more.split_whitespace())).unwrap()
+    }
+
+    struct Run {
+        pipeline: Pipeline,
+        sessions: Vec<(u64, Timestamp, Timestamp)>,
+        late: usize,
+        refused: Vec<String>,
+        warnings: Vec<String>,
+    }
+
+    impl Run {
+        fn new(more: &str) -> Self {
+            let options = options(more);
+            let named = options.strategies.named().unwrap();
+            let columns = Columns::declared(&["user"]).unwrap();
+            let pipeline = Pipeline::new(&named, &columns, options.timing.timing()).unwrap();
+            Self { pipeline, sessions: Vec::new(), late: 0, refused: Vec::new(), warnings: Vec::new() }
+        }
+
+        /// The same state in a run with other options.
+        fn again(self, more: &str) -> Result<Self> {
+            let options = options(more);
+            let named = options.strategies.named().unwrap();
+            let columns = Columns::declared(&["user"]).unwrap();
+            let pipeline = Pipeline::restore(&named, &columns, options.timing.timing(), self.pipeline.state())?;
+            Ok(Self { pipeline, ..self })
+        }
+
+        fn hear(&mut self, step: impl FnOnce(&mut Pipeline, &mut dyn FnMut(Out))) {
+            let Self { pipeline, sessions, late, refused, warnings } = self;
+            step(pipeline, &mut |out| match out {
+                Out::Session(_, session) => sessions.push((session.events, session.begin, session.end)),
+                Out::NotTaken { is_late: true, .. } => *late += 1,
+                Out::NotTaken { why, .. } => refused.push(why),
+            });
+            warnings.extend(pipeline.warning());
+        }
+
+        fn take(&mut self, arrival: i64, user: u32, time: i64) {
+            let key = user.to_string();
+            let event = Decoded { key: &key, time: at(time), value: "" };
+            self.hear(|pipeline, out| pipeline.take("shard", at(arrival), &event, out));
+        }
+
+        fn advance(&mut self, arrival: i64) {
+            self.hear(|pipeline, out| pipeline.advance(at(arrival), out));
+        }
+    }
+
+    /// 20,000 events, 20 a second, up to 2 s under way. One in 200 is up to 50 minutes ahead. All are
+    /// put on the stream so long after they happened.
+    fn with_fast_clocks(run: &mut Run, age: i64) -> usize {
+        let mut random = StdRng::seed_from_u64(50);
+        let mut ahead = 0;
+        for number in 0..20_000 {
+            let arrival = number * SECOND / 20;
+            let mut time = arrival - age - random.random_range(0..2 * SECOND);
+            if random.random_range(0..200) == 0 {
+                time += random.random_range(0..50 * 60 * SECOND);
+                ahead += 1;
+            }
+            run.take(arrival, random.random_range(0..200), time);
+        }
+        ahead
+    }
+
+    #[test]
+    fn a_fast_clock_makes_nothing_late() {
+        let mut run = Run::new("--gap 30s");
+        let ahead = with_fast_clocks(&mut run, 0);
+        assert!((80..120).contains(&ahead), "{ahead}");
+        assert_eq!((run.late, run.warnings.len()), (0, 0));
+        assert!(run.refused.len() < ahead && run.refused.len() > ahead / 2, "{}", run.refused.len());
+        assert_eq!(run.refused[0], "it is more than 5m ahead of its arrival (--max-future)");
+
+        let mut hour = Run::new("--gap 30s --max-future 1h");
+        with_fast_clocks(&mut hour, 0);
+        assert_eq!((hour.late, hour.refused.len(), hour.warnings.len()), (0, 0, 0));
+    }
+
+    /// Of events that are put on the stream a day later nobody can tell which are ahead of the others.
+    #[test]
+    fn it_warns_where_few_events_move_the_watermark() {
+        let mut run = Run::new("--gap 30s");
+        with_fast_clocks(&mut run, 86_400 * SECOND);
+        assert!(run.late > 10_000 && run.refused.is_empty(), "{}", run.late);
+        assert_eq!(run.warnings.len(), 1, "told once: {:?}", run.warnings);
+        let warning = &run.warnings[0];
+        assert!(warning.contains("of the last 1000 events were behind the watermark"), "{warning}");
+        assert!(warning.contains("A longer --out-of-order keeps the order"), "{warning}");
+
+        let mut longer = Run::new("--gap 30s --out-of-order 1h");
+        with_fast_clocks(&mut longer, 86_400 * SECOND);
+        assert_eq!((longer.late, longer.warnings.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_refused() {
+        let mut run = Run::new("--stagger step=30s --gap 30s");
+        for time in [Timestamp::from_micros(-62_135_596_800_000_000), Timestamp::EPOCH] {
+            run.take(0, 1, time.as_micros() - START);
+        }
+        run.take(0, 1, 1_543_449_600 * SECOND - START); // the article's day
+        assert_eq!(run.refused, vec!["it is from before 2000-01-01T00:00:00.000000Z (--earliest)"; 2]);
+        assert_eq!((run.late, run.pipeline.refused()), (0, 2));
+    }
+
+    #[test]
+    fn sessions_of_a_silent_stream_close_after_max_delay() {
+        let age = 86_400 * SECOND; // old events that are put on the stream again
+        let minute = 60 * SECOND;
+        for (options, closes) in
+            [("", Some(10 * minute)), ("--max-delay 1m", Some(minute)), ("--max-delay never", None)]
+        {
+            let mut run = Run::new(&format!("--gap 30s {options}"));
+            run.take(0, 1, -age);
+            run.take(5 * SECOND, 1, 5 * SECOND - age);
+            let closed_at = |run: &mut Run, second: i64| {
+                run.advance(second * SECOND);
+                run.sessions.len()
+            };
+            let end = closes.map_or(1_000_000, |delay| delay / SECOND + 35);
+            assert_eq!(closed_at(&mut run, end - 1), 0, "{options}");
+            let expected = usize::from(closes.is_some());
+            assert_eq!(closed_at(&mut run, end), expected, "{options}");
+            // An event that comes meanwhile, as old as the others, is in order.
+            run.take((end + 60) * SECOND, 2, (end + 60) * SECOND - age);
+            assert_eq!((run.late, run.sessions.len()), (0, expected), "{options}");
+        }
+    }
+
+    /// A broken clock, whose event time stands still, holds nothing open; a pause shorter than
+    /// `--max-delay` makes nothing late.
+    #[test]
+    fn silence_is_when_event_time_stands_still() {
+        let mut run = Run::new("--gap 30s");
+        run.take(0, 1, 0);
+        for minute in 1..12 {
+            run.take(minute * 60 * SECOND, 2, -86_400 * SECOND);
+        }
+        assert_eq!(run.sessions, [(1, at(0), at(0))]);
+        let mut paused = Run::new("--gap 30s");
+        paused.take(0, 1, -86_400 * SECOND);
+        paused.advance(9 * 60 * SECOND);
+        paused.take(9 * 60 * SECOND, 1, -86_399 * SECOND);
+        paused.take(18 * 60 * SECOND, 1, -86_398 * SECOND);
+        assert_eq!((paused.late, paused.sessions.len()), (0, 0));
+    }
+
+    /// All but the allowed lateness may change between two runs.
+    #[test]
+    fn timing_may_change_between_runs() {
+        let first = "--gap 30s --step 10s --out-of-order 0s";
+        let start = || {
+            let mut run = Run::new(first);
+            run.take(0, 1, 0);
+            run.take(SECOND, 1, SECOND);
+            run
+        };
+        for change in ["--max-future 1s", "--max-delay never", "--idle-after 1h", "--earliest 2020-01-01T00:00:00Z"] {
+            assert!(start().again(&format!("{first} {change}")).is_ok(), "{change}");
+        }
+        let mut longer = start().again("--step 10s --gap 30s --out-of-order 1h --max-delay never").unwrap();
+        longer.take(3_000 * SECOND, 1, 3_000 * SECOND);
+        longer.take(3_001 * SECOND, 1, 30 * SECOND);
+        assert_eq!((longer.late, longer.sessions.len()), (0, 0), "an hour is in order now");
+        let mut shorter = longer.again(first).unwrap();
+        shorter.take(3_100 * SECOND, 1, 3_100 * SECOND);
+        shorter.advance(3_101 * SECOND);
+        assert_eq!((shorter.late, shorter.sessions.len()), (0, 2 + 3), "two gap sessions, and three windows");
+
+        let refusal = |change: &str| start().again(change).map(drop).unwrap_err().to_string();
+        let lateness = refusal("--gap 30s --step 10s --allowed-lateness 5m");
+        assert!(lateness.contains("with --allowed-lateness 0s and this run asks for 5m"), "{lateness}");
+        let rules = refusal("--gap 30s --floor hour");
+        assert!(rules.contains("this run lacks step_10s, and the checkpoint lacks floor_hour"), "{rules}");
+        assert!(start().again("--gap 30s --step 10s --allowed-lateness 0s").is_ok());
     }
 }

@@ -333,8 +333,8 @@ async fn mistakes_are_told_in_a_sentence() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && message.contains(part), "{arguments}: {message}");
     };
-    fails(&good.replace("--gap 10s", "--gap 20s"), "made with the sessions gap_10s").await;
-    fails(&good.replace("--out-of-order 6s", "--out-of-order 7s"), "another --state").await;
+    fails(&good.replace("--gap 10s", "--gap 20s"), "this run lacks gap_10s, and the checkpoint lacks gap_20s").await;
+    fails(&format!("{good} --allowed-lateness 7s"), "--allowed-lateness 0s and this run asks for 7s").await;
     fails(&format!("{good} --key user_id"), "--key user_id:int,device_id").await;
     fails(&good.replace("--stream clicks", "--stream other"), "other").await;
     fails(&good.replace("--stream clicks", "--stream none --state x/y").replacen("--state", "--prefix", 1), "none")

@@ -120,7 +120,7 @@ struct Results {
 /// What did not become part of a session.
 struct NotUsed {
     counted: &'static str,
-    /// The number of the rule that did not take it; none where it is no event.
+    /// The number of the rule that did not take it; none where no rule has seen it.
     rule: Option<usize>,
     arrival: Timestamp,
     row: Map<String, Value>,
@@ -458,7 +458,10 @@ impl Consumer {
     }
 
     /// Brings the figures up to date.
-    fn show(&self) {
+    fn show(&mut self) {
+        if let Some(warning) = self.pipeline.warning() {
+            self.status.trouble(warning);
+        }
         self.status.ruled_out(self.feed.ruled_out());
         self.status.change(|now| {
             now.last_step = Some(std::time::Instant::now());
@@ -475,7 +478,7 @@ impl Consumer {
                 shown.open = open;
                 shown.closed = counters.closed;
                 shown.late = counters.late;
-                shown.refused = counters.refused();
+                shown.refused = counters.refused() + self.pipeline.refused();
             }
         });
     }
@@ -548,7 +551,7 @@ impl Results {
                 let Some((place, data)) = place else { return };
                 let (kind, counted) = if is_late { ("late", "Late") } else { ("refused", "Refused") };
                 let row = place.error(kind, &why, data);
-                self.errors.push(NotUsed { counted, rule: Some(rule), arrival: place.arrival, row });
+                self.errors.push(NotUsed { counted, rule, arrival: place.arrival, row });
             }
         }
     }

@@ -176,24 +176,46 @@ pub(crate) struct TimingOptions {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) allowed_lateness: Option<Duration>,
 
-    /// Refuse events that are further ahead of their arrival
-    #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = lengths::parse)]
+    /// Refuse events that are further ahead of their arrival. Those less far ahead are counted at their
+    /// own time; none makes the events of others late
+    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
     pub(crate) max_future: Duration,
 
-    /// Events arrive at most so long after they happen: sessions then close though the whole stream is
-    /// silent (event clock). Not for old events that are put on the stream again
-    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
-    pub(crate) max_delay: Option<Duration>,
+    /// Refuse events from before this time: a clock that was never set
+    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
+    pub(crate) earliest: Timestamp,
+
+    /// Once no event has moved event time on for so long, event time goes on with the clock of arrival:
+    /// sessions close though the whole stream is silent (event clock). never: they stay open until more
+    /// events come
+    #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
+    pub(crate) max_delay: MaxDelay,
 
     /// A shard without records for so long holds no session open
     #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
     pub(crate) idle_after: Duration,
 }
 
+/// A length, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaxDelay(Option<Duration>);
+
+fn max_delay(text: &str) -> Result<MaxDelay, String> {
+    match text {
+        "never" => Ok(MaxDelay(None)),
+        _ => lengths::parse(text).map(|length| MaxDelay(Some(length))).map_err(|error| format!("{error}; or never")),
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    TimeFormat::Auto.parse(text).ok_or_else(|| "give a time such as 2018-11-29T00:00:00Z".to_owned())
+}
+
 impl TimingOptions {
     pub(crate) fn timing(&self) -> Timing {
-        let Self { out_of_order, allowed_lateness, max_future, max_delay, idle_after } = *self;
-        Timing { out_of_order, allowed_lateness, max_future, max_delay, idle_after }
+        let Self { out_of_order, allowed_lateness, max_future, earliest, max_delay: MaxDelay(max_delay), idle_after } =
+            *self;
+        Timing { out_of_order, allowed_lateness, earliest, max_future, max_delay, idle_after }
     }
 }
 
