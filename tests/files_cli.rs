@@ -357,6 +357,26 @@ fn kinesis_sql_rows_of_the_article() {
     assert_eq!(minute.out, format!("{header}{rows}"));
 }
 
+/// `kinesis` has a test of the same name: it finds these rows, with these ids, in the same events.
+#[test]
+fn rows_and_ids_are_those_of_kinesis() {
+    let input = include_str!("same_rows/events.jsonl");
+    let fields = "--key user_id:int,device_id --time client_timestamp --value client_event --arrival arrived";
+    let columns = "session_id user_id device_id count first_event last_event first_time last_time";
+    let rules = [
+        ("step_30s", "--step 30s"),
+        ("floor_minute", "--floor minute"),
+        ("gap_5s", "--gap 5s"),
+        ("stagger_step_30s_range_5s", "--stagger step=30s --range 5s"),
+    ];
+    let of_rule = |(name, options): (&str, &str)| {
+        let rows = pick(&ok(input, &format!("{fields} {options}")).rows(), columns);
+        rows.into_iter().map(|row| format!("{name} {row}")).collect::<Vec<_>>()
+    };
+    let found = sorted(rules.into_iter().flat_map(of_rule).collect());
+    assert_eq!(found, include_str!("same_rows/rows.txt").lines().collect::<Vec<_>>());
+}
+
 #[test]
 fn on_the_arrival_clock_the_order_of_arrival_counts_not_that_of_lines() {
     let line = |time: u32, arrival: u32| {

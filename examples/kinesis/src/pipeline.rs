@@ -395,6 +395,8 @@ mod tests {
 
     use super::*;
     use crate::consume::Options;
+    use crate::decode::Decoder;
+    use crate::times::TimeFormat;
 
     /// Of the present, in microseconds.
     const START: i64 = 1_767_571_200_000_000;
@@ -583,5 +585,35 @@ mod tests {
         let rules = refusal("--gap 30s --floor hour");
         assert!(rules.contains("this run lacks step_10s, and the checkpoint lacks floor_hour"), "{rules}");
         assert!(start().again("--gap 30s --step 10s --allowed-lateness 0s").is_ok());
+    }
+
+    fn line(name: &str, session: &Session) -> String {
+        let Session { id, key, events, begin_navigation, end_navigation, begin, end, .. } = session;
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let key = key.iter().map(text).collect::<Vec<_>>().join(" ");
+        format!("{name} {id} {key} {events} {begin_navigation} {end_navigation} {begin} {end}")
+    }
+
+    /// `files` has a test of the same kind, in `tests/files_cli.rs`: it finds these rows, with these ids,
+    /// in the same events.
+    #[test]
+    fn rows_and_ids_are_those_of_files() {
+        let options = options("--step 30s --floor minute --gap 5s --stagger step=30s/5s");
+        let (named, columns) = (options.strategies.named().unwrap(), options.fields.columns().unwrap());
+        let mut pipeline = Pipeline::new(&named, &columns, options.timing.timing()).unwrap();
+        let mut decoder = Decoder::new(options.fields.fields(&columns));
+        let mut rows = Vec::new();
+        let mut out = |out| match out {
+            Out::Session(rule, session) => rows.push(line(&named[rule].name, &session)),
+            Out::NotTaken { why, .. } => panic!("{why}"),
+        };
+        for text in include_str!("../../../tests/same_rows/events.jsonl").lines() {
+            let event: Value = serde_json::from_str(text).unwrap();
+            let arrival = event["arrived"].as_str().and_then(|text| TimeFormat::Iso.parse(text)).unwrap();
+            decoder.decode_all(text.as_bytes(), |event| pipeline.take("shard", arrival, &event.unwrap(), &mut out));
+        }
+        pipeline.flush(&mut out);
+        rows.sort_unstable();
+        assert_eq!(rows, include_str!("../../../tests/same_rows/rows.txt").lines().collect::<Vec<_>>());
     }
 }
