@@ -134,6 +134,7 @@ def check_reach(stack):
         ("s3:DeleteObject", f"{state}/segments/stagger_step_30s-0000000001-0", True),
         ("s3:PutObject", f"{folder}2026/11/24/08/clicks-1-2026-11-24-08-00-00-00000001.json.gz", True),
         ("s3:PutObject", f"{stack.values['Prefix']}/errors/2026/11/24/08/x.json.gz", True),
+        ("s3:PutObject", f"{stack.values['Prefix']}/.writable", True),
         ("s3:GetObject", f"{folder}2026/11/24/08/x.json.gz", False),
         ("s3:DeleteObject", f"{folder}2026/11/24/08/x.json.gz", False),
         ("s3:PutObject", "rawdata/2026/11/24/08/x.gz", False),

@@ -56,7 +56,8 @@ pub(crate) async fn with_courtesy<T>(stop: &CancellationToken, work: impl Future
     until(stop, COURTESY, work).await
 }
 
-async fn until<T>(stop: &CancellationToken, after: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// Works until some time after the end was asked for. `None` if that came first.
+pub(crate) async fn until<T>(stop: &CancellationToken, after: Duration, work: impl Future<Output = T>) -> Option<T> {
     let too_long = async {
         stop.cancelled().await;
         tokio::time::sleep(after).await;

@@ -143,6 +143,25 @@ async fn sessions_that_are_still_open_are_told_with_what_becomes_of_them() {
     assert!(!told.contains("still open"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_that_cannot_be_written_is_told_at_the_start() {
+    let server = Server::start(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let arguments = |output: &str| {
+        format!(
+            "consume --stream {STREAM} --stop-when-idle 1s --state {0}/state --output {0}/{output} --prefix a/",
+            folder.path().display()
+        )
+    };
+    let refused = output(server.command(&arguments("file"))).await;
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("--output takes no files: cannot write ") && told.contains("file/a/.writable"), "{told}");
+    succeed(server.command(&arguments("new"))).await;
+    assert_eq!(support::files(&folder.path().join("new")), [] as [std::path::PathBuf; 0], "the attempt leaves nothing");
+}
+
 #[test]
 fn the_version_is_told() {
     let told = Command::new(env!("CARGO_BIN_EXE_kinesis")).arg("--version").output().unwrap();
@@ -196,9 +215,17 @@ mod signals {
 
     impl Running {
         /// Asks for an end, and waits for it as long as is promised. Returns all that was told.
-        async fn terminate(mut self) -> (ExitStatus, String) {
+        async fn terminate(self) -> (ExitStatus, String) {
+            self.ask_to_end();
+            self.end().await
+        }
+
+        fn ask_to_end(&self) {
             let pid = self.child.id().to_string();
             assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        }
+
+        async fn end(mut self) -> (ExitStatus, String) {
             let began = Instant::now();
             let status = loop {
                 if let Some(status) = self.child.try_wait().unwrap() {
@@ -306,6 +333,25 @@ mod signals {
         let (status, told) = running.terminate().await;
         assert!(status.success(), "{told}");
         assert!(told.contains(" alerts that the webhook has not taken are lost: --state keeps them"), "{told}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn alerts_given_up_are_counted_over_a_restart() {
+        let server = Server::start(1).await;
+        let folder = tempfile::tempdir().unwrap();
+        let refusing = listen(Router::new().fallback(|| async { StatusCode::BAD_REQUEST })).await;
+        let places = places(folder.path());
+        for (part, more) in [(0..200, ""), (200..400, "--flush")] {
+            server.put(part.map(click)).await;
+            server.until_the_next_second().await;
+            let arguments = consume(&format!("{places} --stop-when-idle 1s {more} --webhook {refusing} --alert"));
+            let mut command = server.command(&arguments);
+            command.arg("events > 0").stdout(Stdio::null());
+            let (_, told) = succeed(command).await;
+            let given_up = if more.is_empty() { 185 } else { 400 };
+            assert!(told.contains(&format!(", {given_up} given up by webhook")), "{told}");
+            assert!(told.contains("webhook: it answered 400 Bad Request; given up: events > 0 for session "), "{told}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -486,6 +532,35 @@ mod signals {
         );
 
         bucket.hangs.store(false, Ordering::SeqCst);
+        succeed(command("--stop-when-idle 1s --flush")).await;
+        let ids: Vec<String> = bucket.rows().iter().map(|row| text(row, "session_id")).collect();
+        assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (400, 400));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn s3_that_comes_back_in_time_gets_a_checkpoint() {
+        let server = Server::start(1).await;
+        let bucket = Arc::new(Bucket::default());
+        let s3 = listen(Router::new().fallback(Bucket::answer).with_state(Arc::clone(&bucket))).await;
+        let command = |more: &str| {
+            let mut command = server.command(&consume(&format!("--state s3://mine/state --output s3://mine {more}")));
+            command.env("AWS_ENDPOINT_URL_S3", &s3);
+            command
+        };
+        let running = Running::start(command(""));
+        server.put((0..200).map(click)).await;
+        until("the rows of closed sessions, and nothing else to do", || {
+            bucket.rows().len() >= 150 && !bucket.has_segments()
+        })
+        .await;
+        bucket.hangs.store(true, Ordering::SeqCst);
+        server.until_the_next_second().await;
+        server.put((200..400).map(click)).await;
+        until("a request that hangs", || bucket.hanging.load(Ordering::SeqCst) > 0).await;
+        running.ask_to_end();
+        bucket.hangs.store(false, Ordering::SeqCst); // the request that hangs does so for ever
+        let (status, told) = running.end().await;
+        assert!(status.success() && told.contains("S3 PutObject: no answer; trying again"), "{told}");
         succeed(command("--stop-when-idle 1s --flush")).await;
         let ids: Vec<String> = bucket.rows().iter().map(|row| text(row, "session_id")).collect();
         assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (400, 400));

@@ -18,7 +18,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 use stagger::Timestamp;
 use tokio::time::Instant;
@@ -139,7 +139,7 @@ impl Consumer {
         let timing = options.timing.timing();
         let store = match &options.state.state {
             Some(place) => {
-                let mut store = Store::parse(place, aws, retry, Arc::clone(&status))?;
+                let mut store = Store::parse(place, aws, retry, Arc::clone(&status))?.hurried_by(stop);
                 store.claim().await?;
                 Some(store)
             }
@@ -181,13 +181,15 @@ impl Consumer {
         let files = match (options.files.target()?, &store) {
             (Some(target), Some(state)) => {
                 let destination = |target: Target| -> Result<Destination> {
-                    let output = Store::parse(&target.output, aws, retry, Arc::clone(&status))?;
+                    let output = Store::parse(&target.output, aws, retry, Arc::clone(&status))?.hurried_by(stop);
                     let layout = Layout { target, stream: options.source.stream.clone(), columns: columns.clone() };
                     Ok(Destination { output, layout })
                 };
                 let promised_to = header.pending.target().filter(|promised| **promised != target).cloned();
                 let promised_to = promised_to.map(destination).transpose()?;
+                let probe = format!("{}.writable", target.prefix);
                 let to = destination(target)?;
+                to.output.check_writable(&probe).await.context("--output takes no files")?;
                 Some(Files::new(state.clone(), to, promised_to, options.files.roll(), header.pending))
             }
             (_, state) => {

@@ -29,6 +29,16 @@ impl Dir {
         blocking(move || write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))).await
     }
 
+    pub(crate) async fn check_writable(&self, name: &str) -> Result<()> {
+        let path = self.root.join(name);
+        blocking(move || {
+            write_beside(&path, &[])
+                .and_then(fs::remove_file)
+                .with_context(|| format!("cannot write {}", path.display()))
+        })
+        .await
+    }
+
     pub(crate) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.root.join(name);
         blocking(move || match fs::read(&path) {
@@ -90,17 +100,24 @@ impl Dir {
 
 /// Beside it first, then in its place, both on the disk before this returns.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    fs::rename(write_beside(path, bytes)?, path)?;
+    #[cfg(unix)]
+    File::open(folder_of(path))?.sync_all()?;
+    Ok(())
+}
+
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder_of(path))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(UNFINISHED);
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&beside, path)?;
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
+    Ok(beside.into())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 fn collect(root: &Path, folder: &Path, names: &mut Vec<String>) -> io::Result<()> {

@@ -6,6 +6,7 @@ mod s3;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use dir::Dir;
 pub(crate) use s3::S3;
@@ -43,6 +44,22 @@ impl Store {
         match self {
             Self::Dir(dir) => dir.put(name, bytes).await,
             Self::S3(s3) => s3.put(name, bytes).await,
+        }
+    }
+
+    /// Finds out whether objects whose names begin as this one's can be written, before there are any.
+    pub(crate) async fn check_writable(&self, name: &str) -> Result<()> {
+        match self {
+            Self::Dir(dir) => dir.check_writable(name).await,
+            Self::S3(s3) => s3.check_writable(name).await,
+        }
+    }
+
+    /// Once `stop` is cancelled, time is short: a request that hangs is made again.
+    pub(crate) fn hurried_by(self, stop: &CancellationToken) -> Self {
+        match self {
+            Self::Dir(dir) => Self::Dir(dir),
+            Self::S3(s3) => Self::S3(s3.hurried_by(stop.clone())),
         }
     }
 

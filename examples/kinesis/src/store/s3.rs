@@ -14,9 +14,11 @@ use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use axum::body::Bytes;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::CHECKPOINT;
 use crate::retry::{Passing, Retry, explain};
+use crate::shutdown;
 use crate::status::Status;
 
 /// A bucket, or the part of it whose names begin alike.
@@ -35,7 +37,12 @@ pub(crate) struct S3 {
     checkpoint: Arc<Mutex<Known>>,
     /// The most names in one answer; the service's own limit if there is none.
     page: Option<i32>,
+    /// Cancelled when the end is asked for.
+    stop: CancellationToken,
 }
+
+/// How long to wait for an answer once the end is asked for.
+const HURRIED: Duration = Duration::from_secs(3);
 
 /// What a connection must manage at least, in bytes a second, for a large object to be written.
 const SLOWEST: u64 = 256 * 1024;
@@ -71,6 +78,38 @@ impl S3 {
             status,
             checkpoint: Arc::new(Mutex::new(Known::Nothing)),
             page: None,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn hurried_by(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Tries again as [`Retry`] does. Once the end is asked for, a request without an answer is given up
+    /// for a new one, which a server that is back may answer.
+    async fn run<T, E, F>(&self, what: &str, bytes: usize, mut attempt: impl FnMut() -> F) -> Result<T, E>
+    where
+        E: Passing + fmt::Display,
+        F: Future<Output = Result<T, E>>,
+    {
+        loop {
+            let tried = self.retry.run(what, &self.status, &mut attempt);
+            match shutdown::until(&self.stop, HURRIED + transfer(bytes), tried).await {
+                Some(outcome) => return outcome,
+                None => self.status.retried(what, false, "no answer"),
+            }
+        }
+    }
+
+    /// Makes an empty object of this name, if there is none: who may do so may write others.
+    pub(crate) async fn check_writable(&self, name: &str) -> Result<()> {
+        let nothing = Bytes::new();
+        match self.run("S3 PutObject", 0, || self.put_once(name, &nothing, &Known::Absent)).await {
+            Err(error) if !is_conflict(&error) => {
+                Err(explain(error)).with_context(|| format!("cannot write {}", self.address(name)))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -82,7 +121,7 @@ impl S3 {
                 return self.put_checkpoint(&bytes).await;
             }
             let put = || self.put_once(name, &bytes, &Known::Nothing);
-            self.retry.run("S3 PutObject", &self.status, put).await.map(drop).map_err(explain)
+            self.run("S3 PutObject", bytes.len(), put).await.map(drop).map_err(explain)
         };
         put.await.with_context(|| format!("cannot write {}", self.address(name)))
     }
@@ -99,7 +138,7 @@ impl S3 {
 
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         let delete = || self.client.delete_object().bucket(&*self.bucket).key(self.key(name)).send();
-        let deleted = self.retry.run("S3 DeleteObject", &self.status, delete).await;
+        let deleted = self.run("S3 DeleteObject", 0, delete).await;
         deleted.map(drop).map_err(explain).with_context(|| format!("cannot delete {}", self.address(name)))
     }
 
@@ -109,7 +148,7 @@ impl S3 {
         loop {
             let request = self.client.list_objects_v2().bucket(&*self.bucket).prefix(self.key(prefix));
             let request = request.set_max_keys(self.page).set_continuation_token(next);
-            let listed = self.retry.run("S3 ListObjectsV2", &self.status, || request.clone().send()).await;
+            let listed = self.run("S3 ListObjectsV2", 0, || request.clone().send()).await;
             let page = listed.map_err(explain).with_context(|| format!("cannot list {}", self.address(prefix)))?;
             let keys = page.contents().iter().filter_map(|object| object.key());
             names.extend(keys.filter_map(|key| key.strip_prefix(&*self.prefix)).map(str::to_owned));
@@ -143,7 +182,7 @@ impl S3 {
             attempts += 1;
             self.put_once(CHECKPOINT, bytes, &known)
         };
-        let tag = match self.retry.run("S3 PutObject", &self.status, put).await {
+        let tag = match self.run("S3 PutObject", bytes.len(), put).await {
             Ok(put) => put.e_tag,
             Err(error) if is_conflict(&error) && attempts > 1 => self.tag_of(bytes).await?,
             Err(error) if is_conflict(&error) => return self.conflict(),
@@ -196,7 +235,7 @@ impl S3 {
                 Err(error) => Err(Unread::Refused(Box::new(error))),
             }
         };
-        let found = self.retry.run("S3 GetObject", &self.status, read).await;
+        let found = self.run("S3 GetObject", 0, read).await;
         found.map_err(Unread::explain).with_context(|| format!("cannot read {}", self.address(name)))
     }
 
@@ -209,9 +248,13 @@ impl S3 {
     }
 }
 
+fn transfer(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / SLOWEST)
+}
+
 /// How long one attempt to write so many bytes may take.
 fn patience(bytes: usize) -> Duration {
-    Duration::from_secs(30 + bytes as u64 / SLOWEST)
+    Duration::from_secs(30) + transfer(bytes)
 }
 
 impl Known {
