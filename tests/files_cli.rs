@@ -357,6 +357,14 @@ fn kinesis_sql_rows_of_the_article() {
     assert_eq!(minute.out, format!("{header}{rows}"));
 }
 
+#[test]
+fn a_report_shows_what_is_hidden_in_names_and_commands_no_terminal() {
+    let input = "{\"user\":\"\\u202ebob\",\"time\":1,\"what\":\"\\u001b[31mred\"}\n{\"user\":\"  \",\"time\":2,\"what\":\"\"}\n";
+    let said = ok(input, &format!("{FIELDS} --report")).out;
+    assert!(said.contains("  ⟨U+202E⟩bob  ") && said.contains("⟨U+001B⟩[31mred … "), "{said}");
+    assert!(said.contains("  ␣␣ ") && !said.contains(['\u{1b}', '\u{202e}']), "{said}");
+}
+
 /// `kinesis` has a test of the same name: it finds these rows, with these ids, in the same events.
 #[test]
 fn rows_and_ids_are_those_of_kinesis() {

@@ -33,6 +33,7 @@ mod storage;
 mod strategy;
 mod text;
 mod unused;
+mod visible;
 mod waiting;
 mod writing;
 mod zones;

@@ -11,6 +11,7 @@ use crate::parse::keys;
 use crate::side::Members;
 use crate::text::Summary;
 use crate::unused::Unused;
+use crate::visible::visible;
 use crate::zones::AnyZone;
 
 const LONGEST: usize = 5;
@@ -97,15 +98,16 @@ impl Report {
         }
         let at = self.longest.partition_point(|other| other.micros >= micros);
         self.longest.truncate(LONGEST - usize::from(is_full));
-        let parts: Vec<_> = keys::split(session.key.as_str(), self.keys.len()).collect();
+        let parts = keys::split(session.key.as_str(), self.keys.len());
+        let parts: Vec<String> = parts.map(|part| visible(&part).into_owned()).collect();
         let long = Long {
             micros,
             key: parts.join(", "),
             from: session.first_time,
             to: session.last_time,
             count: session.count,
-            first: session.first_event.0.as_str().to_owned(),
-            last: session.last_event.0.as_str().to_owned(),
+            first: visible(session.first_event.0.as_str()).into_owned(),
+            last: visible(session.last_event.0.as_str()).into_owned(),
         };
         self.longest.insert(at.min(self.longest.len()), long);
     }

@@ -15,11 +15,12 @@ mod scale;
 #[cfg(test)]
 mod script;
 mod sessions;
-mod visible;
 
 #[allow(dead_code, reason = "session rows have times in one form only")]
 #[path = "../../files/parse/times.rs"]
 mod times;
+#[path = "../../files/visible.rs"]
+mod visible;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! Names of the data, made safe to show: nobody can hide a letter in one, or turn the text around it.
+//! Names of the data, made safe to show: nobody can hide a letter in one, turn the text around it, or
+//! command a terminal. `picture` shows names so too.
 //!
 //! A letter that is not seen, or that changes the direction of what follows, is written as its code:
 //! `⟨U+202E⟩`. Blanks at either end are written `␣`. Names stay different from each other.
