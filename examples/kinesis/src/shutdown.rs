@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once. Fargate and others kill
 //! what takes too long to end, so a clean end has a deadline.
 
+use std::io::{Write, stderr};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -38,12 +39,24 @@ fn begin(
         asked.cancel();
         let code = tokio::select! {
             () = signal() => 130,
-            () = last => 1,
+            () = last => {
+                tell_that_it_hangs().await;
+                1
+            }
         };
         before_exit();
         std::process::exit(code);
     });
     stop
+}
+
+/// From another thread: standard error may hang as well.
+async fn tell_that_it_hangs() {
+    std::thread::spawn(|| {
+        let seconds = LAST.as_secs();
+        let _ = writeln!(stderr(), "kinesis: no end within {seconds} s of the signal: ends as it is, not all is done");
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 /// Works until the deadline of a clean end. `None` if that came first.

@@ -336,6 +336,26 @@ mod signals {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_kill_loses_no_alert() {
+        let server = Server::start(1).await;
+        server.put((0..200).map(click)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let command = |webhook: &str, more: &str| {
+            let places = places(folder.path());
+            let mut command = server.command(&consume(&format!("{places} --webhook {webhook} {more} --alert")));
+            command.arg("events > 0").stdout(Stdio::null());
+            command
+        };
+        let running = Running::start(command(&silent(Arc::default()).await, ""));
+        until("the rows of closed sessions", || count(folder.path()) >= 150).await;
+        drop(running); // which kills it
+        let (address, taken) = webhook().await;
+        succeed(command(&address, "--stop-when-idle 1s --flush")).await;
+        let alerts = taken.lock().unwrap().iter().map(|post| text(&post["session"], "session_id")).collect();
+        assert_eq!(ids(folder.path()).into_iter().collect::<BTreeSet<_>>(), alerts);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn alerts_given_up_are_counted_over_a_restart() {
         let server = Server::start(1).await;
         let folder = tempfile::tempdir().unwrap();
@@ -587,6 +607,21 @@ mod signals {
             assert!(began.elapsed() < PATIENCE, "it has not hung");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert_eq!(running.terminate().await.0.code(), Some(1));
+        let (status, told) = running.terminate().await;
+        assert_eq!(status.code(), Some(1));
+        assert!(told.contains("no end within 9 s of the signal"), "{told}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn produce_ends_in_time_too() {
+        let server = Server::start(1).await;
+        let requests = Arc::new(AtomicU64::new(0));
+        let mut command = server.command(&format!("produce --stream {STREAM} --clicks --rate 100"));
+        command.env("AWS_ENDPOINT_URL", silent(Arc::clone(&requests)).await).stdout(Stdio::null());
+        let running = Running::start(command);
+        until("a request", || requests.load(Ordering::SeqCst) > 0).await;
+        let (status, told) = running.terminate().await;
+        assert_eq!(status.code(), Some(1));
+        assert!(told.contains("no end within 9 s of the signal"), "{told}");
     }
 }

@@ -26,7 +26,7 @@ fn work(text: &mut Text, now: &Now, at: Instant) {
         ("bytes_total", "Bytes of these records", now.bytes),
         ("events_total", "Events in these records", now.events),
         ("rejected_total", "Records and parts of records that are no events", now.rejected),
-        ("ruled_out_total", "Records that arrived after they had been ruled out: clocks differ", now.ruled_out),
+        ("ruled_out_total", "Records that came after later ones had been taken: clocks differ", now.ruled_out),
         ("checkpoints_total", "Checkpoints saved by this process", now.checkpoints),
         ("files_total", "Files published by this process", now.files_published),
         ("rows_total", "Rows in these files", now.rows_published),
@@ -43,6 +43,8 @@ fn work(text: &mut Text, now: &Now, at: Instant) {
     }
     let last = now.last_step.unwrap_or(now.started);
     text.one("gauge", "step_age_seconds", "Time since the consumer has last taken a step", age(last));
+    let ahead = now.clock_ahead as f64 / 1e6;
+    text.one("gauge", "clock_ahead_seconds", "How far this machine's clock is ahead of Kinesis', at least", ahead);
     text.one("gauge", "uptime_seconds", "Time since the start", age(now.started));
 }
 
@@ -133,6 +135,7 @@ mod tests {
         let status = Status::new();
         status.change(|now| {
             now.records = 52_600;
+            now.clock_ahead = -1_500_000;
             let shard = Shard { records: 7, millis_behind: 1_500, last_answer: Some(now.started), ..Shard::default() };
             now.shards.insert("shardId-0".to_owned(), shard);
             now.shards.insert("shardId-1".to_owned(), Shard { is_closed: true, ..Shard::default() });
@@ -148,6 +151,7 @@ mod tests {
         for line in [
             "# TYPE kinesis_consumer_records_total counter\nkinesis_consumer_records_total 52600",
             "kinesis_consumer_checkpoint_age_seconds 2.5",
+            "kinesis_consumer_clock_ahead_seconds -1.5",
             "# TYPE kinesis_consumer_shard_lag_seconds gauge\nkinesis_consumer_shard_lag_seconds{shard=\"shardId-0\"} 1.5",
             "kinesis_consumer_shard_answer_age_seconds{shard=\"shardId-0\"} 2.5",
             "kinesis_consumer_watermark_timestamp_seconds{rule=\"gap_30m\"} 1767571200.25",

@@ -6,8 +6,12 @@
 //!    └────────────────── leave to read the next page, once a page is used up ◀── waits for them ────────┘
 //! ```
 //!
-//! One task takes record after record and waits until every sink has taken what comes of it. While it
-//! waits, no page is used up, and no reader asks for another: memory holds two pages of each shard.
+//! One task takes record after record and waits until files, Firehose and standard output have taken what
+//! comes of it. While it waits, no page is used up, and no reader asks for another: memory holds two pages
+//! of each shard. The webhook and CloudWatch have tasks of their own and are not waited for.
+//!
+//! An end that is asked for has a deadline ([`crate::shutdown`]). Whatever is under way then is dropped,
+//! as by a crash; the last checkpoint holds the rest.
 
 mod metrics;
 mod options;

@@ -82,15 +82,18 @@ fn line(now: &Now) -> String {
         HumanCount(now.refused()),
         HumanCount(now.rejected),
     );
-    for (count, what) in [(now.files_published, "files"), (now.checkpoints, "checkpoints"), (now.retries, "retries")] {
-        if count > 0 {
-            line += &format!(", {} {what}", HumanCount(count));
-        }
-    }
-    for (name, sink) in &now.sinks {
-        if sink.failed > 0 {
-            line += &format!(", {} given up by {name}", HumanCount(sink.failed));
-        }
+    let figures = [
+        (now.ruled_out, "ruled out"),
+        (now.files_published, "files"),
+        (now.checkpoints, "checkpoints"),
+        (now.retries, "retries"),
+    ];
+    let figures = figures.map(|(count, what)| (count, what.to_owned()));
+    let sinks = now.sinks.iter().flat_map(|(name, sink)| {
+        [(sink.waiting, format!("waiting for {name}")), (sink.failed, format!("given up by {name}"))]
+    });
+    for (count, what) in figures.into_iter().chain(sinks).filter(|(count, _)| *count > 0) {
+        line += &format!(", {} {what}", HumanCount(count));
     }
     line
 }
@@ -98,7 +101,8 @@ fn line(now: &Now) -> String {
 /// All that somebody asks who watches: lag by shard, watermarks, open sessions, rows, late events, and
 /// the age of the checkpoint.
 fn message(now: &Now, at: Instant) -> String {
-    let mut text = format!("{} records, {} rejected; {}", now.records, now.rejected, lag(now));
+    let Now { records, rejected, ruled_out, .. } = now;
+    let mut text = format!("{records} records, {rejected} rejected, {ruled_out} ruled out; {}", lag(now));
     for rule in &now.strategies {
         let clock = rule.clock.map_or("none yet".to_owned(), |clock| clock.to_string());
         let Strategy { name, open, closed, late, refused, .. } = rule;
@@ -141,6 +145,7 @@ mod tests {
         let status = Status::new();
         status.change(|now| {
             now.records = 120;
+            now.ruled_out = 4;
             for (number, millis_behind) in [0, 250, 9_000, 100, 0, 0].into_iter().enumerate() {
                 now.shards.insert(format!("s{number}"), Shard { millis_behind, ..Shard::default() });
             }
@@ -158,7 +163,7 @@ mod tests {
         now.sinks.insert("webhook", Sink { sent: 1, waiting: 2, failed: 3, ..Sink::default() });
         assert_eq!(
             message(&now, now.started + Duration::from_millis(4_200)),
-            "120 records, 0 rejected; s2 9.0 s behind, s1 0.2 s behind, s3 0.1 s behind, s0 0.0 s behind, \
+            "120 records, 0 rejected, 4 ruled out; s2 9.0 s behind, s1 0.2 s behind, s3 0.1 s behind, s0 0.0 s behind, \
              2 more shards; gap_30m: watermark 1970-01-01T00:00:00.000000Z, 12 open, 0 closed, 3 late, 0 refused; \
              0 rows in 0 files; webhook: 1 sent, 2 waiting, 3 given up; checkpoint 4.2 s ago"
         );
@@ -170,6 +175,17 @@ mod tests {
         now.strategies[0].refused = 2;
         now.strategies.push(now.strategies[0].clone());
         assert!(line(&now).contains("0 sessions, 3 late, 2 refused, 0 rejected"), "{}", line(&now));
+    }
+
+    #[test]
+    fn the_line_has_what_was_ruled_out_given_up_or_waits() {
+        let mut now = now();
+        now.sinks.insert("webhook", Sink { sent: 1, waiting: 2, failed: 3, ..Sink::default() });
+        assert_eq!(
+            line(&now),
+            "120 records of 6 shards, 9.0 s behind; 0 sessions, 3 late, 0 refused, 0 rejected, 4 ruled out, \
+             2 waiting for webhook, 3 given up by webhook"
+        );
     }
 
     #[tokio::test(start_paused = true)]
