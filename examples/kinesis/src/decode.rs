@@ -4,6 +4,9 @@
 //! them that end each with a newline. Each is an event or a [`Reject`] of its own. After one that
 //! is no JSON, reading goes on at the next line that begins with `{`.
 //!
+//! A record may be gzip. A record of CloudWatch Logs holds several log events; each is an event. A field is
+//! looked for in the JSON of its message, then in the log event, then in what surrounds all of them.
+//!
 //! A field `a.b` is one whose own name is `a.b`, or else `b` within the object `a`. Of a name that
 //! occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
 //! an escape sequence or a number in one of them has no meaning is not noticed.
@@ -16,9 +19,13 @@ use serde_json::value::RawValue;
 use stagger::Timestamp;
 
 use crate::columns::KeyKind;
+use crate::gzip;
 use crate::keys;
 use crate::kpl;
 use crate::times::{Recent, TimeFormat};
+
+/// A record has 10 MiB at most; gzip makes a thousandth of what repeats itself.
+const MOST_UNPACKED: u64 = 64 << 20;
 
 /// Which fields make an event.
 #[derive(Clone, Debug)]
@@ -49,6 +56,9 @@ pub(crate) enum Reject {
     NotUtf8 {
         at: usize,
     },
+    Gzip {
+        what: String,
+    },
     /// A record of the producer library that did not arrive as it was sent.
     BrokenAggregate,
     NotJson {
@@ -76,6 +86,7 @@ impl fmt::Display for Reject {
         match self {
             Self::Empty => f.write_str("empty"),
             Self::NotUtf8 { at } => write!(f, "not UTF-8 at byte {at}"),
+            Self::Gzip { what } => write!(f, "gzip that cannot be unpacked: {what}"),
             Self::BrokenAggregate => {
                 f.write_str("begins like an aggregated record, but its checksum does not fit what follows")
             }
@@ -100,6 +111,9 @@ struct Place {
     nested: Option<(usize, Vec<String>)>,
 }
 
+/// What is done with each object: its bytes, and what it is.
+type Each<'a> = &'a mut dyn FnMut(&[u8], Result<Decoded<'_>, Reject>);
+
 /// Reads records. It keeps what it can use again for the next one.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -108,6 +122,8 @@ pub(crate) struct Decoder {
     key: Vec<(Place, KeyKind)>,
     time: Place,
     value: Option<Place>,
+    /// Numbers of the two fields that tell a record of CloudWatch Logs.
+    logs: [usize; 2],
     time_format: TimeFormat,
     recent: Recent,
     text: String,
@@ -119,33 +135,41 @@ impl Decoder {
         let key = fields.key.into_iter().map(|name| place(&mut names, name)).zip(fields.kinds).collect();
         let time = place(&mut names, fields.time);
         let value = fields.value.map(|name| place(&mut names, name));
+        let logs = ["messageType", "logEvents"].map(|name| number_of(&mut names, name));
         let (recent, text) = (Recent::default(), String::new());
-        Self { names, key, time, value, time_format: fields.time_format, recent, text }
+        Self { names, key, time, value, logs, time_format: fields.time_format, recent, text }
     }
 
-    /// Hands every object of a record over, in order; one reject for what is none.
-    pub(crate) fn decode_all(&mut self, data: &[u8], mut each: impl FnMut(Result<Decoded<'_>, Reject>)) {
+    /// Hands every object of a record over, in order, with its own bytes; one reject for what is none.
+    pub(crate) fn decode_all(&mut self, data: &[u8], mut each: impl FnMut(&[u8], Result<Decoded<'_>, Reject>)) {
+        match gzip::unpacked(data, MOST_UNPACKED) {
+            None => self.decode_plain(data, &mut each),
+            Some(Ok(plain)) => self.decode_plain(&plain, &mut each),
+            Some(Err(what)) => each(data, Err(Reject::Gzip { what })),
+        }
+    }
+
+    fn decode_plain(&mut self, data: &[u8], each: Each<'_>) {
         let text = match std::str::from_utf8(data) {
             Ok(text) => text,
-            Err(_) if data.starts_with(&kpl::MAGIC) => return each(Err(Reject::BrokenAggregate)),
-            Err(error) => return each(Err(Reject::NotUtf8 { at: error.valid_up_to() })),
+            Err(_) if data.starts_with(&kpl::MAGIC) => return each(data, Err(Reject::BrokenAggregate)),
+            Err(error) => return each(data, Err(Reject::NotUtf8 { at: error.valid_up_to() })),
         };
         let mut found = vec![None; self.names.len()];
         // Nearly every record is one object.
         if pick(text, &self.names, &mut found).is_ok() {
-            return self.event(&found, &mut each);
+            return self.object(text, &found, each);
         }
-        let objects = Objects { text, at: 0 };
         let mut is_empty = true;
-        for object in objects {
+        for (at, object, read) in (Objects { text, at: 0 }) {
             is_empty = false;
-            match object.and_then(|(at, object)| self.pick_again(at, object, &mut found)) {
-                Ok(()) => self.event(&found, &mut each),
-                Err(reject) => each(Err(reject)),
+            match read.and_then(|()| self.pick_again(at, object, &mut found)) {
+                Ok(()) => self.object(object, &found, each),
+                Err(reject) => each(object.as_bytes(), Err(reject)),
             }
         }
         if is_empty {
-            each(Err(Reject::Empty));
+            each(data, Err(Reject::Empty));
         }
     }
 
@@ -157,13 +181,51 @@ impl Decoder {
         pick(object, &self.names, found).map_err(|error| not_json(at, object, &error))
     }
 
-    fn event(&mut self, found: &[Option<&str>], each: &mut impl FnMut(Result<Decoded<'_>, Reject>)) {
+    /// An event, or the log events of CloudWatch Logs.
+    fn object(&mut self, text: &str, found: &[Option<&str>], each: Each<'_>) {
+        match self.logs.map(|field| found[field]) {
+            [Some("\"CONTROL_MESSAGE\""), Some(_)] => {} // CloudWatch Logs asks whether the stream is there
+            [Some("\"DATA_MESSAGE\""), Some(events)] => self.log_events(text, found, events, each),
+            _ => self.event(text, found, each),
+        }
+    }
+
+    /// Each log event by itself; its bytes are a record of CloudWatch Logs that holds no other.
+    fn log_events(&mut self, text: &str, around: &[Option<&str>], events: &str, each: Each<'_>) {
+        let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(events) else {
+            let reject = Reject::Not { field: "logEvents".to_owned(), what: "no array" };
+            return each(text.as_bytes(), Err(reject));
+        };
+        let begin = events.as_ptr() as usize - text.as_ptr() as usize; // `events` is a part of `text`
+        let (before, after) = (&text[..begin], &text[begin + events.len()..]);
+        for event in all {
+            let mut message = [None];
+            let message_of_event = pick(event.get(), &["message".to_owned()], &mut message);
+            let message = message[0].filter(|json| json.starts_with('"')).and_then(|json| unquoted(json).ok());
+            let alone = format!("{before}[{event}]{after}");
+            if let Err(error) = message_of_event {
+                each(alone.as_bytes(), Err(not_json(begin, event.get(), &error)));
+                continue;
+            }
+            let mut found = around.to_vec();
+            let _ = pick(event.get(), &self.names, &mut found); // it is an object, as was just found
+            let mut inner = found.clone();
+            match message.as_deref().is_some_and(|message| pick(message.trim(), &self.names, &mut inner).is_ok()) {
+                true => self.event(&alone, &inner, each),
+                false => self.event(&alone, &found, each),
+            }
+        }
+    }
+
+    fn event(&mut self, text: &str, found: &[Option<&str>], each: Each<'_>) {
         let mut key = std::mem::take(&mut self.text);
         let (time, value) = (self.event_time(found), self.event_value(found));
-        each(match (self.write_key(found, &mut key), time, value) {
-            (Ok(()), Ok(time), Ok(ref value)) => Ok(Decoded { key: &key, time, value }),
-            (Err(reject), _, _) | (_, Err(reject), _) | (_, _, Err(reject)) => Err(reject),
-        });
+        let written = self.write_key(found, &mut key);
+        let decoded = match (&time, &value) {
+            (Ok(time), Ok(value)) => written.map(|()| Decoded { key: &key, time: *time, value }),
+            (Err(reject), _) | (_, Err(reject)) => written.and(Err(reject.clone())),
+        };
+        each(text.as_bytes(), decoded);
         self.text = key;
     }
 
@@ -356,14 +418,14 @@ impl Visitor<'_> for Name<'_> {
     }
 }
 
-/// The values that follow each other in a text, and where they begin.
+/// The values that follow each other in a text: where each begins, its text, and whether it is JSON.
 struct Objects<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Iterator for Objects<'a> {
-    type Item = Result<(usize, &'a str), Reject>;
+    type Item = (usize, &'a str, Result<(), Reject>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let rest = &self.text[self.at..];
@@ -374,11 +436,12 @@ impl<'a> Iterator for Objects<'a> {
         Some(match values.next()? {
             Ok(value) => {
                 self.at += values.byte_offset();
-                Ok((at, value.get()))
+                (at, value.get(), Ok(()))
             }
             Err(error) => {
-                self.at += next_line_of_an_object(rest);
-                Err(not_json(at, rest, &error))
+                let length = next_line_of_an_object(rest);
+                self.at += length;
+                (at, rest[..length].trim_end(), Err(not_json(at, rest, &error)))
             }
         })
     }
@@ -423,7 +486,7 @@ mod tests {
 
     fn decode_with(mut decoder: Decoder, data: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
-        decoder.decode_all(data, |decoded| {
+        decoder.decode_all(data, |_, decoded| {
             let owned = |d: Decoded<'_>| (d.key.to_owned(), d.time.as_micros() / 1_000_000, d.value.to_owned());
             events.push(decoded.map(owned).map_err(|reject| reject.to_string()));
         });
@@ -561,6 +624,79 @@ mod tests {
         assert_eq!(key("null").unwrap_err(), "`user_id` is null");
     }
 
+    /// Every object of a record has its own bytes, so that it can be read again without the others.
+    fn bytes_of_each(data: &[u8]) -> Vec<String> {
+        let mut all = Vec::new();
+        decoder().decode_all(data, |bytes, _| all.push(String::from_utf8(bytes.to_vec()).unwrap()));
+        all
+    }
+
+    #[test]
+    fn each_object_has_its_own_bytes() {
+        let text = format!("{ARTICLE}\n{{\"user_id\": \n}}\n{ARTICLE}[7]");
+        assert_eq!(bytes_of_each(text.as_bytes()), [ARTICLE, "{\"user_id\": \n}", ARTICLE, "[7]"]);
+    }
+
+    /// As CloudWatch Logs puts it on a stream; its guide has the example that this follows.
+    fn log_record(events: &str) -> String {
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"shop","logStream":"web-1","subscriptionFilters":["all"],"logEvents":{events}}}"#
+        )
+    }
+
+    fn log_event(message: &str) -> String {
+        let message = Value::from(message);
+        format!(r#"{{"id":"319","timestamp":1543534510000,"message":{message}}}"#)
+    }
+
+    #[test]
+    fn records_of_cloudwatch_logs_are_read() {
+        let plain = log_record(&format!("[{},{}, {}]", log_event(ARTICLE), log_event("no click"), log_event(ARTICLE)));
+        let one = event("20\u{1f}mobile", 7, "beer_cart");
+        let missing = Err("no field `user_id`".to_owned());
+        for data in [plain.as_bytes(), &gzip::packed(plain.as_bytes()).unwrap()] {
+            assert_eq!(decode_with(decoder(), data), [one.clone(), missing.clone(), one.clone()]);
+            let alone = [ARTICLE, "no click", ARTICLE].map(|message| log_record(&format!("[{}]", log_event(message))));
+            assert_eq!(bytes_of_each(data), alone);
+            assert_eq!(decode_with(decoder(), bytes_of_each(data)[2].as_bytes()), std::slice::from_ref(&one));
+        }
+        let control = plain.replace("DATA_MESSAGE", "CONTROL_MESSAGE");
+        assert_eq!(decode_with(decoder(), &gzip::packed(control.as_bytes()).unwrap()), []);
+        assert_eq!(decode(&log_record("7")), [Err("`logEvents` is no array".to_owned())]);
+        assert!(decode(&log_record("[7]"))[0].as_ref().unwrap_err().starts_with("not JSON at byte"));
+    }
+
+    /// Text that is no JSON has the fields of its log event and of its stream.
+    #[test]
+    fn log_events_lend_their_fields() {
+        let fields = Fields {
+            time: "timestamp".to_owned(),
+            value: Some("message".to_owned()),
+            ..fields(&["logStream", "device_id"])
+        };
+        let record = log_record(&format!("[{}]", log_event(r#" {"device_id":7,"message":"inner"} "#)));
+        assert_eq!(
+            decode_with(Decoder::new(fields.clone()), record.as_bytes()),
+            [event("web-1\u{1f}7", 1_543_534_510, "inner")]
+        );
+        let record = log_record(&format!("[{}]", log_event("GET /beer")));
+        let fields = Fields { key: vec!["logGroup".to_owned(), "logStream".to_owned()], ..fields };
+        assert_eq!(
+            decode_with(Decoder::new(fields), record.as_bytes()),
+            [event("shop\u{1f}web-1", 1_543_534_510, "GET /beer")]
+        );
+    }
+
+    #[test]
+    fn gzip_is_unpacked_whatever_it_holds() {
+        let one = event("20\u{1f}mobile", 7, "beer_cart");
+        let packed = gzip::packed(format!("{ARTICLE}\n{ARTICLE}\n").as_bytes()).unwrap();
+        assert_eq!(decode_with(decoder(), &packed), [one.clone(), one]);
+        let cut = decode_with(decoder(), &packed[..packed.len() - 9]);
+        assert!(cut[0].as_ref().unwrap_err().starts_with("gzip that cannot be unpacked: "), "{cut:?}");
+        assert_eq!(decode_with(decoder(), &gzip::packed(b"\xff").unwrap()), [Err("not UTF-8 at byte 0".to_owned())]);
+    }
+
     /// What the same fields are by way of whole values. `None` for a reject.
     fn naive(text: &str) -> Option<(String, i64, String)> {
         let object: Value = serde_json::from_str(text).ok()?;
@@ -665,7 +801,7 @@ mod tests {
         let (mut decoder, mut events) = (decoder(), 0_u32);
         let started = std::time::Instant::now();
         for _ in 0..1_000_000 {
-            decoder.decode_all(ARTICLE.as_bytes(), |event| events += u32::from(event.is_ok()));
+            decoder.decode_all(ARTICLE.as_bytes(), |_, event| events += u32::from(event.is_ok()));
         }
         println!("{events} events, {:?} each", started.elapsed() / events);
     }

@@ -8,12 +8,14 @@ mod checkpoint;
 mod consume;
 mod decode;
 mod demo;
+mod gzip;
 mod health;
 mod kpl;
 mod log;
 mod output;
 mod pipeline;
 mod produce;
+mod replay;
 mod retry;
 mod serve;
 mod server;
@@ -70,6 +72,7 @@ enum What {
     Demo(demo::Options),
     Health(health::Options),
     Produce(Box<produce::Options>),
+    Replay(replay::Options),
     Serve(server::Options),
 }
 
@@ -84,6 +87,7 @@ async fn run(options: Options) -> Result<()> {
         What::Demo(options) => demo::run(options).await,
         What::Health(options) => health::run(options).await,
         What::Produce(options) => produce::run(*options).await,
+        What::Replay(options) => replay::run(options).await,
         What::Serve(options) => server::run(options).await,
     }
 }

@@ -610,7 +610,7 @@ mod tests {
         for text in include_str!("../../../tests/same_rows/events.jsonl").lines() {
             let event: Value = serde_json::from_str(text).unwrap();
             let arrival = event["arrived"].as_str().and_then(|text| TimeFormat::Iso.parse(text)).unwrap();
-            decoder.decode_all(text.as_bytes(), |event| pipeline.take("shard", arrival, &event.unwrap(), &mut out));
+            decoder.decode_all(text.as_bytes(), |_, event| pipeline.take("shard", arrival, &event.unwrap(), &mut out));
         }
         pipeline.flush(&mut out);
         rows.sort_unstable();

@@ -115,3 +115,63 @@ async fn waiting_rows_are_not_lost_without_output() {
     succeed(stream.server.command(&arguments(&whole, &format!("{RULES} {TO_THE_END}")))).await;
     assert_eq!(rows(&again.join("output")), rows(&whole.join("output")));
 }
+
+/// The rows of a table that have this kind.
+fn of_kind(folder: &Path, table: &str, kind: &str) -> Vec<String> {
+    let all = rows(&folder.join("output")).remove(table).unwrap_or_default();
+    all.into_iter().filter(|row| support::parsed(row)["kind"] == kind).collect()
+}
+
+/// Errors of all kinds; the cause of some is mended, and each event counts once then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_are_replayed_once_their_cause_is_mended() {
+    let (server, folder) = (Server::start(1).await, tempfile::tempdir().unwrap());
+    let click = |user: i64, time: &str| format!(r#"{{"user_id":{user},"device_id":"d","client_timestamp":"{time}"}}"#);
+    // Two objects in a record, of which one is no event; two as old as no clickstream is; one binary.
+    let both = format!("{}\n{}", click(1, "2026-01-05T00:00:00Z"), click(2, "05.01.2026 00:00:01"));
+    server.put([("one".to_owned(), both.into_bytes()), ("two".to_owned(), b"\xff\xfe".to_vec())]).await;
+    server.put([("three".to_owned(), format!("{0}{0}", click(3, "1999-12-31T23:59:59Z")).into_bytes())]).await;
+    server.until_the_next_second().await;
+    server.put([("one".to_owned(), click(1, "2026-01-05T01:00:00Z").into_bytes())]).await;
+    server.until_the_next_second().await;
+    server.put([("one".to_owned(), click(9, "2026-01-05T00:00:00Z").into_bytes())]).await; // late
+
+    let rules = "--gap 10s --step 30s";
+    succeed(server.command(&arguments(folder.path(), &format!("{rules} {TO_THE_END}")))).await;
+    let kinds = |kind| of_kind(folder.path(), "errors", kind).len();
+    assert_eq!((kinds("rejected"), kinds("refused"), kinds("late")), (2, 2, 2), "late under each of two rules");
+
+    let output = folder.path().join("output").display().to_string();
+    let replay = async |more: &str| succeed(server.command(&format!("replay --output {output} {more}"))).await.0;
+    let would = replay("--stream clicks --dry-run").await;
+    assert_eq!(
+        would,
+        "would put 4 rows of errors/ on clicks; 0 were put before, 2 are of other kinds or times, 0 are too large\n"
+    );
+    assert!(replay("--stream clicks").await.starts_with("put 4 rows"));
+    let again = replay("--stream clicks").await;
+    assert!(again.starts_with("put 0 rows of errors/ on clicks; 4 were put before, 2 are of other"), "{again}");
+    // A late event, told by two rules, is one event of another stream.
+    server.client.create_stream().stream_name("late").shard_count(1).send().await.unwrap();
+    assert!(replay("--stream late --kind late").await.starts_with("put 2 rows of errors/ on late; 4 were put before"));
+    let late = arguments(&folder.path().join("late"), &format!("{rules} {TO_THE_END}"));
+    succeed(server.command(&late.replace("--stream clicks", "--stream late"))).await;
+    let events = |folder: &Path, rule: &str| -> u64 {
+        let rows = rows(&folder.join("output"));
+        rows[rule].iter().map(|row| support::parsed(row)["events"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(
+        (events(&folder.path().join("late"), "gap_10s"), events(&folder.path().join("late"), "step_30s")),
+        (1, 1)
+    );
+
+    // Read again with the cause mended: the clicks that were put again count, each once.
+    let mended = folder.path().join("mended");
+    let options = format!("{rules} {TO_THE_END} --earliest 1990-01-01T00:00:00Z --out-of-order 2000w");
+    succeed(server.command(&arguments(&mended, &options))).await;
+    // 3 of the present, 2 old ones, and these again; what is no event still is none, twice.
+    assert_eq!(events(&mended, "gap_10s"), 3 + 2 + 2);
+    assert_eq!(of_kind(&mended, "errors", "rejected").len(), 4);
+    let keys: Vec<_> = of_kind(folder.path(), "replayed", "refused");
+    assert!(keys.iter().all(|row| support::parsed(row)["partition_key"] == "three"), "{keys:?}");
+}

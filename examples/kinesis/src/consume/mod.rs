@@ -28,7 +28,7 @@ use stagger::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use options::{Beginning, Misplaced, Options};
+pub(crate) use options::{Beginning, Misplaced, Options, time};
 
 use crate::aws::Aws;
 use crate::checkpoint::{Checkpoint, Header, Totals};
@@ -356,19 +356,24 @@ impl Consumer {
         self.last_arrival = self.last_arrival.max(arrival);
         self.totals.records += 1;
         self.totals.bytes += record.data.len() as u64;
-        let place = Place { shard: &shard, sequence: &record.sequence, arrival };
-        let parts = match kpl::take_apart(&record.data, &record.partition_key) {
-            Ok(parts) if self.is_misplaced(&shard, &parts) => Err("a part of it belongs to another shard".to_owned()),
-            Ok(parts) => Ok(parts),
-            Err(damage) => Err(damage.to_string()),
-        };
-        match parts {
-            Ok(parts) => parts.iter().for_each(|part| self.take_part(part.data, &place, &mut results)),
-            Err(why) => {
-                self.totals.rejected += 1;
-                results.errors.push(place.rejected(&why, &record.data));
+        let (partition_key, sequence) = (&*record.partition_key, &*record.sequence);
+        let place = Place { shard: &shard, sequence, partition_key, arrival };
+        let wrong = match kpl::take_apart(&record.data, partition_key) {
+            Ok(parts) if self.is_misplaced(&shard, &parts) => {
+                ("misplaced", "a part of it belongs to another shard".to_owned())
             }
-        }
+            Ok(parts) => {
+                for part in parts.iter() {
+                    let place = Place { partition_key: part.partition_key, ..place };
+                    self.take_part(part.data, &place, &mut results);
+                }
+                return results;
+            }
+            Err(damage) => ("rejected", damage.to_string()),
+        };
+        let (kind, why) = wrong;
+        self.totals.rejected += 1;
+        results.errors.push(place.rejected(kind, &why, &record.data));
         results
     }
 
@@ -380,14 +385,15 @@ impl Consumer {
 
     fn take_part(&mut self, data: &[u8], place: &Place<'_>, results: &mut Results) {
         let Self { decoder, pipeline, totals, .. } = self;
-        decoder.decode_all(data, |decoded| match decoded {
+        decoder.decode_all(data, |object, decoded| match decoded {
             Ok(event) => {
                 totals.events += 1;
-                pipeline.take(place.shard, place.arrival, &event, &mut |out| results.take(out, Some((place, data))));
+                let origin = Some((place, object));
+                pipeline.take(place.shard, place.arrival, &event, &mut |out| results.take(out, origin));
             }
             Err(reject) => {
                 totals.rejected += 1;
-                results.errors.push(place.rejected(&reject.to_string(), data));
+                results.errors.push(place.rejected("rejected", &reject.to_string(), object));
             }
         });
     }
@@ -518,15 +524,17 @@ fn check(header: &Header, stream: &str, fields: &str) -> Result<()> {
 }
 
 /// Where a record comes from.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     shard: &'a str,
     sequence: &'a str,
+    partition_key: &'a str,
     arrival: Timestamp,
 }
 
 impl Place<'_> {
-    fn rejected(&self, why: &str, data: &[u8]) -> NotUsed {
-        let row = self.error("rejected", why, data);
+    fn rejected(&self, kind: &str, why: &str, data: &[u8]) -> NotUsed {
+        let row = self.error(kind, why, data);
         NotUsed { counted: "Rejected", rule: None, arrival: self.arrival, row }
     }
 
@@ -537,6 +545,7 @@ impl Place<'_> {
         row.insert("reason".to_owned(), why.into());
         row.insert("shard".to_owned(), self.shard.into());
         row.insert("sequence".to_owned(), self.sequence.into());
+        row.insert("partition_key".to_owned(), self.partition_key.into());
         row.insert("arrival".to_owned(), self.arrival.to_string().into());
         match std::str::from_utf8(data) {
             Ok(text) => row.insert("data".to_owned(), text.into()),

@@ -8,13 +8,13 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagger::Timestamp;
 
 use super::{Content, ERRORS, Publication};
 use crate::columns::Columns;
+use crate::gzip;
 use crate::storage::{folder_of, formatted};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -86,11 +86,35 @@ impl Layout {
         }
         match self.target.compression {
             Compression::None => Ok(lines),
-            Compression::Gzip => {
-                let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
-                packed.write_all(&lines)?;
-                Ok(packed.finish()?)
-            }
+            Compression::Gzip => Ok(gzip::packed(&lines)?),
+        }
+    }
+}
+
+/// A prefix stays within --output, and names no file or folder that a listing leaves out.
+pub(crate) fn prefix(text: &str) -> Result<String, String> {
+    let is_outside = |part: &str| part == ".." || part == ".";
+    let (folders, last) = text.rsplit_once('/').unwrap_or(("", text));
+    let has_hole = text.starts_with('/') || folders.contains("//") || text.ends_with("//");
+    if has_hole || text.contains(['\\', ':', '\0']) || folders.split('/').any(is_outside) || is_outside(last) {
+        return Err("it must stay within --output: give folders and the beginning of a name, such as aggregated/ \
+                    or 2026/clicks-, without .., a leading /, \\ or :"
+            .to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_stays_within_the_output() {
+        for fine in ["", "aggregated/", "a/b/c-", "..a/", "a../b.", "2026-11/x.y/"] {
+            assert_eq!(prefix(fine).unwrap(), fine);
+        }
+        for outside in ["../x/", "../../x/", "a/../../x/", "..", "a/..", "/x/", "//", "a//b/", "./", "x\\..\\", "c:/"] {
+            assert!(prefix(outside).unwrap_err().contains("within --output"), "{outside}");
         }
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::Timestamp;
 
-pub(crate) use layout::{Compression, Format, Layout, Target};
+pub(crate) use layout::{Compression, Format, Layout, Target, prefix};
 
 use crate::session::Session;
 use crate::store::Store;
