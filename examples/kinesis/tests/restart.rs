@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use support::{STREAM, Server, files, output, rows, spawn, succeed};
 
@@ -20,17 +23,26 @@ fn clicks(numbers: std::ops::Range<i64>) -> impl Iterator<Item = (String, Vec<u8
     })
 }
 
+const NO_OUTPUT: &str = "--no-output";
 const RULES: &str = "--gap 3s --step 10s";
 
 /// What a run is told; `options` may say what is said here already, but for the rules.
 fn arguments(folder: &Path, options: &str) -> String {
-    let mut all = format!("consume --stream {STREAM} --poll-every 20ms --unpaced --arrival-slack 1s {options}");
-    for (option, value) in [("--state", "state"), ("--output", "output")] {
-        if !options.contains(option.trim_start_matches("--")) {
-            all += &format!(" {option} {}", folder.join(value).display());
+    let mut all = format!("consume --unpaced {options}");
+    let place = |name: &str| folder.join(name).display().to_string();
+    for (option, value) in [
+        ("--stream", STREAM.to_owned()),
+        ("--poll-every", "20ms".to_owned()),
+        ("--arrival-slack", "1s".to_owned()),
+        ("--state", place("state")),
+        ("--output", place("output")),
+    ] {
+        let is_left_out = option == "--output" && options.contains(NO_OUTPUT);
+        if !is_left_out && !options.contains(option) {
+            all += &format!(" {option} {value}");
         }
     }
-    all.replace("--no-output", "")
+    all.replace(NO_OUTPUT, "")
 }
 
 const TO_THE_END: &str = "--stop-when-idle 1s --flush";
@@ -114,6 +126,123 @@ async fn waiting_rows_are_not_lost_without_output() {
     succeed(stream.server.command(&arguments(&again, &format!("{RULES} {TO_THE_END}")))).await;
     succeed(stream.server.command(&arguments(&whole, &format!("{RULES} {TO_THE_END}")))).await;
     assert_eq!(rows(&again.join("output")), rows(&whole.join("output")));
+}
+
+/// Table, id and number of events of all sessions in all places below a folder, whatever their format.
+fn sessions(folder: &Path) -> Vec<(String, String, u64)> {
+    let mut all = Vec::new();
+    for file in files(folder).iter().filter(|file| !file.starts_with(folder.join("state"))) {
+        let name = file.to_str().unwrap();
+        let Some(rule) = ["gap_3s", "step_10s"].into_iter().find(|rule| name.contains(rule)) else {
+            assert!(name.ends_with("/.writable"), "{name}");
+            continue;
+        };
+        let mut add = |id: String, events: u64| all.push((rule.to_owned(), id, events));
+        if name.ends_with(".parquet") {
+            let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
+            for row in reader.get_row_iter(None).unwrap() {
+                let row = row.unwrap();
+                let field =
+                    |name: &str| row.get_column_iter().find(|(column, _)| *column == name).unwrap().1.to_string();
+                add(field("session_id").trim_matches('"').to_owned(), field("events").parse().unwrap());
+            }
+            continue;
+        }
+        let bytes = std::fs::File::open(file).unwrap();
+        let lines: Box<dyn Read> =
+            if name.ends_with(".gz") { Box::new(flate2::read::GzDecoder::new(bytes)) } else { Box::new(bytes) };
+        for row in serde_json::Deserializer::from_reader(lines).into_iter::<Value>() {
+            let row = row.unwrap();
+            add(row["session_id"].as_str().unwrap().to_owned(), row["events"].as_u64().unwrap());
+        }
+    }
+    all.sort();
+    all
+}
+
+/// Options that change nothing about which sessions there are.
+const FREE: [&str; 28] = [
+    "--format parquet",
+    "--compression none",
+    "--prefix other/",
+    "--format parquet --prefix a/b-",
+    "--output OTHER",
+    "--buffer-interval 0s",
+    "--buffer-size 1",
+    "--checkpoint-every 1s",
+    "--start latest",
+    "--poll-every 50ms",
+    "--page 7",
+    "--arrival-slack 2s",
+    "--give-up-after 1s",
+    "--misplaced keep",
+    "--time t",
+    "--value device_id",
+    "--time-format iso",
+    "--out-of-order 1m",
+    "--out-of-order 0s",
+    "--idle-after 1m",
+    "--max-delay never",
+    "--max-delay 1m",
+    "--max-future 1s",
+    "--earliest 2025-01-01T00:00:00Z",
+    "--print",
+    "--report-every 0s",
+    "--log-level warn",
+    "--listen 127.0.0.1:0",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_may_change_and_every_session_is_there_once() {
+    let stream = Arc::new(Interrupted::new(RULES).await);
+    let whole = stream.folder.path().join("whole");
+    succeed(stream.server.command(&arguments(&whole, &format!("{RULES} {TO_THE_END}")))).await;
+    let expected = sessions(&whole);
+    assert!(expected.len() > 900 && expected.iter().map(|(.., events)| events).sum::<u64>() == 2 * 600);
+    assert!(expected.windows(2).all(|pair| pair[0] != pair[1]));
+
+    let swapped = "--step 10s --gap 3s".to_owned();
+    let changes = FREE.iter().map(|change| format!("{RULES} {change}")).chain([swapped]);
+    let (mut runs, most) = (tokio::task::JoinSet::new(), Arc::new(tokio::sync::Semaphore::new(4)));
+    for (number, options) in changes.enumerate() {
+        let (stream, most, expected) = (Arc::clone(&stream), Arc::clone(&most), expected.clone());
+        runs.spawn(async move {
+            let _turn = most.acquire().await;
+            let folder = stream.goes_on(&number.to_string());
+            let line = options.replace("OTHER", folder.join("other").to_str().unwrap());
+            succeed(stream.server.command(&arguments(&folder, &format!("{line} {TO_THE_END}")))).await;
+            let got = sessions(&folder);
+            let differs = got.iter().zip(&expected).find(|(got, expected)| got != expected);
+            assert!(got == expected, "{options}: {} rows, not {}: {differs:?}", got.len(), expected.len());
+        });
+    }
+    runs.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_change_is_refused_with_what_to_do() {
+    let stream = Interrupted::new(RULES).await;
+    for (number, (options, part)) in [
+        ("--gap 3s", "this run lacks step_10s, and the checkpoint lacks none"),
+        ("--gap 3s --step 10s --stagger step=30s", "this run lacks none, and the checkpoint lacks stagger_step_30s"),
+        ("--gap 4s --step 10s", "this run lacks gap_3s, and the checkpoint lacks gap_4s"),
+        ("--gap 3s --step 10s --allowed-lateness 1m", "--allowed-lateness 0s and this run asks for 1m"),
+        (
+            "--gap 3s --step 10s --key user_id",
+            "made with --key user_id:int,device_id and this run asks for --key user_id:",
+        ),
+        ("--gap 3s --step 10s --stream other", "made with --stream clicks and this run asks for --stream other:"),
+        ("--gap 3s --step 10s --gap 3000ms", "--gap 3s is given twice"),
+        ("--gap 3s --step 10s --prefix ../x/", "must stay within --output"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let message = stream.refusal(&number.to_string(), options).await;
+        assert!(message.contains(part), "{options}: {message}");
+        let remedies = ["another --state", "leave one out", "give folders"];
+        assert!(remedies.iter().any(|remedy| message.contains(remedy)), "{options}: {message}");
+    }
 }
 
 /// The rows of a table that have this kind.

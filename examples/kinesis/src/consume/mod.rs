@@ -513,14 +513,19 @@ impl Header {
     }
 }
 
-/// A checkpoint only fits the run that it was made by.
+/// A checkpoint is of one stream and one key.
 fn check(header: &Header, stream: &str, fields: &str) -> Result<()> {
-    let same = |what: &str, old: &str, new: &str| {
-        ensure!(old == new, "the checkpoint is of {what} {old}, not of {new}: give the same, or another --state");
-        Ok(())
-    };
-    same("stream", &header.stream, stream)?;
-    same("fields", &header.fields, fields)
+    for (old, new) in [
+        (format!("--stream {}", header.stream), format!("--stream {stream}")),
+        (header.fields.clone(), fields.to_owned()),
+    ] {
+        ensure!(
+            old == new,
+            "the checkpoint was made with {old} and this run asks for {new}: give the same, or another --state; that \
+             run begins at --start"
+        );
+    }
+    Ok(())
 }
 
 /// Where a record comes from.

@@ -158,10 +158,9 @@ impl FieldOptions {
         }
     }
 
-    /// As they were asked for: two runs of one checkpoint must agree.
+    /// The key fields as they were asked for: two runs of one checkpoint must agree.
     pub(crate) fn echo(&self) -> String {
-        let Self { key, time, value, .. } = self;
-        format!("--key {} --time {time} --value {value}", key.join(","))
+        format!("--key {}", self.key.join(","))
     }
 }
 
@@ -334,4 +333,22 @@ pub(crate) struct EndOptions {
     /// Close all sessions at the end, instead of keeping them open in the checkpoint
     #[arg(long)]
     pub(crate) flush: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// README.md says of every option what happens if it changes between two runs on one state.
+    #[test]
+    fn the_table_of_changes_has_every_option() {
+        let readme = include_str!("../../README.md");
+        let (_, table) = readme.split_once("## Changing options between two runs").unwrap();
+        let table = table.split("\n## ").next().unwrap();
+        for option in Options::command().get_arguments().filter_map(|argument| argument.get_long()) {
+            assert!(option == "help" || table.contains(&format!("`--{option}`")), "--{option}");
+        }
+    }
 }
