@@ -219,6 +219,23 @@ async fn options_may_change_and_every_session_is_there_once() {
     runs.join_all().await;
 }
 
+/// It would post each alert twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_given_twice_is_refused() {
+    let server = Server::start(1).await;
+    let run = async |second: &str| {
+        let mut command = server.command(&format!("consume --stream {STREAM} --gap 3s --stop-when-idle 1s"));
+        command.args(["--alert", "duration < 60s", "--alert", second]);
+        output(command).await
+    };
+    let refused = String::from_utf8(run("duration<1m").await.stderr).unwrap();
+    assert!(
+        refused.contains("--alert 'duration < 60s' and 'duration<1m' are the same rule: leave one out"),
+        "{refused}"
+    );
+    assert!(run("duration < 61s").await.status.success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_change_is_refused_with_what_to_do() {
     let stream = Interrupted::new(RULES).await;

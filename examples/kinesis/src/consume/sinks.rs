@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,11 @@ impl Sinks {
         let parse =
             |rule: &String| Rule::parse(rule, &columns).map_err(|error| anyhow::anyhow!("--alert '{rule}': {error}"));
         let rules: Vec<Rule> = chosen.alert.iter().map(parse).collect::<Result<_>>()?;
+        for (number, rule) in rules.iter().enumerate() {
+            if let Some(same) = rules[..number].iter().find(|earlier| earlier.means_the_same(rule)) {
+                bail!("--alert '{}' and '{}' are the same rule: leave one out", same.text(), rule.text());
+            }
+        }
         let alerts = match rules.is_empty() {
             true => None,
             false => Some(Alerts::new(rules, columns.clone(), !quiet, webhook, Arc::clone(status))),

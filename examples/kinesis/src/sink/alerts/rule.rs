@@ -16,7 +16,7 @@ pub(crate) struct Rule {
     conditions: Vec<Condition>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Condition {
     Duration(Comparison, Duration),
     Events(Comparison, u64),
@@ -70,6 +70,11 @@ impl Rule {
 
     pub(crate) fn holds(&self, session: &Session) -> bool {
         self.conditions.iter().all(|condition| condition.holds(session))
+    }
+
+    /// Whether it holds for the same sessions as another, as far as the order of their conditions tells.
+    pub(crate) fn means_the_same(&self, other: &Self) -> bool {
+        self.conditions == other.conditions
     }
 
     /// As it was given.
