@@ -195,13 +195,10 @@ impl Status {
             is_far && !std::mem::replace(&mut now.has_told_of_clock, true)
         });
         if is_news {
-            let (way, effect) = match micros > 0 {
-                true => ("ahead of", "Kinesis' own times are used"),
-                false => ("behind", "sessions come out later by that much"),
-            };
+            let way = if micros > 0 { "ahead of" } else { "behind" };
             let seconds = micros.unsigned_abs() as f64 / 1e6;
             self.trouble(format!(
-                "the clock of this machine is {seconds:.0} s {way} that of Kinesis: {effect}; set the clock"
+                "the clock of this machine is {seconds:.0} s {way} that of Kinesis, whose times are used: set the clock"
             ));
         }
     }

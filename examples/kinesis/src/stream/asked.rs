@@ -45,11 +45,12 @@ impl Asked {
         self.sent
     }
 
-    /// A time of the server's clock at which the question had not been answered yet. The earlier one of
-    /// both clocks: if this machine's is ahead, the header has the time; if it is behind, this only
-    /// delays what depends on it.
+    /// A time of the server's clock at which the question had not been answered yet: that in the header, or
+    /// the time of sending by this machine's clock, put forward by as much as that clock is certainly
+    /// behind. The earlier one; so it does not matter by how much this machine's clock is wrong.
     pub(crate) fn as_of(&self) -> Timestamp {
-        self.attempt().answered.map_or(self.sent_at, |answered| self.sent_at.min(answered.date))
+        let Some(Answered { at, date }) = self.attempt().answered else { return self.sent_at };
+        date.min(self.sent_at + date.since(at))
     }
 
     /// How far this machine's clock is ahead of the server's, in microseconds; negative if it is behind,
@@ -117,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn the_earlier_clock_counts() {
+    fn it_does_not_matter_how_wrong_this_machines_clock_is() {
         let as_of = |date| asked(date).as_of().as_micros() / 1_000_000;
         assert_eq!(as_of(None), 100);
         assert_eq!(as_of(Some(100)), 100);
         assert_eq!(as_of(Some(40)), 40, "this machine is ahead");
-        assert_eq!(as_of(Some(160)), 100, "this machine is behind");
+        assert_eq!(as_of(Some(160)), 159, "this machine is behind by 59.5 s at least");
     }
 
     #[test]

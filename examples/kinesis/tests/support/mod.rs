@@ -7,12 +7,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use aws_credential_types::Credentials;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Region};
-use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::primitives::{Blob, DateTime, DateTimeFormat};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, Shard};
 use axum::Router;
 use axum::body::Body;
@@ -21,6 +22,8 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use ferrokinesis::store::StoreOptions;
+use rand::Rng;
+use rand::rngs::StdRng;
 use serde_json::Value;
 
 pub(crate) const STREAM: &str = "clicks";
@@ -37,6 +40,10 @@ pub(crate) struct Faults {
     pub(crate) hang: AtomicBool,
     /// Lists of shards come in pages of so many.
     pub(crate) shards_in_a_page: AtomicU64,
+    /// What it says of the end of a closed shard; `ferrokinesis` says both, on two pages.
+    pub(crate) end: AtEnd,
+    /// How many seconds its clock is behind; negative if it is ahead.
+    pub(crate) clock_behind: AtomicI64,
     /// Only calls that read are disturbed.
     calls: AtomicU64,
     pub(crate) done: AtomicU64,
@@ -49,6 +56,15 @@ impl Faults {
         self.records.load(Ordering::SeqCst)
     }
 
+    /// From now on it behaves well, as `ferrokinesis` does.
+    pub(crate) fn none(&self) {
+        for one_in in [&self.refuse, &self.throttle, &self.expire, &self.cut, &self.end.pages] {
+            one_in.store(0, Ordering::SeqCst);
+        }
+        self.end.says_zero.store(false, Ordering::SeqCst);
+        self.end.never_says_zero.store(false, Ordering::SeqCst);
+    }
+
     fn strikes(&self, one_in: &AtomicU64, call: u64, offset: u64) -> bool {
         let one_in = one_in.load(Ordering::Relaxed);
         let strikes = one_in > 0 && (call + offset).is_multiple_of(one_in);
@@ -59,7 +75,48 @@ impl Faults {
     }
 }
 
+/// How an answer looks at the end of a closed shard.
+#[derive(Debug, Default)]
+pub(crate) struct AtEnd {
+    /// `MillisBehindLatest` is 0 on all pages without records, or on none.
+    pub(crate) says_zero: AtomicBool,
+    pub(crate) never_says_zero: AtomicBool,
+    /// So many pages come before the one without a next iterator.
+    pub(crate) pages: AtomicU64,
+    /// How many have come, by iterator.
+    given: Mutex<BTreeMap<String, u64>>,
+}
+
+impl AtEnd {
+    fn change(&self, iterator: &str, answer: &mut Value) {
+        if !answer["NextShardIterator"].is_null() {
+            return;
+        }
+        let mut given = self.given.lock().unwrap();
+        let given = given.entry(iterator.to_owned()).or_default();
+        if *given < self.pages.load(Ordering::SeqCst) {
+            *given += 1;
+            answer["NextShardIterator"] = iterator.into();
+        }
+        if self.says_zero.load(Ordering::SeqCst) {
+            answer["MillisBehindLatest"] = 0.into();
+        } else if self.never_says_zero.load(Ordering::SeqCst) {
+            answer["MillisBehindLatest"] = 5_000.into();
+        }
+    }
+}
+
 impl Faults {
+    /// The answer as a server of another manner and with another clock would give it.
+    fn change_page(&self, asked: &Value, answer: &mut Value) {
+        self.end.change(asked["ShardIterator"].as_str().unwrap_or_default(), answer);
+        let behind = self.clock_behind.load(Ordering::SeqCst);
+        for record in answer["Records"].as_array_mut().into_iter().flatten() {
+            let arrival = record["ApproximateArrivalTimestamp"].as_f64().unwrap();
+            record["ApproximateArrivalTimestamp"] = (arrival - behind as f64).into();
+        }
+    }
+
     /// The request with fewer results to a page, if it is to have them.
     async fn in_pages(&self, request: Request) -> Request {
         let most = self.shards_in_a_page.load(Ordering::Relaxed);
@@ -74,6 +131,18 @@ impl Faults {
         parts.headers.insert("content-length", body.len().into());
         Request::from_parts(parts, body.into())
     }
+}
+
+/// Puts the time of the server's clock into an answer.
+async fn date(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let behind = faults.clock_behind.load(Ordering::SeqCst);
+    if behind != 0 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        let date = DateTime::from_secs(now - behind).fmt(DateTimeFormat::HttpDate).unwrap();
+        response.headers_mut().insert("date", date.parse().unwrap());
+    }
+    response
 }
 
 async fn misbehave(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
@@ -107,12 +176,27 @@ async fn misbehave(State(faults): State<Arc<Faults>>, request: Request, next: Ne
     if operation == "ListShards" {
         return next.run(faults.in_pages(request).await).await;
     }
-    let (parts, body) = next.run(request).await.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    if operation == "GetRecords" {
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let records = answer["Records"].as_array().map_or(0, Vec::len);
-        faults.records.fetch_add(records as u64, Ordering::SeqCst);
+    let mut asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if operation != "GetRecords" {
+        if let Some(time) = asked["Timestamp"].as_f64() {
+            asked["Timestamp"] = (time + faults.clock_behind.load(Ordering::SeqCst) as f64).into();
+        }
+        let body = asked.to_string();
+        parts.headers.insert("content-length", body.len().into());
+        return next.run(Request::from_parts(parts, body.into())).await;
+    }
+    let (mut parts, body) = next.run(Request::from_parts(parts, body.into())).await.into_parts();
+    let mut body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let records = answer["Records"].as_array().map_or(0, Vec::len);
+    faults.records.fetch_add(records as u64, Ordering::SeqCst);
+    if parts.status.is_success() {
+        faults.change_page(&asked, &mut answer);
+        body = answer.to_string().into();
+        parts.headers.remove("content-length");
+        parts.headers.remove("x-amz-crc32");
     }
     Response::from_parts(parts, body.into())
 }
@@ -137,6 +221,7 @@ impl Server {
         let (app, _) = ferrokinesis::create_app(options);
         let faults = Arc::new(Faults::default());
         let disturbed = app.clone().layer(middleware::from_fn_with_state(Arc::clone(&faults), misbehave));
+        let disturbed = disturbed.layer(middleware::from_fn_with_state(Arc::clone(&faults), date));
         // The test itself is not disturbed.
         let (endpoint, undisturbed) = (listen(disturbed).await, listen(app).await);
         let server = Self { client: client(&undisturbed), endpoint, faults };
@@ -206,6 +291,29 @@ impl Server {
         let update = self.client.update_shard_count().stream_name(STREAM).target_shard_count(count);
         update.scaling_type(ScalingType::UniformScaling).send().await.unwrap();
         self.until_active().await;
+    }
+
+    /// Splits, merges or counts anew, as chance has it. What comes of a split or a merge is often split or
+    /// merged at once, so that shards without records stand between those with some.
+    pub(crate) async fn reshard(&self, random: &mut StdRng) {
+        loop {
+            let open = self.open_shards().await.len();
+            let number = random.random_range(0..open);
+            match random.random_range(0..5) {
+                0 | 1 if open < 8 => self.split(number).await,
+                2 | 3 if open > 1 => self.merge(number).await,
+                4 => {
+                    let count = random.random_range(open.div_ceil(2)..=(2 * open).min(6));
+                    if count != open {
+                        self.update_shard_count(count as i32).await;
+                    }
+                }
+                _ => {}
+            }
+            if random.random_bool(0.5) {
+                return;
+            }
+        }
     }
 
     /// Waits until what is put arrives later than all before: the server's times have whole seconds.

@@ -1,0 +1,175 @@
+//! Whatever is split, merged and counted anew, and whatever the server says at the end of a shard: reading
+//! live, later and with pauses leaves the same rows.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use stagger::Timestamp;
+use support::{STREAM, Server, parsed, rows, succeed};
+
+/// How many histories; the environment may ask for another number.
+const HISTORIES: u64 = 2;
+const BATCHES: u64 = 60;
+const IN_A_BATCH: u64 = 25;
+
+/// Clicks of 40 users, 25 a second, up to five seconds out of order.
+fn click(number: u64, random: &mut StdRng) -> (String, Vec<u8>) {
+    let user = random.random_range(0..40);
+    let micros = 1_767_571_200_000_000 + number as i64 * 40_000 - random.random_range(0..5_000_000);
+    let time = Timestamp::from_micros(micros);
+    let line =
+        format!(r#"{{"user_id":{user},"device_id":"d","client_event":"e{number}","client_timestamp":"{time}"}}"#);
+    (user.to_string(), line.into_bytes())
+}
+
+/// Some seconds of clicks, while shards come and go.
+async fn happen(server: &Server, random: &mut StdRng) {
+    for batch in 0..BATCHES {
+        server.put((0..IN_A_BATCH).map(|number| click(batch * IN_A_BATCH + number, random))).await;
+        if random.random_bool(0.15) {
+            server.reshard(random).await;
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..160))).await;
+    }
+}
+
+fn arguments(folder: &Path, more: &str) -> String {
+    format!(
+        "consume --stream {STREAM} --gap 3s --step 10s --stagger step=30s/2s --out-of-order 6s --poll-every 50ms \
+         --unpaced --checkpoint-every 200ms --buffer-interval 0s --state {0}/state --output {0}/output \
+         --idle-after 5s {more}",
+        folder.display()
+    )
+}
+
+type Rows = BTreeMap<String, Vec<String>>;
+
+async fn read_to_the_end(server: &Server, folder: &Path) -> Rows {
+    succeed(server.command(&arguments(folder, "--stop-when-idle 3s --flush"))).await;
+    rows(&folder.join("output"))
+}
+
+fn start(server: &Server, folder: &Path) -> Child {
+    let mut command = server.command(&arguments(folder, ""));
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+async fn stop(mut child: Child) {
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    tokio::task::spawn_blocking(move || assert!(child.wait().unwrap().success())).await.unwrap();
+}
+
+fn assert_same(what: &str, got: &Rows, expected: &Rows) {
+    assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{what}");
+    for (table, expected) in expected {
+        let got = &got[table];
+        let differing = got.iter().zip(expected).find(|(got, expected)| got != expected);
+        assert!(got == expected, "{what}, {table}: {} rows, not {}: {differing:#?}", got.len(), expected.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_later_and_with_pauses_the_rows_are_the_same() {
+    let histories = std::env::var("STAGGER_HISTORIES").map_or(HISTORIES, |histories| histories.parse().unwrap());
+    for seed in 0..histories {
+        let server = Server::start(2).await;
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let mut random = StdRng::seed_from_u64(seed);
+        let end = &server.faults.end;
+
+        let live = start(&server, &place("live"));
+        let paused = start(&server, &place("paused"));
+        let pause = async {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            stop(paused).await;
+        };
+        tokio::join!(happen(&server, &mut random), pause);
+        stop(live).await;
+        let live = read_to_the_end(&server, &place("live")).await;
+        assert_same(&format!("history {seed}, paused"), &read_to_the_end(&server, &place("paused")).await, &live);
+
+        for (number, (zero, pages)) in
+            [(None, 0), (Some(true), 0), (Some(true), 2), (Some(false), 2)].into_iter().enumerate()
+        {
+            end.says_zero.store(zero == Some(true), Ordering::SeqCst);
+            end.never_says_zero.store(zero == Some(false), Ordering::SeqCst);
+            end.pages.store(pages, Ordering::SeqCst);
+            let later = read_to_the_end(&server, &place(&format!("later-{number}"))).await;
+            assert_same(&format!("history {seed}, later, {zero:?}, {pages} pages"), &later, &live);
+        }
+        assert_eq!(
+            live.keys().collect::<Vec<_>>(),
+            ["gap_3s", "stagger_step_30s_range_2s", "step_10s"],
+            "nothing is late"
+        );
+        let events: u64 = live["step_10s"].iter().map(|row| parsed(row)["events"].as_u64().unwrap()).sum();
+        assert_eq!(events, BATCHES * IN_A_BATCH);
+        let shards = server.client.list_shards().stream_name(STREAM).send().await.unwrap().shards.unwrap().len();
+        eprintln!("history {seed}: {shards} shards, {} rows six times", live.values().map(Vec::len).sum::<usize>());
+    }
+}
+
+/// Split, and the still empty child split again: the backlog that was read wrongly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_child_that_is_split_makes_nothing_late() {
+    let server = Server::start(2).await;
+    let mut random = StdRng::seed_from_u64(1);
+    let mut some = |portion: u64| {
+        (500 * portion..500 * (portion + 1)).map(|number| click(number, &mut random)).collect::<Vec<_>>()
+    };
+    server.put(some(0)).await;
+    server.split(0).await;
+    // An iterator of an empty shard that has ended is at its end only in the second after.
+    server.until_the_next_second().await;
+    server.until_the_next_second().await;
+    server.split(1).await;
+    for portion in 1..4 {
+        server.put(some(portion)).await;
+        server.until_the_next_second().await;
+    }
+    for _ in 0..4 {
+        server.until_the_next_second().await; // all of it is older than the slack of arrivals
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let rows = read_to_the_end(&server, folder.path()).await;
+    assert!(!rows.contains_key("errors"), "{} events are late", rows["errors"].len());
+}
+
+/// A machine whose clock is an hour ahead of Kinesis, or behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_of_the_consumer_does_not_matter_and_is_told() {
+    for (behind, told) in [(3_600, "s ahead of that of Kinesis"), (-3_600, "s behind that of Kinesis")] {
+        let server = Server::start(2).await;
+        server.faults.clock_behind.store(behind, Ordering::SeqCst);
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let mut random = StdRng::seed_from_u64(7);
+        server.put((0..10).map(|number| click(number, &mut random))).await;
+        server.until_the_next_second().await;
+        server.until_the_next_second().await;
+        server.until_the_next_second().await;
+
+        let mut command = server.command(&arguments(&place("live"), "--start latest"));
+        let live = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !place("live/state/checkpoint").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        happen(&server, &mut random).await;
+        stop(live).await;
+        let (_, messages) = succeed(server.command(&arguments(&place("live"), "--stop-when-idle 3s --flush"))).await;
+        assert!(messages.contains(told), "{messages}");
+        let live = rows(&place("live/output"));
+        let events: u64 = live["step_10s"].iter().map(|row| parsed(row)["events"].as_u64().unwrap()).sum();
+        assert_eq!(events, BATCHES * IN_A_BATCH, "without the ten before the start");
+        assert!(!live.contains_key("errors"));
+    }
+}
