@@ -172,7 +172,7 @@ class Consumer:
     def finish(self):
         process = self.start("--stop-when-idle", "3s", "--flush")
         _, messages = process.communicate(timeout=120)
-        if process.returncode != 0 or "out of order" in messages:
+        if process.returncode != 0 or "ruled out" in messages:
             raise SystemExit(f"FAILED: {messages}")
         return self.rows()
 

@@ -208,7 +208,7 @@ impl Status {
         let before = self.change(|now| std::mem::replace(&mut now.ruled_out, all));
         if before == 0 && all > 0 {
             let text = "a record came after later ones had been taken, so rows may differ from those of another run: \
-                        its arrival was visible later than --arrival-slack says; give more";
+                        records can be read later than --arrival-slack allows for, so raise it";
             self.trouble(text.to_owned());
         }
     }

@@ -173,3 +173,31 @@ async fn the_clock_of_the_consumer_does_not_matter_and_is_told() {
         assert!(!live.contains_key("errors"));
     }
 }
+
+/// A server whose clock goes back: what can no longer be put in order is told everywhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_were_ruled_out_are_told() {
+    let server = Server::start(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = StdRng::seed_from_u64(3);
+    server.put((0..10).map(|number| click(number, &mut random))).await;
+    let sent = std::sync::Arc::default();
+    let cloudwatch = support::recording(std::sync::Arc::clone(&sent)).await;
+    let command = |more: &str| {
+        let mut command = server.command(&arguments(folder.path(), more));
+        command.env("AWS_ENDPOINT_URL_CLOUDWATCH", &cloudwatch);
+        command
+    };
+    succeed(command("--stop-when-idle 1s")).await;
+    server.faults.clock_behind.store(60, Ordering::SeqCst);
+    server.put((10..20).map(|number| click(number, &mut random))).await;
+    let mut live = command("--metrics Sessions").stderr(Stdio::piped()).spawn().unwrap();
+    while !sent.lock().unwrap().windows(8).any(|bytes| bytes == b"RuledOut") {
+        assert!(live.try_wait().unwrap().is_none());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(std::process::Command::new("kill").args(["-TERM", &live.id().to_string()]).status().unwrap().success());
+    let output = tokio::task::spawn_blocking(move || live.wait_with_output().unwrap()).await.unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(messages.contains("--arrival-slack allows for") && messages.contains(" 10 ruled out"), "{messages}");
+}

@@ -30,6 +30,8 @@ pub(super) struct Sinks {
     kept: Undelivered,
     status: Arc<Status>,
     stop: CancellationToken,
+    /// How many records out of order are in the metrics.
+    ruled_out: u64,
 }
 
 impl Sinks {
@@ -82,7 +84,7 @@ impl Sinks {
         };
         let is_only = options.files.output.is_none() && firehose.is_none() && metrics.is_none() && alerts.is_none();
         let (status, prints) = (Arc::clone(status), (chosen.print || is_only) && !quiet);
-        let sinks = Self { columns, prints, firehose, metrics, alerts, kept, status, stop };
+        let sinks = Self { columns, prints, firehose, metrics, alerts, kept, status, stop, ruled_out: 0 };
         sinks.tell_of_kept();
         Ok(sinks)
     }
@@ -184,7 +186,9 @@ impl Sinks {
     /// After a checkpoint: measurements, which are rather missing than counted twice.
     pub(super) fn measure(&mut self) {
         if let Some(metrics) = &mut self.metrics {
-            for (shard, state) in self.status.now().shards {
+            let now = self.status.now();
+            metrics.count("RuledOut", now.ruled_out - std::mem::replace(&mut self.ruled_out, now.ruled_out));
+            for (shard, state) in now.shards {
                 if !state.is_closed {
                     metrics.iterator_age(&shard, state.millis_behind);
                 }

@@ -430,3 +430,11 @@ pub(crate) async fn silent(requests: Arc<AtomicU64>) -> String {
     });
     listen(app).await
 }
+
+/// An HTTP server that takes everything, and keeps what was posted. Returns its address.
+pub(crate) async fn recording(posted: Arc<Mutex<Vec<u8>>>) -> String {
+    let app = Router::new().fallback(async move |body: axum::body::Bytes| {
+        posted.lock().unwrap().extend(&body);
+    });
+    format!("{}/", listen(app).await)
+}
