@@ -60,8 +60,8 @@ pub(crate) struct Webhook {
 struct Queue {
     posts: VecDeque<Post>,
     bytes: usize,
-    /// Posts whose fate is known to be a bad one, counted to notice a webhook that is away.
-    failed: u64,
+    /// Posts that were given up since the webhook is away.
+    missed: u64,
     /// Whether a post has found it full since it was last empty.
     has_overflowed: bool,
 }
@@ -101,12 +101,11 @@ impl Webhook {
         }
     }
 
-    /// Waits until nothing waits, or one more has failed: then the webhook is away, and the others would
-    /// only fail after it.
+    /// Waits until nothing waits, or one more is given up since the webhook is away: so would the others.
     pub(crate) async fn drain(&self) {
         let mut queue = self.queue.subscribe();
-        let before = queue.borrow().failed;
-        let _ = queue.wait_for(|queue| queue.posts.is_empty() || queue.failed > before).await; // its sender is here
+        let before = queue.borrow().missed;
+        let _ = queue.wait_for(|queue| queue.posts.is_empty() || queue.missed > before).await; // its sender is here
     }
 
     pub(crate) fn waiting(&self) -> Vec<Post> {
@@ -127,7 +126,7 @@ async fn send_all(to: Receiver, queue: watch::Sender<Queue>, status: Arc<Status>
         queue.send_modify(|queue| {
             queue.posts.pop_front();
             queue.bytes -= post.bytes();
-            queue.failed += u64::from(outcome.is_err());
+            queue.missed += u64::from(outcome.as_ref().is_err_and(|given_up| given_up.is_away));
             queue.has_overflowed &= !queue.posts.is_empty();
             status.sink(WEBHOOK, |sink| {
                 sink.waiting -= 1;
@@ -135,7 +134,7 @@ async fn send_all(to: Receiver, queue: watch::Sender<Queue>, status: Arc<Status>
                 sink.failed += u64::from(outcome.is_err());
             });
         });
-        if let Err(why) = outcome {
+        if let Err(GivenUp { why, .. }) = outcome {
             status.trouble(format!("{WEBHOOK}: {why}; given up: {}", post.about));
         }
     }
@@ -171,8 +170,8 @@ impl Receiver {
     }
 
     /// Until it is delivered, refused or given up.
-    async fn deliver(&self, post: &Post, status: &Status) -> Result<(), String> {
-        let request = self.request(post).map_err(|error| format!("{error:#}"))?;
+    async fn deliver(&self, post: &Post, status: &Status) -> Result<(), GivenUp> {
+        let request = self.request(post).map_err(|error| GivenUp { why: format!("{error:#}"), is_away: false })?;
         let mut attempts: u64 = 0;
         let attempt = || {
             attempts += 1;
@@ -181,8 +180,10 @@ impl Receiver {
         let delivered = tokio::time::timeout(GIVE_UP_AFTER, self.retry.run(WEBHOOK, status, attempt)).await;
         status.sink(WEBHOOK, |sink| sink.retried += attempts.saturating_sub(1));
         match delivered {
-            Ok(outcome) => outcome.map_err(|failure| failure.to_string()),
-            Err(_) => Err(format!("not taken within {} s", GIVE_UP_AFTER.as_secs())),
+            Ok(outcome) => {
+                outcome.map_err(|failure| GivenUp { why: failure.to_string(), is_away: failure.is_passing() })
+            }
+            Err(_) => Err(GivenUp { why: format!("not taken within {} s", GIVE_UP_AFTER.as_secs()), is_away: true }),
         }
     }
 
@@ -200,6 +201,14 @@ impl Receiver {
         let answer = self.client.execute(request).await.map_err(Failure::NoAnswer)?;
         if answer.status().is_success() { Ok(()) } else { Err(Failure::Answer(answer.status())) }
     }
+}
+
+/// Why a post will not be delivered.
+#[derive(Debug)]
+struct GivenUp {
+    why: String,
+    /// Whether that says nothing of this post: another would not be taken either.
+    is_away: bool,
 }
 
 /// Why one attempt did not work.
@@ -343,7 +352,7 @@ mod tests {
     async fn a_refused_post_is_not_sent_again_and_stops_nothing() {
         let (address, posts) = answering(&[400, 307]).await;
         let (webhook, status) = start(&address, (0..3).map(post_of).collect());
-        until_empty(&webhook).await;
+        webhook.drain().await;
         assert_eq!(posts.lock().unwrap().1.len(), 3);
         assert_eq!(counts(&status), (1, 0, 2, 0));
         let troubles = status.now().troubles;
