@@ -1,12 +1,12 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once. Fargate and others kill
-//! what takes too long to end, so a clean end has a deadline.
+//! a process that takes too long to end, so a clean end has a deadline.
 
 use std::io::{Write, stderr};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// How long a clean end may take; what is not done by then is left as a crash would leave it.
+/// How long a clean end may take. Work that is unfinished then is dropped, as by a crash.
 pub(crate) const CLEAN_END: Duration = Duration::from_secs(8);
 /// How long, from when it is asked for, to wait for a server that a clean end can do without.
 const COURTESY: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ pub(crate) fn on_signal_and(before_exit: impl FnOnce() + Send + 'static) -> Canc
     begin(std::future::pending(), before_exit)
 }
 
-/// The same; the process ends soon after the first signal, whatever hangs.
+/// The same; the process ends soon after the first signal even if a thread hangs.
 pub(crate) fn on_signal_with_deadline() -> CancellationToken {
     begin(async { tokio::time::sleep(LAST).await }, || {}) // from the signal on: a sleep begins when it is made
 }

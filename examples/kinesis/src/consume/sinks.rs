@@ -26,7 +26,7 @@ pub(super) struct Sinks {
     firehose: Option<Firehose>,
     metrics: Option<CloudWatch>,
     alerts: Option<Alerts>,
-    /// What the last run could not deliver and this one has no place for.
+    /// Rows and alerts of an earlier run whose option is missing in this one.
     kept: Undelivered,
     status: Arc<Status>,
     stop: CancellationToken,
@@ -35,7 +35,8 @@ pub(super) struct Sinks {
 }
 
 impl Sinks {
-    /// Once `stop` is cancelled, nobody waits long for a place: what it has not taken is undelivered.
+    /// `stop` is cancelled when the end is asked for. From then on no sink is waited for long; rows and alerts
+    /// that it has not taken are undelivered.
     pub(super) fn new(
         options: &Options,
         aws: &Aws,
@@ -124,14 +125,14 @@ impl Sinks {
         Ok(())
     }
 
-    /// Counts what did not become part of a session.
+    /// Counts an event or record that did not become part of a session.
     pub(super) fn count(&mut self, what: &'static str) {
         if let Some(metrics) = &mut self.metrics {
             metrics.count(what, 1);
         }
     }
 
-    /// Before a checkpoint: sends what is still held back.
+    /// Before a checkpoint: sends the rows that wait for a full batch.
     pub(super) async fn flush(&mut self) -> Result<()> {
         match &mut self.firehose {
             Some(firehose) => firehose.flush().await,
@@ -139,7 +140,7 @@ impl Sinks {
         }
     }
 
-    /// Before the last checkpoint: sends what waits, and waits a little if it was asked to stop.
+    /// Before the last checkpoint: delivers waiting rows and alerts, for a short time if the end was asked for.
     pub(super) async fn drain(&mut self) -> Result<()> {
         let Self { firehose, alerts, stop, status, .. } = self;
         let rows = async {
@@ -162,7 +163,7 @@ impl Sinks {
         Ok(())
     }
 
-    /// What belongs into a checkpoint, since it does not come again after it.
+    /// The rows and alerts that a checkpoint must hold: after it their events are not read again.
     pub(super) fn undelivered(&self) -> Undelivered {
         let Undelivered { firehose, alerts, alerts_given_up } = &self.kept;
         match self.alerts.as_ref().and_then(Alerts::webhook) {
@@ -197,7 +198,7 @@ impl Sinks {
         }
     }
 
-    /// After the last checkpoint: sends the last measurements, and waits a little if it was asked to stop.
+    /// After the last checkpoint: sends the last measurements, for a short time if the end was asked for.
     pub(super) async fn finish(&mut self) {
         if let Some(metrics) = &mut self.metrics
             && with_courtesy(&self.stop, metrics.finish()).await.is_none()

@@ -1,4 +1,4 @@
-//! The figures over HTTP: `/metrics` for Prometheus, `/healthz` for whoever restarts what hangs.
+//! The figures over HTTP: `/metrics` for Prometheus, `/healthz` for a supervisor that restarts a stalled consumer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::status::{Now, Status};
 /// A consumer that takes no step for so long holds rows up.
 const STALLED_AFTER: Duration = Duration::from_secs(120);
 
-/// Listens until told to stop. Whoever is connected then is cut off.
+/// Listens until told to stop; open connections are cut off then.
 pub(super) async fn listen(address: SocketAddr, status: Arc<Status>, stop: CancellationToken) -> Result<()> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}: choose another with --listen"))?;

@@ -7,7 +7,7 @@ pub(crate) mod webhook;
 
 use serde::{Deserialize, Serialize};
 
-/// What had not reached its place when a checkpoint was made; the next run delivers it.
+/// Rows and alerts that had not reached their sink when a checkpoint was made. The next run delivers them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Undelivered {

@@ -36,7 +36,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub(crate) struct Post {
     /// The same again if the same events are read again, so that the receiver can tell.
     pub(super) key: String,
-    /// What it is about, for messages.
+    /// Rule and session, for messages.
     pub(super) about: String,
     /// JSON.
     pub(super) body: String,
@@ -67,9 +67,9 @@ struct Queue {
 }
 
 impl Webhook {
-    /// Begins to send, those first that have waited in the last run.
+    /// Starts to send. `waiting` are the posts of an earlier run; they go first.
     pub(crate) fn new(address: &str, retry: Retry, waiting: Vec<Post>, status: Arc<Status>) -> Result<Self> {
-        let to = Receiver::new(address, retry)?;
+        let to = Endpoint::new(address, retry)?;
         let bytes = waiting.iter().map(Post::bytes).sum();
         status.sink(WEBHOOK, |sink| sink.waiting = waiting.len() as u64);
         let queue = watch::Sender::new(Queue { posts: waiting.into(), bytes, ..Queue::default() });
@@ -114,7 +114,7 @@ impl Webhook {
 }
 
 /// Sends the first of the queue, again and again.
-async fn send_all(to: Receiver, queue: watch::Sender<Queue>, status: Arc<Status>) {
+async fn send_all(to: Endpoint, queue: watch::Sender<Queue>, status: Arc<Status>) {
     let mut waiting = queue.subscribe();
     loop {
         let first = match waiting.wait_for(|queue| !queue.posts.is_empty()).await {
@@ -140,15 +140,15 @@ async fn send_all(to: Receiver, queue: watch::Sender<Queue>, status: Arc<Status>
     }
 }
 
-/// What is on the other side.
+/// The server that takes posts.
 #[derive(Debug)]
-struct Receiver {
+struct Endpoint {
     client: Client,
     address: Url,
     retry: Retry,
 }
 
-impl Receiver {
+impl Endpoint {
     fn new(address: &str, retry: Retry) -> Result<Self> {
         let address = Url::parse(address)
             .with_context(|| format!("the webhook {address:?} is not an address: give one such as http://host/path"))?;
@@ -416,7 +416,7 @@ mod tests {
     fn addresses_that_cannot_work_are_refused_at_once() {
         let reason = |address: &str| {
             let retry = Retry { give_up_after: Duration::from_secs(60) };
-            Receiver::new(address, retry).map(|_| ()).unwrap_err().to_string()
+            Endpoint::new(address, retry).map(|_| ()).unwrap_err().to_string()
         };
         assert_eq!(reason("here"), "the webhook \"here\" is not an address: give one such as http://host/path");
         assert_eq!(reason("ftp://host/"), "a webhook is asked by http or https, not by ftp");
