@@ -33,9 +33,11 @@ START = datetime.datetime(2026, 1, 5, tzinfo=datetime.timezone.utc)
 MICROSECOND = datetime.timedelta(microseconds=1)
 GAP, STEP, BUCKET, RANGE = 3_000_000, 10_000_000, 30_000_000, 2  # the last one in seconds of arrival
 TABLES = {"gap": "gap_3s", "step": "step_10s", "stagger": "stagger_step_30s_range_2s"}
-RULES = "--gap 3s --step 10s --stagger step=30s/2s --out-of-order 6s --max-delay never --idle-after 3s".split()
+IDLE_AFTER = 3
+RULES = f"--gap 3s --step 10s --stagger step=30s/2s --out-of-order 6s --max-delay never --idle-after {IDLE_AFTER}s".split()
 READING = "--poll-every 50ms --unpaced --checkpoint-every 200ms --buffer-interval 0s".split()
 KILLS = 12
+SPLIT_TWICE = (20, 70)  # after these batches
 # Farther back than the watermark can be: 6 seconds, 3 of silence and 2 of slack, at 40 seconds each.
 LONG_AGO = 600_000_000
 
@@ -115,6 +117,15 @@ class Server:
                     self.settle()
             if chance.random() < 0.5:
                 return
+
+    def split_twice(self, chance):
+        """Splits a shard, and its children after some seconds in which nobody got a record."""
+        before = {shard["ShardId"] for shard in self.shards()}
+        self.split(chance.choice(self.open()))
+        time.sleep(2.1)
+        for shard in self.open():
+            if shard["ShardId"] not in before:
+                self.split(shard)
 
     def records(self):
         """All records: arrival in seconds, shard, place in it, and data; in that order."""
@@ -276,8 +287,15 @@ def history(kinesis, folder, seed):
             put = server.client.put_records(StreamName=STREAM, Records=records)
             if put["FailedRecordCount"]:
                 raise SystemExit("FAILED: the server took not all records")
-            if chance.random() < 0.08:
+            began = time.monotonic()
+            if batch in SPLIT_TWICE:
+                server.split_twice(chance)
+            elif chance.random() < 0.08:
                 server.reshard(chance)
+            if time.monotonic() - began > IDLE_AFTER / 2:
+                # What a new shard gets at first arrives up to a second later, as the server has it. Where the
+                # old shards are idle by then, the clicks of others in that second would make it late.
+                time.sleep(1.1)
             if batch % (BATCHES // KILLS) == 0:
                 victim.send_signal(signal.SIGKILL)
                 victim.communicate()
