@@ -66,7 +66,7 @@ def day_of(row):
 
 class Programs:
     def __init__(self, folder):
-        self.files, self.generate = folder / "examples/files", folder / "examples/generate"
+        self.files, self.generate = folder / "files", folder / "generate"
         self.kinesis, self.query, self.picture = folder / "kinesis", folder / "query", folder / "picture"
 
     def ask(self, folder, sql, today):
@@ -182,7 +182,7 @@ def same_rows(programs, clicks, place):
 
 def read_by_others(folder, name, rows):
     """DuckDB, Polars and pandas."""
-    script = ROOT / "examples/files/storage/readers.py"
+    script = ROOT / "examples/rows/src/parquet/readers.py"
     found = json.loads(run(sys.executable, script, folder))
     names = list(rows[0])
     expected = sorted([[row[name] for name in names] for row in rows], key=lambda row: row[0])

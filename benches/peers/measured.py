@@ -8,7 +8,7 @@ STEP_US = 30 * 1_000_000
 GAP_US = 30 * 60 * 1_000_000
 
 # Of one session, with times in microseconds; results agree if the sums over all sessions do. The
-# example `measure` has the same in Rust, and the queries have it in their own words.
+# program `measure` has the same in Rust, and the queries have it in their own words.
 FIRST_MODULUS, LAST_MODULUS, PRIME = 1_000_003, 1_000_033, 1_000_000_007
 
 

@@ -58,18 +58,18 @@ def say(text):
 
 
 class Tools:
-    """The programs that are run: the examples, and a Python with the peers."""
+    """The programs that are run: ours, and a Python with the peers."""
 
     def __init__(self, chosen):
-        names = [f"--example={name}" for name in ("generate", "measure", "files")]
+        names = [f"--package={name}" for name in ("generate", "measure", "files")]
         subprocess.run(["cargo", "build", "--release", "--quiet", *names], cwd=ROOT, check=True)
         about = subprocess.check_output(["cargo", "metadata", "--format-version=1", "--no-deps"], cwd=ROOT)
         self.target = pathlib.Path(json.loads(about)["target_directory"])
         self.python = make_venv(pathlib.Path(chosen.venv)) if chosen.venv else sys.executable
         self.versions = {name: version for name in PEERS if name in chosen.only and (version := self.version(name))}
 
-    def example(self, name):
-        return str(self.target / "release" / "examples" / name)
+    def program(self, name):
+        return str(self.target / "release" / name)
 
     def version(self, name):
         """Of a peer; none if it is not there."""
@@ -162,8 +162,8 @@ def read(file):
 
 
 def memory_stagger(tools, file):
-    """Both jobs, with numbers and with text, by the example `measure`."""
-    command = [tools.example("measure"), file, *FIELDS, "--only", "step,gap", "--runs", "1", "--json"]
+    """Both jobs, with numbers and with text, by the program `measure`."""
+    command = [tools.program("measure"), file, *FIELDS, "--only", "step,gap", "--runs", "1", "--json"]
     said = Process([*command, "--out-of-order", DISORDER]).says
     for measured in said["strategies"]:
         result = (measured["sessions"], measured["events_in_sessions"], measured["checksum"])
@@ -183,7 +183,7 @@ def memory_peer(tools, peer, file):
 def whole_commands(tools, chosen, job, file, out):
     """From JSON lines to CSV: (contestant, command)."""
     if "stagger" in chosen.only:
-        files = [tools.example("files"), file, *FIELDS, *FILES_JOBS[job], "--output", out]
+        files = [tools.program("files"), file, *FIELDS, *FILES_JOBS[job], "--output", out]
         yield f"files, --out-of-order {DISORDER}", [*files, "--out-of-order", DISORDER]
         yield "files, exact", files
     for peer in tools.versions:

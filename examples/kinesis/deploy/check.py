@@ -161,7 +161,7 @@ def check_command(kinesis, command, *reached):
 
 
 def check_columns(stack):
-    rows = (SOURCE.parents[1] / "files/columns.rs").read_text()
+    rows = (SOURCE.parents[1] / "rows/src/columns.rs").read_text()
     others = re.findall(r'"(\w+)"', re.search(r"const SESSION: [^=]+= \[(.*?)\];", rows, re.S)[1])
     key = stack.command()[stack.command().index("--key") + 1].split(",")
     fields = [field.partition(":") for field in key]

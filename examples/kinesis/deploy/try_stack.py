@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the stack in a stand-in for AWS, runs the consumer as its task says, and asks the article's queries.
 
-    python3 try_stack.py --kinesis target/debug/kinesis --files target/debug/examples/files
+    python3 try_stack.py --kinesis target/debug/kinesis --files target/debug/files
 
 Once with seconds, JSON and the parameters that are not asked for left alone, once with minutes, Parquet,
 clicks of the generator, alerts, a private network and mail. Clicks go on the stream that the template
@@ -350,7 +350,7 @@ def run(template, chosen, kinesis, files):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--kinesis", required=True, type=pathlib.Path, help="the program")
-    parser.add_argument("--files", required=True, type=pathlib.Path, help="the example `files`")
+    parser.add_argument("--files", required=True, type=pathlib.Path, help="the program `files`")
     options = parser.parse_args()
     template = load()
     for chosen in CASES:

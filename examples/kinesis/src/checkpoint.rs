@@ -94,10 +94,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::columns::Columns;
     use crate::decode::Decoded;
     use crate::pipeline::{Pipeline, Timing};
     use crate::strategy::Strategies;
+    use events::columns::Columns;
 
     fn checkpoint() -> Checkpoint {
         let timing = Timing {

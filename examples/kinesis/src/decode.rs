@@ -14,15 +14,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use events::columns::KeyKind;
+use events::parse::keys;
+use events::parse::times::{Recent, TimeFormat};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use stagger::Timestamp;
 
-use crate::columns::KeyKind;
 use crate::gzip;
-use crate::keys;
 use crate::kpl;
-use crate::times::{Recent, TimeFormat};
 
 /// A record has 10 MiB at most; gzip makes a thousandth of what repeats itself.
 const MOST_UNPACKED: u64 = 64 << 20;

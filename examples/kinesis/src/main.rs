@@ -29,24 +29,6 @@ mod store;
 mod strategy;
 mod stream;
 
-#[path = "../../files/columns.rs"]
-mod columns;
-#[path = "../../files/ids.rs"]
-mod ids;
-#[path = "../../files/parse/keys.rs"]
-mod keys;
-#[allow(dead_code, reason = "only lengths of time are read here")]
-#[path = "../../files/lengths.rs"]
-mod lengths;
-#[allow(dead_code, reason = "no file needs the field of arrival here")]
-#[path = "../../generate/shop.rs"]
-mod shop;
-#[path = "../../files/storage/mod.rs"]
-mod storage;
-#[allow(dead_code, reason = "the command line of `files` chooses among the forms of time")]
-#[path = "../../files/parse/times.rs"]
-mod times;
-
 use std::io::{self, Write};
 use std::process::ExitCode;
 

@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use events::columns::{Columns, KeyKind};
+use events::lengths;
+use events::parse::keys;
+use rows::ids::id_of;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagger::prelude::*;
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Sources, Timestamp};
 
-use crate::columns::{Columns, KeyKind};
 use crate::decode::Decoded;
-use crate::ids::id_of;
-use crate::keys;
-use crate::lengths;
 use crate::session::Session;
 use crate::strategy::Named;
 use crate::stream::ShardId;
@@ -396,7 +396,7 @@ mod tests {
     use super::*;
     use crate::consume::Options;
     use crate::decode::Decoder;
-    use crate::times::TimeFormat;
+    use events::parse::times::TimeFormat;
 
     /// Of the present, in microseconds.
     const START: i64 = 1_767_571_200_000_000;
@@ -607,13 +607,13 @@ mod tests {
             Out::Session(rule, session) => rows.push(line(&named[rule].name, &session)),
             Out::NotTaken { why, .. } => panic!("{why}"),
         };
-        for text in include_str!("../../../tests/same_rows/events.jsonl").lines() {
+        for text in include_str!("../../data/same_rows/events.jsonl").lines() {
             let event: Value = serde_json::from_str(text).unwrap();
             let arrival = event["arrived"].as_str().and_then(|text| TimeFormat::Iso.parse(text)).unwrap();
             decoder.decode_all(text.as_bytes(), |_, event| pipeline.take("shard", arrival, &event.unwrap(), &mut out));
         }
         pipeline.flush(&mut out);
         rows.sort_unstable();
-        assert_eq!(rows, include_str!("../../../tests/same_rows/rows.txt").lines().collect::<Vec<_>>());
+        assert_eq!(rows, include_str!("../../data/same_rows/rows.txt").lines().collect::<Vec<_>>());
     }
 }

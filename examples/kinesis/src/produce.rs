@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Args, Command};
+use events::lengths;
+use events::parse::times;
+use generate::Plan;
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use stagger::Timestamp;
 use tokio::sync::mpsc::Receiver;
@@ -33,9 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::Stream;
 use crate::aws::Aws;
 use crate::retry::Retry;
-use crate::shop::Plan;
 use crate::status::Status;
-use crate::{lengths, times};
 
 pub(crate) use lines::{Given, Pace, clicks};
 pub(crate) use producer::{Producer, Record, Sent};

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
+use events::lengths;
 use serde::Deserialize;
 use stagger::Timestamp;
 
@@ -23,7 +24,7 @@ use crate::produce::{Producer, Record};
 use crate::retry::Retry;
 use crate::status::Status;
 use crate::store::Store;
-use crate::{gzip, lengths, shutdown};
+use crate::{gzip, shutdown};
 
 /// The table of the rows that were put again.
 const REPLAYED: &str = "replayed";

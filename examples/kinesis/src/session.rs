@@ -1,12 +1,11 @@
-//! A session on its way to where it is written. Its columns are those of [`crate::storage`].
+//! A session on its way to where it is written. Its columns are those of [`rows`].
 
 use std::time::Duration;
 
+use events::columns::Columns;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::Timestamp;
-
-use crate::columns::Columns;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,9 +42,21 @@ impl Session {
     }
 }
 
-impl Columns {
-    /// The row as a JSON object, its columns in the article's order.
-    pub(crate) fn json(&self, session: &Session) -> Map<String, Value> {
+/// Rows as JSON, their columns in the article's order.
+pub(crate) trait Json {
+    /// The row as an object.
+    fn json(&self, session: &Session) -> Map<String, Value>;
+
+    /// The same as a line.
+    fn line(&self, session: &Session) -> Vec<u8> {
+        let mut line = Value::Object(self.json(session)).to_string().into_bytes();
+        line.push(b'\n');
+        line
+    }
+}
+
+impl Json for Columns {
+    fn json(&self, session: &Session) -> Map<String, Value> {
         let mut row = Map::new();
         row.insert("session_id".to_owned(), session.id.clone().into());
         for (name, value) in self.key.iter().zip(&session.key) {
@@ -65,12 +76,5 @@ impl Columns {
             row.insert("supersedes".to_owned(), session.supersedes.clone().into());
         }
         row
-    }
-
-    /// The same as a line.
-    pub(crate) fn line(&self, session: &Session) -> Vec<u8> {
-        let mut line = Value::Object(self.json(session)).to_string().into_bytes();
-        line.push(b'\n');
-        line
     }
 }

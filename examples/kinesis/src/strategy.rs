@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use events::lengths;
 use stagger::{Bucket, Config, FirstLast, Gap, Stagger, Strategy, Unit};
-
-use crate::lengths;
 
 /// Any number of them; the article's `step=30s` if there is none.
 #[derive(Clone, Debug, Default, Args)]

@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
+use events::parse::times::{Recent, TimeFormat};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use stagger::{Config, Event, Gap, SessionSummary, Timestamp, prelude::*};
 
 use crate::row::{Cell, Draft, Role};
 use crate::sessions::Sessions;
-use crate::times::{Recent, TimeFormat};
 
 const CLICKS: &[u8] = include_bytes!("../../data/clicks.jsonl.gz");
 const MINUTE: Duration = Duration::from_secs(60);

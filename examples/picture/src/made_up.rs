@@ -1,11 +1,11 @@
 //! Sessions that nobody had, to measure with: as many as wanted, the same for the same number.
 
+use events::parse::times::Recent;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::row::{Cell, Draft, Role};
 use crate::sessions::Sessions;
-use crate::times::Recent;
 
 /// 2018-11-29T00:00:00Z
 const START: i64 = 1_543_449_600_000_000;

@@ -16,12 +16,6 @@ mod scale;
 mod script;
 mod sessions;
 
-#[allow(dead_code, reason = "session rows have times in one form only")]
-#[path = "../../files/parse/times.rs"]
-mod times;
-#[path = "../../files/visible.rs"]
-mod visible;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,7 +27,7 @@ use sessions::{Passed, Sessions};
 /// last events, and the longest sessions.
 ///
 /// Reads the rows that `kinesis` writes (JSON lines and Parquet, folders as Firehose lays them out)
-/// and those of the example `files` (CSV and JSON lines), with gzip or without. Without any argument
+/// and those of `files` (CSV and JSON lines), with gzip or without. Without any argument
 /// it shows the sessions of a day of bundled clicks.
 #[derive(Debug, Parser)]
 #[command(name = "picture", disable_version_flag = true, max_term_width = 100)]

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rows::visible::visible;
 use serde_json::{Value, json};
 
 use crate::cube::{Cube, Ranking, Sums};
@@ -16,7 +17,6 @@ use crate::longest::Longest;
 use crate::names::Names;
 use crate::scale::Times;
 use crate::sessions::{Session, Sessions};
-use crate::visible::visible;
 
 /// Names are shown up to the first of these letters with which those of the table fit into [`ROOM`].
 const LONGEST_NAMES: [usize; 5] = [100, 80, 60, 40, 24];
@@ -183,7 +183,7 @@ impl Renumbered {
 mod tests {
     use super::*;
     use crate::row::{Cell, Draft, Role};
-    use crate::times::Recent;
+    use events::parse::times::Recent;
 
     /// Sessions whose every text is long and unlike all others.
     fn wordy(number: u32) -> Value {

@@ -16,9 +16,8 @@
 
 use std::borrow::Cow;
 
+use events::parse::times::{Recent, TimeFormat};
 use stagger::SessionId;
-
-use crate::times::{Recent, TimeFormat};
 
 const HOUR: i64 = 3_600_000_000;
 

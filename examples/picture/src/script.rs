@@ -1,6 +1,7 @@
 //! The page's own script, as far as it computes, run by a small JavaScript engine: its sums against
 //! the plain ones of the sessions, and its layouts against what they promise.
 
+use events::parse::times::Recent;
 use proptest::prelude::*;
 use rquickjs::{Context, Ctx, Function, Runtime};
 use serde_json::{Value, json};
@@ -10,7 +11,6 @@ use crate::pack::pack;
 use crate::page::COMPUTING;
 use crate::row::{Cell, Draft, Role};
 use crate::sessions::{Session, Sessions};
-use crate::times::Recent;
 
 /// Evaluates an expression that gives a text of JSON, with `input` as JSON too.
 fn run(expression: &str, input: &Value) -> Value {

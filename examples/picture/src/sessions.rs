@@ -10,11 +10,11 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use rows::visible::visible;
 use stagger::SessionId;
 
 use crate::names::Names;
 use crate::row::{Draft, Measures};
-use crate::visible::visible;
 
 /// One session. Texts are numbers of [`Sessions::groups`], [`Sessions::events`] and [`Sessions::users`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ fn named(text: Option<&str>) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::row::{Cell, Role};
-    use crate::times::Recent;
+    use events::parse::times::Recent;
 
     fn id(number: u32) -> String {
         format!("{number:032x}")

@@ -69,7 +69,7 @@ fn folders_of_firehose_are_read_and_corrected_rows_take_their_places() {
     assert!(!said.contains("could not be read"), "what is no file of rows is passed over: {said}");
 }
 
-/// The columns and types of `examples/kinesis/src/output/parquet.rs`.
+/// The columns and types of `examples/rows/src/columns.rs`.
 const SCHEMA: &str = "message schema {
     required binary session_id (UTF8);
     required int64 user_id;
@@ -225,7 +225,7 @@ fn expected(data: &Path, name: &str) -> [u64; 3] {
     })
 }
 
-/// Runs the example `files` as a user would.
+/// Runs `files` as a user would.
 fn files(folder: &Path, input: &Path, key: &str) {
     let mut command = std::process::Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--locked", "--package", "stagger", "--example", "files", "--"]).arg(input);

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use events::columns::{Columns, KeyKind};
+use rows::columns::SESSION;
 use serde_json::Value;
 
 use crate::folder::{DataFile, Kind, Table};
 use crate::read;
-use crate::session::{Columns, KeyKind, SESSION};
 
 /// Year, month, day and hour, named as a crawler of AWS Glue does. They are integers, as in the tables of
 /// `kinesis/deploy/template.yaml`.

@@ -14,10 +14,10 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
+use events::columns::Columns;
 
 use crate::options::{AGGREGATED, Alias, Options};
 use crate::reads::Reads;
-use crate::session::Columns;
 use crate::table::Files;
 use crate::{columns, folder, functions, sentence};
 

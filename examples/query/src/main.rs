@@ -16,10 +16,6 @@ mod sample;
 mod sentence;
 mod table;
 
-#[allow(dead_code, reason = "key fields may have any name here")]
-#[path = "../../files/columns.rs"]
-mod session;
-
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rows::hours::hour_of;
 use serde_json::{Map, Value};
 use stagger::Timestamp;
 use tokio::time::Instant;
@@ -42,7 +43,6 @@ use crate::session::Session;
 use crate::shutdown;
 use crate::sink::Undelivered;
 use crate::status::{self, Status};
-use crate::storage::hour_of;
 use crate::store::Store;
 use crate::strategy::Named;
 use crate::stream::about;

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
+use events::columns::Columns;
+use events::lengths;
+use events::parse::times::TimeFormat;
+use rows::columns::check_names;
 use stagger::Timestamp;
 use tracing_subscriber::filter::Targets;
 
-use crate::columns::Columns;
 use crate::decode::Fields;
-use crate::lengths;
 use crate::output::{Compression, Format, Target, prefix};
 use crate::pipeline::Timing;
 use crate::strategy::Strategies;
-use crate::times::TimeFormat;
 
 const MEGABYTE: u64 = 1024 * 1024;
 
@@ -144,7 +145,7 @@ pub(crate) enum Misplaced {
 
 impl FieldOptions {
     pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
-        let columns = Columns::declared(&self.key).and_then(|columns| columns.check_names().map(|()| columns));
+        let columns = Columns::declared(&self.key).and_then(|columns| check_names(&columns).map(|()| columns));
         columns.map_err(|error| anyhow::anyhow!("--key: {error}"))
     }
 

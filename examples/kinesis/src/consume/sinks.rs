@@ -4,14 +4,14 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use events::columns::Columns;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use crate::aws::Aws;
-use crate::columns::Columns;
 use crate::retry::Retry;
-use crate::session::Session;
+use crate::session::{Json as _, Session};
 use crate::shutdown::with_courtesy;
 use crate::sink::Undelivered;
 use crate::sink::alerts::{Alerts, Rule};

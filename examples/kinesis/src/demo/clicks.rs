@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use generate::Plan;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
 use crate::produce::{Given, Pace, Producer, Record, Sent, clicks, ticks};
-use crate::shop::Plan;
 
 pub(crate) type Lines = Receiver<Result<Given>>;
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
+use events::lengths;
 use tokio_util::sync::CancellationToken;
 
 use super::STREAM;
 use crate::aws::Aws;
 use crate::consume;
-use crate::lengths;
 use crate::status::Status;
 
 /// How long the windows of the first rule stay open: the first sessions close so long after their first event.

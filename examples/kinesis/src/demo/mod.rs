@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use events::lengths;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +26,8 @@ use crate::aws::Aws;
 use crate::produce::{Producer, Sent};
 use crate::retry::Retry;
 use crate::serve::{self, Server};
+use crate::shutdown;
 use crate::status::Status;
-use crate::{lengths, shutdown};
 
 const STREAM: &str = "clicks";
 const RETRY: Retry = Retry { give_up_after: Duration::from_secs(10) };

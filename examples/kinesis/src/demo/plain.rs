@@ -4,11 +4,11 @@ use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use events::lengths;
 use indicatif::HumanCount;
 use tokio_util::sync::CancellationToken;
 
 use super::view::clock;
-use crate::lengths;
 use crate::status::{Now, Status};
 
 const EVERY: Duration = Duration::from_secs(5);

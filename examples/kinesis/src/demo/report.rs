@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use events::lengths;
 use indicatif::{DecimalBytes, HumanCount};
 
 use super::folder::{self, Entry};
-use crate::lengths;
 use crate::produce::Sent;
 use crate::status::{Now, Strategy};
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use events::lengths;
 use indicatif::HumanCount;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -11,7 +12,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 use serde_json::Value;
 
-use crate::lengths;
 use crate::session::Session;
 use crate::status::{Now, Shard, Strategy};
 

@@ -8,14 +8,15 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use events::columns::Columns;
+use rows::hours::{folder_of, formatted};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagger::Timestamp;
 
 use super::{Content, ERRORS, Publication};
-use crate::columns::Columns;
 use crate::gzip;
-use crate::storage::{folder_of, formatted};
+use crate::session::Json as _;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Format {

@@ -318,8 +318,8 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::Columns;
     use crate::store::Dir;
+    use events::columns::Columns;
 
     fn row(hour: i64, text: &str) -> Row {
         let content = Content::Error([("text".to_owned(), text.into())].into_iter().collect());

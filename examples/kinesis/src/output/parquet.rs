@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use anyhow::{Error, Result};
+use events::columns::Columns;
+use rows::parquet::{Row, Rows};
 use serde_json::Value;
 
-use crate::columns::Columns;
 use crate::session::Session;
-use crate::storage::{Row, Rows};
 
 /// A file of these sessions.
 pub(super) fn write(columns: &Columns, sessions: &[Session]) -> Result<Vec<u8>> {

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use flate2::bufread::MultiGzDecoder;
+use generate::{Lines, Plan};
 use stagger::Timestamp;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::producer::MOST_BYTES_OF_RECORD;
-use crate::shop::{Lines, Plan};
 
 /// So many lines are read ahead.
 const AHEAD: usize = 1_024;

@@ -9,11 +9,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use events::columns::Columns;
 use serde_json::json;
 
 use super::webhook::{Post, Webhook};
-use crate::columns::Columns;
-use crate::session::Session;
+use crate::session::{Json as _, Session};
 use crate::status::Status;
 
 pub(crate) use rule::Rule;

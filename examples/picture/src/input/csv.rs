@@ -2,9 +2,10 @@
 
 use std::io::Read;
 
+use events::parse::times::Recent;
+
 use super::Reading;
 use crate::row::{Cell, Draft, Role};
-use crate::times::Recent;
 
 pub(super) fn read(from: impl Read, reading: &mut Reading<'_>) -> Result<(), String> {
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(from);

@@ -2,11 +2,11 @@
 
 use std::io::BufRead;
 
+use events::parse::times::Recent;
 use serde_json::{Map, Value};
 
 use super::Reading;
 use crate::row::{Cell, Draft, Role};
-use crate::times::Recent;
 
 pub(super) fn read(mut from: impl BufRead, reading: &mut Reading<'_>) -> Result<(), String> {
     let recent = Recent::default();

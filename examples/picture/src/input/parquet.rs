@@ -2,12 +2,12 @@
 
 use std::fs::File;
 
+use events::parse::times::Recent;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 
 use super::Reading;
 use crate::row::{Cell, Draft, Role};
-use crate::times::Recent;
 
 pub(super) fn read(file: File, reading: &mut Reading<'_>) -> Result<(), String> {
     let broken = |error: parquet::errors::ParquetError| format!("it is no Parquet file that can be read: {error}");

@@ -61,7 +61,7 @@ pub(crate) fn rows() -> Vec<Row> {
     (0..300).map(row).collect()
 }
 
-/// As the example `files` writes them.
+/// As `files` writes them.
 pub(crate) fn csv(rows: &[Row]) -> String {
     let mut csv = "session_id,user_id,device_id,window_start,window_end,part,count,first_time,last_time,duration_us,\
                    first_event,last_event,reason\n"

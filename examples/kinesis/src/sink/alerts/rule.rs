@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use events::columns::{Columns, KeyKind};
+use events::lengths;
 use serde_json::Value;
 use stagger::CloseReason;
 
-use crate::columns::{Columns, KeyKind};
-use crate::lengths;
 use crate::session::Session;
 
 /// Conditions that must hold together.

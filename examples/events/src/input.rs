@@ -1,0 +1,159 @@
+//! The inputs: files, standard input and the bundled clicks, unpacked if they are gzip.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::failure::{Failure, Outcome};
+
+/// A day of clicks made by the program `generate`; the README beside it has the command.
+const BUNDLED: &[u8] = include_bytes!("../../data/clicks.jsonl.gz");
+
+/// How much of a packed file is read at once.
+const PACKED: usize = 1 << 18;
+/// The first lines, enough to tell the format and the names of the fields.
+const SAMPLE: usize = 64 << 10;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What to read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    Bundled,
+    Stdin,
+    File(PathBuf),
+}
+
+impl Source {
+    pub fn new(path: &Path) -> Self {
+        if path == Path::new("-") { Self::Stdin } else { Self::File(path.to_owned()) }
+    }
+
+    /// As it is called in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Bundled => "the bundled clicks".to_owned(),
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The file name, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Bundled => Some(Path::new("clicks.jsonl.gz")),
+            Self::Stdin => None,
+            Self::File(path) => Some(path),
+        }
+    }
+
+    /// How many bytes there are to read, if that can be known before.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Bundled => Some(BUNDLED.len() as u64),
+            Self::Stdin => None,
+            Self::File(path) => path.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len()),
+        }
+    }
+
+    /// Opens the input. Bytes are counted in `read` as they come, packed or not.
+    pub fn open(&self, read: &Arc<AtomicU64>) -> Outcome<Input> {
+        let raw: Box<dyn Read + Send> = match self {
+            Self::Bundled => Box::new(BUNDLED),
+            Self::Stdin => Box::new(io::stdin()),
+            Self::File(path) => {
+                let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+                if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+                    return Err(Failure::usage(format_args!("cannot read {}: it is a folder", path.display())));
+                }
+                Box::new(file)
+            }
+        };
+        let raw = Counted { inner: raw, read: Arc::clone(read) };
+        Input::new(raw).map_err(|error| self.unreadable(&error))?.map_err(|packed| self.refused(packed))
+    }
+
+    /// The failure of reading this input.
+    pub fn unreadable(&self, error: &io::Error) -> Failure {
+        Failure::file("read", Path::new(&self.name()), error)
+    }
+
+    fn refused(&self, how: &str) -> Failure {
+        Failure::usage(format_args!("cannot read {}: it is {how}", self.name()))
+    }
+}
+
+/// An open input, unpacked.
+pub struct Input {
+    /// The beginning of the content, for a look at it. Empty only if there is no content.
+    pub sample: Vec<u8>,
+    rest: Box<dyn Read + Send>,
+}
+
+impl Input {
+    fn new(mut raw: impl Read + Send + 'static) -> io::Result<Result<Self, &'static str>> {
+        let head = beginning(&mut raw, 6, |_| false)?;
+        if let Some((_, how)) = UNREADABLE.iter().find(|(magic, _)| head.starts_with(magic)) {
+            return Ok(Err(how));
+        }
+        let is_gzip = head.starts_with(b"\x1f\x8b");
+        let raw = Cursor::new(head).chain(raw);
+        let mut rest: Box<dyn Read + Send> = match is_gzip {
+            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED, raw))),
+            false => Box::new(raw),
+        };
+        let mut sample = beginning(&mut rest, SAMPLE, |read| read.contains(&b'\n'))?;
+        if sample.starts_with(BYTE_ORDER_MARK) {
+            sample.drain(..BYTE_ORDER_MARK.len());
+        }
+        Ok(Ok(Self { sample, rest }))
+    }
+
+    /// The whole content, from its beginning.
+    pub fn content(self) -> impl Read + Send {
+        Cursor::new(self.sample).chain(self.rest)
+    }
+}
+
+/// What other programs must unpack or convert first, by the first bytes.
+const UNREADABLE: [(&[u8], &str); 6] = [
+    (b"\x28\xb5\x2f\xfd", "packed with zstd: unpack it with `zstd -dc` and give `-` as the input"),
+    (b"BZh", "packed with bzip2: unpack it with `bzip2 -dc` and give `-` as the input"),
+    (b"\xfd7zXZ\x00", "packed with xz: unpack it with `xz -dc` and give `-` as the input"),
+    (b"PK\x03\x04", "a zip file: unpack it with `unzip -p` and give `-` as the input"),
+    (b"\xff\xfe", "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input"),
+    (b"\xfe\xff", "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input"),
+];
+
+/// Reads up to `most` bytes, or fewer once there are `enough`.
+fn beginning(reader: &mut impl Read, most: usize, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    let mut length = 0;
+    while length < most && !enough(&bytes[..length]) {
+        match reader.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// Counts what passes through.
+struct Counted<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

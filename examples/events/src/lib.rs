@@ -1,0 +1,29 @@
+//! Events in: from files and records to keys, times and values. Shared by the programs beside this crate.
+//!
+//! ```text
+//! input ─▶ lines ─▶ parse ─▶ Record { key, time, arrival, value }
+//!                   formats  (or a Reject that says why)
+//! ```
+//!
+//! - [`input`]: files, standard input and the bundled clicks, unpacked.
+//! - [`formats`], [`setup`]: the format of an input and its parser.
+//! - [`lines`], [`parse`]: records and their fields; [`reading`] does both on a thread of its own.
+//! - [`columns`]: key fields and their types; [`parse::keys`]: several key fields as one text.
+//! - [`lengths`], [`zones`], [`parse::times`]: lengths of time, zones and instants as people write them.
+//! - [`fields`]: the options of the command line for all that; [`failure`]: why a program stops.
+
+#![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
+
+pub mod batch;
+pub mod columns;
+pub mod failure;
+pub mod fields;
+pub mod formats;
+pub mod input;
+pub mod lengths;
+pub mod lines;
+pub mod parse;
+pub mod reading;
+pub mod relay;
+pub mod setup;
+pub mod zones;

@@ -1,0 +1,50 @@
+//! Why a record cannot be used.
+
+/// The reason, in words that name the field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    #[error("longer than {} MiB", .most >> 20)]
+    TooLong { most: usize },
+    #[error("{}", match .field { Some(field) => format!("`{field}` is not valid UTF-8"), None => "not valid UTF-8".into() })]
+    NotUtf8 { field: Option<String> },
+    #[error("not valid JSON: {what}")]
+    NotJson { what: String },
+    #[error("not a JSON object")]
+    NotAnObject,
+    #[error("`{field}` is missing")]
+    Missing { field: String },
+    #[error("`{field}` is {what}")]
+    Not { field: String, what: &'static str },
+    #[error("`{field}` is not a time that can be read: {text:?}")]
+    Time { field: String, text: String },
+    #[error("`{field}` is no integer of 64 bits: {text:?}")]
+    NotInteger { field: String, text: String },
+    #[error("{found} columns where the header has {expected}")]
+    Columns { found: usize, expected: usize },
+    #[error("a quoted field is never closed, or goes on after its closing quote")]
+    Quotes,
+    #[error("not a line of the combined log format: {what}")]
+    NotCombined { what: &'static str },
+}
+
+impl Reject {
+    /// The reason without what differs from line to line, to count by.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::NotJson { .. } => "not valid JSON".to_owned(),
+            Self::Time { field, .. } => format!("`{field}` is not a time that can be read"),
+            Self::NotInteger { field, .. } => format!("`{field}` is no integer of 64 bits"),
+            Self::Columns { .. } => "another number of columns than the header".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The beginning of a text, short enough for a message.
+pub(super) fn start_of(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Sessions from files: JSON lines, CSV and web server logs in, one row per session out.
+//!
+//! `cargo run --release -p files` shows a day of bundled clicks,
+//! `cargo run --release -p files -- --help` all options.
+//!
+//! Without `--out-of-order` the whole input is one set of events in any order: every event is
+//! pushed before the clock moves, so the result is exact. With it the input is a stream. Both end
+//! alike: the clock moves to the latest event, and what is still open then is flushed. Rows come in
+//! the order in which the library closes sessions.
+
+#[cfg(feature = "parquet")]
+mod folders;
+mod job;
+mod options;
+mod output;
+mod outputs;
+mod progress;
+mod report;
+mod results;
+mod side;
+mod strategy;
+mod text;
+mod unused;
+mod waiting;
+mod writing;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use events::failure::{Failure, Outcome};
+use options::Asked;
+
+/// Without arguments the bundled clicks are read as a stream, so that the report has something to
+/// say about events that come too late, or from the future.
+const DEFAULT: [&str; 6] = ["--out-of-order", "1m", "--arrival", "arrival_timestamp", "--max-future", "1h"];
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { status, message }) => {
+            if !message.is_empty() {
+                eprintln!("files: {message}");
+            }
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn work() -> Outcome<()> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.len() <= 1 {
+        arguments = std::iter::once("files").chain(DEFAULT).map(OsString::from).collect();
+    }
+    match options::read(arguments.into_iter())? {
+        Asked::Run(options) => job::run(&options),
+        Asked::Help(text) => {
+            let written = std::io::stdout().write_all(text.as_bytes());
+            written.map_err(|error| Failure::writing(&error))
+        }
+    }
+}

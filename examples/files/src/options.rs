@@ -1,0 +1,290 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
+use events::failure::{Failure, Outcome, one_sentence};
+use events::fields::Fields;
+use events::lengths::{self, unit};
+use events::zones::{self, AnyZone};
+use stagger::{Clock, Unit};
+
+/// Turns events in files into sessions.
+///
+/// Reads JSON lines, CSV and web server logs, and writes one row for each session. Without any
+/// argument it shows the sessions of a day of bundled clicks.
+#[derive(Debug, Parser)]
+#[command(name = "files", after_help = EXAMPLES, max_term_width = 100, disable_version_flag = true)]
+pub(crate) struct Options {
+    /// Files to read, `-` for standard input; gzip is read as it is. None: the bundled clicks
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) fields: Fields,
+
+    #[command(flatten)]
+    pub(crate) strategy: StrategyOptions,
+
+    #[command(flatten)]
+    pub(crate) streaming: Streaming,
+
+    #[command(flatten)]
+    pub(crate) results: Results,
+}
+
+/// At most one of step, floor, gap, sliding, stagger.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What makes a session (one of these; 30 minutes of silence by default)")]
+pub(crate) struct StrategyOptions {
+    /// Windows of a fixed length, per key, on the event clock: 30s
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "strategy")]
+    pub(crate) step: Option<Duration>,
+
+    /// Windows of a calendar unit: second, minute, hour, day, week, month, quarter, year
+    #[arg(long, value_name = "UNIT", value_parser = unit, group = "strategy")]
+    pub(crate) floor: Option<Unit>,
+
+    /// A session ends with a silence: 30m
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "strategy")]
+    pub(crate) gap: Option<Duration>,
+
+    /// Windows of one size at regular distances: 10m/1m
+    #[arg(long, value_name = "SIZE/SLIDE", value_parser = lengths::parse_pair, group = "strategy")]
+    pub(crate) sliding: Option<(Duration, Duration)>,
+
+    /// Kinesis SQL's stagger windows, on the arrival clock: step=30s, floor=minute or none. First and last
+    /// event go by arrival, as FIRST_VALUE and LAST_VALUE do
+    #[arg(long, value_name = "BUCKET", value_parser = stagger_bucket, group = "strategy", requires = "range")]
+    pub(crate) stagger: Option<StaggerBucket>,
+
+    /// With --stagger: how long a window stays open
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "stagger")]
+    pub(crate) range: Option<Duration>,
+
+    /// With --gap: two events exactly the gap apart are one session
+    #[arg(long)]
+    pub(crate) inclusive: bool,
+
+    /// With --gap: an event so long after the first one starts a new session
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) max_duration: Option<Duration>,
+
+    /// With --gap: a new session starts at midnight
+    #[arg(long)]
+    pub(crate) cut_daily: bool,
+
+    /// Clocks that --floor, --cut-daily and --report go by: Europe/Berlin, +05:45 [UTC]
+    #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
+    pub(crate) zone: Option<AnyZone>,
+}
+
+impl StrategyOptions {
+    /// The clock that closes sessions. It also orders first and last event.
+    pub(crate) fn clock(&self) -> Clock {
+        if self.stagger.is_some() { Clock::Arrival } else { Clock::Event }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Streaming")]
+pub(crate) struct Streaming {
+    /// Read as a stream, in memory that does not grow with the input. Exact while no event is
+    /// further behind the latest than this. Without it the whole input is one set in any order
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) out_of_order: Option<Duration>,
+
+    /// Correct sessions for so long after their end: rows get a revision, and the ids it replaces
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "out_of_order")]
+    pub(crate) allowed_lateness: Option<Duration>,
+
+    /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
+    /// the latest event so far, so choose it longer than any silence in the input)
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) max_future: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub(crate) struct Results {
+    /// Where the rows go; `-` is standard output; for Parquet, a new folder [-]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Form of the rows [csv]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) output_format: Option<OutputFormat>,
+
+    /// Show a report for people instead of rows
+    #[arg(long, conflicts_with = "allowed_lateness")]
+    pub(crate) report: bool,
+
+    /// Write each event with the id of its session, as JSON lines. Takes about 60 bytes of memory
+    /// for each event of an open session
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write the lines that cannot be used, with line number and reason, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+
+    /// Write the events that came too late or were refused, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) late: Option<PathBuf>,
+
+    /// Stop at the first line that cannot be used, with exit status 1
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// A header line and one line for each session
+    Csv,
+    /// One object for each session; has the bucket too
+    Jsonl,
+    /// The columns of the SQL in AWS's clickstream article; the key is user and device
+    KinesisSql,
+    /// The columns that `kinesis` writes (its README lists them), for `query`, `picture`, Athena, DuckDB and
+    /// others: a folder for each hour of first events (YYYY/MM/DD/HH), all of which appear when everything
+    /// is written. Needs a build with `--features parquet`
+    Parquet,
+}
+
+/// What `--stagger` rounds event times to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StaggerBucket {
+    Step(Duration),
+    Floor(Unit),
+    None,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  files                                              the bundled clicks
+  files access.log.gz --report                       a web server log, for reading
+  files access.log.gz --gap 30m --output visits.csv  the same as rows
+  files access.log.gz --output-format parquet --output visits  a folder to query
+  files clicks.jsonl --key user_id,device_id --time client_timestamp --value client_event \\
+        --stagger step=30s --range 30s --output-format kinesis-sql
+  zcat -f log/* | files - --format combined --out-of-order 1m --late late.jsonl
+
+Exit status: 0, 1 if --strict met a bad line, 2 if the command or its files cannot work.";
+
+fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
+    match text.split_once('=') {
+        Some(("step", width)) => lengths::parse(width).map(StaggerBucket::Step),
+        Some(("floor", name)) => unit(name).map(StaggerBucket::Floor),
+        None if text == "none" => Ok(StaggerBucket::None),
+        _ => Err("say step=LENGTH, floor=UNIT or none".to_owned()),
+    }
+}
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    /// To do the work.
+    Run(Box<Options>),
+    /// To read this.
+    Help(String),
+}
+
+/// Reads the command line, the program's name first.
+pub(crate) fn read(arguments: impl Iterator<Item = std::ffi::OsString>) -> Outcome<Asked> {
+    match Options::try_parse_from(arguments) {
+        Ok(options) => {
+            options.check()?;
+            Ok(Asked::Run(Box::new(options)))
+        }
+        Err(error) if !error.use_stderr() => Ok(Asked::Help(error.render().to_string())),
+        Err(error) => Err(Failure::usage(one_sentence(&error))),
+    }
+}
+
+impl Options {
+    /// Refuses what would have no effect, or cannot work together.
+    fn check(&self) -> Outcome<()> {
+        let Self { strategy, streaming, results, .. } = self;
+        let unless = |fine: bool, message: &str| if fine { Ok(()) } else { Err(Failure::usage(message)) };
+        let is_gap = !(strategy.step.is_some()
+            || strategy.floor.is_some()
+            || strategy.sliding.is_some()
+            || strategy.stagger.is_some());
+        unless(is_gap || !strategy.inclusive, "--inclusive is for --gap only")?;
+        unless(is_gap || strategy.max_duration.is_none(), "--max-duration is for --gap only")?;
+        unless(is_gap || !strategy.cut_daily, "--cut-daily is for --gap only")?;
+        let stagger_floor = matches!(strategy.stagger, Some(StaggerBucket::Floor(_)));
+        let has_calendar = strategy.floor.is_some() || stagger_floor || strategy.cut_daily || self.shows_report();
+        unless(has_calendar || strategy.zone.is_none(), "--zone is for --floor, --cut-daily and --report only")?;
+        unless(
+            strategy.stagger.is_none() || streaming.allowed_lateness.is_none(),
+            "--allowed-lateness has no meaning with --stagger, where nothing is late",
+        )?;
+        let has_arrival = self.fields.arrival.is_some();
+        let can_compare = has_arrival || (streaming.out_of_order.is_some() && strategy.stagger.is_none());
+        unless(
+            can_compare || streaming.max_future.is_none(),
+            "--max-future needs --arrival, or --out-of-order on the event clock, to tell what the future is",
+        )?;
+        let rows = results.output.is_some() || results.output_format.is_some();
+        unless(
+            !(results.report && rows),
+            "--report takes the place of the rows: leave out --output and --output-format",
+        )?;
+        self.check_kinesis_sql()?;
+        self.check_parquet()
+    }
+
+    fn check_parquet(&self) -> Outcome<()> {
+        let Results { output, output_format, .. } = &self.results;
+        let output = output.as_deref().filter(|path| *path != Path::new("-"));
+        match (output_format, output) {
+            (Some(OutputFormat::Parquet), None) => {
+                Err(Failure::usage("--output-format parquet needs a folder to write: --output FOLDER"))
+            }
+            (None, Some(path)) if path.extension().is_some_and(|ending| ending == "parquet") => {
+                Err(Failure::usage(format_args!(
+                    "{} would be CSV: say --output-format parquet, which makes a folder of that name",
+                    path.display()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_kinesis_sql(&self) -> Outcome<()> {
+        if self.results.output_format != Some(OutputFormat::KinesisSql) {
+            return Ok(());
+        }
+        if self.fields.key.len() != 2 {
+            return Err(Failure::usage(
+                "--output-format kinesis-sql needs two key fields, the user and the device: --key user_id,device_id",
+            ));
+        }
+        let bucketed = match self.strategy.stagger {
+            Some(bucket) => !matches!(bucket, StaggerBucket::None),
+            None => self.strategy.step.is_some() || self.strategy.floor.is_some(),
+        };
+        if !bucketed {
+            return Err(Failure::usage(
+                "--output-format kinesis-sql needs a rounded time: --stagger step=30s or floor=minute, --step or --floor",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a report takes the place of the rows.
+    pub(crate) fn shows_report(&self) -> bool {
+        let Results { output, output_format, report, .. } = &self.results;
+        *report || (self.inputs.is_empty() && output.is_none() && output_format.is_none())
+    }
+
+    /// Whether sessions may be corrected.
+    pub(crate) fn has_revisions(&self) -> bool {
+        self.streaming.allowed_lateness.is_some()
+    }
+
+    pub(crate) fn output_format(&self) -> OutputFormat {
+        self.results.output_format.unwrap_or(OutputFormat::Csv)
+    }
+}

@@ -1,0 +1,180 @@
+//! Where the sessions go: to the files that are written, and to the report.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use events::columns::Columns;
+use events::failure::{Failure, Outcome};
+use events::zones::AnyZone;
+use rows::ids::id_of;
+use stagger::Clock;
+
+#[cfg(feature = "parquet")]
+use crate::folders::Folders;
+use crate::options::{Options, OutputFormat};
+use crate::output::{self, Form, Rows};
+use crate::report::Report;
+use crate::side::{EventsFile, JsonLines, Members};
+use crate::strategy;
+use crate::text::Summary;
+use crate::unused::Unused;
+use crate::writing::Writing;
+
+pub(crate) struct Results<O: Members> {
+    writing: Option<Writing<O>>,
+    pub(crate) report: Option<Report>,
+    pub(crate) is_on_terminal: bool,
+}
+
+impl<O: Members> Results<O> {
+    pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
+        let mut results = Self { writing: None, report: None, is_on_terminal: false };
+        let mut files = Files { clock: options.strategy.clock(), sessions: None, events: None };
+        if options.shows_report() {
+            let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
+            results.report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
+        } else {
+            let (sessions, is_on_terminal) = session_files(options, columns)?;
+            (files.sessions, results.is_on_terminal) = (Some(sessions), is_on_terminal);
+        }
+        // Not before the sessions' files, which may be refused: this one is emptied if it is there.
+        if let Some(path) = &options.results.events {
+            let (inputs, columns, revisions) = (inputs.to_vec(), columns.clone(), options.has_revisions());
+            files.events = Some(EventsFile { file: JsonLines::create(path)?, inputs, columns, revisions });
+        }
+        if files.sessions.is_some() || files.events.is_some() {
+            results.writing = Some(Writing::start(files));
+        }
+        Ok(results)
+    }
+
+    /// Takes a session that has closed.
+    #[inline]
+    pub(crate) fn session(&mut self, session: Summary<O>) {
+        if let Some(report) = &mut self.report {
+            report.session(&session);
+        }
+        if let Some(writing) = &mut self.writing {
+            writing.add(session);
+        }
+    }
+
+    /// Whether everything could be written so far. The library's callback cannot return it.
+    #[inline]
+    pub(crate) fn check(&mut self) -> Outcome<()> {
+        match &mut self.writing {
+            Some(writing) if writing.has_failed() => writing.finish(),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<()> {
+        if let Some(mut writing) = self.writing {
+            writing.finish()?;
+        }
+        if let Some(report) = self.report {
+            let text = report.text(unused) + if is_bundled { TRY_YOUR_OWN } else { "" };
+            io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// What sessions are written as, and whether that is seen on a terminal.
+fn session_files(options: &Options, columns: &Columns) -> Outcome<(SessionFiles, bool)> {
+    match options.output_format() {
+        OutputFormat::Csv => rows(options, columns, Form::Csv),
+        OutputFormat::Jsonl => rows(options, columns, Form::Jsonl),
+        OutputFormat::KinesisSql => rows(options, columns, Form::KinesisSql),
+        OutputFormat::Parquet => Ok((folders(options, columns)?, false)),
+    }
+}
+
+#[cfg(feature = "parquet")]
+fn folders(options: &Options, columns: &Columns) -> Outcome<SessionFiles> {
+    let output = options.results.output.as_deref().unwrap_or(Path::new(""));
+    Ok(SessionFiles::Folders(Box::new(Folders::create(output, columns.clone())?)))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
+    Err(Failure::usage(
+        "this `files` is built without Parquet: build it again with `--features parquet`, as in \
+         `cargo run --release -p files --features parquet -- …`",
+    ))
+}
+
+/// The rows of one file, and whether they go to a terminal.
+fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
+    if let Some(name) = columns.key.iter().find(|name| form != Form::KinesisSql && output::is_taken(name)) {
+        return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
+    }
+    let (to, is_on_terminal) = rows_to(options)?;
+    let rows = Rows::new(to, form, columns.clone(), options.has_revisions());
+    Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
+}
+
+/// Where the rows go, and whether that is a terminal.
+fn rows_to(options: &Options) -> Outcome<(Box<dyn Write + Send>, bool)> {
+    match options.results.output.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            let file = File::create(path).map_err(|error| Failure::file("write", path, &error))?;
+            Ok((Box::new(file), false))
+        }
+        _ => Ok((Box::new(io::stdout()), io::stdout().is_terminal())),
+    }
+}
+
+/// What sessions are written as.
+enum SessionFiles {
+    Rows(Box<Rows>),
+    #[cfg(feature = "parquet")]
+    Folders(Box<Folders>),
+}
+
+/// The files that each session is written to.
+pub(crate) struct Files {
+    clock: Clock,
+    sessions: Option<SessionFiles>,
+    events: Option<EventsFile>,
+}
+
+impl Files {
+    pub(crate) fn write<O: Members>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
+        let id = id_of(session, self.clock);
+        match &mut self.sessions {
+            Some(SessionFiles::Rows(rows)) => rows.write(session, id).map_err(|error| Failure::writing(&error))?,
+            #[cfg(feature = "parquet")]
+            Some(SessionFiles::Folders(folders)) => folders.write(session, id)?,
+            None => {}
+        }
+        if let Some(events) = &mut self.events {
+            events.write(session, id)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Outcome<()> {
+        match self.sessions {
+            Some(SessionFiles::Rows(rows)) => rows.finish().map_err(|error| Failure::writing(&error))?,
+            #[cfg(feature = "parquet")]
+            Some(SessionFiles::Folders(folders)) => folders.finish()?,
+            None => {}
+        }
+        if let Some(events) = self.events {
+            events.file.finish()?;
+        }
+        Ok(())
+    }
+}
+
+const TRY_YOUR_OWN: &str = r#"
+These clicks were made up by the program `generate` (see examples/data/README.md). Now try your own:
+  a web server log (or .gz, or several)
+    cargo run --release -p files -- /var/log/nginx/access.log --report
+  the work on any git repository: sessions with breaks of less than two hours
+    git log --format='{"who":"%ae","when":"%aI","what":"%f"}' |
+      cargo run --release -p files -- - --key who --time when --value what --gap 2h --report
+  rows instead of a report: --output sessions.csv in place of --report; all options: --help
+"#;

@@ -1,0 +1,174 @@
+//! The files beside the rows, all of them JSON lines: events with their sessions, rejects, late.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use events::columns::{Columns, KeyKind};
+use events::failure::{Failure, Outcome};
+use events::parse::keys;
+use serde::Serialize;
+use serde::ser::Serializer;
+use stagger::{SessionId, Timestamp, Value};
+
+use crate::text::{Place, Summary, Text, Unkept};
+
+/// A file of JSON lines.
+pub(crate) struct JsonLines {
+    path: PathBuf,
+    to: BufWriter<File>,
+}
+
+impl JsonLines {
+    pub(crate) fn create(path: &Path) -> Outcome<Self> {
+        let file = File::create(path).map_err(|error| Failure::file("write", path, &error))?;
+        Ok(Self { path: path.to_owned(), to: BufWriter::with_capacity(1 << 18, file) })
+    }
+
+    pub(crate) fn write(&mut self, row: &impl Serialize) -> Outcome<()> {
+        let written = serde_json::to_writer(&mut self.to, row).map_err(Into::into);
+        let written = written.and_then(|()| self.to.write_all(b"\n"));
+        written.map_err(|error| Failure::file("write", &self.path, &error))
+    }
+
+    pub(crate) fn finish(mut self) -> Outcome<()> {
+        self.to.flush().map_err(|error| Failure::file("write", &self.path, &error))
+    }
+}
+
+/// The key fields under their names.
+pub(crate) struct KeyFields<'a> {
+    pub(crate) columns: &'a Columns,
+    pub(crate) key: &'a str,
+}
+
+impl<'a> KeyFields<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, KeyField<'a>)> + use<'a> {
+        let Columns { key: names, kinds } = self.columns;
+        let fields = keys::split(self.key, names.len()).zip(kinds).map(|(text, kind)| KeyField { text, kind: *kind });
+        names.iter().map(String::as_str).zip(fields)
+    }
+}
+
+impl Serialize for KeyFields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// A key field: a number if it was declared as one.
+pub(crate) struct KeyField<'a> {
+    text: Cow<'a, str>,
+    kind: KeyKind,
+}
+
+impl Serialize for KeyField<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.kind, self.text.parse::<i64>()) {
+            (KeyKind::Integer, Ok(number)) => serializer.serialize_i64(number),
+            _ => serializer.serialize_str(&self.text),
+        }
+    }
+}
+
+/// A time as in the rows.
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A line that cannot be used.
+#[derive(Serialize)]
+pub(crate) struct RejectRow<'a> {
+    pub(crate) input: &'a str,
+    pub(crate) line: u64,
+    pub(crate) reason: String,
+    /// The line itself; bytes that are not UTF-8 are replaced.
+    pub(crate) text: Cow<'a, str>,
+}
+
+/// An event that was handed back.
+#[derive(Serialize)]
+pub(crate) struct LateRow<'a> {
+    pub(crate) input: &'a str,
+    pub(crate) line: u64,
+    pub(crate) reason: String,
+    pub(crate) key: KeyFields<'a>,
+    pub(crate) time: Time,
+    pub(crate) value: &'a str,
+}
+
+/// An event of a session, as the aggregate keeps it.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) time: Timestamp,
+    pub(crate) value: Text,
+    pub(crate) place: Place,
+}
+
+/// What the aggregate knows about the events of a session: nothing, unless `--events` asks.
+pub(crate) trait Members: Sized + Send + 'static {
+    /// What sessions keep of the place of an event.
+    type Place: for<'a> Value<Ref<'a> = Place> + Send;
+
+    fn members(&self) -> &[Member];
+}
+
+impl Members for () {
+    type Place = Unkept;
+
+    fn members(&self) -> &[Member] {
+        &[]
+    }
+}
+
+impl Members for Vec<Member> {
+    type Place = Place; // of the events that are held for a while
+
+    fn members(&self) -> &[Member] {
+        self
+    }
+}
+
+/// An event with the id of its session.
+#[derive(Serialize)]
+struct EventRow<'a> {
+    session_id: SessionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
+    input: &'a str,
+    line: u64,
+    key: KeyFields<'a>,
+    time: Time,
+    value: &'a str,
+}
+
+/// The file of `--events`.
+pub(crate) struct EventsFile {
+    pub(crate) file: JsonLines,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) columns: Columns,
+    pub(crate) revisions: bool,
+}
+
+impl EventsFile {
+    /// Writes the events of a session that closes, in order of time.
+    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, session_id: SessionId) -> Outcome<()> {
+        for member in session.aggregate.members() {
+            self.file.write(&EventRow {
+                session_id,
+                revision: self.revisions.then(|| session.revision()),
+                input: &self.inputs[member.place.input as usize],
+                line: member.place.line,
+                key: KeyFields { columns: &self.columns, key: session.key.as_str() },
+                time: Time(member.time),
+                value: member.value.as_str(),
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! From the command line to a configuration of the library.
+
+use std::time::Duration;
+
+use events::lengths::compact;
+use events::zones::AnyZone;
+use stagger::{Bucket, Clock, Config, FirstLast, Gap, Sliding, Stagger, Strategy, Unit};
+
+use crate::options::{Options, StaggerBucket};
+use crate::side::Members;
+use crate::text::{Payload, Text};
+
+const DEFAULT_GAP: Duration = Duration::from_secs(30 * 60);
+/// Longer than any input: parts of windows are numbered right however far apart they are.
+const FOR_EVER: Duration = Duration::from_secs(100_000 * 86_400);
+const AN_HOUR: Duration = Duration::from_secs(3_600);
+
+pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> {
+    let streaming = &options.streaming;
+    let mut config = Config::new(strategy(options));
+    if options.strategy.stagger.is_none()
+        && let Some(bound) = streaming.out_of_order
+    {
+        config = config.out_of_order(bound);
+    }
+    if let Some(ahead) = streaming.max_future {
+        config = config.max_future(ahead);
+    }
+    if let Some(lateness) = streaming.allowed_lateness {
+        config = config.allowed_lateness(lateness);
+    }
+    if options.strategy.clock() == Clock::Arrival {
+        // FIRST_VALUE and LAST_VALUE of Kinesis SQL go by arrival.
+        config = config.first_last_by(FirstLast::Arrival);
+    }
+    config
+}
+
+fn strategy(options: &Options) -> Strategy {
+    let chosen = &options.strategy;
+    let zone = chosen.zone.unwrap_or(AnyZone::UTC);
+    if let Some(width) = chosen.step {
+        return Stagger::on_event_time(Bucket::step(width)).into();
+    }
+    if let Some(unit) = chosen.floor {
+        return Stagger::on_event_time(Bucket::floor(unit).zone(zone)).into();
+    }
+    if let Some((size, slide)) = chosen.sliding {
+        return Sliding::new(size, slide).into();
+    }
+    if let (Some(bucket), Some(range)) = (chosen.stagger, chosen.range) {
+        let remember = if options.streaming.out_of_order.is_some() { range.max(AN_HOUR) } else { FOR_EVER };
+        return on_arrival(bucket, range, zone).remember_parts(remember).into();
+    }
+    gap(options, zone).into()
+}
+
+/// The rule in words, for the report.
+pub(crate) fn words(options: &Options) -> String {
+    let chosen = &options.strategy;
+    let mut words = if let Some(width) = chosen.step {
+        format!("windows of {}", compact(width))
+    } else if let Some(unit) = chosen.floor {
+        format!("one window for each {}", unit.name())
+    } else if let Some((size, slide)) = chosen.sliding {
+        format!("windows of {} every {}", compact(size), compact(slide))
+    } else if let Some(range) = chosen.range {
+        format!("stagger windows that stay open for {}", compact(range))
+    } else {
+        format!("a session ends after {} of silence", compact(chosen.gap.unwrap_or(DEFAULT_GAP)))
+    };
+    if let Some(most) = chosen.max_duration {
+        words += &format!(", or after {}", compact(most));
+    }
+    if chosen.cut_daily {
+        words += ", or at midnight";
+    }
+    if let Some(bound) = options.streaming.out_of_order.filter(|_| chosen.stagger.is_none()) {
+        words += &format!("; events may come {} late", compact(bound));
+    }
+    words
+}
+
+fn on_arrival(bucket: StaggerBucket, range: Duration, zone: AnyZone) -> Stagger {
+    match bucket {
+        StaggerBucket::Step(width) => Stagger::on_arrival(Bucket::step(width), range),
+        StaggerBucket::Floor(unit) => Stagger::on_arrival(Bucket::floor(unit).zone(zone), range),
+        StaggerBucket::None => Stagger::per_key(range),
+    }
+}
+
+fn gap(options: &Options, zone: AnyZone) -> Gap {
+    let chosen = &options.strategy;
+    let mut gap = Gap::new(chosen.gap.unwrap_or(DEFAULT_GAP));
+    if chosen.inclusive {
+        gap = gap.inclusive();
+    }
+    if let Some(most) = chosen.max_duration {
+        gap = gap.max_duration(most);
+    }
+    if chosen.cut_daily {
+        gap = gap.cut_between(Bucket::floor(Unit::Day).zone(zone));
+    }
+    gap
+}

@@ -1,0 +1,8 @@
+//! The program `files` as its users see it.
+
+mod article_queries;
+mod cli;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod shared_data;
+mod support;

@@ -1,0 +1,114 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use events::failure::{Failure, Outcome, one_sentence};
+use events::fields::Fields;
+use events::lengths;
+use stagger::Unit;
+
+use crate::strategies::Choice;
+
+/// Measures every strategy on your own events.
+///
+/// Reads JSON lines, CSV and web server logs into memory, then makes sessions of them under each
+/// strategy. Without any argument it measures a day of bundled clicks.
+#[derive(Debug, Parser)]
+#[command(name = "measure", max_term_width = 100, disable_version_flag = true)]
+pub(crate) struct Command {
+    /// Files to read, `-` for standard input; gzip is read as it is. None: the bundled clicks
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) fields: Fields,
+
+    #[command(flatten)]
+    pub(crate) measuring: Measuring,
+
+    #[command(flatten)]
+    pub(crate) lengths: Lengths,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Measuring")]
+pub(crate) struct Measuring {
+    /// How far events may be behind the latest one [default: as far as they are]
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) out_of_order: Option<Duration>,
+
+    /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
+    /// the latest event so far)
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) max_future: Option<Duration>,
+
+    /// How often each strategy is timed; the median is shown
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) runs: u32,
+
+    #[arg(long, value_name = "NAME[,NAME...]", value_delimiter = ',', hide_possible_values = true,
+        help = format!("Measure only some of the strategies: {}", Choice::names()))]
+    pub(crate) only: Vec<Choice>,
+
+    /// Write the results as JSON, with every run
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Lengths of the strategies")]
+pub(crate) struct Lengths {
+    /// Width of the steps
+    #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = lengths::parse)]
+    pub(crate) step: Duration,
+    /// Calendar unit of FLOOR: second, minute, hour, day, week, month, quarter, year
+    #[arg(long, value_name = "UNIT", default_value = "minute", value_parser = lengths::unit)]
+    pub(crate) floor: Unit,
+    /// Silence that ends a session
+    #[arg(long, value_name = "LENGTH", default_value = "30m", value_parser = lengths::parse)]
+    pub(crate) gap: Duration,
+    /// Longest gap session, where there is one
+    #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = lengths::parse)]
+    pub(crate) max_duration: Duration,
+    /// How long sessions are corrected, where they are
+    #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = lengths::parse)]
+    pub(crate) allowed_lateness: Duration,
+    /// Size and slide of sliding windows
+    #[arg(long, value_name = "SIZE/SLIDE", default_value = "10m/1m", value_parser = lengths::parse_pair)]
+    pub(crate) sliding: (Duration, Duration),
+    /// How long a stagger window on the arrival clock stays open
+    #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = lengths::parse)]
+    pub(crate) range: Duration,
+}
+
+/// The bundled clicks have late ones, and clocks a year ahead.
+const DEFAULT: [&str; 6] = ["--out-of-order", "1m", "--arrival", "arrival_timestamp", "--max-future", "1h"];
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    Run(Box<Command>),
+    Help(String),
+}
+
+/// Reads the command line, the program's name first.
+pub(crate) fn read(mut arguments: Vec<OsString>) -> Outcome<Asked> {
+    if arguments.len() <= 1 {
+        arguments = std::iter::once("measure").chain(DEFAULT).map(OsString::from).collect();
+    }
+    match Command::try_parse_from(arguments) {
+        Ok(command) => Ok(Asked::Run(Box::new(command))),
+        Err(error) if !error.use_stderr() => Ok(Asked::Help(error.render().to_string())),
+        Err(error) => Err(Failure::usage(one_sentence(&error))),
+    }
+}
+
+impl Command {
+    /// The strategies to measure.
+    pub(crate) fn choices(&self) -> Vec<Choice> {
+        let only = &self.measuring.only;
+        if only.is_empty() { Choice::all().to_vec() } else { only.clone() }
+    }
+}

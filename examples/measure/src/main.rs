@@ -1,0 +1,62 @@
+//! What each strategy costs on your own data: nanoseconds per event, sessions, late events, sessions
+//! open at once. For choosing a strategy with its price known.
+//!
+//! ```text
+//! cargo run --release -p measure
+//! cargo run --release -p measure -- clicks.jsonl --key user_id,device_id --time client_timestamp
+//! cargo run --release -p measure -- access.log.gz --gap 10m --json
+//! ```
+//!
+//! It reads whatever `files` reads, but into memory first: only the library is measured, and not the
+//! reading. Every strategy then gets the same events in the order of their lines, once with keys and
+//! values as text and once with both numbered, which shows what text costs.
+
+mod command;
+mod disorder;
+mod load;
+mod race;
+mod show;
+mod strategies;
+
+// Of `files`: used by `command` and `load` alone, but for the kind of failure.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use command::Asked;
+use disorder::Disorder;
+use events::failure::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { status, message }) => {
+            if !message.is_empty() {
+                eprintln!("measure: {message}");
+            }
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn work() -> Outcome<()> {
+    let text = match command::read(std::env::args_os().collect())? {
+        Asked::Help(text) => text,
+        Asked::Run(command) => {
+            let loaded = load::load(&command)?;
+            let events = loaded.events();
+            let disorder = Disorder::of(&events);
+            let bound = command.measuring.out_of_order.unwrap_or_else(|| disorder.most());
+            let numbers = load::numbered(&events);
+            let results = race::run(&command, bound, &events, &numbers)?;
+            let about = show::About { loaded: &loaded, disorder: &disorder, bound, keys: load::keys(&numbers) };
+            if command.measuring.json {
+                show::json(&command, &about, &results)
+            } else {
+                show::table(&command, &about, &results)
+            }
+        }
+    };
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.map_err(|error| Failure::writing(&error))
+}

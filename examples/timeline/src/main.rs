@@ -1,0 +1,92 @@
+//! Draws what each strategy makes of one user's events, below each other on one axis of time, so that
+//! a person can choose a strategy by looking: in the terminal, and as a picture.
+//!
+//! ```text
+//! cargo run -p timeline
+//! cargo run -p timeline -- --svg timeline.svg
+//! cargo run -p timeline -- --events mine.txt --gap 5m --floor hour
+//! ```
+//!
+//! A file of events has a line for each: when it happened and, if known, when it was received, both
+//! in seconds since 1970 (or since anything else), as in `1543535885.25 1543535886`.
+
+mod lanes;
+mod reading;
+mod scale;
+mod strategies;
+mod svg;
+mod terminal;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use events::lengths;
+use scale::Scale;
+use stagger::Unit;
+
+/// Draws one user's events under each strategy.
+#[derive(Debug, Parser)]
+#[command(name = "timeline", disable_version_flag = true)]
+struct Options {
+    /// Lines of `SECONDS [ARRIVAL]`, or - for standard input; without it, events made up to show
+    /// the differences
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Write a picture too
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Width of the steps
+    #[arg(long, default_value = "30s", value_parser = lengths::parse)]
+    step: Duration,
+    /// Calendar unit: second, minute, hour, day, week, month, quarter, year
+    #[arg(long, default_value = "minute", value_parser = lengths::unit)]
+    floor: Unit,
+    /// How long a stagger window on the arrival clock stays open
+    #[arg(long, default_value = "1m", value_parser = lengths::parse)]
+    range: Duration,
+    /// Silence that ends a session
+    #[arg(long, default_value = "30s", value_parser = lengths::parse)]
+    gap: Duration,
+    /// Longest gap session
+    #[arg(long, default_value = "1m", value_parser = lengths::parse)]
+    max_duration: Duration,
+    /// Size and slide of sliding windows
+    #[arg(long, default_value = "1m/30s", value_parser = lengths::parse_pair)]
+    sliding: (Duration, Duration),
+    /// How far events may be out of order [default: as far as they are]
+    #[arg(long, value_parser = lengths::parse)]
+    out_of_order: Option<Duration>,
+}
+
+fn main() -> ExitCode {
+    match draw(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn draw(options: &Options) -> Result<(), String> {
+    let clicks = match &options.events {
+        Some(path) => reading::read(path)?,
+        None => reading::sample(),
+    };
+    let rows = strategies::rows(options, &clicks).map_err(|error| error.to_string())?;
+    let scale = Scale::over(&clicks, &rows);
+    let mut stdout = std::io::stdout();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let drawing = terminal::draw(&scale, &clicks, &rows, colour);
+    // A reader that has seen enough, such as `head`, is no failure.
+    let _ = stdout.write_all(drawing.as_bytes());
+    if let Some(path) = &options.svg {
+        std::fs::write(path, svg::draw(&scale, &clicks, &rows))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        let _ = writeln!(stdout, "\nThe picture is in {}.", path.display());
+    }
+    Ok(())
+}
