@@ -22,7 +22,7 @@ use criterion::{
 };
 use stagger::prelude::*;
 use stagger::{
-    Aggregate, Bucket, ChronoZone, Config, Count, Engine, Event, FirstLast, Gap, Lent, List, Max, Min, Sliding,
+    Aggregate, Bucket, ChronoZone, Config, Count, Engine, Event, EventRef, FirstLast, Gap, List, Max, Min, Sliding,
     Snapshot, Stagger, Strategy, Sum, Timestamp, Unit, WhenFull,
 };
 
@@ -175,7 +175,7 @@ fn bounds(prices: &mut Prices<'_, '_>) {
 }
 
 fn aggregates(prices: &mut Prices<'_, '_>) {
-    fn value(click: &Lent<'_, u64, u64>) -> u64 {
+    fn value(click: &EventRef<'_, u64, u64>) -> u64 {
         click.value
     }
     prices.add("gap/aggregate/count", || setup(half_an_hour()).aggregate(Count));

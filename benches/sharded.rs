@@ -1,4 +1,4 @@
-//! One engine next to shards on two cores, in wall time: the same sessions, in the same order.
+//! One engine next to shards on two cores, in wall time: the same sessions.
 //!
 //! `cargo bench --bench sharded`. A million clicks per iteration, handed over 65,536 at a time;
 //! `STAGGER_BENCH_EVENTS` sets another number. On a machine with one core it shows what sharing out
@@ -9,12 +9,15 @@
 #[allow(unreachable_pub, dead_code, reason = "as in a crate of its own")]
 mod clicks;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clicks::{Clicks, DISORDER, keep_freed_memory, number_of_events};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use stagger::prelude::*;
-use stagger::{Bucket, Config, Event, Gap, Key, Lent, Sharded, Stagger, Strategy, Timestamp, Value};
+use stagger::{
+    Bucket, Config, Engine, Event, EventRef, Gap, Key, SessionSummary, Sharded, Stagger, Strategy, Timestamp, Value,
+};
 
 const BATCH: usize = 1 << 16;
 
@@ -27,39 +30,71 @@ fn config<K: Key, V: Value>(name: &str) -> Config<K, V> {
 }
 
 /// Sessions and the events in them.
-fn run<S: Sessionizer>(mut sessions: S, events: &[Lent<'_, S::Key, S::Value>], batch: bool) -> (u64, u64) {
-    let (mut number, mut counted) = (0, 0);
-    let mut out = |session: stagger::SummaryOf<S>| {
-        number += 1;
-        counted += session.count;
-    };
-    if batch {
-        for events in events.chunks(BATCH) {
-            let _ = sessions.push_batch(events, &mut out);
-        }
-    } else {
-        for event in events {
-            let _ = sessions.push(*event, &mut out);
-        }
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tally {
+    sessions: u64,
+    events: u64,
+}
+
+impl Tally {
+    fn add<K, V>(&mut self, session: &SessionSummary<K, V>) {
+        self.sessions += 1;
+        self.events += session.count;
     }
-    sessions.flush(&mut out);
-    (number, counted)
+}
+
+fn run_engine<K: Key, V: Value>(mut engine: Engine<K, V>, events: &[EventRef<'_, K, V>], batch: bool) -> Tally {
+    let mut tally = Tally::default();
+    let mut out = |session| tally.add(&session);
+    if batch {
+        events.chunks(BATCH).for_each(|events| drop(engine.push_batch(events, &mut out)));
+    } else {
+        events.iter().for_each(|event| _ = engine.push(*event, &mut out));
+    }
+    engine.flush(&mut out);
+    tally
+}
+
+/// On cache lines of its own, as an output of a shard should be.
+#[derive(Default)]
+#[repr(align(128))]
+struct Output(Mutex<Tally>);
+
+fn run_shards<K, V>(shards: usize, name: &str, events: &[EventRef<'_, K, V>]) -> Tally
+where
+    K: Key + Send,
+    V: Value + Send,
+    for<'e> K::Ref<'e>: Send + Sync,
+    for<'e> V::Ref<'e>: Send + Sync,
+{
+    let tallies: Vec<Output> = (0..shards).map(|_| Output::default()).collect();
+    let outputs = tallies.iter().map(|tally| |session| tally.0.lock().expect("no panic").add(&session));
+    let mut sharded = Sharded::new(outputs, || config::<K, V>(name)).expect("a configuration that works");
+    events.chunks(BATCH).for_each(|events| drop(sharded.push_batch(events)));
+    sharded.flush();
+    drop(sharded);
+    tallies.iter().fold(Tally::default(), |sum, tally| {
+        let tally = tally.0.lock().expect("no panic");
+        Tally { sessions: sum.sessions + tally.sessions, events: sum.events + tally.events }
+    })
 }
 
 macro_rules! compare {
     ($criterion:expr, $kind:expr, $events:expr, $key:ty, $value:ty) => {
         for name in ["step", "gap"] {
             let engine = || config::<$key, $value>(name).build().expect("a configuration that works");
-            let sharded = |shards| Sharded::new(shards, || config::<$key, $value>(name)).expect("the same");
-            let expected = run(engine(), $events, false);
-            assert_eq!(expected.1, $events.len() as u64);
+            let expected = run_engine(engine(), $events, false);
+            assert_eq!(expected.events, $events.len() as u64);
             let mut group = $criterion.benchmark_group(format!("sharded/{name}/{}/1m_keys/10s_disorder", $kind));
             group.throughput(Throughput::Elements($events.len() as u64));
             group.sample_size(10).sampling_mode(SamplingMode::Flat);
-            group.bench_function("engine", |b| b.iter(|| run(engine(), $events, false)));
+            group.bench_function("engine", |b| b.iter(|| run_engine(engine(), $events, false)));
+            group.bench_function("engine_batch", |b| b.iter(|| run_engine(engine(), $events, true)));
             for shards in [1, 2] {
-                assert_eq!(run(sharded(shards), $events, true), expected);
-                group.bench_function(format!("{shards}_shards"), |b| b.iter(|| run(sharded(shards), $events, true)));
+                assert_eq!(run_shards::<$key, $value>(shards, name, $events), expected);
+                group.bench_function(format!("{shards}_shards"), |b| {
+                    b.iter(|| run_shards::<$key, $value>(shards, name, $events));
+                });
             }
             group.finish();
         }

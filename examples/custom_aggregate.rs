@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stagger::{Aggregate, Config, Count, Event, Fold, Gap, Lent, Max, Set, Sum, Timestamp, check_laws, prelude::*};
+use stagger::{Aggregate, Config, Count, Event, EventRef, Fold, Gap, Max, Set, Sum, Timestamp, check_laws, prelude::*};
 
 /// A page of the shop, and the price in cents of what was put into the cart there (0 for nothing).
 type Page = (String, u32);
-type Click<'a> = Lent<'a, String, Page>;
+type Click<'a> = EventRef<'a, String, Page>;
 
 /// The page that was seen most often, and how often. Of several, the first by name.
 ///

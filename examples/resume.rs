@@ -113,7 +113,7 @@ fn run(sessions: &mut Sessions, clicks: &[Event<String, u64>], output: &mut impl
 
 fn push(sessions: &mut Sessions, click: &Event<String, u64>, output: &mut impl Write) -> Result<(), Failure> {
     let mut lines = String::new();
-    let pushed = sessions.push(click.lend(), &mut |session| lines += &line(&session));
+    let pushed = sessions.push(click.as_event_ref(), &mut |session| lines += &line(&session));
     output.write_all(lines.as_bytes())?;
     if let Some(late) = pushed.returned() {
         writeln!(output, "late: click {} of {}", late.value, late.key)?;

@@ -27,7 +27,7 @@
 
 use std::time::Duration;
 
-use stagger::{Bucket, Config, ConfigError, Event, Lent, Sliding, Stagger, Timestamp, Unit, prelude::*};
+use stagger::{Bucket, Config, ConfigError, Event, EventRef, Sliding, Stagger, Timestamp, Unit, prelude::*};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -72,7 +72,7 @@ fn tumbling(trades: &[Trade]) -> Result<Vec<Row>, ConfigError> {
         let stagger::SessionSummary { key: (ticker, traded), window, count, .. } = session;
         (window.end, traded, ticker, count)
     };
-    Ok(events.into_iter().sessionize_lent(sessionizer).filter_map(stagger::Output::session).map(row).collect())
+    Ok(events.into_iter().sessionize_refs(sessionizer).filter_map(stagger::Output::session).map(row).collect())
 }
 
 /// ```sql
@@ -89,7 +89,7 @@ fn stagger(trades: &[Trade]) -> Result<Vec<Row>, ConfigError> {
         rows.push((session.window.end, traded, session.key, session.count));
     };
     for &(row_time, event_time, ticker) in trades {
-        let trade: Lent<'_, String, ()> = Event::new(ticker, event_time, ()).arriving_at(row_time);
+        let trade: EventRef<'_, String, ()> = Event::new(ticker, event_time, ()).arriving_at(row_time);
         let pushed = sessionizer.push(trade, &mut keep);
         assert!(pushed.returned().is_none(), "nothing is late on the arrival clock");
     }

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 
-use crate::event::{Event, Lent};
+use crate::event::{Event, EventRef};
 use crate::sessionizer::{Pushed, Refusal, Sessionizer, SummaryOf};
 use crate::summary::SessionSummary;
 use crate::time::Timestamp;
@@ -94,16 +94,16 @@ pub trait Sessionize: Iterator + Sized {
         Self: Iterator<Item = Event<S::Key, S::Value>>,
     {
         let push = |sessionizer: &mut S, event: Self::Item, out: &mut dyn FnMut(SummaryOf<S>)| {
-            let pushed = sessionizer.push(event.lend(), out).map(|_| ());
+            let pushed = sessionizer.push(event.as_event_ref(), out).map(|_| ());
             pushed.map(|()| event)
         };
         Sessions { events: Some(self), sessionizer, push, ready: VecDeque::new() }
     }
 
     /// Sessions of events in borrowed form, such as `Event<&str, &str>`.
-    fn sessionize_lent<'e, S: Sessionizer>(self, sessionizer: S) -> Sessions<Self, S>
+    fn sessionize_refs<'e, S: Sessionizer>(self, sessionizer: S) -> Sessions<Self, S>
     where
-        Self: Iterator<Item = Lent<'e, S::Key, S::Value>>,
+        Self: Iterator<Item = EventRef<'e, S::Key, S::Value>>,
         S::Key: 'e,
         S::Value: 'e,
     {
@@ -143,7 +143,7 @@ impl<S: Sessionizer> Queued<S> {
     }
 
     /// Takes one event; see [`Sessionizer::push`].
-    pub fn push<'e>(&mut self, event: Lent<'e, S::Key, S::Value>) -> Pushed<Lent<'e, S::Key, S::Value>> {
+    pub fn push<'e>(&mut self, event: EventRef<'e, S::Key, S::Value>) -> Pushed<EventRef<'e, S::Key, S::Value>> {
         self.sessionizer.push(event, &mut |session| self.ready.push_back(session))
     }
 

@@ -4,50 +4,16 @@
 //! at most 1.1e8 from 1970, so nothing here can overflow an `i64`.
 
 use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
 
+use crate::civil::Civil;
 use crate::time::Timestamp;
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
-
-/// A date of the proleptic Gregorian calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Civil {
-    pub(crate) year: i64,
-    pub(crate) month: i64,
-    pub(crate) day: i64,
-}
-
-impl Civil {
-    /// The date `days` after 1970-01-01. Counts in eras of 400 years that begin on 1 March, so
-    /// that the leap day comes last (the method of Howard Hinnant's `chrono`-compatible paper).
-    pub(crate) const fn from_days(days: i64) -> Self {
-        let shifted = days + 719_468;
-        let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        Self {
-            year: era * 400 + year_of_era + (month <= 2) as i64,
-            month,
-            day: day_of_year - (153 * from_march + 2) / 5 + 1,
-        }
-    }
-
-    /// Days from 1970-01-01 to the first day of a month; months beyond 12 run into later years.
-    const fn days_to_month(year: i64, month: i64) -> i64 {
-        let year = year + (month - 1).div_euclid(12);
-        let month = (month - 1).rem_euclid(12) + 1;
-        let march_year = year - (month <= 2) as i64;
-        let (era, of_era) = (march_year.div_euclid(400), march_year.rem_euclid(400));
-        let from_march = if month > 2 { month - 3 } else { month + 9 };
-        let day_of_year = (153 * from_march + 2) / 5;
-        era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
-    }
-}
 
 /// A unit of the calendar, for [`Bucket::floor`](crate::Bucket::floor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +36,21 @@ pub enum Unit {
     Year,
 }
 
+/// How the length of a unit is told.
+enum Measure {
+    /// By the clock: always the same, in microseconds.
+    Clock { width: i64 },
+    /// In whole days from one midnight to another; the first begins `phase` days after 1970.
+    Days { days: i64, phase: i64 },
+    /// In months, from the first day of one to that of another.
+    Months(i64),
+}
+
 impl Unit {
+    /// Every unit, from the shortest to the longest.
+    pub const ALL: [Self; 8] =
+        [Self::Second, Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
+
     /// The name of the unit, in lower case: `minute`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -86,37 +66,33 @@ impl Unit {
         }
     }
 
-    /// Width and first start after 1970 in microseconds, if every such unit has the same length in UTC.
-    const fn fixed(self) -> Option<(i64, i64)> {
+    /// How its lengths are told.
+    const fn measure(self) -> Measure {
         match self {
-            Self::Second => Some((SECOND, 0)),
-            Self::Minute => Some((MINUTE, 0)),
-            Self::Hour => Some((HOUR, 0)),
-            Self::Day => Some((DAY, 0)),
-            Self::Week => Some((7 * DAY, 4 * DAY)), // 1970-01-05 was a Monday
-            Self::Month | Self::Quarter | Self::Year => None,
+            Self::Second => Measure::Clock { width: SECOND },
+            Self::Minute => Measure::Clock { width: MINUTE },
+            Self::Hour => Measure::Clock { width: HOUR },
+            Self::Day => Measure::Days { days: 1, phase: 0 },
+            Self::Week => Measure::Days { days: 7, phase: 4 }, // 1970-01-05 was a Monday
+            Self::Month => Measure::Months(1),
+            Self::Quarter => Measure::Months(3),
+            Self::Year => Measure::Months(12),
         }
-    }
-
-    /// Whether a unit begins and ends at midnight.
-    const fn is_dated(self) -> bool {
-        !matches!(self, Self::Second | Self::Minute | Self::Hour)
     }
 
     /// Start of the unit that holds `t`, and of the next, on a clock without offset.
     pub(crate) const fn floor(self, t: Timestamp) -> (Timestamp, Timestamp) {
-        if let Some((width, origin)) = self.fixed() {
-            return t.step(width, origin);
+        match self.measure() {
+            Measure::Clock { width } => t.step(width, 0),
+            Measure::Days { days, phase } => t.step(days * DAY, phase * DAY),
+            Measure::Months(months) => {
+                let Civil { year, month, .. } = Civil::from_days(t.as_micros().div_euclid(DAY));
+                let first = (month - 1) / months * months + 1;
+                let start = Civil::days_to_month(year, first).saturating_mul(DAY);
+                let end = Civil::days_to_month(year, first + months).saturating_mul(DAY);
+                (Timestamp::from_micros(start), Timestamp::from_micros(end))
+            }
         }
-        let Civil { year, month, .. } = Civil::from_days(t.as_micros().div_euclid(DAY));
-        let (first, months) = match self {
-            Self::Month => (month, 1),
-            Self::Quarter => ((month - 1) / 3 * 3 + 1, 3),
-            _ => (1, 12),
-        };
-        let start = Civil::days_to_month(year, first).saturating_mul(DAY);
-        let end = Civil::days_to_month(year, first + months).saturating_mul(DAY);
-        (Timestamp::from_micros(start), Timestamp::from_micros(end))
     }
 
     /// Start of the unit that holds `t` by the clocks of `zone`, and of the next.
@@ -126,8 +102,8 @@ impl Unit {
     /// midnight or, where that midnight is skipped, a later time: days of 23 and 25 hours come out.
     pub(crate) fn floor_in(self, t: Timestamp, zone: &dyn Zone) -> (Timestamp, Timestamp) {
         let offset = zone.offset_at(t);
-        if let (Some((width, origin)), false) = (self.fixed(), self.is_dated()) {
-            let (start, end) = t.step(width, (origin - offset).rem_euclid(width));
+        if let Measure::Clock { width } = self.measure() {
+            let (start, end) = t.step(width, (-offset).rem_euclid(width));
             let start = change_between(start, t, zone).unwrap_or(start);
             return (start, change_between(t, end, zone).unwrap_or(end));
         }
@@ -138,6 +114,27 @@ impl Unit {
         }
         // The clock was set back across midnight: the repeated time belongs to the unit begun.
         (end, first_instant_at(self.floor(next).1, zone))
+    }
+}
+
+/// The text names no unit of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a unit of the calendar: write second, minute, hour, day, week, month, quarter or year")]
+#[non_exhaustive]
+pub struct UnitError;
+
+impl FromStr for Unit {
+    type Err = UnitError;
+
+    /// Reads the [name](Self::name), in lower or upper case.
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        Self::ALL.into_iter().find(|unit| unit.name().eq_ignore_ascii_case(text)).ok_or(UnitError)
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -250,6 +247,7 @@ fn first_instant_at(local: Timestamp, zone: &dyn Zone) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     /// Offset `first` until `change`, `second` from then on.
     struct Changing {
@@ -274,29 +272,15 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
-        let mut days = -800_000;
-        for year in -220..=2600 {
-            for month in 1..=12 {
-                let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-                let length = [31, 28 + i64::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-                if year == -220 && month == 1 {
-                    days = Civil::days_to_month(year, 1);
-                }
-                assert_eq!(Civil::days_to_month(year, month), days);
-                for day in 1..=length[month as usize - 1] {
-                    assert_eq!(Civil::from_days(days), Civil { year, month, day });
-                    days += 1;
-                }
-            }
-        }
-        assert_eq!(Civil::from_days(0), Civil { year: 1970, month: 1, day: 1 });
+    fn every_unit_is_read_by_its_name() {
+        assert!(Unit::ALL.into_iter().all(|unit| unit.to_string().to_uppercase().parse() == Ok(unit)));
+        assert_eq!("fortnight".parse::<Unit>(), Err(UnitError));
     }
 
     #[test]
     fn units_nest_at_the_ends_of_time() {
         for t in [Timestamp::MIN, Timestamp::MAX, Timestamp::EPOCH] {
-            for unit in [Unit::Second, Unit::Day, Unit::Week, Unit::Month, Unit::Quarter, Unit::Year] {
+            for unit in Unit::ALL {
                 for east in [-50_000, 0, 50_000] {
                     let (start, end) = unit.floor_in(t, &FixedOffset::east(east));
                     assert!(start <= t && (t < end || end == Timestamp::MAX), "{unit:?} {t:?} {east}");

@@ -11,13 +11,12 @@ use core::time::Duration;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::engine::{Drive, Engine, Plan, Rules};
+use crate::engine::{Engine, EngineClock, Plan, Shape};
 use crate::error::ConfigError;
-use crate::event::Lent;
-use crate::session::FirstLast;
-use crate::strategy::{Bucket, Reach, StaggerClock, Strategy, length, positive};
-use crate::table::MOST_SESSIONS;
-use crate::time::Timestamp;
+use crate::event::EventRef;
+use crate::rules::{CutRule, FirstLast, GapRule, Moment, Options, WhenFull};
+use crate::strategy::{StaggerClock, Strategy, length};
+use crate::table::MAX_SESSIONS;
 
 /// How a sessionizer is set up: a strategy, and what goes with it.
 ///
@@ -42,39 +41,12 @@ pub struct Config<K: Key, V: Value, A = ()> {
     max_future: Option<Duration>,
     allowed_lateness: Duration,
     first_last: FirstLast,
-    most: usize,
+    max_open: usize,
     when_full: WhenFull,
-    close_most: usize,
+    max_emits: usize,
     gap_of: Option<(String, GapRule<K, V>)>,
     cut: Option<(String, CutRule<V>)>,
     types: PhantomData<fn() -> (K, V)>,
-}
-
-/// The gap after an event, if it is not the default one.
-pub(crate) type GapRule<K, V> = Box<dyn for<'e> Fn(&Lent<'e, K, V>) -> Option<Duration> + Send + Sync>;
-
-/// Whether a new session starts between two events that follow each other.
-pub(crate) type CutRule<V> =
-    Box<dyn for<'p, 'n> Fn(Moment<<V as Value>::Ref<'p>>, Moment<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
-
-/// When something happened, and what: one of the two events that a [cut rule](Config::cut) looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment<V> {
-    /// The event time.
-    pub time: Timestamp,
-    /// The event's value.
-    pub value: V,
-}
-
-/// What happens when an event would open more sessions than the
-/// [bound](Config::max_open_sessions) allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WhenFull {
-    /// The event is handed back.
-    Refuse,
-    /// The session that was opened first is closed early, with
-    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted).
-    CloseOldest,
 }
 
 impl<K: Key, V: Value> Config<K, V> {
@@ -92,9 +64,9 @@ impl<K: Key, V: Value> Config<K, V> {
             max_future: None,
             allowed_lateness: Duration::ZERO,
             first_last: FirstLast::EventTime,
-            most: MOST_SESSIONS,
+            max_open: MAX_SESSIONS,
             when_full: WhenFull::Refuse,
-            close_most: usize::MAX,
+            max_emits: usize::MAX,
             gap_of: None,
             cut: None,
             types: PhantomData,
@@ -104,7 +76,7 @@ impl<K: Key, V: Value> Config<K, V> {
     /// Keeps an [`Aggregate`] of the caller's own for each session.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
-        let Self { most, when_full, close_most, gap_of, cut, types, .. } = self;
+        let Self { max_open, when_full, max_emits, gap_of, cut, types, .. } = self;
         Config {
             strategy,
             aggregate,
@@ -112,9 +84,9 @@ impl<K: Key, V: Value> Config<K, V> {
             max_future,
             allowed_lateness,
             first_last,
-            most,
+            max_open,
             when_full,
-            close_most,
+            max_emits,
             gap_of,
             cut,
             types,
@@ -166,10 +138,12 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     }
 
     /// Bounds the open sessions (each event held for a maximum duration or a cut rule counts as one
-    /// too). Memory is then bounded by `most` times the size of a session, with its key and values.
+    /// too). Memory is then bounded by `max` times the size of a session, with its key and values.
+    ///
+    /// What was refused or closed early leaves nothing behind, however many keys come.
     #[must_use]
-    pub fn max_open_sessions(mut self, most: usize, when_full: WhenFull) -> Self {
-        (self.most, self.when_full) = (most.min(MOST_SESSIONS), when_full);
+    pub fn max_open_sessions(mut self, max: usize, when_full: WhenFull) -> Self {
+        (self.max_open, self.when_full) = (max.min(MAX_SESSIONS), when_full);
         self
     }
 
@@ -205,7 +179,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// ```
     #[must_use]
     pub fn close_at_most(mut self, sessions: usize) -> Self {
-        self.close_most = sessions.max(1);
+        self.max_emits = sessions.max(1);
         self
     }
 
@@ -229,7 +203,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     pub fn gap_per_event(
         mut self,
         name: &str,
-        gap: impl for<'e> Fn(&Lent<'e, K, V>) -> Option<Duration> + Send + Sync + 'static,
+        gap: impl for<'e> Fn(&EventRef<'e, K, V>) -> Option<Duration> + Send + Sync + 'static,
     ) -> Self {
         self.gap_of = Some((name.to_owned(), Box::new(gap)));
         self
@@ -266,28 +240,19 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// [`ConfigError`] names the setting that cannot work and what to change.
     pub fn build(self) -> Result<Engine<K, V, A>, ConfigError> {
         let settings = self.settings();
-        let plan = self.plan()?;
-        self.check(&plan)?;
-        let bound = self.out_of_order.map(|d| length("out-of-order bound", d)).transpose()?;
-        let drive = match (&plan, bound) {
-            (Plan::Arrival { .. }, _) => Drive::Arrival,
-            (_, Some(bound)) => Drive::Derived(bound),
-            (_, None) => Drive::Given,
-        };
-        let rules = Rules {
-            plan,
+        let plan = Plan::new(&self.strategy, self.gap_of.map(|(_, rule)| rule), self.cut.map(|(_, rule)| rule))?;
+        let out_of_order = self.out_of_order.map(|bound| length("out-of-order bound", bound)).transpose()?;
+        let max_future = self.max_future.map(|ahead| length("bound on the future", ahead)).transpose()?;
+        let options = Options {
             lateness: length("allowed lateness", self.allowed_lateness)?,
-            drive,
-            max_future: self.max_future.map(|d| length("bound on the future", d)).transpose()?,
             first_last: self.first_last,
-            most: self.most,
+            max_open: self.max_open,
             when_full: self.when_full,
-            close_most: self.close_most,
-            gap_of: self.gap_of.map(|(_, rule)| rule),
-            cut: self.cut.map(|(_, rule)| rule),
-            settings,
+            max_emits: self.max_emits,
         };
-        Ok(Engine::new(rules, self.aggregate))
+        check(&plan.shape(), &options, out_of_order)?;
+        let clock = EngineClock::new(plan.clock_source(out_of_order), max_future);
+        Ok(Engine::new(plan, clock, options, self.aggregate, settings))
     }
 
     /// Refuses what looks at all keys at once.
@@ -298,70 +263,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
             false => Err(ConfigError::NotForThisStrategy { setting, strategy: "shards", instead }),
         };
         let instead = "each shard knows its own keys only, so leave it out or use one `Engine`";
-        unless(self.most == MOST_SESSIONS, "max_open_sessions", instead)?;
-        unless(self.close_most == usize::MAX, "close_at_most", instead)?;
+        unless(self.max_open == MAX_SESSIONS, "max_open_sessions", instead)?;
+        unless(self.max_emits == usize::MAX, "close_at_most", instead)?;
         Ok(self)
-    }
-
-    fn plan(&self) -> Result<Plan, ConfigError> {
-        Ok(match &self.strategy {
-            Strategy::Stagger(stagger) => {
-                let rounding = stagger.bucket.as_ref().map(Bucket::rounding).transpose()?;
-                match (stagger.clock, rounding) {
-                    (StaggerClock::Arrival { range, remember }, rounding) => Plan::Arrival {
-                        rounding,
-                        range: positive("range", range)?,
-                        remember: length("time to remember parts", remember.unwrap_or(range))?,
-                    },
-                    (StaggerClock::Event, Some(rounding)) => Plan::Bucketed(rounding),
-                    (StaggerClock::Event, None) => unreachable!("no constructor makes one"),
-                }
-            }
-            Strategy::Sliding(sliding) => Plan::Sliding(sliding.hops()?),
-            Strategy::Gap(gap) => {
-                let reach = Reach {
-                    gap: positive("gap", gap.gap)?,
-                    edge: i64::from(gap.inclusive),
-                    max: gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?,
-                };
-                let days = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
-                if reach.max.is_some() || days.is_some() || self.cut.is_some() {
-                    Plan::Ordered { reach, days }
-                } else {
-                    Plan::Gap(reach)
-                }
-            }
-        })
-    }
-
-    /// Refuses what has no meaning together.
-    fn check(&self, plan: &Plan) -> Result<(), ConfigError> {
-        let unless = |fine: bool, setting, instead| match fine {
-            true => Ok(()),
-            false => Err(ConfigError::NotForThisStrategy { setting, strategy: plan.name(), instead }),
-        };
-        let gap = matches!(plan, Plan::Gap(_) | Plan::Ordered { .. });
-        let event_clock = !matches!(plan, Plan::Arrival { .. });
-        unless(gap || self.gap_of.is_none(), "gap_per_event", "use it with `Gap`")?;
-        unless(gap || self.cut.is_none(), "cut", "use it with `Gap`")?;
-        unless(
-            event_clock || self.out_of_order.is_none(),
-            "out_of_order",
-            "its windows follow the arrival clock, so leave it out",
-        )?;
-        unless(
-            event_clock || self.allowed_lateness.is_zero(),
-            "allowed_lateness",
-            "nothing is late there; see `Stagger::remember_parts`",
-        )?;
-        let per_event = if let Plan::Sliding(hops) = plan { hops.most_per_event() } else { 1 };
-        if self.most == 0 {
-            return Err(ConfigError::NoRoom);
-        }
-        if (self.most as u64) < per_event {
-            return Err(ConfigError::TooFewSessions { most: self.most, per_event });
-        }
-        Ok(())
     }
 
     /// The settings that a snapshot is only restored under, as names and values.
@@ -372,13 +276,16 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         match &self.strategy {
             Strategy::Stagger(stagger) => {
                 say("strategy", "stagger".to_owned());
-                say("bucket", stagger.bucket.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
-                match stagger.clock {
-                    StaggerClock::Event => say("clock", "event time".to_owned()),
-                    StaggerClock::Arrival { range, remember } => {
+                match &stagger.clock {
+                    StaggerClock::Event { bucket } => {
+                        say("bucket", bucket.to_string());
+                        say("clock", "event time".to_owned());
+                    }
+                    StaggerClock::Arrival { bucket, range } => {
+                        say("bucket", bucket.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
                         say("clock", "arrival time".to_owned());
                         say("range", format!("{range:?}"));
-                        say("remember_parts", format!("{:?}", remember.unwrap_or(range)));
+                        say("remember_parts", format!("{:?}", stagger.remember.unwrap_or(*range)));
                     }
                 }
             }
@@ -400,13 +307,33 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         say("max_future", or_none(self.max_future));
         say("allowed_lateness", format!("{:?}", self.allowed_lateness));
         say("first_last_by", format!("{:?}", self.first_last));
-        let most = if self.most == MOST_SESSIONS { "none".to_owned() } else { self.most.to_string() };
-        say("max_open_sessions", most);
+        let max_open = if self.max_open == MAX_SESSIONS { "none".to_owned() } else { self.max_open.to_string() };
+        say("max_open_sessions", max_open);
         say("when_full", format!("{:?}", self.when_full));
         say("gap_per_event", self.gap_of.as_ref().map_or_else(|| "none".to_owned(), |(name, _)| name.clone()));
         say("cut", self.cut.as_ref().map_or_else(|| "none".to_owned(), |(name, _)| name.clone()));
         all
     }
+}
+
+/// Refuses what has no meaning together.
+fn check(shape: &Shape, options: &Options, out_of_order: Option<i64>) -> Result<(), ConfigError> {
+    let unless = |fine: bool, setting, instead| match fine {
+        true => Ok(()),
+        false => Err(ConfigError::NotForThisStrategy { setting, strategy: shape.name, instead }),
+    };
+    let instead = "its windows follow the arrival clock, so leave it out";
+    unless(!shape.is_on_arrival || out_of_order.is_none(), "out_of_order", instead)?;
+    let instead = "nothing is late there; see `Stagger::remember_parts`";
+    unless(!shape.is_on_arrival || options.lateness == 0, "allowed_lateness", instead)?;
+    if options.max_open == 0 {
+        return Err(ConfigError::NoRoom);
+    }
+    let (most, per_event) = (options.max_open, shape.max_per_event);
+    if (most as u64) < per_event {
+        return Err(ConfigError::TooFewSessions { most, per_event });
+    }
+    Ok(())
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Config<K, V, A> {

@@ -1,4 +1,4 @@
-//! Keys and values: what is kept with a session, and the borrowed form in which events lend it.
+//! Keys and values: what is kept with a session, and the borrowed form that events carry.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -14,7 +14,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// A sessionizer keeps one owned key per open session and looks it up by a borrowed form, so that
 /// pushing `&str` keys allocates only when a session opens:
 ///
-/// | kept | lent by each event |
+/// | kept | carried by each event |
 /// |---|---|
 /// | integers, `bool`, `char`, `()`, IP addresses, `[u8; N]` | the same, by value |
 /// | `String`, `Box<str>`, `Rc<str>`, `Arc<str>` | `&str` |
@@ -30,9 +30,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 ///
 /// impl stagger::Key for Meter {
 ///     type Ref<'a> = Meter;
-///     fn keep(lent: Meter) -> Meter { lent }
-///     fn lend(&self) -> Meter { *self }
-///     fn is(&self, lent: Meter) -> bool { *self == lent }
+///     fn key_from(borrowed: Meter) -> Meter { borrowed }
+///     fn key_ref(&self) -> Meter { *self }
+///     fn key_eq(&self, borrowed: Meter) -> bool { *self == borrowed }
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
@@ -47,20 +47,20 @@ pub trait Key: 'static {
         Self: 'a;
 
     /// Makes the owned key. Called when a session opens.
-    fn keep(lent: Self::Ref<'_>) -> Self;
+    fn key_from(borrowed: Self::Ref<'_>) -> Self;
 
-    /// The borrowed form of this key; `Self::keep(key.lend())` must equal `key`.
-    fn lend(&self) -> Self::Ref<'_>;
+    /// The borrowed form of this key; `Self::key_from(key.key_ref())` must equal `key`.
+    fn key_ref(&self) -> Self::Ref<'_>;
 
-    /// Whether `lent` is a borrowed form of this key.
-    fn is(&self, lent: Self::Ref<'_>) -> bool;
+    /// Whether `borrowed` is a borrowed form of this key.
+    fn key_eq(&self, borrowed: Self::Ref<'_>) -> bool;
 
     /// Replaces this key. Override it to reuse memory: a `String` keeps its buffer.
-    fn replace(&mut self, lent: Self::Ref<'_>)
+    fn set_key(&mut self, borrowed: Self::Ref<'_>)
     where
         Self: Sized,
     {
-        *self = Self::keep(lent);
+        *self = Self::key_from(borrowed);
     }
 }
 
@@ -80,33 +80,33 @@ pub trait Value: 'static {
         Self: 'a;
 
     /// Makes the owned value. Called when a session opens.
-    fn keep(lent: Self::Ref<'_>) -> Self;
+    fn value_from(borrowed: Self::Ref<'_>) -> Self;
 
     /// The borrowed form of this value.
-    fn lend(&self) -> Self::Ref<'_>;
+    fn value_ref(&self) -> Self::Ref<'_>;
 
     /// Replaces this value. Override it to reuse memory: a `String` keeps its buffer.
-    fn replace(&mut self, lent: Self::Ref<'_>)
+    fn set_value(&mut self, borrowed: Self::Ref<'_>)
     where
         Self: Sized,
     {
-        *self = Self::keep(lent);
+        *self = Self::value_from(borrowed);
     }
 
     /// Replaces this value if `is` says so. Values of a few bytes override it to choose without a
     /// branch: whether an event is the latest of its session is hard to foresee.
     #[inline]
-    fn replace_if(&mut self, is: bool, lent: Self::Ref<'_>)
+    fn set_value_if(&mut self, is: bool, borrowed: Self::Ref<'_>)
     where
         Self: Sized,
     {
         if is {
-            self.replace(lent);
+            self.set_value(borrowed);
         }
     }
 }
 
-/// Keeps any cloneable `T` and lends it as `&T`: for types that cannot implement [`Key`] or
+/// Keeps any cloneable `T`, borrowed as `&T`: for types that cannot implement [`Key`] or
 /// [`Value`] themselves because they come from another crate, or when that is too much ceremony.
 ///
 /// ```
@@ -129,96 +129,110 @@ pub struct ByRef<T>(pub T);
 impl<T: Clone + Eq + Hash + 'static> Key for ByRef<T> {
     type Ref<'a> = &'a T;
 
-    fn keep(lent: &T) -> Self {
-        Self(lent.clone())
+    fn key_from(borrowed: &T) -> Self {
+        Self(borrowed.clone())
     }
 
-    fn lend(&self) -> &T {
+    fn key_ref(&self) -> &T {
         &self.0
     }
 
-    fn is(&self, lent: &T) -> bool {
-        self.0 == *lent
+    fn key_eq(&self, borrowed: &T) -> bool {
+        self.0 == *borrowed
     }
 }
 
 impl<T: Clone + 'static> Value for ByRef<T> {
     type Ref<'a> = &'a T;
 
-    fn keep(lent: &T) -> Self {
-        Self(lent.clone())
+    fn value_from(borrowed: &T) -> Self {
+        Self(borrowed.clone())
     }
 
-    fn lend(&self) -> &T {
+    fn value_ref(&self) -> &T {
         &self.0
     }
 
-    fn replace(&mut self, lent: &T) {
-        self.0.clone_from(lent);
+    fn set_value(&mut self, borrowed: &T) {
+        self.0.clone_from(borrowed);
     }
 }
 
-macro_rules! by_value {
-    ($trait:ident: $($type:ty),*) => {$(
-        impl $trait for $type {
+macro_rules! key_by_value {
+    ($($type:ty),*) => {$(
+        impl Key for $type {
             type Ref<'a> = $type;
 
             #[inline]
-            fn keep(lent: $type) -> $type {
-                lent
+            fn key_from(borrowed: $type) -> $type {
+                borrowed
             }
 
             #[inline]
-            fn lend(&self) -> $type {
+            fn key_ref(&self) -> $type {
                 *self
             }
 
-            by_value!(@is $trait, $type);
+            #[inline]
+            fn key_eq(&self, borrowed: $type) -> bool {
+                *self == borrowed
+            }
         }
     )*};
-    (@is Key, $type:ty) => {
-        #[inline]
-        fn is(&self, lent: $type) -> bool {
-            *self == lent
-        }
-    };
-    (@is Value, $type:ty) => {
-        #[inline]
-        fn replace_if(&mut self, is: bool, lent: $type) {
-            *self = if is { lent } else { *self };
-        }
-    };
 }
 
-by_value!(Key: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
-by_value!(Key: (), bool, char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, crate::Timestamp);
-by_value!(Value: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
-by_value!(Value: (), bool, char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, crate::Timestamp);
+macro_rules! value_by_value {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            type Ref<'a> = $type;
+
+            #[inline]
+            fn value_from(borrowed: $type) -> $type {
+                borrowed
+            }
+
+            #[inline]
+            fn value_ref(&self) -> $type {
+                *self
+            }
+
+            #[inline]
+            fn set_value_if(&mut self, is: bool, borrowed: $type) {
+                *self = if is { borrowed } else { *self };
+            }
+        }
+    )*};
+}
+
+key_by_value!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+key_by_value!((), bool, char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, crate::Timestamp);
+value_by_value!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
+value_by_value!((), bool, char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, crate::Timestamp);
 
 impl<const N: usize> Key for [u8; N] {
     type Ref<'a> = [u8; N];
 
-    fn keep(lent: [u8; N]) -> Self {
-        lent
+    fn key_from(borrowed: [u8; N]) -> Self {
+        borrowed
     }
 
-    fn lend(&self) -> [u8; N] {
+    fn key_ref(&self) -> [u8; N] {
         *self
     }
 
-    fn is(&self, lent: [u8; N]) -> bool {
-        *self == lent
+    fn key_eq(&self, borrowed: [u8; N]) -> bool {
+        *self == borrowed
     }
 }
 
 impl<const N: usize> Value for [u8; N] {
     type Ref<'a> = [u8; N];
 
-    fn keep(lent: [u8; N]) -> Self {
-        lent
+    fn value_from(borrowed: [u8; N]) -> Self {
+        borrowed
     }
 
-    fn lend(&self) -> [u8; N] {
+    fn value_ref(&self) -> [u8; N] {
         *self
     }
 }
@@ -228,16 +242,16 @@ macro_rules! by_text {
         impl Key for $type {
             type Ref<'a> = &'a str;
 
-            fn keep(lent: &str) -> Self {
-                lent.into()
+            fn key_from(borrowed: &str) -> Self {
+                borrowed.into()
             }
 
-            fn lend(&self) -> &str {
+            fn key_ref(&self) -> &str {
                 self
             }
 
-            fn is(&self, lent: &str) -> bool {
-                **self == *lent
+            fn key_eq(&self, borrowed: &str) -> bool {
+                **self == *borrowed
             }
         }
     )*};
@@ -248,36 +262,36 @@ by_text!(Box<str>, Rc<str>, Arc<str>);
 impl Key for String {
     type Ref<'a> = &'a str;
 
-    fn keep(lent: &str) -> Self {
-        lent.into()
+    fn key_from(borrowed: &str) -> Self {
+        borrowed.into()
     }
 
-    fn lend(&self) -> &str {
+    fn key_ref(&self) -> &str {
         self
     }
 
-    fn is(&self, lent: &str) -> bool {
-        **self == *lent
+    fn key_eq(&self, borrowed: &str) -> bool {
+        **self == *borrowed
     }
 
-    fn replace(&mut self, lent: &str) {
-        lent.clone_into(self);
+    fn set_key(&mut self, borrowed: &str) {
+        borrowed.clone_into(self);
     }
 }
 
 impl Value for String {
     type Ref<'a> = &'a str;
 
-    fn keep(lent: &str) -> Self {
-        lent.into()
+    fn value_from(borrowed: &str) -> Self {
+        borrowed.into()
     }
 
-    fn lend(&self) -> &str {
+    fn value_ref(&self) -> &str {
         self
     }
 
-    fn replace(&mut self, lent: &str) {
-        lent.clone_into(self);
+    fn set_value(&mut self, borrowed: &str) {
+        borrowed.clone_into(self);
     }
 }
 
@@ -287,17 +301,17 @@ macro_rules! value_by_text {
         impl Value for $type {
             type Ref<'a> = &'a str;
 
-            fn keep(lent: &str) -> Self {
-                lent.into()
+            fn value_from(borrowed: &str) -> Self {
+                borrowed.into()
             }
 
-            fn lend(&self) -> &str {
+            fn value_ref(&self) -> &str {
                 self
             }
 
-            fn replace(&mut self, lent: &str) {
-                if **self != *lent {
-                    *self = lent.into();
+            fn set_value(&mut self, borrowed: &str) {
+                if **self != *borrowed {
+                    *self = borrowed.into();
                 }
             }
         }
@@ -309,66 +323,66 @@ value_by_text!(Box<str>, Rc<str>, Arc<str>);
 impl<T: Clone + Eq + Hash + 'static> Key for Vec<T> {
     type Ref<'a> = &'a [T];
 
-    fn keep(lent: &[T]) -> Self {
-        lent.to_vec()
+    fn key_from(borrowed: &[T]) -> Self {
+        borrowed.to_vec()
     }
 
-    fn lend(&self) -> &[T] {
+    fn key_ref(&self) -> &[T] {
         self
     }
 
-    fn is(&self, lent: &[T]) -> bool {
-        **self == *lent
+    fn key_eq(&self, borrowed: &[T]) -> bool {
+        **self == *borrowed
     }
 }
 
 impl<T: Clone + 'static> Value for Vec<T> {
     type Ref<'a> = &'a [T];
 
-    fn keep(lent: &[T]) -> Self {
-        lent.to_vec()
+    fn value_from(borrowed: &[T]) -> Self {
+        borrowed.to_vec()
     }
 
-    fn lend(&self) -> &[T] {
+    fn value_ref(&self) -> &[T] {
         self
     }
 
-    fn replace(&mut self, lent: &[T]) {
-        lent.clone_into(self);
+    fn set_value(&mut self, borrowed: &[T]) {
+        borrowed.clone_into(self);
     }
 }
 
 impl<T: Clone + Eq + Hash + 'static> Key for Box<[T]> {
     type Ref<'a> = &'a [T];
 
-    fn keep(lent: &[T]) -> Self {
-        lent.into()
+    fn key_from(borrowed: &[T]) -> Self {
+        borrowed.into()
     }
 
-    fn lend(&self) -> &[T] {
+    fn key_ref(&self) -> &[T] {
         self
     }
 
-    fn is(&self, lent: &[T]) -> bool {
-        **self == *lent
+    fn key_eq(&self, borrowed: &[T]) -> bool {
+        **self == *borrowed
     }
 }
 
 impl<A: Key> Key for Option<A> {
     type Ref<'a> = Option<A::Ref<'a>>;
 
-    fn keep(lent: Self::Ref<'_>) -> Self {
-        lent.map(A::keep)
+    fn key_from(borrowed: Self::Ref<'_>) -> Self {
+        borrowed.map(A::key_from)
     }
 
-    fn lend(&self) -> Self::Ref<'_> {
-        self.as_ref().map(A::lend)
+    fn key_ref(&self) -> Self::Ref<'_> {
+        self.as_ref().map(A::key_ref)
     }
 
-    fn is(&self, lent: Self::Ref<'_>) -> bool {
-        match (self, lent) {
-            (Some(kept), Some(lent)) => kept.is(lent),
-            (kept, lent) => kept.is_none() && lent.is_none(),
+    fn key_eq(&self, borrowed: Self::Ref<'_>) -> bool {
+        match (self, borrowed) {
+            (Some(kept), Some(borrowed)) => kept.key_eq(borrowed),
+            (kept, borrowed) => kept.is_none() && borrowed.is_none(),
         }
     }
 }
@@ -376,18 +390,18 @@ impl<A: Key> Key for Option<A> {
 impl<A: Value> Value for Option<A> {
     type Ref<'a> = Option<A::Ref<'a>>;
 
-    fn keep(lent: Self::Ref<'_>) -> Self {
-        lent.map(A::keep)
+    fn value_from(borrowed: Self::Ref<'_>) -> Self {
+        borrowed.map(A::value_from)
     }
 
-    fn lend(&self) -> Self::Ref<'_> {
-        self.as_ref().map(A::lend)
+    fn value_ref(&self) -> Self::Ref<'_> {
+        self.as_ref().map(A::value_ref)
     }
 
-    fn replace(&mut self, lent: Self::Ref<'_>) {
-        match (self.as_mut(), lent) {
-            (Some(kept), Some(lent)) => kept.replace(lent),
-            (_, lent) => *self = Self::keep(lent),
+    fn set_value(&mut self, borrowed: Self::Ref<'_>) {
+        match (self.as_mut(), borrowed) {
+            (Some(kept), Some(borrowed)) => kept.set_value(borrowed),
+            (_, borrowed) => *self = Self::value_from(borrowed),
         }
     }
 }
@@ -398,22 +412,22 @@ macro_rules! by_parts {
             type Ref<'a> = ($($part::Ref<'a>,)*);
 
             #[inline]
-            fn keep(lent: Self::Ref<'_>) -> Self {
-                ($($part::keep(lent.$index),)*)
+            fn key_from(borrowed: Self::Ref<'_>) -> Self {
+                ($($part::key_from(borrowed.$index),)*)
             }
 
             #[inline]
-            fn lend(&self) -> Self::Ref<'_> {
-                ($(self.$index.lend(),)*)
+            fn key_ref(&self) -> Self::Ref<'_> {
+                ($(self.$index.key_ref(),)*)
             }
 
             #[inline]
-            fn is(&self, lent: Self::Ref<'_>) -> bool {
-                $(self.$index.is(lent.$index))&&*
+            fn key_eq(&self, borrowed: Self::Ref<'_>) -> bool {
+                $(self.$index.key_eq(borrowed.$index))&&*
             }
 
-            fn replace(&mut self, lent: Self::Ref<'_>) {
-                $(self.$index.replace(lent.$index);)*
+            fn set_key(&mut self, borrowed: Self::Ref<'_>) {
+                $(self.$index.set_key(borrowed.$index);)*
             }
         }
 
@@ -421,23 +435,23 @@ macro_rules! by_parts {
             type Ref<'a> = ($($part::Ref<'a>,)*);
 
             #[inline]
-            fn keep(lent: Self::Ref<'_>) -> Self {
-                ($($part::keep(lent.$index),)*)
+            fn value_from(borrowed: Self::Ref<'_>) -> Self {
+                ($($part::value_from(borrowed.$index),)*)
             }
 
             #[inline]
-            fn lend(&self) -> Self::Ref<'_> {
-                ($(self.$index.lend(),)*)
+            fn value_ref(&self) -> Self::Ref<'_> {
+                ($(self.$index.value_ref(),)*)
             }
 
             #[inline]
-            fn replace(&mut self, lent: Self::Ref<'_>) {
-                $(self.$index.replace(lent.$index);)*
+            fn set_value(&mut self, borrowed: Self::Ref<'_>) {
+                $(self.$index.set_value(borrowed.$index);)*
             }
 
             #[inline]
-            fn replace_if(&mut self, is: bool, lent: Self::Ref<'_>) {
-                $(self.$index.replace_if(is, lent.$index);)*
+            fn set_value_if(&mut self, is: bool, borrowed: Self::Ref<'_>) {
+                $(self.$index.set_value_if(is, borrowed.$index);)*
             }
         }
     };

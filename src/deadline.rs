@@ -1,20 +1,22 @@
-//! The queue of deadlines: which session may be over next.
+//! The queue of deadlines: which session may be over next. Never sees a key.
 //!
 //! A session has one entry, made when it opens. The entry does not move when the session grows: it
 //! is looked at again when it surfaces, and put back if the session is not over yet. So an event
 //! that extends a session costs nothing here, and a session that lives for many gaps comes up about
-//! once per gap. The queue never sees a key.
+//! once per gap.
 //!
-//! Entries wait unsorted in ticks of a fixed width. When the clock reaches a tick, every entry of it
-//! is looked at, and those that are due within it are sorted by (deadline, opening): an insertion is
-//! an append, and only a small part of the queue is ever in order. This is a ladder queue with one
-//! rung (Tang, Goh and Thng, 2005). Until then an entry is just the name of a session, in eight
-//! bytes; and the looks, which do not depend on each other, need not wait for each other's memory.
+//! Entries wait unsorted in ticks of a fixed width. When the clock reaches a tick, its entries are
+//! looked at, and those that are due within it are sorted by (deadline, opening): an insertion is an
+//! append, and only a small part of the queue is ever in order. This is a ladder queue with one rung
+//! (Tang, Goh and Thng, 2005). A bounded call looks at and sorts a portion of a tick only; the sorted
+//! runs are merged when the whole tick has been looked at.
 
+use alloc::collections::binary_heap::PeekMut;
 use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use crate::segments::Segments;
 use crate::slab::SlotId;
 use crate::time::Timestamp;
 
@@ -24,8 +26,6 @@ pub(crate) struct Due {
     pub(crate) deadline: Timestamp,
     pub(crate) opened: u64,
     pub(crate) slot: SlotId,
-    /// Of its partition; it comes along for use when the session closes.
-    pub(crate) hash: u32,
 }
 
 /// Which session to look at: the one in a slot, if the lower half of its opening agrees.
@@ -35,30 +35,35 @@ pub(crate) struct Entry {
     pub(crate) opened: u32,
 }
 
-#[derive(Debug)]
 pub(crate) struct DeadlineQueue {
     /// A tick is so many doublings of a microsecond.
     doublings: u32,
-    /// What is due in the ticks reached, in order; all before `next` has been taken.
-    run: Vec<Due>,
-    next: usize,
-    /// What came later for a tick reached already.
-    inserted: BinaryHeap<Reverse<Due>>,
+    /// The first entry of each run of the ticks reached, and single entries that came later for them.
+    heads: BinaryHeap<Reverse<(Due, RunId)>>,
+    /// Entries in order, and the index of the one in `heads`.
+    runs: Vec<(Vec<Due>, usize)>,
+    /// The tick reached last.
+    reached: i64,
+    /// Its entries; those from `next_look` on have not been looked at.
+    sweeping: Segments<Entry>,
+    next_look: u32,
     /// Ticks not reached, and where their entries are.
     ahead: BTreeMap<i64, usize>,
-    entries: Vec<Vec<Entry>>,
-    /// How many entries that is in all.
-    waiting: usize,
+    ticks: Vec<Segments<Entry>>,
     free: Vec<usize>,
+    /// How many entries have not been looked at.
+    waiting: usize,
     /// Ticks used lately: most entries go to one of a few.
-    recent: [(i64, usize); RECENT],
+    recent: Vec<(i64, usize)>,
     /// The first tick not reached.
     frontier: i64,
     /// Nothing is due before this.
     bound: Timestamp,
 }
 
-const RECENT: usize = 64;
+type RunId = usize;
+const NO_RUN: RunId = usize::MAX;
+const RECENT: usize = 512;
 /// So many entries may a tick that is over keep memory for.
 const SMALL: usize = 64;
 const NOWHERE: (i64, usize) = (i64::MIN, usize::MAX);
@@ -70,36 +75,34 @@ impl DeadlineQueue {
         Self::with_doublings(width.max(1).ilog2())
     }
 
-    fn with_doublings(doublings: u32) -> Self {
+    const fn with_doublings(doublings: u32) -> Self {
         Self {
             doublings,
-            run: Vec::new(),
-            next: 0,
-            inserted: BinaryHeap::new(),
+            heads: BinaryHeap::new(),
+            runs: Vec::new(),
+            reached: i64::MIN,
+            sweeping: Segments::new(),
+            next_look: 0,
             ahead: BTreeMap::new(),
-            entries: Vec::new(),
-            waiting: 0,
+            ticks: Vec::new(),
             free: Vec::new(),
-            recent: [NOWHERE; RECENT],
+            waiting: 0,
+            recent: Vec::new(),
             frontier: i64::MIN,
             bound: Timestamp::MAX,
         }
     }
 
+    /// Expected O(1); O(log n) for a tick that is reached already or was not used lately.
     #[inline]
     pub(crate) fn push(&mut self, due: Due) {
         self.bound = self.bound.min(due.deadline);
         let tick = self.tick_of(due.deadline);
         if tick < self.frontier {
-            self.inserted.push(Reverse(due));
+            self.heads.push(Reverse((due, NO_RUN)));
         } else {
-            let entry = Entry { slot: due.slot, opened: due.opened as u32 };
             self.waiting += 1;
-            let entries = self.entries_of(tick);
-            if entries.len() == entries.capacity() {
-                reserve(entries);
-            }
-            entries.push(entry);
+            self.tick_mut(tick).push(Entry { slot: due.slot, opened: due.opened as u32 });
         }
     }
 
@@ -109,67 +112,71 @@ impl DeadlineQueue {
     }
 
     #[inline]
-    fn entries_of(&mut self, tick: i64) -> &mut Vec<Entry> {
-        let (known, place) = self.recent[tick as usize % RECENT];
-        let place = if known == tick && place < self.entries.len() { place } else { self.look_up(tick) };
-        &mut self.entries[place]
+    fn tick_mut(&mut self, tick: i64) -> &mut Segments<Entry> {
+        let index = match self.recent.get(tick as usize % RECENT) {
+            Some((known, index)) if *known == tick && *index < self.ticks.len() => *index,
+            _ => self.look_up(tick),
+        };
+        &mut self.ticks[index]
     }
 
     #[cold]
     fn look_up(&mut self, tick: i64) -> usize {
-        let place = *self.ahead.entry(tick).or_insert_with(|| {
+        let index = *self.ahead.entry(tick).or_insert_with(|| {
             self.free.pop().unwrap_or_else(|| {
-                self.entries.push(Vec::new());
-                self.entries.len() - 1
+                self.ticks.push(Segments::new());
+                self.ticks.len() - 1
             })
         });
-        self.recent[tick as usize % RECENT] = (tick, place);
-        place
+        self.recent.resize(RECENT, NOWHERE);
+        self.recent[tick as usize % RECENT] = (tick, index);
+        index
     }
 
     /// Nothing is due before this; it may be a little early. O(1).
     #[inline]
-    pub(crate) fn bound(&self) -> Timestamp {
+    pub(crate) const fn bound(&self) -> Timestamp {
         self.bound
     }
 
-    /// Takes what is due first, if that is at or before `now`. `look` tells when an entry of a tick
-    /// reached is due by now, unless it is not to be looked at any more.
+    /// Takes the first entry that is due at or before `now`. `look` tells the deadline of an entry,
+    /// unless it is obsolete. `looks` bounds how often it is asked, and is counted down: when it
+    /// reaches zero the answer may be `None` although entries are due, and [`bound`](Self::bound) is
+    /// not after `now`.
     #[inline]
-    pub(crate) fn pop_due(&mut self, now: Timestamp, look: impl Fn(Entry) -> Option<Due>) -> Option<Due> {
+    pub(crate) fn pop_due(
+        &mut self,
+        now: Timestamp,
+        looks: &mut usize,
+        mut look: impl FnMut(Entry) -> Option<Due>,
+    ) -> Option<Due> {
         loop {
-            let Some(first) = self.first_reached() else {
-                if self.reach_next(now, &look) {
-                    continue;
+            if self.next_look != self.sweeping.end() {
+                if *looks == 0 {
+                    return None;
                 }
-                return None;
-            };
-            if first.deadline > now {
-                self.bound = first.deadline;
+                self.sweep(looks, &mut look);
+            } else if let Some(head) = self.heads.peek_mut() {
+                let Reverse((due, _)) = *head;
+                if due.deadline > now {
+                    self.bound = due.deadline;
+                    return None;
+                }
+                take_head(&mut self.runs, head);
+                return Some(due);
+            } else if !self.reach_next(now) {
                 return None;
             }
-            let first = *first;
-            if self.run.get(self.next) == Some(&first) {
-                self.next += 1;
-            } else {
-                self.inserted.pop();
-            }
-            return Some(first);
         }
     }
 
-    #[inline]
-    fn first_reached(&self) -> Option<&Due> {
-        match (self.run.get(self.next), self.inserted.peek()) {
-            (Some(a), Some(Reverse(b))) => Some(a.min(b)),
-            (Some(a), None) => Some(a),
-            (None, b) => b.map(|Reverse(due)| due),
+    /// Reaches the next tick, if it has begun by `now`.
+    fn reach_next(&mut self, now: Timestamp) -> bool {
+        self.runs.truncate(1);
+        if let Some((run, next)) = self.runs.first_mut() {
+            run.clear(); // for the next tick to use
+            *next = 0;
         }
-    }
-
-    /// Reaches the next tick, if it has begun by `now`: puts what is due in it in order; what is not
-    /// goes on to a later tick.
-    fn reach_next(&mut self, now: Timestamp, look: impl Fn(Entry) -> Option<Due>) -> bool {
         let Some(next) = self.ahead.first_entry() else {
             self.bound = Timestamp::MAX;
             return false;
@@ -179,41 +186,53 @@ impl DeadlineQueue {
         if self.bound > now {
             return false;
         }
-        let place = next.remove();
+        let index = next.remove();
+        self.reached = tick;
         self.frontier = tick.saturating_add(1);
-        self.recent[tick as usize % RECENT] = NOWHERE; // the last tick of all may be used again
-        self.waiting -= self.entries[place].len();
-        let mut entries = core::mem::take(&mut self.entries[place]);
-        self.run.clear();
-        self.next = 0;
-        for due in entries.drain(..).filter_map(look) {
-            if self.tick_of(due.deadline) <= tick {
-                self.run.push(due);
+        self.recent.iter_mut().skip(tick as usize % RECENT).take(1).for_each(|noted| *noted = NOWHERE); // the last tick of all may be used again
+        if self.sweeping.len() > SMALL {
+            self.sweeping = Segments::new();
+        }
+        self.sweeping.clear(); // for a later tick to use
+        core::mem::swap(&mut self.sweeping, &mut self.ticks[index]);
+        self.next_look = 0;
+        self.free.push(index);
+        true
+    }
+
+    /// Looks at the next entries of the tick reached last, and puts those that are due in it in order;
+    /// the others go on to a later tick.
+    fn sweep(&mut self, looks: &mut usize, look: &mut impl FnMut(Entry) -> Option<Due>) {
+        let count = (self.sweeping.end() - self.next_look).min(u32::try_from(*looks).unwrap_or(u32::MAX));
+        let from = self.next_look;
+        *looks -= count as usize;
+        self.next_look += count;
+        self.waiting -= count as usize;
+        let mut run = match self.runs.first_mut() {
+            Some((first, _)) if first.is_empty() => self.runs.swap_remove(0).0,
+            _ => Vec::new(),
+        };
+        let sweeping = core::mem::replace(&mut self.sweeping, Segments::new());
+        for due in (from..self.next_look).filter_map(|number| look(*sweeping.get(number)?)) {
+            if self.tick_of(due.deadline) <= self.reached {
+                run.push(due);
             } else {
                 self.push(due);
             }
         }
-        self.run.sort_unstable();
-        if entries.capacity() <= SMALL {
-            self.entries[place] = entries; // for a later tick to use
+        self.sweeping = sweeping;
+        run.sort_unstable();
+        if let Some(first) = run.first() {
+            self.heads.push(Reverse((*first, self.runs.len())));
         }
-        self.free.push(place);
-        true
+        self.runs.push((run, 0));
     }
 
     /// How many entries there are, counting those of sessions that are gone.
     pub(crate) fn len(&self) -> usize {
-        self.waiting + self.run.len() - self.next + self.inserted.len()
-    }
-
-    /// Lets go of the entries of slots and openings that are of no use.
-    pub(crate) fn retain(&mut self, is_of_use: impl Fn(SlotId, u32) -> bool) {
-        self.run.drain(..self.next);
-        self.next = 0;
-        self.run.retain(|due| is_of_use(due.slot, due.opened as u32));
-        self.inserted.retain(|Reverse(due)| is_of_use(due.slot, due.opened as u32));
-        self.entries.iter_mut().for_each(|entries| entries.retain(|entry| is_of_use(entry.slot, entry.opened)));
-        self.waiting = self.entries.iter().map(Vec::len).sum();
+        self.waiting
+            + self.heads.len()
+            + self.runs.iter().map(|(run, next)| run.len().saturating_sub(next + 1)).sum::<usize>()
     }
 
     /// Forgets all entries and gives back their memory.
@@ -222,10 +241,18 @@ impl DeadlineQueue {
     }
 }
 
-/// Makes room for more entries. A few may double; millions wait, and must not.
-#[cold]
-fn reserve(entries: &mut Vec<Entry>) {
-    entries.reserve_exact(if entries.len() < 16 { 8 } else { entries.len() / 8 });
+/// Removes the first of all heads. The next entry of its run follows it.
+#[inline]
+fn take_head(runs: &mut [(Vec<Due>, usize)], mut head: PeekMut<'_, Reverse<(Due, RunId)>>) {
+    let run = head.0.1;
+    let following = runs.get_mut(run).and_then(|(run, next)| {
+        *next += 1;
+        run.get(*next)
+    });
+    match following {
+        Some(due) => *head = Reverse((*due, run)),
+        None => drop(PeekMut::pop(head)),
+    }
 }
 
 #[cfg(test)]
@@ -243,12 +270,12 @@ mod tests {
 
         fn due(&self, slot: usize) -> Due {
             let (deadline, opened) = self.0[slot];
-            Due { deadline: Timestamp::from_micros(deadline), opened, slot: slot as u32, hash: 0 }
+            Due { deadline: Timestamp::from_micros(deadline), opened, slot: slot as u32 }
         }
 
         fn drain(&self, queue: &mut DeadlineQueue, now: i64) -> Vec<(i64, u64)> {
             let look = |entry: Entry| Some(self.due(entry.slot as usize));
-            let due = core::iter::from_fn(|| queue.pop_due(Timestamp::from_micros(now), look));
+            let due = core::iter::from_fn(|| queue.pop_due(Timestamp::from_micros(now), &mut usize::MAX.clone(), look));
             due.map(|due| (due.deadline.as_micros(), due.opened)).collect()
         }
     }
@@ -279,6 +306,36 @@ mod tests {
         assert_eq!(queue.bound(), Timestamp::from_micros(40), "the start of its tick of 8");
         assert_eq!(sessions.drain(&mut queue, 46), []);
         assert_eq!(sessions.drain(&mut queue, 47), [(47, 1)]);
+    }
+
+    #[test]
+    fn a_bounded_call_looks_at_a_portion_and_the_order_is_the_same() {
+        let (mut queue, mut sessions) = (DeadlineQueue::new(1_000), Sessions(Vec::new()));
+        for opened in 0..100 {
+            sessions.push(&mut queue, 512 + (opened as i64 * 37) % 50, opened);
+        }
+        let look = |entry: Entry| Some(sessions.due(entry.slot as usize));
+        let (now, mut taken, mut calls) = (Timestamp::from_micros(600), Vec::new(), 0);
+        while queue.bound() <= now {
+            let mut looks = 7;
+            while let Some(due) = queue.pop_due(now, &mut looks, look) {
+                taken.push((due.deadline, due.opened));
+            }
+            calls += 1;
+        }
+        assert_eq!((taken.len(), calls), (100, 15));
+        assert!(taken.is_sorted(), "{taken:?}");
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn entries_that_come_for_a_reached_tick_take_their_turn() {
+        let (mut queue, mut sessions) = (DeadlineQueue::new(1_000), Sessions(Vec::new()));
+        [(10, 1), (30, 2)].iter().for_each(|(deadline, opened)| sessions.push(&mut queue, *deadline, *opened));
+        assert_eq!(sessions.drain(&mut queue, 10), [(10, 1)]);
+        sessions.push(&mut queue, 20, 3);
+        assert_eq!((queue.len(), queue.bound()), (2, Timestamp::from_micros(20)));
+        assert_eq!(sessions.drain(&mut queue, 30), [(20, 3), (30, 2)]);
     }
 
     #[test]

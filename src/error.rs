@@ -57,6 +57,9 @@ pub enum ConfigError {
     /// The bound on open sessions is zero.
     #[error("a bound of zero open sessions would refuse every event: choose at least one")]
     NoRoom,
+    /// There is no output, and so no shard.
+    #[error("there is no output: give `Sharded` one for each shard")]
+    NoShards,
     /// One event alone may open more sliding windows than the bound on open sessions allows.
     #[error(
         "each event may open {per_event} sliding windows, but at most {most} sessions may be open: raise the bound"

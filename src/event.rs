@@ -47,15 +47,15 @@ impl<K, V> Event<K, V> {
 impl<K: Key, V: Value> Event<K, V> {
     /// The borrowed form of an event that owns its key and value, ready to be pushed.
     #[inline]
-    pub fn lend(&self) -> Lent<'_, K, V> {
+    pub fn as_event_ref(&self) -> EventRef<'_, K, V> {
         Event {
-            key: self.key.lend(),
+            key: self.key.key_ref(),
             event_time: self.event_time,
             arrival_time: self.arrival_time,
-            value: self.value.lend(),
+            value: self.value.value_ref(),
         }
     }
 }
 
-/// An event as it is pushed into a sessionizer that keeps `K` and `V`: with both lent.
-pub type Lent<'a, K, V> = Event<<K as Key>::Ref<'a>, <V as Value>::Ref<'a>>;
+/// An event as it is pushed into a sessionizer that keeps `K` and `V`: with both borrowed.
+pub type EventRef<'a, K, V> = Event<<K as Key>::Ref<'a>, <V as Value>::Ref<'a>>;

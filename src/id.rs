@@ -9,7 +9,6 @@ use core::str::FromStr;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::data::Key;
-use crate::summary::Identity;
 use crate::time::Timestamp;
 
 /// A session id of 128 bits, printed as 32 hexadecimal digits.
@@ -30,10 +29,24 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u128);
 
+/// What tells sessions of one key apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Identity {
+    /// The first event time when the session was first reported, the end of its bucket or window, or
+    /// the arrival that opened it.
+    pub(crate) anchor: Timestamp,
+    /// Flushes before it: after one, a key may begin again at the same instant.
+    pub(crate) flushes: u32,
+    /// Not zero where the key may have had another session with the same anchor: the number of the
+    /// push that opened it.
+    pub(crate) opened: u64,
+}
+
 impl SessionId {
     pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, identity: Identity) -> Self {
         let mut hasher = Portable::new();
-        key.lend().hash(&mut hasher);
+        key.key_ref().hash(&mut hasher);
         (bucket, part, identity.anchor, identity.flushes, identity.opened).hash(&mut hasher);
         Self(hasher.finish128())
     }

@@ -1,270 +1,137 @@
-//! A hash index from half a hash to a number, which never sees a key.
+//! A hash index from a hash to a number; never sees a key.
 //!
-//! Six entries share a line of half a cache line, with a word of tags: a byte for each, with seven
-//! bits of its hash. All six are compared at once, so that a look-up needs one place in memory and
-//! hardly a branch that is hard to foresee. An entry is in the line that its hash falls on, or, where that was full, in one of the
-//! next: a look-up goes on until a line with room. Removing an entry moves one that had to go further
-//! back into its place, so there are no traces of what is gone.
-//!
-//! Any number of lines will do: a hash falls on line `hash * lines / 2^32`. So the index grows by a
-//! quarter at a time, and takes 32 bytes for six places: nine to eleven for each entry.
+//! It is hashbrown's table of `u32`. Growing such a table computes every hash anew, each with a load of
+//! a session from memory: tens of milliseconds for a million. So from [`SPLIT`] entries on there are
+//! several tables, and one of them is split at a time ("linear hashing", Litwin, 1980): no call moves
+//! more than a few hundred entries, and each table stays between 44 and 88 % full.
 
 use alloc::vec::Vec;
-use core::hint::black_box;
 
-/// Entries of a hash and a number. Several may have the same hash. The hash is not kept: who asks
-/// knows it, and can tell it again when the index grows.
+use hashbrown::HashTable;
+
+/// Entries of a hash and a number. Several may have the same hash.
 pub(crate) struct Index {
-    lines: Vec<Line>,
+    /// The only table, while there are few entries.
+    one: HashTable<u32>,
+    /// Else all tables.
+    many: Vec<HashTable<u32>>,
+    /// Selects the bits of a hash that choose its table.
+    mask: usize,
     len: usize,
-    /// How many entries there may be before it grows: few lines are full then.
-    most: usize,
 }
 
-#[derive(Clone)]
-#[repr(align(32))]
-struct Line {
-    /// A byte for each lane: seven bits of the hash below a one, or zero if the lane is empty.
-    tags: u64,
-    numbers: [u32; LANES],
-}
-
-/// What one look at a line may say.
-#[derive(Clone, Copy)]
-pub(crate) enum Glance {
-    /// There is no entry with this hash.
+/// What one look says of an entry.
+pub(crate) enum Glance<T> {
+    /// There is none.
     Absent,
-    /// There may be one, and this most likely is it.
-    Likely(u32),
+    /// This is it.
+    Found(T),
     /// There may be one.
     Unsure,
 }
 
-/// A place in the index, until it changes.
-#[derive(Clone, Copy)]
-struct Lane {
-    line: usize,
-    lane: usize,
-}
-
-const LANES: usize = 6;
-const EMPTY: Line = Line { tags: 0, numbers: [0; LANES] };
-/// The lowest bit of the tag of each lane, and the highest.
-const LOW: u64 = 0x0101_0101_0101;
-const HIGH: u64 = LOW << 7;
-
-/// The tag of a hash. The line depends on the upper bits, so these are the lower ones.
-#[inline]
-const fn tag_of(hash: u32) -> u64 {
-    (hash & 0x7f | 0x80) as u64
-}
-
-impl Line {
-    /// The lanes that have the tag of a hash, and rarely another one too.
-    #[inline]
-    fn candidates(&self, hash: u32) -> Lanes {
-        let differs = self.tags ^ (LOW * tag_of(hash));
-        Lanes(differs.wrapping_sub(LOW) & !differs & HIGH)
-    }
-
-    #[inline]
-    fn empty(&self) -> Lanes {
-        Lanes(!self.tags & HIGH)
-    }
-
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.empty().0 == 0
-    }
-
-    #[inline]
-    fn put(&mut self, lane: usize, hash: u32, number: u32) {
-        self.tags |= tag_of(hash) << (8 * lane);
-        self.numbers[lane] = number;
-    }
-
-    #[inline]
-    fn clear(&mut self, lane: usize) {
-        self.tags &= !(0xff << (8 * lane));
-    }
-
-    /// The lanes that are taken, with their numbers.
-    fn entries(&self) -> impl Iterator<Item = (usize, u32)> {
-        Lanes(self.tags & HIGH).map(|lane| (lane, self.numbers[lane]))
-    }
-}
-
-/// Some of the lanes of a line: the highest bit of the byte of each.
-struct Lanes(u64);
-
-impl Iterator for Lanes {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        let lane = self.0.trailing_zeros() as usize / 8;
-        self.0 &= self.0.wrapping_sub(1);
-        (lane < LANES).then_some(lane)
-    }
-}
+/// A table is split when there are more entries for each: half of what 2,048 buckets hold.
+const SPLIT: usize = 896;
 
 impl Index {
-    pub(crate) const NEW: Self = Self { lines: Vec::new(), len: 0, most: 0 };
-
-    /// The line that a hash falls on.
-    #[inline]
-    fn home(&self, hash: u32) -> usize {
-        ((u64::from(hash) * self.lines.len() as u64) >> 32) as usize
+    pub(crate) const fn new() -> Self {
+        Self { one: HashTable::new(), many: Vec::new(), mask: 0, len: 0 }
     }
 
-    fn after(&self, line: usize) -> usize {
-        if line + 1 < self.lines.len() { line + 1 } else { 0 }
-    }
-
-    /// How many lines come after `from` until `to`.
-    fn distance(&self, from: usize, to: usize) -> usize {
-        if from <= to { to - from } else { to + self.lines.len() - from }
-    }
-
-    pub(crate) fn len(&self) -> usize {
+    /// How many entries there are.
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// The number that `is_it` accepts, of those that may have this hash. Expected O(1).
-    #[inline]
-    pub(crate) fn find(&self, hash: u32, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        Some(self.lane_of(hash, is_it)?.1)
+    /// Whether there have been more entries than one table holds.
+    pub(crate) fn is_split(&self) -> bool {
+        !self.many.is_empty()
     }
 
-    /// What one look says of a hash.
+    /// The table of a hash, by bits that the table itself does not use.
     #[inline]
-    pub(crate) fn glance(&self, hash: u32) -> Glance {
-        let Some(line) = self.lines.get(self.home(hash)) else { return Glance::Absent };
-        match line.candidates(hash).next() {
-            Some(lane) => Glance::Likely(line.numbers[lane]),
-            None if line.is_full() => Glance::Unsure,
-            None => Glance::Absent,
+    fn address(&self, hash: u64) -> usize {
+        let address = (hash >> 32) as usize & self.mask;
+        if address < self.many.len() { address } else { address & (self.mask >> 1) }
+    }
+
+    #[inline(always)]
+    fn table(&self, hash: u64) -> &HashTable<u32> {
+        if self.many.is_empty() { &self.one } else { &self.many[self.address(hash)] }
+    }
+
+    #[inline(always)]
+    fn table_mut(&mut self, hash: u64) -> &mut HashTable<u32> {
+        if self.many.is_empty() {
+            return &mut self.one;
         }
+        let address = self.address(hash);
+        &mut self.many[address]
     }
 
+    /// The number under a hash that `is_it` accepts. Expected O(1) and the entries of equal hash.
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.table(hash).find(hash, |number| is_it(*number)).copied()
+    }
+
+    /// What is likely to be the number under a hash, after one look.
     #[inline]
-    fn lane_of(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<(Lane, u32)> {
-        let mut at = self.home(hash);
-        loop {
-            let line = self.lines.get(at)?;
-            for lane in line.candidates(hash) {
-                let number = line.numbers[lane];
-                if is_it(number) {
-                    return Some((Lane { line: at, lane }, number));
-                }
-            }
-            if !line.is_full() {
-                return None;
-            }
-            at = self.after(at);
+    pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
+        self.find(hash, |_| true)
+    }
+
+    /// Adds an entry. `hash_of` tells the hash of one that is in.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
+        if self.len >= SPLIT * self.many.len().max(1) {
+            self.split(&hash_of);
         }
-    }
-
-    /// Brings the line of a hash into the cache: a look at it soon need not wait for memory.
-    #[inline]
-    pub(crate) fn touch(&self, hash: u32) {
-        black_box(self.lines.get(self.home(hash)).map(|line| line.tags));
-    }
-
-    /// Adds an entry. `hash_of` tells the hash of a number that is in. Amortized O(1).
-    #[inline]
-    pub(crate) fn insert(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
-        if self.len >= self.most {
-            self.grow(hash_of);
-        }
+        self.table_mut(hash).insert_unique(hash, number, |number| hash_of(*number));
         self.len += 1;
-        self.put(hash, number);
     }
 
-    #[inline]
-    fn put(&mut self, hash: u32, number: u32) {
-        let mut at = self.home(hash);
-        loop {
-            let line = &mut self.lines[at];
-            if let Some(lane) = line.empty().next() {
-                line.put(lane, hash, number);
-                return;
-            }
-            at = self.after(at);
-        }
-    }
-
+    /// Splits the next table in turn.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, hash_of: impl Fn(u32) -> u32) {
-        self.grow_to(self.lines.len() + self.lines.len() / 4 + 1, hash_of);
-    }
-
-    /// Makes room for so many entries in all, as far as they are known beforehand.
-    pub(crate) fn reserve(&mut self, entries: usize, hash_of: impl Fn(u32) -> u32) {
-        if entries > self.most {
-            self.grow_to((entries * 5).div_ceil(LANES * 3) + 1, hash_of);
+    fn split(&mut self, hash_of: &impl Fn(u32) -> u64) {
+        if self.many.is_empty() {
+            self.many.push(core::mem::take(&mut self.one));
+        }
+        let new = self.many.len();
+        self.many.push(HashTable::new());
+        self.mask = self.many.len().next_power_of_two() - 1;
+        let source = new & (self.mask >> 1);
+        let mut moved = core::mem::take(&mut self.many[source]);
+        for number in moved.drain() {
+            let hash = hash_of(number);
+            let address = self.address(hash);
+            self.many[address].insert_unique(hash, number, |number| hash_of(*number));
         }
     }
 
-    fn grow_to(&mut self, more: usize, hash_of: impl Fn(u32) -> u32) {
-        let old = core::mem::replace(&mut self.lines, alloc::vec![EMPTY; more]);
-        self.most = more * LANES * 3 / 5;
-        for (_, number) in old.iter().flat_map(Line::entries) {
-            self.put(hash_of(number), number);
-        }
-    }
-
-    /// Gives an entry another number. False: it is not there.
-    pub(crate) fn renumber(&mut self, hash: u32, from: u32, to: u32) -> bool {
-        let Some((Lane { line, lane }, _)) = self.lane_of(hash, |number| number == from) else { return false };
-        self.lines[line].numbers[lane] = to;
-        true
-    }
-
-    /// Takes an entry out. `hash_of` tells the hash of a number that is in. False: it is not there.
-    /// Expected O(1).
+    /// Removes an entry. Returns whether it was there.
     #[inline]
-    pub(crate) fn remove(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) -> bool {
-        let Some((place, _)) = self.lane_of(hash, |other| other == number) else { return false };
-        let line = &mut self.lines[place.line];
-        let was_full = line.is_full();
-        line.clear(place.lane);
+    pub(crate) fn remove(&mut self, hash: u64, number: u32) -> bool {
+        let Ok(entry) = self.table_mut(hash).find_entry(hash, |other| *other == number) else { return false };
+        entry.remove();
         self.len -= 1;
-        if was_full {
-            self.fill(place, hash_of);
-        }
         true
     }
 
-    /// Moves entries back that went further because a line was full which is not any more. Ends,
-    /// since there is always a line that is not full.
-    #[cold]
-    #[inline(never)]
-    fn fill(&mut self, mut hole: Lane, hash_of: impl Fn(u32) -> u32) {
-        let mut at = hole.line;
-        loop {
-            at = self.after(at);
-            let line = &self.lines[at];
-            let is_full = line.is_full();
-            let wants_back = |&(_, number): &(usize, u32)| {
-                self.distance(self.home(hash_of(number)), at) >= self.distance(hole.line, at)
-            };
-            let entry = line.entries().find(wants_back);
-            if let Some((lane, number)) = entry {
-                self.lines[hole.line].put(hole.lane, hash_of(number), number);
-                self.lines[at].clear(lane);
-                hole = Lane { line: at, lane };
-            }
-            if !is_full {
-                return;
-            }
-        }
+    /// Gives an entry another number. Returns whether it was there.
+    pub(crate) fn renumber(&mut self, hash: u64, from: u32, to: u32) -> bool {
+        let found = self.table_mut(hash).find_mut(hash, |number| *number == from);
+        found.map(|number| *number = to).is_some()
     }
 
-    /// Takes all entries out, and keeps the memory for others.
+    /// Removes all entries. The memory stays for as many again, unless most of it was not in use.
     pub(crate) fn clear(&mut self) {
-        self.lines.fill(EMPTY);
+        if 4 * self.len < SPLIT * self.many.len() {
+            *self = Self::new();
+        }
+        self.one.clear();
+        self.many.iter_mut().for_each(HashTable::clear);
         self.len = 0;
     }
 }
@@ -272,59 +139,72 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
 
-    /// Hashes that crowd in a few places.
-    fn hash(n: u32) -> u32 {
-        match n % 3 {
-            0 => n.wrapping_mul(0x9e37_79b9),
-            1 => n / 40,
-            _ => u32::MAX - n / 40,
-        }
+    /// A hash of a number: all bits depend on it.
+    fn hash(number: u32) -> u64 {
+        let mixed = (u64::from(number) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ mixed.rotate_left(17)
     }
 
-    fn check(index: &Index, there: impl Fn(u32) -> bool, all: u32) {
-        for n in 0..all {
-            assert_eq!(index.find(hash(n), |other| other == n), there(n).then_some(n), "{n}");
-        }
-    }
-
-    #[test]
-    fn finds_what_is_in_whatever_was_taken_out() {
-        const ALL: u32 = 3_000;
-        let mut index = Index::NEW;
-        assert_eq!(index.find(7, |_| true), None);
-        (0..ALL).for_each(|n| index.insert(hash(n), n, hash));
-        check(&index, |_| true, ALL);
-        for n in (0..ALL).filter(|n| n % 7 < 5) {
-            assert!(index.remove(hash(n), n, hash), "{n}");
-            assert!(!index.remove(hash(n), n, hash), "{n}");
-        }
-        check(&index, |n| n % 7 >= 5, ALL);
-        (0..ALL).filter(|n| n % 7 < 5).for_each(|n| index.insert(hash(n), n, hash));
-        check(&index, |_| true, ALL);
-        (0..ALL).rev().for_each(|n| assert!(index.remove(hash(n), n, hash), "{n}"));
-        assert_eq!(index.len, 0);
-        assert!(index.lines.iter().all(|line| line.tags == 0), "no trace is left");
+    fn index_of(numbers: impl Iterator<Item = u32>) -> Index {
+        let mut index = Index::new();
+        numbers.for_each(|number| index.insert(hash(number), number, hash));
+        index
     }
 
     #[test]
-    fn renumbers_in_place() {
-        let mut index = Index::NEW;
-        (0..10).for_each(|n| index.insert(5, n, |_| 5));
-        assert!(index.renumber(5, 3, 33) && !index.renumber(5, 3, 34) && !index.renumber(6, 4, 44));
-        assert_eq!((index.find(5, |n| n == 33), index.find(5, |n| n == 3)), (Some(33), None));
+    fn every_entry_is_found_while_tables_split() {
+        let mut index = Index::new();
+        for number in 0..20_000_u32 {
+            index.insert(hash(number), number, hash);
+            if number % 997 == 0 {
+                assert!((0..=number).all(|n| index.find(hash(n), |found| found == n) == Some(n)), "{number}");
+            }
+        }
+        assert_eq!((index.len(), index.find(hash(20_000), |n| n == 20_000)), (20_000, None));
     }
 
     #[test]
-    fn is_as_good_as_new_when_cleared() {
-        let mut index = Index::NEW;
-        index.reserve(100, hash);
-        let lines = index.lines.len();
-        (0..100).for_each(|n| index.insert(hash(n), n, hash));
-        assert_eq!(index.lines.len(), lines, "there was room");
+    fn no_table_outgrows_two_thousand_buckets() {
+        let index = index_of(0..200_000);
+        let largest = index.many.iter().map(HashTable::len).max();
+        assert!(largest.is_some_and(|largest| largest <= 2_100), "{largest:?}");
+    }
+
+    #[test]
+    fn removed_and_renumbered_entries_are_not_found() {
+        let mut index = index_of(0..5_000);
+        for number in (0..5_000).step_by(2) {
+            assert!(index.remove(hash(number), number));
+            assert!(!index.remove(hash(number), number));
+        }
+        assert!(index.renumber(hash(1), 1, 77_777));
+        assert!(!index.renumber(hash(1), 1, 2));
+        let found: BTreeSet<u32> = (0..5_000).filter_map(|n| index.find(hash(n), |found| found == n)).collect();
+        assert_eq!(found, (3..5_000).step_by(2).collect());
+        assert_eq!(index.find(hash(1), |_| true), Some(77_777));
+        assert_eq!(index.len(), 2_500);
+    }
+
+    #[test]
+    fn a_cleared_index_keeps_its_tables_for_as_many_again() {
+        let mut index = index_of(0..5_000);
+        let tables = index.many.len();
         index.clear();
-        check(&index, |_| false, 100);
-        (50..60).for_each(|n| index.insert(hash(n), n, hash));
-        check(&index, |n| (50..60).contains(&n), 100);
+        assert_eq!((index.len(), index.many.len(), index.find(hash(1), |_| true)), (0, tables, None));
+        (0..1_000).for_each(|number| index.insert(hash(number), number, hash));
+        assert_eq!(index.find(hash(7), |number| number == 7), Some(7));
+        index.clear();
+        assert_eq!(index.many.len(), 0, "most of it was not in use");
+    }
+
+    #[test]
+    fn entries_of_equal_hash_are_told_apart() {
+        let mut index = Index::new();
+        (0..3_000).for_each(|number| index.insert(7, number, |_| 7));
+        assert_eq!(index.find(7, |number| number == 2_999), Some(2_999));
+        assert!(index.remove(7, 5));
+        assert_eq!(index.find(7, |number| number == 5), None);
     }
 }

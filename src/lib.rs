@@ -64,6 +64,7 @@ extern crate alloc;
 extern crate std;
 
 // In the order in which data flows.
+mod civil;
 mod time;
 mod calendar;
 mod error;
@@ -71,20 +72,23 @@ mod data;
 mod event;
 mod window;
 mod strategy;
+mod rules;
 mod aggregate;
 mod id;
 mod summary;
 mod session;
+mod segments;
 mod slab;
 mod index;
 mod table;
+mod windows;
 mod deadline;
-mod groups;
-mod held;
+mod reorder;
+mod reopen;
 mod watermark;
-mod config;
 mod sessionizer;
 mod engine;
+mod config;
 #[cfg(feature = "std")]
 mod sharded;
 mod adapt;
@@ -94,14 +98,14 @@ pub use adapt::{Output, Queued, Sessionize, Sessions};
 pub use aggregate::{Aggregate, Count, Fold, LawBroken, List, Max, Min, Number, Set, Sum, check_laws};
 #[cfg(feature = "chrono")]
 pub use calendar::ChronoZone;
-pub use calendar::{FixedOffset, Unit, Zone};
-pub use config::{Config, Moment, WhenFull};
+pub use calendar::{FixedOffset, Unit, UnitError, Zone};
+pub use config::Config;
 pub use data::{ByRef, Key, Value};
 pub use engine::Engine;
 pub use error::{ConfigError, RestoreError};
-pub use event::{Event, Lent};
+pub use event::{Event, EventRef};
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
-pub use session::FirstLast;
+pub use rules::{FirstLast, Moment, WhenFull};
 pub use sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
 #[cfg(feature = "std")]
 pub use sharded::Sharded;

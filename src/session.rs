@@ -7,33 +7,23 @@ use core::ops::RangeInclusive;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::event::Lent;
-use crate::id::SessionId;
-use crate::summary::{Correction, Identity, Superseded};
+use crate::event::EventRef;
+use crate::id::{Identity, SessionId};
+use crate::rules::FirstLast;
+use crate::summary::{Correction, Superseded};
 use crate::time::Timestamp;
 
-/// By what clock the first and the last event of a session are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum FirstLast {
-    /// By event time; within one time by arrival.
-    #[default]
-    EventTime,
-    /// By arrival, as Kinesis SQL's `FIRST_VALUE` and `LAST_VALUE` are.
-    Arrival,
-}
-
 /// An open session. With a key and two values of eight bytes it is one cache line: what only some
-/// configurations need is in [`Extra`].
+/// configurations need is in its [`RareState`].
 #[derive(Clone, Debug)]
 pub(crate) struct Session<K, V, S> {
     pub(crate) key: K,
     /// Least and greatest event time.
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
-    /// What else places it in time, by the [plan](crate::engine::Plan): the end of its bucket, the
-    /// index of its sliding window (as if it were microseconds), the arrival that opened it, or the
-    /// furthest reach of a gap.
-    pub(crate) place: Timestamp,
+    /// The edge of its window that its events alone do not tell. Gap sessions: the end of their reach.
+    /// Windows on the arrival clock: the arrival that opened them. On the event clock: the window's end.
+    pub(crate) edge: Timestamp,
     /// Number of the push that brought the earliest arrival in it.
     pub(crate) opened: u64,
     tally: Tally,
@@ -49,23 +39,23 @@ struct Tally(NonZeroU64);
 /// What a session can be marked as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// Ended by a cut rule; its place is the time of the event that did it.
+    /// Ended by a cut rule; its edge is the time of the event that did it.
     Cut,
     /// It began behind the watermark, where its key may have had another session before.
     Again,
-    /// The table has an [`Extra`] for it.
-    Extra,
+    /// There is a [`RareState`] of it.
+    Rare,
 }
 
 /// No session holds more events, and no counter counts further: marks are above it.
-pub(crate) const MOST_EVENTS: u64 = 1 << 60;
+pub(crate) const MAX_EVENTS: u64 = 1 << 60;
 
 impl Mark {
     const fn bit(self) -> u64 {
         match self {
             Self::Cut => 1 << 61,
             Self::Again => 1 << 62,
-            Self::Extra => 1 << 63,
+            Self::Rare => 1 << 63,
         }
     }
 }
@@ -86,10 +76,19 @@ impl Tally {
     }
 }
 
+/// A session that was removed from its storage, with its rare state.
+pub(crate) struct Removed<K, V, S> {
+    pub(crate) session: Session<K, V, S>,
+    pub(crate) rare: Option<RareState<V>>,
+}
+
+/// A session with its rare state, to be changed together.
+pub(crate) type WithRare<'s, K, V, S> = (&'s mut Session<K, V, S>, &'s mut RareState<V>);
+
 /// What only some configurations need to know about a session.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(crate) struct Extra<V> {
+pub(crate) struct RareState<V> {
     /// How often its partition has been opened, this time included.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) part: u32,
@@ -103,14 +102,14 @@ pub(crate) struct Extra<V> {
     pub(crate) previous: Option<V>,
 }
 
-impl<V: Value> Extra<V> {
+impl<V: Value> RareState<V> {
     pub(crate) fn copy(&self) -> Self {
-        let previous = self.previous.as_ref().map(|value| V::keep(value.lend()));
+        let previous = self.previous.as_ref().map(|value| V::value_from(value.value_ref()));
         Self { supersedes: self.supersedes.clone(), previous, ..*self }
     }
 }
 
-impl<V> Default for Extra<V> {
+impl<V> Default for RareState<V> {
     fn default() -> Self {
         Self { part: 1, reported: None, supersedes: Vec::new(), newest: 0, previous: None }
     }
@@ -127,46 +126,15 @@ pub(crate) struct Reported {
     pub(crate) current: bool,
 }
 
-/// Where and how a session opens.
+/// How a session opens.
 #[derive(Clone, Copy)]
 pub(crate) struct Opening {
-    pub(crate) place: Timestamp,
+    pub(crate) edge: Timestamp,
     pub(crate) opened: u64,
-    pub(crate) part: u32,
     pub(crate) again: bool,
 }
 
-impl<K: Key, V: Value, S> Session<K, V, S> {
-    #[inline]
-    pub(crate) fn open(event: &Lent<'_, K, V>, place: Timestamp, opened: u64, state: S) -> Self {
-        Self {
-            key: K::keep(event.key),
-            first: event.event_time,
-            last: event.event_time,
-            place,
-            opened,
-            tally: Tally(NonZeroU64::MIN),
-            last_value: V::keep(event.value),
-            first_value: V::keep(event.value),
-            state,
-        }
-    }
-
-    /// A session that was open before.
-    pub(crate) fn new(
-        key: K,
-        times: RangeInclusive<Timestamp>,
-        place: Timestamp,
-        opened: u64,
-        count: u64,
-        [first_value, last_value]: [V; 2],
-        state: S,
-    ) -> Self {
-        let (first, last) = times.into_inner();
-        let tally = Tally(NonZeroU64::new(count).unwrap_or(NonZeroU64::MIN));
-        Self { key, first, last, place, opened, tally, last_value, first_value, state }
-    }
-
+impl<K, V, S> Session<K, V, S> {
     #[inline]
     pub(crate) fn count(&self) -> u64 {
         self.tally.count()
@@ -182,6 +150,48 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         self.tally.mark(mark, is);
     }
 
+    /// Whether its storage has a [`RareState`] of it.
+    #[inline]
+    pub(crate) fn has_rare_state(&self) -> bool {
+        self.is(Mark::Rare)
+    }
+
+    pub(crate) fn set_rare_state(&mut self) {
+        self.mark(Mark::Rare, true);
+    }
+}
+
+impl<K: Key, V: Value, S> Session<K, V, S> {
+    #[inline]
+    pub(crate) fn open(event: &EventRef<'_, K, V>, edge: Timestamp, opened: u64, state: S) -> Self {
+        Self {
+            key: K::key_from(event.key),
+            first: event.event_time,
+            last: event.event_time,
+            edge,
+            opened,
+            tally: Tally(NonZeroU64::MIN),
+            last_value: V::value_from(event.value),
+            first_value: V::value_from(event.value),
+            state,
+        }
+    }
+
+    /// A session that was open before.
+    pub(crate) fn new(
+        key: K,
+        times: RangeInclusive<Timestamp>,
+        edge: Timestamp,
+        opened: u64,
+        count: u64,
+        [first_value, last_value]: [V; 2],
+        state: S,
+    ) -> Self {
+        let (first, last) = times.into_inner();
+        let tally = Tally(NonZeroU64::new(count).unwrap_or(NonZeroU64::MIN));
+        Self { key, first, last, edge, opened, tally, last_value, first_value, state }
+    }
+
     /// Notes whether, with an event at `time`, the session begins behind the watermark `now`. Within
     /// the out-of-orderness bound it never does.
     #[inline]
@@ -192,8 +202,8 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
     }
 
     /// Adds the event that arrives now.
-    #[inline]
-    pub(crate) fn extend<A>(&mut self, event: &Lent<'_, K, V>, order: FirstLast, aggregate: &A)
+    #[inline(always)]
+    pub(crate) fn extend<A>(&mut self, event: &EventRef<'_, K, V>, order: FirstLast, aggregate: &A)
     where
         A: Aggregate<K, V, State = S>,
     {
@@ -201,17 +211,17 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         if order == FirstLast::Arrival {
             return self.add(event, false, true, aggregate);
         }
-        self.last_value.replace_if(time >= self.last, event.value);
+        self.last_value.set_value_if(time >= self.last, event.value);
         self.last = self.last.max(time);
         if time < self.first {
             self.first = time;
-            self.first_value.replace(event.value);
+            self.first_value.set_value(event.value);
         }
         self.count_in(event, aggregate);
     }
 
     #[inline]
-    fn count_in<A>(&mut self, event: &Lent<'_, K, V>, aggregate: &A)
+    fn count_in<A>(&mut self, event: &EventRef<'_, K, V>, aggregate: &A)
     where
         A: Aggregate<K, V, State = S>,
     {
@@ -223,35 +233,36 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
     /// first and last event are told by arrival.
     pub(crate) fn extend_by_arrival<A>(
         &mut self,
-        extra: &mut Extra<V>,
-        event: &Lent<'_, K, V>,
+        rare: &mut RareState<V>,
+        event: &EventRef<'_, K, V>,
         arrival: u64,
         aggregate: &A,
     ) where
         A: Aggregate<K, V, State = S>,
     {
         let is_latest = event.event_time >= self.last;
-        extra.newest = extra.newest.max(self.opened);
-        let is_last = arrival > extra.newest;
-        extra.newest = extra.newest.max(arrival);
+        rare.newest = rare.newest.max(self.opened);
+        let is_last = arrival > rare.newest;
+        rare.newest = rare.newest.max(arrival);
         if is_latest {
-            match &mut extra.previous {
-                Some(previous) => previous.replace(event.value),
-                none => *none = Some(V::keep(event.value)),
+            match &mut rare.previous {
+                Some(previous) => previous.set_value(event.value),
+                none => *none = Some(V::value_from(event.value)),
             }
         }
         self.add(event, arrival < self.opened, is_last, aggregate);
     }
 
-    fn add<A>(&mut self, event: &Lent<'_, K, V>, is_first: bool, is_last: bool, aggregate: &A)
+    #[inline(never)]
+    fn add<A>(&mut self, event: &EventRef<'_, K, V>, is_first: bool, is_last: bool, aggregate: &A)
     where
         A: Aggregate<K, V, State = S>,
     {
         if is_first {
-            self.first_value.replace(event.value);
+            self.first_value.set_value(event.value);
         }
         if is_last {
-            self.last_value.replace(event.value);
+            self.last_value.set_value(event.value);
         }
         self.first = self.first.min(event.event_time);
         self.last = self.last.max(event.event_time);
@@ -263,9 +274,9 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         S: Clone,
     {
         Self {
-            key: K::keep(self.key.lend()),
-            first_value: V::keep(self.first_value.lend()),
-            last_value: V::keep(self.last_value.lend()),
+            key: K::key_from(self.key.key_ref()),
+            first_value: V::value_from(self.first_value.value_ref()),
+            last_value: V::value_from(self.last_value.value_ref()),
             state: self.state.clone(),
             ..*self
         }
@@ -288,13 +299,13 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
             self.tally.mark(Mark::Again, other.tally.0.get() & Mark::Again.bit() != 0);
         }
         self.last = self.last.max(other.last);
-        self.place = self.place.max(other.place);
+        self.edge = self.edge.max(other.edge);
         self.tally.add(other.tally.count());
         aggregate.merge(&mut self.state, other.state);
     }
 }
 
-impl<V> Extra<V> {
+impl<V> RareState<V> {
     /// Whether a summary of everything in the session has been handed out.
     pub(crate) fn is_current(&self) -> bool {
         self.reported.is_some_and(|reported| reported.current)
@@ -370,10 +381,10 @@ mod tests {
     #[test]
     fn marks_and_counts_do_not_mix() {
         let mut tally = Tally(NonZeroU64::MIN);
-        tally.add(MOST_EVENTS - 1);
-        tally.mark(Mark::Extra, true);
+        tally.add(MAX_EVENTS - 1);
+        tally.mark(Mark::Rare, true);
         tally.mark(Mark::Again, true);
         tally.mark(Mark::Again, false);
-        assert_eq!((tally.count(), tally.0.get()), (MOST_EVENTS, MOST_EVENTS | Mark::Extra.bit()));
+        assert_eq!((tally.count(), tally.0.get()), (MAX_EVENTS, MAX_EVENTS | Mark::Rare.bit()));
     }
 }

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::data::{Key, Value};
-use crate::event::Lent;
-use crate::session::MOST_EVENTS;
+use crate::event::EventRef;
+use crate::session::MAX_EVENTS;
 use crate::summary::SessionSummary;
 use crate::time::Timestamp;
 
@@ -30,9 +30,9 @@ pub trait Sessionizer {
     #[must_use = "a late or refused event is handed back here and nowhere else"]
     fn push<'e>(
         &mut self,
-        event: Lent<'e, Self::Key, Self::Value>,
+        event: EventRef<'e, Self::Key, Self::Value>,
         out: &mut dyn FnMut(SummaryOf<Self>),
-    ) -> Pushed<Lent<'e, Self::Key, Self::Value>>;
+    ) -> Pushed<EventRef<'e, Self::Key, Self::Value>>;
 
     /// Takes several events, one after the other: with the same result as pushing each of them, and
     /// sooner. Returns those that are handed back, in their order, each as
@@ -55,10 +55,10 @@ pub trait Sessionizer {
     #[must_use = "late and refused events are handed back here and nowhere else"]
     fn push_batch<'e>(
         &mut self,
-        events: &[Lent<'e, Self::Key, Self::Value>],
+        events: &[EventRef<'e, Self::Key, Self::Value>],
         out: &mut dyn FnMut(SummaryOf<Self>),
-    ) -> Vec<Pushed<Lent<'e, Self::Key, Self::Value>>> {
-        let push = |event: &Lent<'e, Self::Key, Self::Value>| self.push(*event, out);
+    ) -> Vec<Pushed<EventRef<'e, Self::Key, Self::Value>>> {
+        let push = |event: &EventRef<'e, Self::Key, Self::Value>| self.push(*event, out);
         events.iter().map(push).filter(Pushed::is_returned).collect()
     }
 
@@ -236,7 +236,7 @@ impl Counters {
 
     /// Whether no count is beyond anything that can have happened, so that counting on is safe.
     pub(crate) fn are_possible(&self) -> bool {
-        self.clone().all().into_iter().all(|count| *count <= MOST_EVENTS)
+        self.clone().all().into_iter().all(|count| *count <= MAX_EVENTS)
     }
 
     fn all(&mut self) -> [&mut u64; 16] {

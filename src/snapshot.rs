@@ -9,11 +9,11 @@ use hashbrown::HashSet;
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Plan};
+use crate::engine::{Engine, Placement, Plan};
 use crate::error::RestoreError;
 use crate::event::Event;
 use crate::id::SessionId;
-use crate::session::{Extra, MOST_EVENTS, Mark, Session};
+use crate::session::{MAX_EVENTS, Mark, RareState, Session};
 use crate::sessionizer::{Counters, Sessionizer};
 use crate::time::Timestamp;
 
@@ -84,7 +84,7 @@ struct Saved<K, V, S> {
     part: u32,
     cut: bool,
     again: bool,
-    extra: Option<Extra<V>>,
+    extra: Option<RareState<V>>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,36 +106,35 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Copies the state. Time and memory are linear in the open sessions and held events.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
-        let plan = &self.rules.plan;
-        let save = |(slot, session)| Saved::new(plan, session, self.table.extra(slot, session));
-        let mut sessions: Vec<_> = self.table.iter().map(save).collect();
+        let mut sessions = Vec::with_capacity(self.open_sessions());
+        self.plan.for_each(|session, rare, placement| sessions.push(Saved::new(session, rare, placement)));
         sessions.sort_by_key(|session| (session.opened, session.bucket));
         let copy = |(event, arrival): (&Event<K, V>, u64)| HeldEvent {
             arrival,
             event: Event {
-                key: K::keep(event.key.lend()),
+                key: K::key_from(event.key.key_ref()),
                 event_time: event.event_time,
                 arrival_time: event.arrival_time,
-                value: V::keep(event.value.lend()),
+                value: V::value_from(event.value.value_ref()),
             },
         };
         let part = |(partition, part, opened)| RememberedPart { partition, part, opened };
         Snapshot {
             version: VERSION,
-            settings: self.rules.settings.clone(),
-            now: self.now,
-            flushes: self.flushes,
-            arrivals: self.arrivals,
-            counters: Counters { held: self.held.len() as u64, ..self.counters },
+            settings: self.settings().to_vec(),
+            now: self.now(),
+            flushes: self.shared.flushes,
+            arrivals: self.shared.last_seq,
+            counters: self.counters(),
             sessions,
-            held: self.held.iter().map(copy).collect(),
-            parts: self.parts.iter().map(part).collect(),
+            held: self.plan.held().into_iter().flat_map(|held| held.iter()).map(copy).collect(),
+            parts: self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(part).collect(),
         }
     }
 }
 
 impl<K: Key, V: Value, S> Saved<K, V, S> {
-    fn new(plan: &Plan, session: &Session<K, V, S>, extra: Option<&Extra<V>>) -> Self
+    fn new(session: &Session<K, V, S>, rare: Option<&RareState<V>>, placement: Placement) -> Self
     where
         S: Clone,
     {
@@ -145,53 +144,36 @@ impl<K: Key, V: Value, S> Saved<K, V, S> {
             first_value,
             last_value,
             state,
-            bucket: plan.bucket_of(session),
+            bucket: placement.bucket,
             first,
             last,
-            end: plan.end_of(session),
+            end: placement.end,
             opened,
             count: session.count(),
-            part: extra.map_or(1, |extra| extra.part),
+            part: rare.map_or(1, |rare| rare.part),
             cut: session.is(Mark::Cut),
             again: session.is(Mark::Again),
-            extra: extra.filter(|extra| !extra.is_blank()).map(Extra::copy),
+            extra: rare.filter(|rare| !rare.is_blank()).map(RareState::copy),
         }
     }
 
-    /// The session as it was, and what else is known about it.
-    fn open(self, plan: &Plan) -> (Session<K, V, S>, Option<Extra<V>>) {
-        let place = if plan.has_groups() { Timestamp::from_micros(self.bucket) } else { self.end };
-        let Self { key, first_value, last_value, state, first, last, opened, count, part, cut, again, .. } = self;
-        let mut session = Session::new(key, first..=last, place, opened, count, [first_value, last_value], state);
+    /// The session as it was, with its rare state.
+    fn open(self) -> (Session<K, V, S>, Option<RareState<V>>) {
+        let Self { key, first_value, last_value, state, first, last, end, opened, count, part, cut, again, .. } = self;
+        let mut session = Session::new(key, first..=last, end, opened, count, [first_value, last_value], state);
         session.mark(Mark::Cut, cut);
         session.mark(Mark::Again, again);
-        let extra = self.extra.map(|extra| Extra { part, ..extra });
-        (session, extra.or_else(|| (part != 1).then(|| Extra { part, ..Extra::default() })))
+        let rare = self.extra.map(|rare| RareState { part, ..rare });
+        (session, rare.or_else(|| (part != 1).then(|| RareState { part, ..RareState::default() })))
+    }
+
+    const fn placement(&self) -> Placement {
+        Placement { bucket: self.bucket, end: self.end }
     }
 
     /// How many of its events a summary has held.
     fn reported(&self) -> u64 {
         self.extra.as_ref().and_then(|extra| extra.reported).map_or(0, |reported| reported.count)
-    }
-
-    /// Whether a session could have come about under this plan.
-    fn fits(&self, plan: &Plan) -> bool {
-        let Self { first, last, end, bucket, .. } = *self;
-        match plan {
-            Plan::Bucketed(rounding) => {
-                let window = rounding.window_of(first);
-                window.start.as_micros() == bucket && window.end == end && window.contains(last)
-            }
-            Plan::Sliding(hops) => {
-                let window = hops.window_of(bucket, first);
-                window.end == end && window.contains(first) && window.contains(last)
-            }
-            Plan::Arrival { rounding, .. } => {
-                let bucket_of = |t| rounding.as_ref().map_or(0, |r| r.window_of(t).start.as_micros());
-                bucket_of(first) == bucket && bucket_of(last) == bucket
-            }
-            Plan::Gap(_) | Plan::Ordered { .. } => bucket == 0 && end >= last,
-        }
     }
 }
 
@@ -214,28 +196,28 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if snapshot.version != VERSION {
             return Err(RestoreError::Version { found: snapshot.version, expected: VERSION });
         }
-        same_settings(&snapshot.settings, &engine.rules.settings)?;
-        check(&snapshot, &engine.rules.plan)?;
-        let Snapshot { now, flushes, arrivals, counters, sessions, held, parts, .. } = snapshot;
-        engine.now = now;
-        engine.flushes = flushes;
-        engine.arrivals = arrivals;
-        if !engine.rules.plan.has_groups() {
-            engine.table.reserve(sessions.len());
+        same_settings(&snapshot.settings, engine.settings())?;
+        check(&snapshot, &engine.plan)?;
+        let Snapshot { now, flushes, arrivals, counters, mut sessions, held, parts, .. } = snapshot;
+        let Engine { shared, plan, .. } = &mut engine;
+        shared.clock.advance(now);
+        (shared.flushes, shared.last_seq, shared.counters) = (flushes, arrivals, counters);
+        if plan.shape().is_on_arrival {
+            // Pieces of different clocks: those that are over first come first.
+            sessions.sort_by_key(|session| (session.end, session.opened));
         }
         for session in sessions {
-            let (session, extra) = session.open(&engine.rules.plan);
-            engine.resume(session, extra);
+            let bucket = session.bucket;
+            let (session, rare) = session.open();
+            plan.resume(session, rare, bucket, shared);
         }
         for HeldEvent { arrival, event } in held {
-            engine.held.hold(&event.lend(), arrival);
+            plan.hold(&event.as_event_ref(), arrival, shared);
         }
-        for RememberedPart { partition, part, opened } in parts {
-            engine.parts.remember(partition, part, opened);
+        if let Some(reopened) = plan.reopened_mut() {
+            let max = shared.options.max_open;
+            parts.into_iter().for_each(|part| reopened.remember(part.partition, part.part, part.opened, max));
         }
-        engine.counters = counters;
-        // Sessions may have been waiting to be handed out.
-        engine.may_wait |= engine.open_sessions() > 0 && engine.next_look() <= engine.now;
         Ok(engine)
     }
 }
@@ -254,13 +236,14 @@ fn same_settings(snapshot: &[(String, String)], current: &[(String, String)]) ->
 }
 
 /// Refuses a snapshot that contradicts itself: no state that is let in makes the engine go wrong.
-fn check<K: Key, V: Value, S>(snapshot: &Snapshot<K, V, S>, plan: &Plan) -> Result<(), RestoreError> {
+fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V, T>) -> Result<(), RestoreError> {
+    let shape = plan.shape();
     let counters = &snapshot.counters;
     let fine = |fine: bool, what: &str| match fine {
         true => Ok(()),
         false => Err(RestoreError::Damaged { what: String::from(what) }),
     };
-    let most = MOST_EVENTS; // far beyond any real count, and nothing can overflow
+    let most = MAX_EVENTS; // far beyond any real count, and nothing can overflow
     fine(counters.is_conserved() && counters.are_possible(), "its counters do not add up")?;
     fine(snapshot.arrivals <= most, "it has seen more events than there can be")?;
     let mut open = 0_u64;
@@ -273,15 +256,15 @@ fn check<K: Key, V: Value, S>(snapshot: &Snapshot<K, V, S>, plan: &Plan) -> Resu
         )?;
         fine(session.first <= session.last, &at("ends before it begins"))?;
         fine(session.opened <= snapshot.arrivals, &at("was opened by an event to come"))?;
-        fine(session.fits(plan), &at("does not fit its window"))?;
-        let several = plan.has_several_per_key() || plan.is_over(session.end, snapshot.now);
+        fine(plan.allows(session.first, session.last, session.placement()), &at("does not fit its window"))?;
+        let several = shape.has_several_per_key || plan.may_be_pending(session.end, snapshot.now);
         let within = if several { (session.first, session.opened) } else { Default::default() };
-        fine(places.insert((session.key.lend(), session.bucket, within)), &at("is there twice"))?;
+        fine(places.insert((session.key.key_ref(), session.bucket, within)), &at("is there twice"))?;
         open = open.saturating_add(session.count - session.reported());
     }
     fine(counters.open_events() == open, "its counters do not agree with its sessions")?;
     fine(counters.held == snapshot.held.len() as u64, "its counters do not agree with the events held")?;
-    fine(plan.is_ordered() || snapshot.held.is_empty(), "it holds events that this strategy never holds")?;
+    fine(shape.holds_events || snapshot.held.is_empty(), "it holds events that this strategy never holds")?;
     let known = snapshot.held.iter().all(|held| held.arrival <= snapshot.arrivals);
     fine(known, "it holds an event that was never pushed")
 }
@@ -352,8 +335,14 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         Ok(whole.in_order())
     }
 
+    /// With a piece of the same configuration.
+    pub(crate) fn with(mut self, piece: Self) -> Self {
+        self.take_in(piece);
+        self
+    }
+
     /// Adds a piece of the same configuration.
-    pub(crate) fn take_in(&mut self, piece: Self) {
+    fn take_in(&mut self, piece: Self) {
         self.now = self.now.min(piece.now);
         self.flushes = self.flushes.max(piece.flushes);
         self.arrivals = self.arrivals.max(piece.arrivals);

@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::data::Key;
-use crate::id::SessionId;
+use crate::id::{Identity, SessionId};
 use crate::time::Timestamp;
 use crate::window::Window;
 
@@ -45,20 +45,6 @@ pub struct SessionSummary<K, V, O = ()> {
     pub aggregate: O,
     pub(crate) identity: Identity,
     pub(crate) correction: Option<Box<Correction>>,
-}
-
-/// What tells sessions of one key apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(crate) struct Identity {
-    /// The first event time when the session was first reported, the end of its bucket or window, or
-    /// the arrival that opened it.
-    pub(crate) anchor: Timestamp,
-    /// Flushes before it: after one, a key may begin again at the same instant.
-    pub(crate) flushes: u32,
-    /// Not zero where the key may have had another session with the same anchor: the number of the
-    /// push that opened it.
-    pub(crate) opened: u64,
 }
 
 /// What makes a summary a revision of earlier ones.

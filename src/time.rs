@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::calendar::Civil;
+use crate::civil::Civil;
 
 /// An instant: whole microseconds since 1970-01-01T00:00:00Z, before or after.
 ///

@@ -73,7 +73,7 @@ fn steps_are_small() -> bool {
     // Nearly as many as that are open in the 40 s that a bucket is.
     [10_000, 100_000, 1_000_000].into_iter().all(|open| {
         let engine = build(Stagger::on_event_time(Bucket::step(micros(STEP))));
-        is_small("step 30 s", 80.0, measure(engine, Visits::new(open * 10), 5 * STEP))
+        is_small("step 30 s", 64.0, measure(engine, Visits::new(open * 10), 5 * STEP))
     })
 }
 

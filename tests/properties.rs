@@ -6,6 +6,7 @@
 mod oracle;
 
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 
 use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
@@ -14,7 +15,7 @@ use oracle::{Ev, Fate, LAST, Op, Row, Spec, Strategy, Tally, batch, clamp, is_fu
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use stagger::prelude::*;
-use stagger::{Event, Output, Pushed, Queued, Sharded, Snapshot};
+use stagger::{Event, Output, Pushed, Queued, Sharded, Snapshot, Timestamp};
 
 macro_rules! each_family {
     ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(
@@ -318,31 +319,46 @@ fn is_the_same_in_batches(family: Family) {
     });
 }
 
-/// Several shards do what one engine does, with batches and one by one, saved and restored.
+/// Several shards do what one engine does: each emits that engine's sessions of its own keys, in order.
 fn is_the_same_in_shards(family: Family) {
     holds((wild(family), 1_usize..4, 0_usize..5), |(case, shards, restored_at)| {
         let spec = Spec { most: None, ..case.spec.clone() };
-        let (mut engine, mut sharded) = (build(&spec), Sharded::new(shards, || config(&spec)).expect("the same"));
+        let emitted: Vec<_> = (0..shards).map(|_| Arc::new(Mutex::new(Vec::new()))).collect();
+        let outputs = || {
+            emitted.iter().map(|emitted: &Arc<Mutex<Vec<Summary>>>| {
+                let emitted = Arc::clone(emitted);
+                move |summary| emitted.lock().expect("no test fails in it").push(summary)
+            })
+        };
+        let (mut engine, mut sharded) = (build(&spec), Sharded::new(outputs(), || config(&spec)).expect("the same"));
         let is_push = |op: &Op| matches!(op, Op::Push(event) if event.id % 7 != 0);
         let flush = [Op::Flush];
         for (i, ops) in case.ops.chunk_by(|a, b| is_push(a) && is_push(b)).chain([&flush[..]]).enumerate() {
             let expected: Vec<Step> = ops.iter().map(|op| step(&mut engine, op)).collect();
             let events: Vec<_> =
                 ops.iter().filter_map(|op| if let Op::Push(event) = op { Some(lend(event)) } else { None }).collect();
-            let mut summaries = Vec::new();
-            if let [_, _, ..] = events[..] {
-                let returned = sharded.push_batch(&events, &mut |summary| summaries.push(summary));
-                assert_eq!(returned.len(), expected.iter().filter(|step| refusal(step.fate).is_some()).count());
-            } else {
-                let step = step(&mut sharded, &ops[0]);
-                assert_eq!(step.fate, expected[0].fate);
-                summaries = step.summaries;
+            match (&ops[0], &events[..]) {
+                (_, [_, _, ..]) => {
+                    let returned = sharded.push_batch(&events);
+                    assert_eq!(returned.len(), expected.iter().filter(|step| refusal(step.fate).is_some()).count());
+                }
+                (Op::Push(event), _) => {
+                    let returned = sharded.push(lend(event)).is_returned();
+                    assert_eq!(returned, refusal(expected[0].fate).is_some());
+                }
+                (Op::Advance(time), _) => sharded.advance_to(Timestamp::from_micros(*time)),
+                (Op::Flush, _) => sharded.flush(),
             }
-            assert_eq!(summaries, expected.into_iter().flat_map(|step| step.summaries).collect::<Vec<_>>());
+            let expected: Vec<Summary> = expected.into_iter().flat_map(|step| step.summaries).collect();
+            for (shard, emitted) in emitted.iter().enumerate() {
+                let emitted = std::mem::take(&mut *emitted.lock().expect("no test fails in it"));
+                let is_own = |summary: &&Summary| sharded.shard_of(&summary.key) == shard;
+                assert_eq!(emitted, expected.iter().filter(is_own).cloned().collect::<Vec<_>>());
+            }
             assert_eq!((sharded.counters(), sharded.now()), (engine.counters(), engine.now()));
             assert_eq!(sharded.open_sessions(), engine.open_sessions());
             if i % 5 == restored_at {
-                sharded = Sharded::restore(shards, || config(&spec), sharded.snapshot()).expect("its own");
+                sharded = Sharded::restore(outputs(), || config(&spec), sharded.snapshot()).expect("its own");
             }
         }
     });
@@ -436,7 +452,7 @@ fn is_the_same_in_every_form(family: Family) {
             }
         }
         engine.flush(&mut |summary| expected.push(Output::Session(summary)));
-        let lent: Vec<_> = events.iter().map(lend).sessionize_lent(build(&case.spec)).collect();
+        let lent: Vec<_> = events.iter().map(lend).sessionize_refs(build(&case.spec)).collect();
         assert_eq!(lent, expected);
         let own = |event: &Ev| {
             let Event { key, event_time, arrival_time, value } = lend(event);

@@ -1,10 +1,13 @@
 //! Shards on threads of their own: batches large enough for that come to what one engine makes of
 //! them. (That shards do so for any stream and configuration, on one thread, is among the properties.)
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stagger::prelude::*;
-use stagger::{Bucket, Config, ConfigError, Event, Gap, Sharded, Sliding, Stagger, Strategy, Timestamp, WhenFull};
+use stagger::{
+    Bucket, Config, ConfigError, Event, Gap, SessionSummary, Sharded, Sliding, Stagger, Strategy, Timestamp, WhenFull,
+};
 
 type Events = Vec<Event<u64, u64>>;
 
@@ -58,37 +61,56 @@ fn threads_do_what_one_engine_does() {
         }
         engine.flush(&mut |summary| expected.push(summary));
         for shards in [1, 2, 5] {
-            let mut sharded = Sharded::new(shards, config).expect(name);
-            let (mut got, mut back) = (Vec::new(), Vec::new());
+            let emitted: Vec<Emitted> = (0..shards).map(|_| Emitted::default()).collect();
+            let mut sharded = Sharded::new(outputs(&emitted), config).expect(name);
+            let mut back = Vec::new();
             for batch in events.chunks(10_000) {
-                back.extend(sharded.push_batch(batch, &mut |summary| got.push(summary)));
+                back.extend(sharded.push_batch(batch));
             }
             assert_eq!(sharded.now(), engine.now(), "{name}");
-            sharded.flush(&mut |summary| got.push(summary));
-            assert!(got == expected, "{name}, {shards} shards");
+            sharded.flush();
+            for (shard, emitted) in emitted.iter().enumerate() {
+                let own = expected.iter().filter(|summary| sharded.shard_of(summary.key) == shard);
+                assert!(emitted.lock().expect("no panic").iter().eq(own), "{name}, shard {shard} of {shards}");
+            }
             assert_eq!(back, expected_back, "{name}, {shards} shards");
             assert_eq!(sharded.counters(), engine.counters(), "{name}, {shards} shards");
         }
     }
 }
 
+/// What a shard has emitted.
+type Emitted = Arc<Mutex<Vec<SessionSummary<u64, u64>>>>;
+
+fn outputs(emitted: &[Emitted]) -> Vec<impl FnMut(SessionSummary<u64, u64>) + use<>> {
+    let output = |emitted: &Emitted| {
+        let emitted = Arc::clone(emitted);
+        move |summary| emitted.lock().expect("no panic").push(summary)
+    };
+    emitted.iter().map(output).collect()
+}
+
 #[test]
 fn every_shard_takes_its_part() {
-    let mut sharded = Sharded::new(4, || Config::<u64, u64>::new(Gap::new(Duration::from_secs(60)))).expect("it works");
-    let _ = sharded.push_batch(&events(10_000), &mut |_| {});
+    let gap = || Config::<u64, u64>::new(Gap::new(Duration::from_secs(60)));
+    let mut sharded = Sharded::new([|_| {}; 4], gap).expect("it works");
+    let _ = sharded.push_batch(&events(10_000));
     assert_eq!(sharded.shards(), 4);
-    let pieces = sharded.snapshot().split(4, |key| (key % 4) as usize);
+    let pieces = sharded.snapshot().split(4, |key| sharded.shard_of(*key));
     assert!(pieces.iter().all(|piece| piece.open_sessions() > 0));
 }
 
 #[test]
 fn what_looks_at_all_keys_is_refused() {
     let gap = || Config::<u64, u64>::new(Gap::new(Duration::from_secs(60)));
-    let refused =
-        |sharded: Result<Sharded<u64, u64>, ConfigError>| sharded.map(|_| ()).expect_err("refused").to_string();
+    let refused = |config: &dyn Fn() -> Config<u64, u64>| {
+        Sharded::new([|_| {}; 2], config).map(|_| ()).expect_err("refused").to_string()
+    };
     assert_eq!(
-        refused(Sharded::new(2, || gap().max_open_sessions(9, WhenFull::Refuse))),
+        refused(&|| gap().max_open_sessions(9, WhenFull::Refuse)),
         "`max_open_sessions` has no meaning for shards: each shard knows its own keys only, so leave it out or use one `Engine`"
     );
-    assert!(refused(Sharded::new(2, || gap().close_at_most(9))).starts_with("`close_at_most`"));
+    assert!(refused(&|| gap().close_at_most(9)).starts_with("`close_at_most`"));
+    let none: [fn(SessionSummary<u64, u64>); 0] = [];
+    assert_eq!(Sharded::new(none, gap).map(|_| ()), Err(ConfigError::NoShards));
 }

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use stagger::prelude::*;
-use stagger::{Bucket, Config, Engine, Event, Gap, Key, Lent, SessionSummary, Stagger, Strategy, Timestamp, Value};
+use stagger::{Bucket, Config, Engine, Event, EventRef, Gap, Key, SessionSummary, Stagger, Strategy, Timestamp, Value};
 
 use crate::clicks::{Click, DISORDER, GAP, SECOND};
 use crate::hand_written::{Gaps, Session, Steps};
@@ -73,7 +73,7 @@ fn session<K, V>(summary: SessionSummary<K, V>) -> (K, Session<V>) {
 }
 
 #[inline]
-fn event<'c, K: Key, V: Value>(click: Click<K::Ref<'c>, V::Ref<'c>>) -> Lent<'c, K, V> {
+fn event<'c, K: Key, V: Value>(click: Click<K::Ref<'c>, V::Ref<'c>>) -> EventRef<'c, K, V> {
     Event::new(click.key, Timestamp::from_micros(click.time), click.value)
 }
 

@@ -28,17 +28,17 @@ pub struct Session<V> {
 
 impl<V: Value> Session<V> {
     fn open(time: i64, value: V::Ref<'_>) -> Self {
-        Self { first: time, last: time, count: 1, first_value: V::keep(value), last_value: V::keep(value) }
+        Self { first: time, last: time, count: 1, first_value: V::value_from(value), last_value: V::value_from(value) }
     }
 
     #[inline]
     fn extend(&mut self, time: i64, value: V::Ref<'_>) {
         self.count += 1;
-        self.last_value.replace_if(time >= self.last, value);
+        self.last_value.set_value_if(time >= self.last, value);
         self.last = self.last.max(time);
         if time < self.first {
             self.first = time;
-            self.first_value.replace(value);
+            self.first_value.set_value(value);
         }
     }
 
@@ -68,8 +68,8 @@ impl<K: Key, V> Table<K, V> {
     #[inline]
     fn entry(&mut self, key: K::Ref<'_>) -> Entry<'_, (K, Session<V>)> {
         let Self { hasher, sessions } = self;
-        let hash = |(key, _): &(K, Session<V>)| hasher.hash_one(key.lend());
-        sessions.entry(hasher.hash_one(key), |(other, _)| other.is(key), hash)
+        let hash = |(key, _): &(K, Session<V>)| hasher.hash_one(key.key_ref());
+        sessions.entry(hasher.hash_one(key), |(other, _)| other.key_eq(key), hash)
     }
 }
 
@@ -110,7 +110,7 @@ impl<const WIDTH: i64, K: Key, V: Value> Steps<WIDTH, K, V> {
         match self.open[bucket].entry(click.key) {
             Entry::Occupied(mut entry) => entry.get_mut().1.extend(click.time, click.value),
             Entry::Vacant(entry) => {
-                entry.insert((K::keep(click.key), Session::open(click.time, click.value)));
+                entry.insert((K::key_from(click.key), Session::open(click.time, click.value)));
             }
         }
     }
@@ -172,7 +172,7 @@ impl<const LENGTH: i64, K: Key, V: Value> Gaps<LENGTH, K, V> {
         let mut entry = match self.open.entry(click.key) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => {
-                entry.insert((K::keep(click.key), Session::open(time, value)));
+                entry.insert((K::key_from(click.key), Session::open(time, value)));
                 return;
             }
         };
@@ -184,7 +184,7 @@ impl<const LENGTH: i64, K: Key, V: Value> Gaps<LENGTH, K, V> {
             }
         } else if self.watermark.0 >= session.last + LENGTH && self.more.is_empty() {
             let over = std::mem::replace(session, Session::open(time, value));
-            out(K::keep(click.key), over);
+            out(K::key_from(click.key), over);
         } else {
             self.untangle(click.key, Some(Session::open(time, value)));
         }
@@ -193,7 +193,7 @@ impl<const LENGTH: i64, K: Key, V: Value> Gaps<LENGTH, K, V> {
     /// Joins what belongs together of all sessions of a key.
     #[cold]
     fn untangle(&mut self, key: K::Ref<'_>, new: Option<Session<V>>) {
-        let others = self.more.extract_if(.., |(other, _)| other.is(key)).map(|(_, session)| session);
+        let others = self.more.extract_if(.., |(other, _)| other.key_eq(key)).map(|(_, session)| session);
         let mut all: Vec<_> = others.chain(new).collect();
         let Entry::Occupied(mut entry) = self.open.entry(key) else { return };
         let first = &mut entry.get_mut().1;
@@ -211,7 +211,7 @@ impl<const LENGTH: i64, K: Key, V: Value> Gaps<LENGTH, K, V> {
                 apart.push(session);
             }
         }
-        self.more.extend(apart.into_iter().map(|session| (K::keep(key), session)));
+        self.more.extend(apart.into_iter().map(|session| (K::key_from(key), session)));
     }
 
     /// Hands out all sessions that are over.
@@ -227,7 +227,7 @@ impl<const LENGTH: i64, K: Key, V: Value> Gaps<LENGTH, K, V> {
                 out(key, session);
                 continue;
             }
-            match self.open.entry(key.lend()) {
+            match self.open.entry(key.key_ref()) {
                 Entry::Occupied(_) => self.more.push((key, session)),
                 Entry::Vacant(entry) => {
                     entry.insert((key, session));

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 
 use super::Aggregate;
 use crate::data::{Key, Value};
-use crate::event::Lent;
+use crate::event::EventRef;
 use crate::time::Timestamp;
 
 /// How many events; the same as [`SessionSummary::count`](crate::SessionSummary), to build on.
@@ -18,11 +18,11 @@ impl<K: Key, V: Value> Aggregate<K, V> for Count {
     type State = u64;
     type Output = u64;
 
-    fn open(&self, _: &Lent<'_, K, V>) -> u64 {
+    fn open(&self, _: &EventRef<'_, K, V>) -> u64 {
         1
     }
 
-    fn add(&self, state: &mut u64, _: &Lent<'_, K, V>) {
+    fn add(&self, state: &mut u64, _: &EventRef<'_, K, V>) {
         *state += 1;
     }
 
@@ -73,10 +73,10 @@ number!(f64: f32, f64);
 /// order of events; where that matters, sum integers, such as cents.
 ///
 /// ```
-/// use stagger::{Config, Event, Gap, Lent, Sum, Timestamp, prelude::*};
+/// use stagger::{Config, Event, Gap, EventRef, Sum, Timestamp, prelude::*};
 /// use core::time::Duration;
 ///
-/// let paid = Sum::of(|event: &Lent<'_, String, u32>| event.value);
+/// let paid = Sum::of(|event: &EventRef<'_, String, u32>| event.value);
 /// let mut sessions = Config::<String, u32>::new(Gap::new(Duration::from_secs(60))).aggregate(paid).build()?;
 /// for price in [300, 250] {
 ///     let _ = sessions.push(Event::new("alice", Timestamp::EPOCH, price), &mut |_| {});
@@ -98,16 +98,16 @@ impl<F, N> Sum<F, N> {
 
 impl<K: Key, V: Value, F, N: Number> Aggregate<K, V> for Sum<F, N>
 where
-    F: for<'a> Fn(&Lent<'a, K, V>) -> N,
+    F: for<'a> Fn(&EventRef<'a, K, V>) -> N,
 {
     type State = N::Total;
     type Output = N::Total;
 
-    fn open(&self, event: &Lent<'_, K, V>) -> N::Total {
+    fn open(&self, event: &EventRef<'_, K, V>) -> N::Total {
         (self.of)(event).total()
     }
 
-    fn add(&self, state: &mut N::Total, event: &Lent<'_, K, V>) {
+    fn add(&self, state: &mut N::Total, event: &EventRef<'_, K, V>) {
         N::plus(state, (self.of)(event).total());
     }
 
@@ -138,16 +138,16 @@ macro_rules! extreme {
 
         impl<K: Key, V: Value, F, T: PartialOrd + Clone> Aggregate<K, V> for $name<F, T>
         where
-            F: for<'a> Fn(&Lent<'a, K, V>) -> T,
+            F: for<'a> Fn(&EventRef<'a, K, V>) -> T,
         {
             type State = T;
             type Output = T;
 
-            fn open(&self, event: &Lent<'_, K, V>) -> T {
+            fn open(&self, event: &EventRef<'_, K, V>) -> T {
                 (self.of)(event)
             }
 
-            fn add(&self, state: &mut T, event: &Lent<'_, K, V>) {
+            fn add(&self, state: &mut T, event: &EventRef<'_, K, V>) {
                 <Self as Aggregate<K, V>>::merge(self, state, (self.of)(event));
             }
 
@@ -190,16 +190,16 @@ impl<F, T> Set<F, T> {
 
 impl<K: Key, V: Value, F, T: Ord + Clone> Aggregate<K, V> for Set<F, T>
 where
-    F: for<'a> Fn(&Lent<'a, K, V>) -> T,
+    F: for<'a> Fn(&EventRef<'a, K, V>) -> T,
 {
     type State = BTreeSet<T>;
     type Output = BTreeSet<T>;
 
-    fn open(&self, event: &Lent<'_, K, V>) -> BTreeSet<T> {
+    fn open(&self, event: &EventRef<'_, K, V>) -> BTreeSet<T> {
         BTreeSet::from([(self.of)(event)])
     }
 
-    fn add(&self, state: &mut BTreeSet<T>, event: &Lent<'_, K, V>) {
+    fn add(&self, state: &mut BTreeSet<T>, event: &EventRef<'_, K, V>) {
         state.insert((self.of)(event));
     }
 
@@ -229,16 +229,16 @@ impl<F, T> List<F, T> {
 
 impl<K: Key, V: Value, F, T: Clone> Aggregate<K, V> for List<F, T>
 where
-    F: for<'a> Fn(&Lent<'a, K, V>) -> T,
+    F: for<'a> Fn(&EventRef<'a, K, V>) -> T,
 {
     type State = Vec<(Timestamp, T)>;
     type Output = Vec<T>;
 
-    fn open(&self, event: &Lent<'_, K, V>) -> Self::State {
+    fn open(&self, event: &EventRef<'_, K, V>) -> Self::State {
         alloc::vec![(event.event_time, (self.of)(event))]
     }
 
-    fn add(&self, state: &mut Self::State, event: &Lent<'_, K, V>) {
+    fn add(&self, state: &mut Self::State, event: &EventRef<'_, K, V>) {
         state.push((event.event_time, (self.of)(event)));
     }
 
@@ -255,9 +255,9 @@ where
 /// An aggregate from three closures.
 ///
 /// ```
-/// use stagger::{Fold, Lent};
+/// use stagger::{Fold, EventRef};
 ///
-/// type Click<'a> = Lent<'a, String, String>;
+/// type Click<'a> = EventRef<'a, String, String>;
 /// let checkouts = Fold::new(
 ///     |first: &Click<'_>| u32::from(first.value == "beer_checkout"),
 ///     |state: &mut u32, next: &Click<'_>| *state += u32::from(next.value == "beer_checkout"),
@@ -282,18 +282,18 @@ impl<S, Open, Add, Merge> Fold<S, Open, Add, Merge> {
 
 impl<K: Key, V: Value, S: Clone, Open, Add, Merge> Aggregate<K, V> for Fold<S, Open, Add, Merge>
 where
-    Open: for<'a> Fn(&Lent<'a, K, V>) -> S,
-    Add: for<'a> Fn(&mut S, &Lent<'a, K, V>),
+    Open: for<'a> Fn(&EventRef<'a, K, V>) -> S,
+    Add: for<'a> Fn(&mut S, &EventRef<'a, K, V>),
     Merge: Fn(&mut S, S),
 {
     type State = S;
     type Output = S;
 
-    fn open(&self, event: &Lent<'_, K, V>) -> S {
+    fn open(&self, event: &EventRef<'_, K, V>) -> S {
         (self.open)(event)
     }
 
-    fn add(&self, state: &mut S, event: &Lent<'_, K, V>) {
+    fn add(&self, state: &mut S, event: &EventRef<'_, K, V>) {
         (self.add)(state, event);
     }
 

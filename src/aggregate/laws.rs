@@ -78,9 +78,9 @@ where
 
 fn state_of<K: Key, V: Value, A: Aggregate<K, V>>(aggregate: &A, events: &[&Event<K, V>]) -> Option<A::State> {
     let (first, rest) = events.split_first()?;
-    let mut state = aggregate.open(&first.lend());
+    let mut state = aggregate.open(&first.as_event_ref());
     for event in rest {
-        aggregate.add(&mut state, &event.lend());
+        aggregate.add(&mut state, &event.as_event_ref());
     }
     Some(state)
 }

@@ -7,7 +7,7 @@ pub use basic::{Count, Fold, List, Max, Min, Number, Set, Sum};
 pub use laws::{LawBroken, check_laws};
 
 use crate::data::{Key, Value};
-use crate::event::Lent;
+use crate::event::EventRef;
 
 /// The caller's own summary of the events of a session.
 ///
@@ -25,7 +25,7 @@ use crate::event::Lent;
 /// [`check_laws`] tries an aggregate on events of yours. Run it in a test.
 ///
 /// ```
-/// use stagger::{Aggregate, Event, Lent, Timestamp, check_laws};
+/// use stagger::{Aggregate, Event, EventRef, Timestamp, check_laws};
 ///
 /// /// The most expensive thing looked at.
 /// struct Dearest;
@@ -34,10 +34,10 @@ use crate::event::Lent;
 ///     type State = u32;
 ///     type Output = u32;
 ///
-///     fn open(&self, event: &Lent<'_, String, u32>) -> u32 {
+///     fn open(&self, event: &EventRef<'_, String, u32>) -> u32 {
 ///         event.value
 ///     }
-///     fn add(&self, state: &mut u32, event: &Lent<'_, String, u32>) {
+///     fn add(&self, state: &mut u32, event: &EventRef<'_, String, u32>) {
 ///         *state = event.value.max(*state);
 ///     }
 ///     fn merge(&self, state: &mut u32, other: u32) {
@@ -53,7 +53,7 @@ use crate::event::Lent;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate over events with key `{K}` and value `{V}`",
-    note = "a closure given to `Sum::of`, `Fold::new` and the like takes `&Lent<'_, {K}, {V}>`: write that type out, as in `|event: &Lent<'_, {K}, {V}>| …`"
+    note = "a closure given to `Sum::of`, `Fold::new` and the like takes `&EventRef<'_, {K}, {V}>`: write that type out, as in `|event: &EventRef<'_, {K}, {V}>| …`"
 )]
 pub trait Aggregate<K: Key, V: Value> {
     /// What is kept for each open session. Cloned only to report revisions and to take snapshots.
@@ -62,10 +62,10 @@ pub trait Aggregate<K: Key, V: Value> {
     type Output;
 
     /// The state of a session that holds this one event.
-    fn open(&self, event: &Lent<'_, K, V>) -> Self::State;
+    fn open(&self, event: &EventRef<'_, K, V>) -> Self::State;
 
     /// Adds an event, which may be earlier or later than those before.
-    fn add(&self, state: &mut Self::State, event: &Lent<'_, K, V>);
+    fn add(&self, state: &mut Self::State, event: &EventRef<'_, K, V>);
 
     /// Adds the events behind another state, whichever of the two is earlier.
     fn merge(&self, state: &mut Self::State, other: Self::State);
@@ -80,10 +80,10 @@ impl<K: Key, V: Value> Aggregate<K, V> for () {
     type Output = ();
 
     #[inline]
-    fn open(&self, _: &Lent<'_, K, V>) {}
+    fn open(&self, _: &EventRef<'_, K, V>) {}
 
     #[inline]
-    fn add(&self, (): &mut (), _: &Lent<'_, K, V>) {}
+    fn add(&self, (): &mut (), _: &EventRef<'_, K, V>) {}
 
     #[inline]
     fn merge(&self, (): &mut (), (): ()) {}
@@ -100,12 +100,12 @@ macro_rules! together {
             type Output = ($($part::Output,)*);
 
             #[inline]
-            fn open(&self, event: &Lent<'_, K, V>) -> Self::State {
+            fn open(&self, event: &EventRef<'_, K, V>) -> Self::State {
                 ($(self.$index.open(event),)*)
             }
 
             #[inline]
-            fn add(&self, state: &mut Self::State, event: &Lent<'_, K, V>) {
+            fn add(&self, state: &mut Self::State, event: &EventRef<'_, K, V>) {
                 $(self.$index.add(&mut state.$index, event);)*
             }
 

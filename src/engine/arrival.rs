@@ -1,93 +1,326 @@
-//! Placing an event in windows on the arrival clock, which open when their first event arrives.
+//! Windows on the arrival clock, which open when their first event arrives.
+//!
+//! The clock never goes back, so the window that opened first is over first: the sessions lie in a
+//! queue, and closing takes them from its front.
 
-use super::parts::is_remembered;
-use super::{Engine, Out, Placed, Plan};
+use hashbrown::HashMap;
+
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::event::Lent;
-use crate::id::SessionId;
-use crate::session::{Opening, Session};
+use crate::engine::plan::Whereabouts;
+use crate::engine::shared::{Ending, Out, Outcome, Shared};
+use crate::engine::store::Store;
+use crate::event::EventRef;
+use crate::id::{Identity, SessionId};
+use crate::index::Index;
+use crate::reopen::ReopenCounter;
+use crate::segments::Segments;
+use crate::session::{Opening, RareState, Removed, Session};
 use crate::strategy::Rounding;
-use crate::summary::{CloseReason, Identity};
-use crate::table::Visited;
+use crate::summary::CloseReason;
 use crate::time::Timestamp;
 use crate::window::Window;
 
-impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// One window, which is never over.
+/// The open windows of an engine on the arrival clock.
+pub(crate) struct ArrivalWindows<K, V, S> {
+    rounding: Option<Rounding>,
+    range: i64,
+    index: Index,
+    /// In order of opening. `None` where a session was removed.
+    sessions: Segments<Option<Session<K, V, S>>>,
+    /// No session has a lower number.
+    first: u32,
+    /// The part of those that are not the first of their partition.
+    rare: HashMap<u32, RareState<V>>,
+    reopened: ReopenCounter,
+    /// The bucket of the last event.
+    recent: Window,
+}
+
+impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
+    pub(crate) fn new(rounding: Option<Rounding>, range: i64, remember: i64) -> Self {
+        Self {
+            rounding,
+            range,
+            index: Index::new(),
+            sessions: Segments::new(),
+            first: 0,
+            rare: HashMap::new(),
+            reopened: ReopenCounter::new(range, remember),
+            recent: Window::new(Timestamp::MIN, Timestamp::MIN),
+        }
+    }
+
+    /// Every open session, with its rare state and the start of its bucket.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>, i64)> {
+        self.sessions.iter().filter_map(|(number, session)| {
+            let session = session.as_ref()?;
+            let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
+            Some((session, rare, self.start_of(session.first)))
+        })
+    }
+
+    /// The parts that are remembered: partition, part, and the arrival that opened it.
+    pub(crate) const fn reopened(&self) -> &ReopenCounter {
+        &self.reopened
+    }
+
+    pub(crate) const fn reopened_mut(&mut self) -> &mut ReopenCounter {
+        &mut self.reopened
+    }
+
+    /// The start of the bucket of an event time; zero where there are no buckets.
+    pub(crate) fn start_of(&self, time: Timestamp) -> i64 {
+        start_of(self.rounding.as_ref(), time)
+    }
+
+    /// The hash of the partition of an event.
+    #[inline]
+    pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<A>) -> u64 {
+        let start = self.bucket_of(event.event_time).map_or(0, |bucket| bucket.start.as_micros());
+        shared.hash((event.key, start))
+    }
+
+    fn hash_of<A>(&self, session: &Session<K, V, S>, shared: &Shared<A>) -> u64 {
+        hash_of(self.rounding.as_ref(), session, shared)
+    }
+
+    /// The bucket of an event, where there are buckets.
+    #[inline]
+    fn bucket_of(&mut self, time: Timestamp) -> Option<Window> {
+        let rounding = self.rounding.as_ref()?;
+        if time < self.recent.start || time >= self.recent.end {
+            self.recent = rounding.window_of(time);
+        }
+        Some(self.recent)
+    }
+
+    #[inline]
+    fn get(&self, number: u32) -> Option<&Session<K, V, S>> {
+        self.sessions.get(number)?.as_ref()
+    }
+
+    /// Where the session under a hash is likely to be, after one look at the index.
+    #[inline]
+    pub(crate) fn likely(&self, hash: u64) -> Option<Whereabouts> {
+        Some(Whereabouts { window: 0, number: self.index.likely(hash)? })
+    }
+
+    #[inline]
+    pub(crate) fn session_at(&self, number: u32) -> Option<&Session<K, V, S>> {
+        self.get(number)
+    }
+
+    /// Assigns an event to the window of its partition, which is never over.
     #[inline(never)]
-    pub(super) fn push_to_part(
+    pub(crate) fn assign<A: Aggregate<K, V, State = S>>(
         &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        window: Option<Window>,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
-    ) -> Placed {
-        let Plan::Arrival { rounding, range, remember } = &self.rules.plan else { return self.late() };
-        let (range, remember) = (*range, *remember);
-        let (order, aggregate) = (self.rules.first_last, &self.aggregate);
-        let now = self.has_waiting().then_some(self.now);
-        // The part before, if it is over and waits to be handed out: when it opened, and its slot.
-        let mut before = None;
-        let visited = self.table.visit(hash, event.key, |slot, session| {
-            let is_here = window.is_none_or(|window| is_in_bucket(rounding.as_ref(), session, window));
-            if is_here && now.is_some_and(|now| session.place.shift(range) <= now) {
-                before = before.max(Some((session.opened, session.place, slot)));
-                return None;
+    ) -> Outcome {
+        let bucket = self.bucket_of(event.event_time);
+        let pending = shared.has_pending().then_some(shared.clock.now());
+        // The part before, if it is over and pending.
+        let mut before: Option<u32> = None;
+        let found = self.index.find(hash, |number| {
+            let Some(session) = self.get(number).filter(|session| session.key.key_eq(event.key)) else { return false };
+            let is_here = bucket.is_none_or(|bucket| self.is_in_bucket(session, bucket));
+            let is_over = pending.is_some_and(|now| self.deadline_of(session.edge) <= now);
+            if is_here && is_over {
+                let age = |number: u32| number.wrapping_sub(self.first);
+                before = before.filter(|other| age(*other) > age(number)).or(Some(number));
             }
-            is_here.then(|| session.extend(event, order, aggregate))
+            is_here && !is_over
         });
-        if let Visited::One(..) = visited {
-            self.counters.placed += 1;
-            return Placed::Extended;
+        if let Some(session) = found.and_then(|number| self.sessions.get_mut(number)?.as_mut()) {
+            shared.extend::<K, V, false>(session, event);
+            return Outcome::Extended;
         }
-        if !self.make_room(1, out) {
-            return self.full();
+        if shared.is_bounded() && shared.has_pending() && self.reopened.is_on() {
+            self.drain_pending(shared, out); // it may make room for itself among the parts that are remembered
         }
-        self.forget_parts();
-        let bucket = window.map_or(0, |window| window.start.as_micros());
-        let before = before.filter(|(opened, _, slot)| self.table.get_if(*slot, *opened).is_some());
+        if !self.make_room(1, shared, out) {
+            return shared.full();
+        }
+        let now = shared.clock.now();
+        self.reopened.forget(now);
+        let start = bucket.map_or(0, |bucket| bucket.start.as_micros());
+        let before = before.and_then(|number| Some((self.get(number)?.edge, self.part_of(number))));
         let part = match before {
-            Some((_, place, slot)) if is_remembered(place, self.now, range, remember) => {
-                self.part_of(slot).saturating_add(1)
-            }
-            _ => self.parts.next(|| partition(&K::keep(event.key), bucket)),
+            Some((opened, part)) if self.reopened.remembers(opened, now) => part.saturating_add(1),
+            _ => self.reopened.next(|| partition(&K::key_from(event.key), start)),
         };
         // At the end of time the clock stands still, and a key may open twice at the same instant.
-        let again = self.now == Timestamp::MAX;
-        let slot = self.open(event, Opening { place: self.now, opened: self.arrivals, part, again });
-        self.make_known(hash, None, slot);
-        Placed::Opened
+        let again = now == Timestamp::MAX;
+        let session = shared.open(event, Opening { edge: now, opened: shared.last_seq, again });
+        let number = self.insert(session, hash, shared);
+        if part != 1 {
+            self.set_rare(number, RareState { part, ..RareState::default() });
+        }
+        Outcome::Opened
     }
 
-    #[inline]
-    pub(super) fn forget_parts(&mut self) {
-        if let Plan::Arrival { range, remember, .. } = self.rules.plan {
-            self.parts.forget(self.now, range, remember);
+    fn part_of(&self, number: u32) -> u32 {
+        self.rare.get(&number).map_or(1, |rare| rare.part)
+    }
+
+    fn set_rare(&mut self, number: u32, rare: RareState<V>) {
+        if let Some(Some(session)) = self.sessions.get_mut(number) {
+            session.set_rare_state();
+            self.rare.insert(number, rare);
         }
     }
 
-    /// A straggler may open the same partition again: as the next part.
+    /// Whether a session is of this bucket. Where the end of the bucket is that of time, the bucket
+    /// after it may have the same end.
     #[inline]
-    pub(super) fn remember_part(&mut self, session: &Session<K, V, A::State>, part: u32, early: Option<CloseReason>) {
-        let plan = &self.rules.plan;
-        let Plan::Arrival { remember, .. } = plan else { return };
-        if *remember > 0 || early.is_some() {
-            self.parts.remember(partition(&session.key, plan.bucket_of(session)), part, session.place);
+    fn is_in_bucket(&self, session: &Session<K, V, S>, bucket: Window) -> bool {
+        let is_last = || self.start_of(session.first) == bucket.start.as_micros();
+        session.first >= bucket.start && (session.first < bucket.end || is_last())
+    }
+
+    #[inline]
+    fn insert<A>(&mut self, session: Session<K, V, S>, hash: u64, shared: &mut Shared<A>) -> u32 {
+        shared.clock.schedule(self.deadline_of(session.edge));
+        let number = self.sessions.push(Some(session));
+        let Self { rounding, index, sessions, .. } = self;
+        let session_at = |number| sessions.get(number).and_then(Option::as_ref);
+        index.insert(hash, number, |number| {
+            session_at(number).map_or(0, |session| hash_of(rounding.as_ref(), session, shared))
+        });
+        number
+    }
+
+    /// Opens a session again as a snapshot has it. Those that opened first must come first.
+    pub(crate) fn resume<A>(&mut self, session: Session<K, V, S>, rare: Option<RareState<V>>, shared: &mut Shared<A>) {
+        let hash = self.hash_of(&session, shared);
+        shared.clock.advance(session.edge); // a session cannot have opened in the future
+        let number = self.insert(session, hash, shared);
+        if let Some(rare) = rare {
+            self.set_rare(number, rare);
         }
+    }
+
+    // --- Closing ---
+
+    /// Removes the session at the front.
+    #[inline]
+    fn pop<A>(&mut self, shared: &Shared<A>) -> Option<Removed<K, V, S>> {
+        let number = self.front()?;
+        let hash = self.hash_of(self.get(number)?, shared);
+        self.index.remove(hash, number);
+        let session = self.sessions.get_mut(number)?.take()?;
+        self.first = number.wrapping_add(1);
+        self.sessions.release_before(self.first);
+        let rare = if session.has_rare_state() { self.rare.remove(&number) } else { None };
+        Some(Removed { session, rare })
+    }
+
+    /// The number of the session that opened first.
+    #[inline]
+    fn front(&self) -> Option<u32> {
+        (self.first != self.sessions.end()).then_some(self.first)
+    }
+
+    /// When a window is over that opened at this arrival.
+    pub(crate) fn deadline_of(&self, opened: Timestamp) -> Timestamp {
+        opened.shift(self.range)
+    }
+
+    fn deadline(&self) -> Timestamp {
+        let front = self.front().and_then(|number| self.get(number));
+        front.map_or(Timestamp::MAX, |session| self.deadline_of(session.edge))
+    }
+
+    #[inline]
+    fn emit<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        removed: Removed<K, V, S>,
+        early: Option<CloseReason>,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let Removed { session, rare } = &removed;
+        let bucket = self.rounding.as_ref().map(|rounding| rounding.window_of(session.first).start);
+        if early.is_none() && self.reopened.is_on() {
+            let partition = partition(&session.key, bucket.map_or(0, Timestamp::as_micros));
+            let part = rare.as_ref().map_or(1, |rare| rare.part);
+            self.reopened.remember(partition, part, session.edge, shared.options.max_open);
+        }
+        let window = Window::new(session.edge, self.deadline_of(session.edge));
+        let reason = early.unwrap_or(CloseReason::Range);
+        shared.emit_removed(removed, Ending { window, bucket, reason, anchor: window.start }, out);
+    }
+
+    /// Gives memory back when nothing is open.
+    fn trim(&mut self) {
+        (self.index, self.sessions, self.first, self.rare) = (Index::new(), Segments::new(), 0, HashMap::new());
     }
 }
 
-/// Whether a session is of the bucket that is this window. Where the end of the bucket is that of
-/// time, the bucket after it may have the same end.
-#[inline]
-fn is_in_bucket<K, V, S>(rounding: Option<&Rounding>, session: &Session<K, V, S>, window: Window) -> bool {
-    let is_last = || rounding.is_none_or(|rounding| rounding.window_of(session.first).start == window.start);
-    session.first >= window.start && (session.first < window.end || is_last())
+/// The start of the bucket of an event time; zero where there are no buckets.
+fn start_of(rounding: Option<&Rounding>, time: Timestamp) -> i64 {
+    rounding.map_or(0, |rounding| rounding.window_of(time).start.as_micros())
+}
+
+/// The hash of the partition of a session.
+fn hash_of<K: Key, V, S, A>(rounding: Option<&Rounding>, session: &Session<K, V, S>, shared: &Shared<A>) -> u64 {
+    shared.hash((session.key.key_ref(), start_of(rounding, session.first)))
 }
 
 /// What tells one partition from another.
 fn partition<K: Key>(key: &K, bucket: i64) -> SessionId {
     let identity = Identity { anchor: Timestamp::EPOCH, flushes: 0, opened: 0 };
     SessionId::of(key, Some(Timestamp::from_micros(bucket)), 0, identity)
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, V, A::State> {
+    fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    fn next_due(&self) -> Timestamp {
+        self.deadline()
+    }
+
+    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        let now = shared.clock.now();
+        while self.front().is_some() && self.deadline() <= now && shared.spend() {
+            let Some(removed) = self.pop(shared) else { break };
+            self.emit(removed, None, shared, out);
+        }
+        self.reopened.forget(now);
+        if self.index.len() == 0 && self.index.is_split() {
+            self.trim();
+        }
+    }
+
+    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+        while let Some(removed) = self.pop(shared) {
+            self.emit(removed, Some(reason), shared, out);
+        }
+        self.trim();
+        self.reopened.clear();
+    }
+
+    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
+        self.index = Index::new();
+        let Self { rounding, index, sessions, .. } = self;
+        let session_at = |number| sessions.get(number).and_then(Option::as_ref);
+        let hash_at = |number| session_at(number).map_or(0, |session| hash_of(rounding.as_ref(), session, shared));
+        for (number, session) in sessions.iter() {
+            if session.is_some() {
+                index.insert(hash_at(number), number, hash_at);
+            }
+        }
+    }
+
+    #[cold]
+    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+        let Some(removed) = self.pop(shared) else { return false };
+        self.emit(removed, Some(CloseReason::Evicted), shared, out);
+        true
+    }
 }

@@ -7,39 +7,34 @@
 //! does not stop the processor, and what it brings stays in the cache. The result cannot differ.
 
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::mem::{needs_drop, size_of};
 
-use super::{Engine, Out, Plan, recall};
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::event::Lent;
-use crate::index::Glance;
+use crate::engine::Engine;
+use crate::engine::shared::Out;
+use crate::event::EventRef;
 use crate::session::Session;
 use crate::sessionizer::Pushed;
-use crate::table::SlotId;
 
 /// So many events are looked at ahead: more than a processor can wait for at once.
-pub(crate) const AHEAD: usize = 64;
-/// No slot has this number.
-const NO_SLOT: SlotId = SlotId::MAX;
-
-fn slot_of(glance: Glance) -> SlotId {
-    if let Glance::Likely(slot) = glance { slot } else { NO_SLOT }
-}
+const AHEAD: usize = 64;
+/// What a processor has close by. If the sessions fit into it, looking ahead is in vain.
+const CACHE: usize = 1 << 20;
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     pub(super) fn take_batch<'e>(
         &mut self,
-        events: &[Lent<'e, K, V>],
+        events: &[EventRef<'e, K, V>],
         out: Out<'_, K, V, A>,
-    ) -> Vec<Pushed<Lent<'e, K, V>>> {
+    ) -> Vec<Pushed<EventRef<'e, K, V>>> {
         let mut returned = Vec::new();
         let mut hashes = [0; AHEAD];
         for events in events.chunks(AHEAD) {
             let looks_ahead = self.is_large();
             if looks_ahead {
-                hashes.iter_mut().zip(events).for_each(|(hash, event)| *hash = self.partition(event));
-                self.look_ahead(events.iter(), &hashes);
+                self.look_ahead(events, &mut hashes);
             }
             for (event, hash) in events.iter().zip(hashes) {
                 let pushed = self.take(event, looks_ahead.then_some(hash), out).with(*event);
@@ -51,37 +46,30 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         returned
     }
 
-    /// Whether the sessions are more than a cache close to the processor holds. If they are in it,
-    /// there is nothing to wait for, and looking ahead is in vain.
-    pub(crate) fn is_large(&self) -> bool {
-        const CACHE: usize = 4 << 20;
-        self.table.len() * size_of::<Session<K, V, A::State>>() > CACHE
+    fn is_large(&self) -> bool {
+        self.open() * size_of::<Session<K, V, A::State>>() > CACHE
     }
 
-    /// Has at hand what it takes to find the session of each event, given the hash of its partition.
-    /// Each loop does as little as it can: the fewer instructions between two loads, the more of them
-    /// the processor has under way.
-    pub(crate) fn look_ahead<'a, 'e: 'a>(
-        &mut self,
-        events: impl Iterator<Item = &'a Lent<'e, K, V>> + Clone,
-        hashes: &[u32; AHEAD],
-    ) {
-        let mut slots = [NO_SLOT; AHEAD];
-        if let Plan::Bucketed(rounding) = &self.rules.plan {
-            for ((slot, hash), event) in slots.iter_mut().zip(hashes).zip(events.clone()) {
-                let place = recall(&mut self.recent, rounding, event.event_time).start.as_micros();
-                *slot = slot_of(self.groups.glance(place, *hash));
-            }
-        } else {
-            hashes.iter().for_each(|hash| self.table.touch_index(*hash));
-            for (slot, hash) in slots.iter_mut().zip(hashes) {
-                *slot = slot_of(self.table.glance(*hash));
-            }
+    /// Has at hand what it takes to find the session of each event. Each loop does as little as it
+    /// can: the fewer instructions between two loads, the more of them the processor has under way.
+    fn look_ahead(&mut self, events: &[EventRef<'_, K, V>], hashes: &mut [u64; AHEAD]) {
+        let Self { plan, shared, .. } = self;
+        for (hash, event) in hashes.iter_mut().zip(events) {
+            *hash = plan.hash(event, shared);
         }
-        slots.iter().for_each(|slot| self.table.touch(*slot));
+        let mut places = [None; AHEAD];
+        for ((place, hash), event) in places.iter_mut().zip(&*hashes).zip(events) {
+            *place = plan.likely(event, *hash);
+        }
+        let places = places.into_iter().zip(events).filter_map(|(place, event)| Some((place?, event)));
+        for (place, _) in places.clone() {
+            black_box(plan.session_at(place).map(|session| session.first));
+        }
         if needs_drop::<K>() {
             // Such a key is likely to keep its text elsewhere.
-            slots.iter().zip(events).for_each(|(slot, event)| self.table.touch_key(*slot, event.key));
+            for (place, event) in places {
+                black_box(plan.session_at(place).map(|session| session.key.key_eq(event.key)));
+            }
         }
     }
 }

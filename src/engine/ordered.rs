@@ -1,20 +1,33 @@
-//! Placing events in order of time: gap sessions with a maximum duration or a cut rule.
+//! Gap sessions that are built in order of time: those with a maximum duration or a cut rule.
 //!
 //! Where a session is cut depends on every event before. So an event ahead of the watermark is held;
-//! when the watermark reaches it, nothing can come before it any more, and it is placed for good.
+//! when the watermark reaches it, nothing can come before it any more, and it is assigned for good.
 //! Between two held events the sessions that end are closed, as if the watermark had come by slowly.
 //! An event at the watermark itself needs no holding: whatever comes at the same time comes later.
 
-use super::{Engine, Out, Placed, Plan};
 use crate::aggregate::Aggregate;
-use crate::config::Moment;
 use crate::data::{Key, Value};
-use crate::event::Lent;
-use crate::session::{FirstLast, Mark, Opening};
-use crate::strategy::Reach;
+use crate::engine::keyed::Keyed;
+use crate::engine::shared::{Out, Outcome, Shared};
+use crate::engine::store::Store;
+use crate::event::EventRef;
+use crate::reorder::ReorderBuffer;
+use crate::rules::{CutRule, FirstLast, Moment};
+use crate::session::{Mark, Opening};
+use crate::strategy::{Reach, Rounding};
+use crate::summary::CloseReason;
 use crate::table::SlotId;
 use crate::time::Timestamp;
 use crate::window::is_past;
+
+/// The storage of gap sessions that are built in order of time.
+pub(crate) struct OrderedSessions<K: Key, V: Value, S> {
+    sessions: Keyed<K, V, S>,
+    held: ReorderBuffer<K, V>,
+    /// A session is cut between two of these.
+    buckets: Option<Rounding>,
+    cut_rule: Option<CutRule<V>>,
+}
 
 /// Whether an event belongs to a session.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,66 +38,111 @@ enum Fit {
     No,
 }
 
-impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+/// An event to be assigned: up to which instant it keeps a session open, and its push.
+struct Arriving<'a, 'e, K: Key, V: Value> {
+    event: &'a EventRef<'e, K, V>,
+    hash: u64,
+    seq: u64,
+    end: Timestamp,
+    /// It came behind the watermark.
+    is_behind: bool,
+}
+
+impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
+    pub(crate) fn new(sessions: Keyed<K, V, S>, buckets: Option<Rounding>, cut_rule: Option<CutRule<V>>) -> Self {
+        Self { sessions, held: ReorderBuffer::new(), buckets, cut_rule }
+    }
+
+    pub(crate) const fn sessions(&self) -> &Keyed<K, V, S> {
+        &self.sessions
+    }
+
+    pub(crate) const fn sessions_mut(&mut self) -> &mut Keyed<K, V, S> {
+        &mut self.sessions
+    }
+
+    /// The events that wait for the watermark.
+    pub(crate) const fn held(&self) -> &ReorderBuffer<K, V> {
+        &self.held
+    }
+
+    /// Holds an event until the watermark reaches it.
+    pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<A>) {
+        shared.clock.schedule(event.event_time);
+        self.held.hold(event, seq);
+    }
+
     #[inline(never)]
-    pub(super) fn push_in_order(
+    pub(crate) fn assign<A: Aggregate<K, V, State = S>>(
         &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        reach: Reach,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
-    ) -> Placed {
-        if !self.make_room(1, out) {
-            return self.full();
+    ) -> Outcome {
+        let now = shared.clock.now();
+        if event.event_time <= now && shared.has_pending() {
+            self.drain_pending(shared, out); // what is pending ended before this event
         }
-        let arrival = self.arrivals;
-        if event.event_time > self.now {
-            self.held.hold(event, arrival);
-            return Placed::Held;
+        if !self.make_room(1, shared, out) {
+            return shared.full();
         }
-        let end = self.reach_of(event, reach);
-        let behind = event.event_time < self.now;
-        let fit = self.find_fit(event, hash, reach, end);
-        if !matches!(fit, Fit::Joins(_)) && self.is_over(end.min(reach.limit(event.event_time))) {
-            return self.late();
+        if event.event_time > now {
+            self.hold(event, shared.last_seq, shared);
+            return Outcome::Held;
         }
-        let (slot, placed) = self.put(event, hash, arrival, end, fit, behind);
-        self.after_change(hash, slot, out);
-        self.quota = self.rules.close_most;
-        self.close_due(self.now, out);
-        placed
+        let end = self.sessions.reach_of(event);
+        let is_behind = event.event_time < now;
+        let arriving = Arriving { event, hash, seq: shared.last_seq, end, is_behind };
+        let fit = self.find_fit(&arriving, shared.options.first_last);
+        let reach = &self.sessions.reach;
+        if !matches!(fit, Fit::Joins(_)) && shared.is_late(reach.deadline(event.event_time, end)) {
+            return shared.late();
+        }
+        let (slot, outcome) = self.put(&arriving, fit, shared);
+        self.after_change(slot, shared, out);
+        shared.renew_quota();
+        if shared.clock.is_due() {
+            self.advance(shared, out);
+        }
+        outcome
     }
 
-    /// Places the held events up to `time`, and closes what ends before each.
-    pub(super) fn settle_until(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
+    /// Assigns the held events up to `time`, and closes what ends before each.
+    fn settle_until<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        time: Timestamp,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
         while let Some(first) = self.held.first_time().filter(|first| *first <= time) {
-            self.close_due(first.shift(-1), out);
-            self.settle_first();
+            self.sessions.close_until(first.shift(-1), shared, out);
+            self.settle_first(shared);
         }
     }
 
-    /// Places the first held event. False: none is held.
-    pub(super) fn settle_first(&mut self) -> bool {
-        let Some((event, arrival, place)) = self.held.take_first() else { return false };
-        if let Plan::Ordered { reach, .. } = self.rules.plan {
-            let end = self.reach_of(&event.lend(), reach);
-            let hash = self.table.hash(event.key.lend(), 0);
-            let fit = self.find_fit(&event.lend(), hash, reach, end);
-            let (slot, _) = self.put(&event.lend(), hash, arrival, end, fit, false);
-            if self.is_reported(slot) {
-                self.enqueue(hash, slot);
-            }
+    /// Assigns the first held event. False: none is held.
+    fn settle_first<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) -> bool {
+        let Some(first) = self.held.take_first() else { return false };
+        let event = &first.event.as_event_ref();
+        let (end, hash) = (self.sessions.reach_of(event), shared.hash(event.key));
+        let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false };
+        let fit = self.find_fit(&arriving, shared.options.first_last);
+        let (slot, _) = self.put(&arriving, fit, shared);
+        if self.sessions.is_reported(slot) {
+            self.sessions.enqueue(slot, shared);
         }
-        self.held.give_back(event, place);
+        self.held.recycle(first);
         true
     }
 
     /// The latest session of the key that the event belongs to, or else the latest that it cuts.
-    fn find_fit(&self, event: &Lent<'_, K, V>, hash: u32, reach: Reach, end: Timestamp) -> Fit {
-        let Some(home) = self.table.find_key(hash, event.key) else { return Fit::No };
+    fn find_fit(&self, arriving: &Arriving<'_, '_, K, V>, order: FirstLast) -> Fit {
+        let table = &self.sessions.table;
+        let Some(location) = table.find(arriving.hash, arriving.event.key) else { return Fit::No };
         let mut best = Fit::No;
-        for slot in self.table.before(home, end) {
-            match self.fit(slot, event, reach, end) {
+        for slot in table.before(location, arriving.end) {
+            match self.fit(slot, arriving, order) {
                 Fit::No => {}
                 Fit::Cuts(_) if best != Fit::No => {}
                 Fit::Cuts(slot) => best = Fit::Cuts(slot),
@@ -94,54 +152,30 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         best
     }
 
-    /// Puts an event where it belongs.
-    fn put(
-        &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        arrival: u64,
-        end: Timestamp,
-        fit: Fit,
-        behind: bool,
-    ) -> (SlotId, Placed) {
-        let part = match fit {
-            Fit::Joins(slot) => {
-                self.extend_in_order(slot, event, hash, arrival, end, behind);
-                return (slot, Placed::Extended);
-            }
-            Fit::Cuts(slot) => self.cut(hash, slot, event.event_time),
-            Fit::No => 1,
-        };
-        let home = self.table.find_key(hash, event.key);
-        let opening = Opening { place: end, opened: arrival, part, again: behind };
-        let slot = self.open(event, opening);
-        self.make_known(hash, home, slot);
-        (slot, Placed::Opened)
-    }
-
-    fn fit(&self, slot: SlotId, event: &Lent<'_, K, V>, reach: Reach, end: Timestamp) -> Fit {
-        let session = self.table.get(slot);
-        let time = event.event_time;
+    fn fit(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>, order: FirstLast) -> Fit {
+        let Keyed { table, reach, .. } = &self.sessions;
+        let session = table.get(slot);
+        let time = arriving.event.event_time;
         let (first, last) = (session.first.min(time), session.last.max(time));
         let is_cut_off = session.is(Mark::Cut) && time >= session.last;
         let is_too_long = is_past(reach.limit(first), last);
-        if is_cut_off || is_too_long || !Reach::touches(session.first, session.place, time, end) {
+        if is_cut_off || is_too_long || !Reach::touches(session.first, session.edge, time, arriving.end) {
             return Fit::No;
         }
-        let this = Moment { time, value: event.value };
+        let this = Moment { time, value: arriving.event.value };
         if time >= session.last {
-            let latest = self.table.extra(slot, session).and_then(|extra| extra.previous.as_ref());
-            let previous = Moment { time: session.last, value: latest.unwrap_or(&session.last_value).lend() };
-            return match self.cuts(previous, this) {
-                true if self.is_current(slot) => Fit::No,
+            let latest = table.rare(slot, session).and_then(|rare| rare.previous.as_ref());
+            let previous = Moment { time: session.last, value: latest.unwrap_or(&session.last_value).value_ref() };
+            return match self.is_cut_between(previous, this) {
+                true if self.sessions.is_current(slot) => Fit::No,
                 true => Fit::Cuts(slot),
                 false => Fit::Joins(slot),
             };
         }
         // By arrival the value of the earliest event is not kept; only behind the watermark is it missed.
-        if time < session.first && self.rules.first_last == FirstLast::EventTime {
-            let next = Moment { time: session.first, value: session.first_value.lend() };
-            if self.cuts(this, next) {
+        if time < session.first && order == FirstLast::EventTime {
+            let next = Moment { time: session.first, value: session.first_value.value_ref() };
+            if self.is_cut_between(this, next) {
                 return Fit::No;
             }
         }
@@ -149,62 +183,141 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Whether a session ends between two events that follow each other.
-    fn cuts(&self, previous: Moment<V::Ref<'_>>, next: Moment<V::Ref<'_>>) -> bool {
-        let Plan::Ordered { days, .. } = &self.rules.plan else { return false };
-        days.as_ref().is_some_and(|days| days.window_of(previous.time) != days.window_of(next.time))
-            || self.rules.cut.as_ref().is_some_and(|rule| rule(previous, next))
+    fn is_cut_between(&self, previous: Moment<V::Ref<'_>>, next: Moment<V::Ref<'_>>) -> bool {
+        let buckets = self.buckets.as_ref();
+        buckets.is_some_and(|buckets| buckets.window_of(previous.time) != buckets.window_of(next.time))
+            || self.cut_rule.as_ref().is_some_and(|rule| rule(previous, next))
+    }
+
+    /// Puts an event where it belongs.
+    fn put<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        arriving: &Arriving<'_, '_, K, V>,
+        fit: Fit,
+        shared: &mut Shared<A>,
+    ) -> (SlotId, Outcome) {
+        let Arriving { event, hash, seq, end, is_behind } = *arriving;
+        let part = match fit {
+            Fit::Joins(slot) => {
+                self.extend(slot, arriving, shared);
+                return (slot, Outcome::Extended);
+            }
+            Fit::Cuts(slot) => self.cut(slot, event.event_time, shared),
+            Fit::No => 1,
+        };
+        let others = self.sessions.table.find(hash, event.key);
+        let opening = Opening { edge: end, opened: seq, again: is_behind };
+        let slot = self.sessions.open(hash, others, event, opening, shared);
+        if part != 1 {
+            self.sessions.table.with_rare(slot).1.part = part;
+        }
+        (slot, Outcome::Opened)
     }
 
     /// Ends a session where another begins, but not before its own last event. Returns the part that
     /// begins: sessions cut within one instant are numbered.
-    fn cut(&mut self, hash: u32, slot: SlotId, time: Timestamp) -> u32 {
-        let part = self.part_of(slot);
-        let session = self.table.get_mut(slot);
+    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, shared: &mut Shared<A>) -> u32 {
+        let part = self.sessions.part_of(slot);
+        let session = self.sessions.table.get_mut(slot);
         session.mark(Mark::Cut, true);
-        session.place = time.max(session.last.shift(1));
+        session.edge = time.max(session.last.shift(1));
         // (A straggler may have moved the start of a session that began at this instant.)
         let within_an_instant = session.first == time || (session.is(Mark::Again) && session.last == time);
-        self.enqueue(hash, slot);
+        self.sessions.enqueue(slot, shared);
         if within_an_instant { part.saturating_add(1) } else { 1 }
     }
 
-    fn extend_in_order(
+    fn extend<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        arrival: u64,
-        end: Timestamp,
-        behind: bool,
+        arriving: &Arriving<'_, '_, K, V>,
+        shared: &mut Shared<A>,
     ) {
-        let (order, aggregate) = (self.rules.first_last, &self.aggregate);
-        let is_earlier = self.table.update(hash, slot, |table| {
+        let Arriving { event, hash, seq, end, is_behind } = *arriving;
+        let is_earlier = self.sessions.table.update(hash, slot, |table| {
             let before = table.get(slot);
             let (first, opened) = (before.first, before.opened);
-            if order == FirstLast::EventTime {
-                table.get_mut(slot).extend(event, order, aggregate);
-            } else {
-                let (session, extra) = table.with_extra(slot);
-                session.extend_by_arrival(extra, event, arrival, aggregate);
+            match shared.options.first_last {
+                FirstLast::EventTime => shared.extend::<K, V, false>(table.get_mut(slot), event),
+                FirstLast::Arrival => {
+                    let (session, rare) = table.with_rare(slot);
+                    session.extend_by_arrival(rare, event, seq, &shared.aggregate);
+                    shared.counters.placed += 1;
+                }
             }
-            if table.get(slot).is(Mark::Extra) {
+            if table.get(slot).has_rare_state() {
                 table.outdate(slot);
             }
             let session = table.get_mut(slot);
-            session.opened = opened.min(arrival);
+            session.opened = opened.min(seq);
             if !session.is(Mark::Cut) {
-                session.place = session.place.max(end);
+                session.edge = session.edge.max(end);
             }
-            if behind && session.first < first {
+            if is_behind && session.first < first {
                 session.mark(Mark::Again, true);
             }
             session.first < first || session.opened < opened
         });
-        self.counters.placed += 1;
         if is_earlier {
             // It may be over sooner, or come before another.
-            self.enqueue(hash, slot);
-            self.note_age(slot);
+            self.sessions.enqueue(slot, shared);
+            self.sessions.note_age(slot, shared);
+            self.sessions.forget_obsolete(shared);
         }
+    }
+
+    /// A session that was emitted before has changed: what follows is a correction.
+    #[inline]
+    fn after_change<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        slot: SlotId,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        if shared.options.lateness == 0 {
+            return;
+        }
+        if self.sessions.is_reported(slot) {
+            self.sessions.enqueue(slot, shared);
+            self.sessions.forget_obsolete(shared);
+        }
+        if shared.clock.is_due() {
+            self.drain_pending(shared, out);
+        }
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K, V, A::State> {
+    fn len(&self) -> usize {
+        self.sessions.table.len()
+    }
+
+    fn occupied(&self) -> usize {
+        self.sessions.table.len() + self.held.len()
+    }
+
+    fn next_due(&self) -> Timestamp {
+        self.held.first_time().map_or(Timestamp::MAX, |first| first).min(self.sessions.next_deadline())
+    }
+
+    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        let now = shared.clock.now();
+        self.settle_until(now, shared, out);
+        self.sessions.close_until(now, shared, out);
+    }
+
+    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+        while self.settle_first(shared) {}
+        self.sessions.close_each(reason, shared, out);
+        self.held = ReorderBuffer::new();
+    }
+
+    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
+        self.sessions.rebuild(shared);
+        self.held.shrink_to_fit();
+    }
+
+    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+        self.sessions.evict(shared, out) || self.settle_first(shared)
     }
 }

@@ -1,161 +1,528 @@
-//! Placing an event in windows on the event clock, whose bounds are known before they open.
+//! Windows on the event clock, whose bounds are known before they open: STEP, FLOOR and sliding.
 
-use core::ops::RangeInclusive;
+use alloc::collections::{BTreeSet, VecDeque};
 
-use super::{Engine, Out, Placed};
+use smallvec::SmallVec;
+
 use crate::aggregate::Aggregate;
-use crate::config::WhenFull;
 use crate::data::{Key, Value};
-use crate::event::Lent;
-use crate::session::{Mark, Opening};
+use crate::engine::plan::Whereabouts;
+use crate::engine::shared::{Ending, Out, Outcome, Shared};
+use crate::engine::store::Store;
+use crate::event::EventRef;
+use crate::index::Glance;
+use crate::session::{Opening, RareState, Session};
 use crate::sessionizer::Refusal;
-use crate::strategy::Hops;
+use crate::strategy::{Hops, Rounding};
+use crate::summary::CloseReason;
 use crate::time::Timestamp;
+use crate::window::Window;
+use crate::windows::{Number, OpenWindow, WindowId, WindowTable};
 
-/// A window as its group is known: by start or index, and by its end.
-#[derive(Clone, Copy)]
-pub(super) struct WindowPlace {
-    pub(super) place: Timestamp,
-    pub(super) end: Timestamp,
+/// The open windows of an engine, with those that are over and pending.
+pub(crate) struct Windows<K, V, S> {
+    table: WindowTable<K, V, S>,
+    /// Windows that are over, whose sessions have not all been emitted.
+    closing: VecDeque<Closing<K, V, S>>,
+    /// The window of the last event: its span, and where it is if it has sessions.
+    recent: (Window, Option<WindowId>),
+    /// Windows by their oldest session, kept only to find the oldest of all.
+    ages: BTreeSet<(u64, i64)>,
+    len: usize,
 }
 
-impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// STEP and FLOOR: one window.
-    pub(super) fn push_to_bucket(
-        &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        window: WindowPlace,
-        out: Out<'_, K, V, A>,
-    ) -> Placed {
-        if self.extend_in_window(event, hash, window.place, out) {
-            return Placed::Extended;
+/// Windows that end together, and how far they have been emitted.
+struct Closing<K, V, S> {
+    windows: SmallVec<[ClosingWindow<K, V, S>; 1]>,
+    deadline: Timestamp,
+    /// Their sessions have been emitted before, and were kept for corrections.
+    was_emitted: bool,
+}
+
+/// A window that is over, and the number of the session to be emitted next.
+type ClosingWindow<K, V, S> = (OpenWindow<K, V, S>, Number);
+
+/// What tells a window from others: its start or index, and its span.
+#[derive(Clone, Copy)]
+struct Place {
+    start: i64,
+    span: Window,
+}
+
+const NO_WINDOW: Window = Window::new(Timestamp::MIN, Timestamp::MIN);
+
+fn ending(span: Window, reason: CloseReason) -> Ending {
+    Ending { window: span, bucket: Some(span.start), reason, anchor: span.end }
+}
+
+impl<K: Key, V: Value, S> Closing<K, V, S> {
+    /// The next session: the one that opened first. Several windows end together only at the end of time.
+    #[inline]
+    fn next(&mut self) -> Option<(usize, Number)> {
+        for (window, next) in &mut self.windows {
+            while *next != window.numbers().1 && window.get(*next).is_none() {
+                *next = next.wrapping_add(1);
+            }
         }
-        self.open_bucket(event, hash, window, out)
+        if let [(window, next)] = &self.windows[..] {
+            return (*next != window.numbers().1).then_some((0, *next));
+        }
+        let heads = self.windows.iter().enumerate();
+        let heads = heads.filter_map(|(i, (window, next))| Some((window.get(*next)?.opened, window.span, i, *next)));
+        heads.min().map(|(.., i, number)| (i, number))
+    }
+}
+
+impl<K: Key, V: Value, S> Windows<K, V, S> {
+    /// `scatter`: how starts are spread over the windows used lately.
+    pub(crate) const fn new(scatter: u64) -> Self {
+        let table = WindowTable::new(scatter);
+        Self { table, closing: VecDeque::new(), recent: (NO_WINDOW, None), ages: BTreeSet::new(), len: 0 }
+    }
+
+    /// Every open session, with its rare state and the start of its window.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>, i64)> {
+        let closing = self.closing.iter().flat_map(|closing| closing.windows.iter().map(|(window, _)| window));
+        let open = self.table.ids().map(|id| self.table.get(id));
+        let all = closing.chain(open);
+        all.flat_map(|window| window.iter().map(|(session, rare)| (session, rare, window.start)))
+    }
+
+    /// The window of an event in STEP or FLOOR, if it has sessions. A look at the last window saves a
+    /// division, or a search in a time zone.
+    #[inline(always)]
+    fn bucket_of(&mut self, rounding: &Rounding, time: Timestamp) -> Option<WindowId> {
+        let (span, id) = self.recent;
+        if time >= span.start && time < span.end { id } else { self.round(rounding, time) }
+    }
+
+    #[inline(never)]
+    fn round(&mut self, rounding: &Rounding, time: Timestamp) -> Option<WindowId> {
+        let span = rounding.window_of(time);
+        self.recent = (span, self.table.find(span.start.as_micros()));
+        self.recent.1
+    }
+
+    /// Where the session of an event is likely to be, after one look at the index.
+    #[inline(always)]
+    pub(crate) fn likely(&mut self, rounding: &Rounding, time: Timestamp, hash: u64) -> Option<Whereabouts> {
+        let window = self.bucket_of(rounding, time)?;
+        Some(Whereabouts { window, number: self.table.get(window).likely(hash)? })
     }
 
     #[inline(always)]
-    pub(super) fn open_bucket(
-        &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        window: WindowPlace,
-        out: Out<'_, K, V, A>,
-    ) -> Placed {
-        if self.is_over(window.end) {
-            return self.late();
-        }
-        if !self.make_room(1, out) {
-            return self.full();
-        }
-        self.open_window(event, hash, window, out);
-        Placed::Opened
+    pub(crate) fn session_at(&self, window: WindowId, number: Number) -> Option<&Session<K, V, S>> {
+        self.table.get(window).get(number)
     }
 
-    /// Sliding windows: each that holds the event.
-    #[inline(never)]
-    pub(super) fn push_to_windows(
+    /// Assigns an event to its bucket.
+    #[inline(always)]
+    pub(crate) fn assign_bucket<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
         &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        hops: Hops,
+        rounding: &Rounding,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
-    ) -> Placed {
-        let indices = hops.indices_of(event.event_time);
-        if indices.is_empty() {
-            self.counters.between_windows += 1;
-            return Placed::Refused(Refusal::BetweenWindows);
+    ) -> Outcome {
+        if !PLAIN && shared.may_leave_pending() {
+            self.drain_for_correction(shared, event, out);
         }
-        // Ends grow with the index: the windows that are over come first.
-        let past = indices.clone().take_while(|&index| self.is_over(hops.window(index).end)).count();
-        let (first, last) = indices.into_inner();
-        let open = (last - first) as u64 + 1 - past as u64;
-        if open == 0 {
-            return self.late();
-        }
-        let windows = first + past as i128..=last;
-        if !self.make_room_for_windows(event, hash, windows.clone(), out) {
-            return self.full();
-        }
-        let mut opened = false;
-        self.counters.late_windows += past as u64;
-        self.counters.extra_windows += open - 1;
-        for index in windows {
-            let place = Timestamp::from_micros(index as i64);
-            if !self.extend_in_window(event, hash, place, out) {
-                self.arrivals += u64::from(opened);
-                opened = true;
-                self.open_window(event, hash, WindowPlace { place, end: hops.window(index).end }, out);
+        if let Some(id) = self.bucket_of(rounding, event.event_time) {
+            if self.extend::<A, PLAIN>(id, event, hash, shared, out) {
+                return Outcome::Extended;
             }
         }
-        if opened { Placed::Opened } else { Placed::Extended }
+        self.open_bucket(event, hash, shared, out)
     }
 
-    fn make_room_for_windows(
+    #[inline(never)]
+    fn open_bucket<A: Aggregate<K, V, State = S>>(
         &mut self,
-        event: &Lent<'_, K, V>,
-        hash: u32,
-        windows: RangeInclusive<i128>,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
+        let span = self.recent.0;
+        if shared.is_late(span.end) {
+            return shared.late();
+        }
+        if !self.make_room(1, shared, out) {
+            return shared.full();
+        }
+        let id = self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out);
+        self.recent = (span, Some(id));
+        Outcome::Opened
+    }
+
+    /// Assigns an event to each sliding window that holds it.
+    #[inline(never)]
+    pub(crate) fn assign_all<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        hops: &Hops,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
+        if shared.may_leave_pending() {
+            self.drain_for_correction(shared, event, out);
+        }
+        let indices = hops.indices_of(event.event_time);
+        if indices.is_empty() {
+            shared.counters.between_windows += 1;
+            return Outcome::Refused(Refusal::BetweenWindows);
+        }
+        // Ends grow with the index: the windows that are over come first.
+        let (first, last) = indices.into_inner();
+        let past = (first..=last).take_while(|&index| shared.is_late(hops.window(index).end)).count();
+        let open = (last - first) as u64 + 1 - past as u64;
+        if open == 0 {
+            return shared.late();
+        }
+        let windows = first + past as i128..=last;
+        if !self.make_room_for_all(event, hash, windows.clone(), shared, out) {
+            return shared.full();
+        }
+        shared.counters.late_windows += past as u64;
+        shared.counters.extra_windows += open - 1;
+        let mut outcome = Outcome::Extended;
+        for index in windows {
+            let id = self.table.find(index as i64);
+            if !id.is_some_and(|id| self.extend::<A, false>(id, event, hash, shared, out)) {
+                self.open(event, hash, Place { start: index as i64, span: hops.window(index) }, shared, out);
+                outcome = Outcome::Opened;
+            }
+        }
+        outcome
+    }
+
+    fn make_room_for_all<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        windows: core::ops::RangeInclusive<i128>,
+        shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
-        if self.table.len() + ((windows.end() - windows.start()) as usize) < self.rules.most {
+        if shared.has_room(self.len, (windows.end() - windows.start()) as usize + 1) {
             return true;
         }
-        if self.has_waiting() {
-            self.hand_out_waiting(out);
+        if shared.has_pending() {
+            self.drain_pending(shared, out);
         }
         // Making room may close a window that the event would have joined: count again.
         loop {
-            let new = windows.clone().filter(|index| !self.is_in_window(event, hash, *index as i64)).count();
-            if self.table.len() + new <= self.rules.most {
+            let is_new = |index: &i128| {
+                let id = self.table.find(*index as i64);
+                id.is_none_or(|id| self.table.get(id).find(hash, event.key).is_none())
+            };
+            let new = windows.clone().filter(is_new).count();
+            if shared.has_room(self.len, new) {
                 return true;
             }
-            if self.rules.when_full == WhenFull::Refuse || !self.evict(out) {
+            if !shared.may_evict() || !self.evict_oldest(shared, out) {
                 return false;
             }
         }
     }
 
-    fn is_in_window(&mut self, event: &Lent<'_, K, V>, hash: u32, place: i64) -> bool {
-        let Some(group) = self.groups.find(place) else { return false };
-        let same = |slot| self.table.get(slot).key.is(event.key);
-        self.groups.get(group).find(hash, same).is_some()
-    }
-
     /// Adds the event to the session of its key in a window, if one is open.
-    #[inline]
-    fn extend_in_window(&mut self, event: &Lent<'_, K, V>, hash: u32, place: Timestamp, out: Out<'_, K, V, A>) -> bool {
-        let Some(group) = self.groups.find(place.as_micros()) else { return false };
-        let (table, order, aggregate) = (&mut self.table, self.rules.first_last, &self.aggregate);
-        let mut has_extra = false;
-        let found = self.groups.get(group).find(hash, |slot| {
-            let session = table.get_mut(slot);
-            let same = session.key.is(event.key);
-            if same {
-                session.extend(event, order, aggregate);
-                has_extra = session.is(Mark::Extra);
-            }
-            same
-        });
-        let Some(slot) = found else { return false };
-        self.counters.placed += 1;
-        if has_extra {
-            // It has been handed out: this is a correction.
-            self.table.outdate(slot);
-            self.report(slot, out);
+    #[inline(always)]
+    fn extend<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
+        &mut self,
+        id: WindowId,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> bool {
+        let window = self.table.get_mut(id);
+        let (number, session) = match window.glance(hash, event.key) {
+            Glance::Found(found) => found,
+            Glance::Absent => return false,
+            Glance::Unsure => return extend_anyhow(window, event, hash, shared, out),
+        };
+        shared.extend::<K, V, PLAIN>(session, event);
+        if !PLAIN && session.has_rare_state() {
+            correct(window, number, shared, out);
         }
         true
     }
 
-    #[inline(always)]
-    fn open_window(&mut self, event: &Lent<'_, K, V>, hash: u32, window: WindowPlace, out: Out<'_, K, V, A>) {
-        // Its window was reported, and then had to go to make room: it opens again.
-        let is_over = window.end <= self.now;
-        let again = is_over && self.rules.when_full == WhenFull::CloseOldest;
-        let slot = self.open(event, Opening { place: window.place, opened: self.arrivals, part: 1, again });
-        self.make_known_in_window(hash, slot, window, is_over);
+    /// Opens a session in a window.
+    #[inline]
+    fn open<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        place: Place,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> WindowId {
+        let end = place.span.end;
+        // Over, but within the lateness: its window was emitted, or nothing was in it.
+        let is_over = end <= shared.clock.now();
+        let again = is_over && shared.may_evict();
+        let session = shared.open(event, Opening { edge: end, opened: shared.last_seq, again });
+        let (id, number) = self.insert(session, hash, place, is_over, shared);
         if is_over {
-            self.report(slot, out);
+            emit_and_keep(self.table.get_mut(id), number, shared, out);
         }
+        id
+    }
+
+    /// Puts a session into its window. `is_emitted`: it was emitted before, or is at once.
+    #[inline]
+    fn insert<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        session: Session<K, V, S>,
+        hash: u64,
+        place: Place,
+        is_emitted: bool,
+        shared: &mut Shared<A>,
+    ) -> (WindowId, Number) {
+        let deadline = if is_emitted { place.span.end.shift(shared.options.lateness) } else { place.span.end };
+        shared.clock.schedule(deadline);
+        let id = self.table.find_or_open(place.start, place.span, (deadline, is_emitted));
+        let opened = session.opened;
+        let window = self.table.get_mut(id);
+        if shared.may_evict() && window.len() == 0 {
+            self.ages.insert((opened, place.start));
+        }
+        self.len += 1;
+        (id, window.insert(hash, session, |key| shared.hash(key.key_ref())))
+    }
+
+    /// Opens a session again as a snapshot has it.
+    pub(crate) fn resume<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        session: Session<K, V, S>,
+        rare: Option<RareState<V>>,
+        (start, span): (i64, Window),
+        shared: &mut Shared<A>,
+    ) {
+        let is_emitted = rare.as_ref().is_some_and(|rare| rare.reported.is_some());
+        let hash = shared.hash(session.key.key_ref());
+        let (id, number) = self.insert(session, hash, Place { start, span }, is_emitted, shared);
+        if let Some(rare) = rare {
+            self.table.get_mut(id).set_rare(number, rare);
+        }
+    }
+
+    /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
+    #[inline]
+    fn drain_for_correction<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        shared: &mut Shared<A>,
+        event: &EventRef<'_, K, V>,
+        out: Out<'_, K, V, A>,
+    ) {
+        if shared.options.lateness > 0 && event.event_time <= shared.clock.now() && shared.has_pending() {
+            self.drain_pending(shared, out);
+        }
+    }
+
+    // --- Closing ---
+
+    fn close<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        now: Timestamp,
+        early: Option<CloseReason>,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        loop {
+            self.begin_closing(now);
+            let Some(mut closing) = self.closing.pop_front() else { return self.trim() };
+            let keeps = early.is_none() && shared.options.lateness > 0 && !closing.was_emitted;
+            let reason = early.unwrap_or(CloseReason::Watermark);
+            let is_done = if keeps {
+                emit_and_keep_all(&mut closing, shared, out)
+            } else {
+                self.emit_and_remove_all(&mut closing, reason, shared, out)
+            };
+            if !is_done {
+                return self.closing.push_front(closing);
+            }
+            for (window, _) in closing.windows {
+                if keeps {
+                    self.keep(window, closing.deadline.shift(shared.options.lateness), shared);
+                } else {
+                    self.table.recycle(window);
+                }
+            }
+        }
+    }
+
+    /// Gives memory back when nothing is open.
+    fn trim(&mut self) {
+        if self.len == 0 {
+            self.closing = VecDeque::new();
+        }
+    }
+
+    /// Takes the windows out that the clock has passed: from here on no event finds them.
+    fn begin_closing(&mut self, now: Timestamp) {
+        while let Some((deadline, was_emitted)) = self.table.next().filter(|(deadline, _)| *deadline <= now) {
+            let mut windows = SmallVec::new();
+            while self.table.next() == Some((deadline, was_emitted)) {
+                let Some(mut window) = self.table.pop_first() else { break };
+                if let Some((_, session)) = window.oldest() {
+                    self.ages.remove(&(session.opened, window.start));
+                }
+                let (first, _) = window.numbers();
+                windows.push((window, first));
+            }
+            self.recent = (NO_WINDOW, None);
+            self.closing.push_back(Closing { windows, deadline, was_emitted });
+        }
+    }
+
+    /// Emits and removes sessions as far as the quota reaches. Returns whether all are done.
+    fn emit_and_remove_all<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        closing: &mut Closing<K, V, S>,
+        reason: CloseReason,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> bool {
+        while let Some((i, number)) = closing.next() {
+            if !shared.spend() {
+                return false;
+            }
+            let (window, next) = &mut closing.windows[i];
+            *next = number.wrapping_add(1);
+            if let Some(removed) = window.remove(number, None) {
+                self.len -= 1;
+                shared.emit_removed(removed, ending(window.span, reason), out);
+            }
+        }
+        true
+    }
+
+    /// Keeps a window for corrections until a later deadline.
+    fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, deadline: Timestamp, shared: &Shared<A>) {
+        let oldest = window.oldest().map(|(_, session)| session.opened);
+        let start = window.start;
+        self.recent = (NO_WINDOW, None);
+        self.table.keep_until(deadline, window);
+        if let (true, Some(opened)) = (shared.may_evict(), oldest) {
+            self.ages.insert((opened, start));
+        }
+    }
+}
+
+/// Adds the event to the session of its key, if there is one, whatever the index says at first.
+#[inline(never)]
+fn extend_anyhow<K: Key, V: Value, A: Aggregate<K, V>>(
+    window: &mut OpenWindow<K, V, A::State>,
+    event: &EventRef<'_, K, V>,
+    hash: u64,
+    shared: &mut Shared<A>,
+    out: Out<'_, K, V, A>,
+) -> bool {
+    let Some(number) = window.find(hash, event.key) else { return false };
+    let Some(session) = window.get_mut(number) else { return false };
+    shared.extend::<K, V, false>(session, event);
+    if session.has_rare_state() {
+        correct(window, number, shared, out);
+    }
+    true
+}
+
+/// Emits sessions that stay for corrections, as far as the quota reaches. Returns whether all are done.
+fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
+    closing: &mut Closing<K, V, A::State>,
+    shared: &mut Shared<A>,
+    out: Out<'_, K, V, A>,
+) -> bool {
+    while let Some((i, number)) = closing.next() {
+        if !shared.spend() {
+            return false;
+        }
+        let (window, next) = &mut closing.windows[i];
+        *next = number.wrapping_add(1);
+        let is_current =
+            window.get(number).and_then(|session| window.rare(number, session)).is_some_and(RareState::is_current);
+        if !is_current {
+            emit_and_keep(window, number, shared, out);
+        }
+    }
+    true
+}
+
+/// Emits what a session that stays for corrections holds now.
+#[inline(never)]
+fn emit_and_keep<K: Key, V: Value, A: Aggregate<K, V>>(
+    window: &mut OpenWindow<K, V, A::State>,
+    number: Number,
+    shared: &mut Shared<A>,
+    out: Out<'_, K, V, A>,
+) {
+    let ending = ending(window.span, CloseReason::Watermark);
+    if let Some((session, rare)) = window.with_rare(number) {
+        shared.emit_and_keep(session, rare, ending, out);
+    }
+}
+
+/// A session has changed that was emitted before.
+#[cold]
+fn correct<K: Key, V: Value, A: Aggregate<K, V>>(
+    window: &mut OpenWindow<K, V, A::State>,
+    number: Number,
+    shared: &mut Shared<A>,
+    out: Out<'_, K, V, A>,
+) {
+    if let Some((_, rare)) = window.with_rare(number) {
+        rare.outdate();
+        emit_and_keep(window, number, shared, out);
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::State> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn next_due(&self) -> Timestamp {
+        self.closing.front().map_or(self.table.bound(), |closing| closing.deadline)
+    }
+
+    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        self.close(shared.clock.now(), None, shared, out);
+    }
+
+    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+        self.close(Timestamp::MAX, Some(reason), shared, out);
+    }
+
+    fn shrink_to_fit(&mut self, _: &mut Shared<A>) {
+        self.recent = (NO_WINDOW, None);
+        self.table.shrink_to_fit();
+    }
+
+    #[cold]
+    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+        let Some((_, start)) = self.ages.pop_first() else { return false };
+        let Some(id) = self.table.find(start) else { return false };
+        let window = self.table.get_mut(id);
+        let Some((number, session)) = window.oldest() else { return false };
+        let hash = shared.hash(session.key.key_ref());
+        let span = window.span;
+        let removed = window.remove(number, Some(hash));
+        match window.oldest() {
+            Some((_, next)) => _ = self.ages.insert((next.opened, start)),
+            None => {
+                drop(self.table.take(id));
+                self.recent = (NO_WINDOW, None);
+            }
+        }
+        self.len -= 1;
+        if let Some(removed) = removed {
+            shared.emit_removed(removed, ending(span, CloseReason::Evicted), out);
+        }
+        true
     }
 }

@@ -29,8 +29,20 @@ pub struct Bucket(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Step { width: Duration, origin: Timestamp },
-    Floor { unit: Unit, zone: Option<Arc<dyn Zone>> },
+    Step {
+        width: Duration,
+        origin: Timestamp,
+    },
+    Floor {
+        unit: Unit,
+        zone: Option<Arc<dyn Zone>>,
+    },
+    /// A setting that the other kind has.
+    Misplaced {
+        setting: &'static str,
+        kind: &'static str,
+        instead: &'static str,
+    },
 }
 
 impl Bucket {
@@ -50,24 +62,32 @@ impl Bucket {
         Self(Kind::Floor { unit, zone: None })
     }
 
-    /// Counts the steps from `origin` instead of 1970. For FLOOR it changes nothing.
+    /// Counts the steps from `origin` instead of 1970. For STEP only: FLOOR refuses it when it is used.
     #[must_use]
     pub fn origin(mut self, at: Timestamp) -> Self {
-        if let Kind::Step { origin, .. } = &mut self.0 {
-            *origin = at;
+        match &mut self.0 {
+            Kind::Step { origin, .. } => *origin = at,
+            Kind::Floor { .. } | Kind::Misplaced { .. } => {
+                let instead = "the calendar has its own origin, so leave it out, or use `Bucket::step`";
+                self.0 = Kind::Misplaced { setting: "origin", kind: "FLOOR", instead };
+            }
         }
         self
     }
 
-    /// Reads the calendar by the clocks of `zone`. For STEP it changes nothing: give an
-    /// [`origin`](Self::origin).
+    /// Reads the calendar by the clocks of `zone`. For FLOOR only: STEP refuses it when it is used, and
+    /// has an [`origin`](Self::origin).
     ///
     /// Days have 23 or 25 hours where the clocks change, an hour lived twice is two buckets, and no
     /// second, minute or hour straddles a change of offset.
     #[must_use]
     pub fn zone(mut self, of: impl Zone + 'static) -> Self {
-        if let Kind::Floor { zone, .. } = &mut self.0 {
-            *zone = Some(Arc::new(of));
+        match &mut self.0 {
+            Kind::Floor { zone, .. } => *zone = Some(Arc::new(of)),
+            Kind::Step { .. } | Kind::Misplaced { .. } => {
+                let instead = "steps are the same everywhere; give an `origin`, or use `Bucket::floor`";
+                self.0 = Kind::Misplaced { setting: "zone", kind: "STEP", instead };
+            }
         }
         self
     }
@@ -75,7 +95,7 @@ impl Bucket {
     /// The bucket that holds `time`, from its start to the start of the next.
     ///
     /// # Errors
-    /// If the step is zero or not a whole number of microseconds.
+    /// If the step is zero or not a whole number of microseconds, or a setting is not for this kind.
     pub fn window_of(&self, time: Timestamp) -> Result<Window, ConfigError> {
         Ok(self.rounding()?.window_of(time))
     }
@@ -88,6 +108,9 @@ impl Bucket {
                 Rounding::Step { width, phase: origin.as_micros().rem_euclid(width) }
             }
             Kind::Floor { unit, zone } => Rounding::Floor { unit: *unit, zone: zone.clone() },
+            Kind::Misplaced { setting, kind, instead } => {
+                return Err(ConfigError::NotForThisStrategy { setting, strategy: kind, instead });
+            }
         })
     }
 }
@@ -101,6 +124,7 @@ impl fmt::Display for Bucket {
                 let zone = zone.as_ref().map_or_else(|| String::from("UTC"), |zone| zone.name());
                 write!(f, "floor to {} in {zone}", unit.name())
             }
+            Kind::Misplaced { setting, kind, .. } => write!(f, "{kind} with {setting}"),
         }
     }
 }

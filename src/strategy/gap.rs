@@ -100,6 +100,12 @@ impl Reach {
         self.max.map_or(Timestamp::MAX, |max| first.shift(max))
     }
 
+    /// The instant at which a session from `first`, whose events reach to `reach`, takes no event any more.
+    #[inline]
+    pub(crate) fn deadline(&self, first: Timestamp, reach: Timestamp) -> Timestamp {
+        reach.min(self.limit(first))
+    }
+
     /// Whether an event at `time` that reaches to `reach` belongs with a session from `first` to
     /// its own reach, as far as silence goes.
     #[inline]

@@ -67,7 +67,7 @@ impl Sliding {
         let size = positive("window size", self.size)?;
         let slide = positive("slide", self.slide)?;
         let hops = Hops { size, slide, phase: self.origin.as_micros().rem_euclid(slide) };
-        let windows = hops.most_per_event();
+        let windows = hops.max_per_event();
         if windows > Self::MOST_WINDOWS {
             let (size, slide) = (self.size, self.slide);
             return Err(ConfigError::TooManyWindows { size, slide, windows, most: Self::MOST_WINDOWS });
@@ -88,7 +88,7 @@ pub(crate) struct Hops {
 
 impl Hops {
     /// How many windows an event can be in.
-    pub(crate) fn most_per_event(&self) -> u64 {
+    pub(crate) fn max_per_event(&self) -> u64 {
         self.size.unsigned_abs().div_ceil(self.slide.unsigned_abs())
     }
 

@@ -18,18 +18,15 @@ use super::Bucket;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Stagger {
-    pub(crate) bucket: Option<Bucket>,
     pub(crate) clock: StaggerClock,
+    /// How long parts are remembered, if the caller says so.
+    pub(crate) remember: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum StaggerClock {
-    Event,
-    Arrival {
-        range: Duration,
-        /// `None`: as long as the range.
-        remember: Option<Duration>,
-    },
+    Event { bucket: Bucket },
+    Arrival { bucket: Option<Bucket>, range: Duration },
 }
 
 impl Stagger {
@@ -45,31 +42,31 @@ impl Stagger {
     /// Source: "Stagger Windows" in the Kinesis Data Analytics for SQL developer guide.
     #[must_use]
     pub const fn on_arrival(bucket: Bucket, range: Duration) -> Self {
-        Self { bucket: Some(bucket), clock: StaggerClock::Arrival { range, remember: None } }
+        Self { clock: StaggerClock::Arrival { bucket: Some(bucket), range }, remember: None }
     }
 
     /// The arrival clock without a bucket: one window at a time for each key.
     #[must_use]
     pub const fn per_key(range: Duration) -> Self {
-        Self { bucket: None, clock: StaggerClock::Arrival { range, remember: None } }
+        Self { clock: StaggerClock::Arrival { bucket: None, range }, remember: None }
     }
 
     /// The event clock: the window of a (key, bucket) is the bucket itself, and it closes when the
     /// watermark reaches its end.
     #[must_use]
     pub const fn on_event_time(bucket: Bucket) -> Self {
-        Self { bucket: Some(bucket), clock: StaggerClock::Event }
+        Self { clock: StaggerClock::Event { bucket }, remember: None }
     }
 
     /// How long after closing a window its partition is remembered, so that a straggler becomes
     /// the next part; a later one begins again with part 1 (under a different session id all the
     /// same). Default: as long as the range. Costs about 60 bytes per window closed within this
-    /// time, and nothing when zero. On the event clock it has no meaning.
+    /// time, and nothing when zero. A window closed early to make room is not remembered, and of more
+    /// than [`max_open_sessions`](crate::Config::max_open_sessions) the one closed first is forgotten.
+    /// On the event clock it has no meaning and is refused.
     #[must_use]
     pub const fn remember_parts(mut self, remember: Duration) -> Self {
-        if let StaggerClock::Arrival { range, .. } = self.clock {
-            self.clock = StaggerClock::Arrival { range, remember: Some(remember) };
-        }
+        self.remember = Some(remember);
         self
     }
 }

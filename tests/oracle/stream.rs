@@ -277,7 +277,6 @@ impl<'s> Simulation<'s> {
         if !self.is_current(&open) {
             rows.push(self.report(&open, Reason::Evicted));
         }
-        self.remember(&open);
         true
     }
 
@@ -381,6 +380,11 @@ impl<'s> Simulation<'s> {
 
     fn remember(&mut self, open: &Open) {
         let (key, bucket, part, deadline) = (open.key(), open.bucket, open.part, self.deadline(open));
+        self.past.retain(|past| (past.key, past.bucket) != (key, bucket));
         self.past.push(Past { key, bucket, part, deadline });
+        // A bound on sessions is one on what is remembered too.
+        if self.spec.most.is_some_and(|(most, _)| self.past.len() > most) {
+            self.past.remove(0);
+        }
     }
 }

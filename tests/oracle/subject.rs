@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stagger::prelude::*;
 use stagger::{
-    Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, FirstLast, FixedOffset, Gap, Lent, List,
-    Max, Min, Pushed, Refusal, SessionId, SessionSummary, Set, Sliding, Stagger, Sum, Timestamp,
+    Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast, FixedOffset, Gap,
+    List, Max, Min, Pushed, Refusal, SessionId, SessionSummary, Set, Sliding, Stagger, Sum, Timestamp,
 };
 
 use super::{Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Spec, Strategy, Tally, Unit, WhenFull, Zone, cuts};
@@ -15,8 +15,8 @@ use super::{Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Spec, Strategy, Tally,
 pub(crate) type Key = String;
 pub(crate) type Value = (u32, u8);
 
-type Id = for<'e> fn(&Lent<'e, Key, Value>) -> u32;
-type Time = for<'e> fn(&Lent<'e, Key, Value>) -> i64;
+type Id = for<'e> fn(&EventRef<'e, Key, Value>) -> u32;
+type Time = for<'e> fn(&EventRef<'e, Key, Value>) -> i64;
 
 /// Every aggregate that comes with the crate.
 pub(crate) type All = (List<Id, u32>, Count, Sum<Time, i64>, Min<Id, u32>, Max<Id, u32>, Set<Id, u32>);
@@ -129,7 +129,7 @@ pub(crate) fn build(spec: &Spec) -> Subject {
 
 const NAMES: [&str; super::KEYS as usize] = ["a", "b", "c"];
 
-pub(crate) fn lend(event: &Ev) -> Lent<'static, Key, Value> {
+pub(crate) fn lend(event: &Ev) -> EventRef<'static, Key, Value> {
     Event::new(NAMES[usize::from(event.key)], Timestamp::from_micros(event.time), (event.id, event.kind))
         .arriving_at(Timestamp::from_micros(event.arrival))
 }
@@ -169,7 +169,7 @@ pub(crate) struct Step {
 }
 
 /// What became of an event. One that is handed back must be the one that was pushed.
-pub(crate) fn fate(event: &Ev, pushed: Pushed<Lent<'_, Key, Value>>) -> Fate {
+pub(crate) fn fate(event: &Ev, pushed: Pushed<EventRef<'_, Key, Value>>) -> Fate {
     if let Some(returned) = pushed.returned() {
         assert_eq!(returned, lend(event));
     }

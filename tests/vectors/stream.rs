@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stagger::{Bucket, Config, Event, Gap, Lent, List, Max, Min, Pushed, SessionId, Sessionizer};
+use stagger::{Bucket, Config, Event, EventRef, Gap, List, Max, Min, Pushed, SessionId, Sessionizer};
 use stagger::{SessionSummary, Sliding, Stagger, Sum, Timestamp, Unit};
 
 use crate::case::{Align, Bucketing, Case, Expected, Input, Lateness, Step, Strategy, Trigger, Watermark};
@@ -377,10 +377,10 @@ fn compare(expected: &[Expected], seen: &[&Seen], complete: bool) -> Vec<String>
 fn subject(case: &Case) -> Result<Subject, String> {
     let (config, scale) = (&case.config, Scale::of(case));
     let extra = (
-        List::of(|event: &Lent<'_, Key, Payload>| event.value.0),
-        Min::of(|event: &Lent<'_, Key, Payload>| event.value.1),
-        Max::of(|event: &Lent<'_, Key, Payload>| event.value.1),
-        Sum::of(|event: &Lent<'_, Key, Payload>| event.value.2),
+        List::of(|event: &EventRef<'_, Key, Payload>| event.value.0),
+        Min::of(|event: &EventRef<'_, Key, Payload>| event.value.1),
+        Max::of(|event: &EventRef<'_, Key, Payload>| event.value.1),
+        Sum::of(|event: &EventRef<'_, Key, Payload>| event.value.2),
     );
     let mut rules = Config::<Key, Payload>::new(strategy(case, scale)?).aggregate(extra);
     if config.gap.is_some() {

@@ -21,14 +21,14 @@ use crate::report::{counted, grouped};
 use crate::results::Results;
 use crate::side::{Member, Members};
 use crate::strategy;
-use crate::text::{Lent, Payload, Place, Text};
+use crate::text::{EventRef, Payload, Place, Text};
 use crate::unused::Unused;
 use crate::waiting::Waiting;
 
 /// Does what the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     if options.results.events.is_some() {
-        let list = List::of(|event: &Lent<'_>| {
+        let list = List::of(|event: &EventRef<'_>| {
             let (value, place) = event.value;
             Member { time: event.event_time, value: value.into(), place }
         });
@@ -151,7 +151,7 @@ where
         }
     }
 
-    fn push(&mut self, event: Lent<'_>) -> Outcome<()> {
+    fn push(&mut self, event: EventRef<'_>) -> Outcome<()> {
         let results = &mut self.results;
         match self.engine.push(event, &mut |session| results.session(session)) {
             Pushed::Late(event) => self.unused.late(&event, self.engine.now())?,

@@ -35,15 +35,15 @@ impl fmt::Debug for Text {
 impl Key for Text {
     type Ref<'a> = &'a str;
 
-    fn keep(lent: &str) -> Self {
+    fn key_from(lent: &str) -> Self {
         lent.into()
     }
 
-    fn lend(&self) -> &str {
+    fn key_ref(&self) -> &str {
         self.as_str()
     }
 
-    fn is(&self, lent: &str) -> bool {
+    fn key_eq(&self, lent: &str) -> bool {
         self.as_str() == lent
     }
 }
@@ -51,11 +51,11 @@ impl Key for Text {
 impl Value for Text {
     type Ref<'a> = &'a str;
 
-    fn keep(lent: &str) -> Self {
+    fn value_from(lent: &str) -> Self {
         lent.into()
     }
 
-    fn lend(&self) -> &str {
+    fn value_ref(&self) -> &str {
         self.as_str()
     }
 }
@@ -72,11 +72,11 @@ pub(crate) struct Place {
 impl Value for Place {
     type Ref<'a> = Self;
 
-    fn keep(lent: Self) -> Self {
+    fn value_from(lent: Self) -> Self {
         lent
     }
 
-    fn lend(&self) -> Self {
+    fn value_ref(&self) -> Self {
         *self
     }
 }
@@ -89,18 +89,18 @@ pub(crate) struct Unkept;
 impl Value for Unkept {
     type Ref<'a> = Place;
 
-    fn keep(_: Place) -> Self {
+    fn value_from(_: Place) -> Self {
         Self
     }
 
     /// Of an event that was held for a while. Only an aggregate would see it.
-    fn lend(&self) -> Place {
+    fn value_ref(&self) -> Place {
         Place { input: 0, line: 0 }
     }
 }
 
 /// An event as it is pushed: with the `--value` field and where it was read.
-pub(crate) type Lent<'a> = Event<&'a str, (&'a str, Place)>;
+pub(crate) type EventRef<'a> = Event<&'a str, (&'a str, Place)>;
 
 /// What a session keeps of the value of an event, by what is made of all of them.
 pub(crate) type Payload<O> = (Text, <O as Members>::Place);

@@ -9,7 +9,7 @@ use stagger::{Refusal, Timestamp};
 
 use crate::options::Options;
 use crate::side::{JsonLines, KeyFields, LateRow, RejectRow, Time};
-use crate::text::{Lent, Place};
+use crate::text::{EventRef, Place};
 
 const SHOWN: usize = 5;
 
@@ -76,7 +76,7 @@ impl Unused {
 
     /// An event whose every session is past.
     #[cold]
-    pub(crate) fn late(&mut self, event: &Lent<'_>, watermark: Timestamp) -> Outcome<()> {
+    pub(crate) fn late(&mut self, event: &EventRef<'_>, watermark: Timestamp) -> Outcome<()> {
         self.late_events += 1;
         *self.reasons.entry("too late: every session it could join had been closed".to_owned()).or_default() += 1;
         self.hand_back(event, || format!("late: the watermark was at {watermark}"))
@@ -84,13 +84,13 @@ impl Unused {
 
     /// An event that the library does not take for another reason.
     #[cold]
-    pub(crate) fn refused(&mut self, event: &Lent<'_>, why: Refusal) -> Outcome<()> {
+    pub(crate) fn refused(&mut self, event: &EventRef<'_>, why: Refusal) -> Outcome<()> {
         self.refused += 1;
         *self.reasons.entry(why.to_string()).or_default() += 1;
         self.hand_back(event, || why.to_string())
     }
 
-    fn hand_back(&mut self, event: &Lent<'_>, reason: impl Fn() -> String) -> Outcome<()> {
+    fn hand_back(&mut self, event: &EventRef<'_>, reason: impl Fn() -> String) -> Outcome<()> {
         let Some(file) = &mut self.late else { return Ok(()) };
         let (value, place) = event.value;
         file.write(&LateRow {

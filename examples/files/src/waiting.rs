@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use stagger::{Event, Timestamp};
 
-use crate::text::{Lent, Place};
+use crate::text::{EventRef, Place};
 
 #[derive(Default)]
 pub(crate) struct Waiting {
@@ -26,7 +26,7 @@ struct Stored {
 }
 
 impl Waiting {
-    pub(crate) fn add(&mut self, event: &Lent<'_>) {
+    pub(crate) fn add(&mut self, event: &EventRef<'_>) {
         let (value, place) = event.value;
         self.events.push(Stored {
             arrival: event.arrival_time,
@@ -45,7 +45,7 @@ impl Waiting {
         self.events.sort_by_key(|stored| stored.arrival);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Lent<'_>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = EventRef<'_>> {
         self.events.iter().map(|stored| {
             let text = |start: usize, length: u32| -> &str {
                 let range: Range<usize> = start..start + length as usize;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use events::failure::{Failure, Outcome};
-use stagger::{Clock, Config, Counters, Engine, Key, Lent, SessionSummary, Timestamp, Value, prelude::*};
+use stagger::{Clock, Config, Counters, Engine, EventRef, Key, SessionSummary, Timestamp, Value, prelude::*};
 
 use crate::command::Command;
 use crate::load::{NumberEvent, TextEvent};
@@ -66,7 +66,7 @@ fn look(choice: Choice, mut engine: Engine<String, String>, events: &[TextEvent<
 /// The CPU time of this thread for all events and the end.
 fn time<K: Key, V: Value>(
     mut engine: Engine<K, V>,
-    events: &[Lent<'_, K, V>],
+    events: &[EventRef<'_, K, V>],
     end: Timestamp,
     expected: &Counters,
 ) -> Duration {

@@ -58,7 +58,7 @@ fn sessions() -> Result<Vec<Session>> {
     let mut closed = Vec::new();
     for line in BufReader::new(GzDecoder::new(CLICKS)).split(b'\n') {
         if let Some(click) = click(&line?) {
-            let _ = engine.push(click.lend(), &mut |session| closed.push(session));
+            let _ = engine.push(click.as_event_ref(), &mut |session| closed.push(session));
         }
     }
     engine.flush(&mut |session| closed.push(session));

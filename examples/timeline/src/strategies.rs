@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use events::lengths::compact;
 use stagger::{
-    Bucket, Clock, CloseReason, Config, ConfigError, Event, Gap, Lent, List, Sliding, Stagger, Strategy, Timestamp,
+    Bucket, Clock, CloseReason, Config, ConfigError, Event, EventRef, Gap, List, Sliding, Stagger, Strategy, Timestamp,
     Unit, Window, prelude::*,
 };
 
@@ -111,7 +111,7 @@ fn row(
 ) -> Result<Row, ConfigError> {
     let on_arrival = Config::<(), ()>::new(strategy.clone()).build()?.clock() == Clock::Arrival;
     // What is drawn of an event: its time on the clock of the strategy.
-    let times = List::of(move |e: &Lent<'_, (), ()>| if on_arrival { e.arrival_time } else { e.event_time });
+    let times = List::of(move |e: &EventRef<'_, (), ()>| if on_arrival { e.arrival_time } else { e.event_time });
     let config = Config::<(), ()>::new(strategy).aggregate(times);
     let mut sessionizer = if on_arrival { config } else { config.out_of_order(bound) }.build()?;
 

@@ -1,0 +1,328 @@
+//! Gap sessions of all keys, with their deadlines: what the two forms of gap sessions share.
+
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use crate::aggregate::Aggregate;
+use crate::data::{Key, Value};
+use crate::deadline::{DeadlineQueue, Due};
+use crate::engine::plan::Whereabouts;
+use crate::engine::shared::{Ending, Out, Shared};
+use crate::event::EventRef;
+use crate::rules::GapRule;
+use crate::session::{Mark, Opening, RareState, Session};
+use crate::strategy::Reach;
+use crate::summary::CloseReason;
+use crate::table::{Location, SlotId, Table};
+use crate::time::{Timestamp, micros};
+use crate::window::Window;
+
+/// The open gap sessions of an engine.
+pub(crate) struct Keyed<K: Key, V: Value, S> {
+    pub(super) reach: Reach,
+    gap_rule: Option<GapRule<K, V>>,
+    /// Whether each event may have a gap of its own.
+    pub(super) gap_varies: bool,
+    pub(super) table: Table<K, V, S>,
+    queue: DeadlineQueue,
+    /// Sessions by opening, kept only to find the oldest.
+    ages: BinaryHeap<Reverse<(u64, SlotId)>>,
+}
+
+/// A tick of the deadline queue is so much of a gap.
+const TICKS_PER_GAP: i64 = 32;
+
+impl<K: Key, V: Value, S> Keyed<K, V, S> {
+    pub(crate) fn new(reach: Reach, gap_rule: Option<GapRule<K, V>>) -> Self {
+        let queue = DeadlineQueue::new(reach.gap / TICKS_PER_GAP);
+        Self { reach, gap_varies: gap_rule.is_some(), gap_rule, table: Table::new(), queue, ages: BinaryHeap::new() }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>)> {
+        self.table.iter().map(|(slot, session)| (session, self.table.rare(slot, session)))
+    }
+
+    /// Up to which instant this event keeps a session open.
+    #[inline]
+    pub(super) fn reach_of(&self, event: &EventRef<'_, K, V>) -> Timestamp {
+        if self.gap_varies { self.own_reach_of(event) } else { self.reach.after(event.event_time) }
+    }
+
+    #[inline(never)]
+    fn own_reach_of(&self, event: &EventRef<'_, K, V>) -> Timestamp {
+        let own = self.gap_rule.as_ref().and_then(|gap_of| gap_of(event));
+        let own = own.map(|own| self.reach.after_own(event.event_time, micros(own)));
+        own.unwrap_or_else(|| self.reach.after(event.event_time))
+    }
+
+    /// Queues a look at a session when it is due.
+    #[inline]
+    pub(super) fn enqueue<A>(&mut self, slot: SlotId, shared: &mut Shared<A>) {
+        let session = self.table.get(slot);
+        let deadline = due_of(self.reach, shared.options.lateness, &self.table, slot, session);
+        let due = Due { deadline, opened: session.opened, slot };
+        self.queue.push(due);
+        shared.clock.schedule(due.deadline);
+    }
+
+    /// Where the session under a hash is likely to be, after one look at the index.
+    #[inline(always)]
+    pub(crate) fn likely(&self, hash: u64) -> Option<Whereabouts> {
+        Some(Whereabouts { window: 0, number: self.table.likely(hash)? })
+    }
+
+    #[inline(always)]
+    pub(crate) fn session_at(&self, number: SlotId) -> Option<&Session<K, V, S>> {
+        self.table.try_get(number)
+    }
+
+    /// Whether a summary of everything in the session has been emitted.
+    pub(super) fn is_current(&self, slot: SlotId) -> bool {
+        self.table.rare(slot, self.table.get(slot)).is_some_and(RareState::is_current)
+    }
+
+    /// Whether a summary of the session has been emitted.
+    pub(super) fn is_reported(&self, slot: SlotId) -> bool {
+        self.table.rare(slot, self.table.get(slot)).is_some_and(|rare| rare.reported.is_some())
+    }
+
+    pub(super) fn part_of(&self, slot: SlotId) -> u32 {
+        self.table.rare(slot, self.table.get(slot)).map_or(1, |rare| rare.part)
+    }
+
+    // --- Opening ---
+
+    /// Opens a session beside the others of its key.
+    #[inline]
+    pub(super) fn open<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        hash: u64,
+        others: Option<Location>,
+        event: &EventRef<'_, K, V>,
+        opening: Opening,
+        shared: &mut Shared<A>,
+    ) -> SlotId {
+        let session = shared.open(event, opening);
+        let slot = self.table.insert(hash, others, session, |key| shared.hash(key.key_ref()));
+        self.enqueue(slot, shared);
+        self.note_age(slot, shared);
+        slot
+    }
+
+    /// Opens a session again as a snapshot has it.
+    pub(crate) fn resume<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        session: Session<K, V, S>,
+        rare: Option<RareState<V>>,
+        shared: &mut Shared<A>,
+    ) {
+        let hash = shared.hash(session.key.key_ref());
+        let others = self.table.find(hash, session.key.key_ref());
+        let slot = self.table.insert(hash, others, session, |key| shared.hash(key.key_ref()));
+        if let Some(rare) = rare {
+            *self.table.with_rare(slot).1 = rare;
+        }
+        self.enqueue(slot, shared);
+        self.note_age(slot, shared);
+    }
+
+    /// Notes how old a session is, if the oldest may have to go.
+    #[inline]
+    pub(super) fn note_age<A>(&mut self, slot: SlotId, shared: &Shared<A>) {
+        if shared.may_evict() {
+            self.ages.push(Reverse((self.table.get(slot).opened, slot)));
+            if self.ages.len() > 2 * self.table.len() + 16 {
+                let table = &self.table;
+                self.ages.retain(|Reverse((opened, slot))| table.get_if(*slot, *opened).is_some());
+            }
+        }
+    }
+
+    /// Forgets entries of the queue for sessions that are gone, or have another, when they are the
+    /// greater part.
+    pub(super) fn forget_obsolete<A>(&mut self, shared: &mut Shared<A>) {
+        const FEW: usize = 1_024;
+        if self.queue.len() > 2 * self.table.len() + FEW {
+            self.queue.clear();
+            let slots: Vec<SlotId> = self.table.iter().map(|(slot, _)| slot).collect();
+            slots.into_iter().for_each(|slot| self.enqueue(slot, shared));
+        }
+    }
+
+    /// Moves all sessions into storage of just their size.
+    pub(super) fn rebuild<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) {
+        self.queue.clear();
+        self.ages = BinaryHeap::new();
+        let mut before = core::mem::replace(&mut self.table, Table::new());
+        let mut slots: Vec<_> = before.iter().map(|(slot, session)| (session.opened, slot)).collect();
+        slots.sort_unstable();
+        let all = slots.into_iter().filter_map(|(_, slot)| before.take(slot));
+        all.for_each(|removed| self.resume(removed.session, removed.rare, shared));
+    }
+
+    /// Removes a session that becomes part of another.
+    pub(super) fn merge_into<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        survivor: SlotId,
+        slot: SlotId,
+        hash: u64,
+        shared: &mut Shared<A>,
+    ) {
+        let Some(other) = self.table.remove(hash, slot) else { return };
+        let (order, aggregate) = (shared.options.first_last, &shared.aggregate);
+        self.table.update(hash, survivor, |table| table.merge(survivor, other, order, aggregate));
+        shared.counters.merged += 1;
+        self.forget_obsolete(shared);
+    }
+
+    // --- Closing ---
+
+    /// Closes what is due at `now`, as far as the quota reaches.
+    #[inline]
+    pub(super) fn close_until<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        now: Timestamp,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        if now < self.queue.bound() {
+            return;
+        }
+        let mut looks = shared.looks();
+        while shared.has_quota() {
+            let Some(due) = self.pop_due(now, &mut looks, shared.options.lateness) else { break };
+            shared.spend();
+            self.look_at(due, shared, out);
+        }
+        if self.table.len() == 0 {
+            self.table.trim();
+            self.queue.clear();
+        }
+    }
+
+    #[inline]
+    fn pop_due(&mut self, now: Timestamp, looks: &mut usize, lateness: i64) -> Option<Due> {
+        let Self { reach, table, queue, .. } = self;
+        queue.pop_due(now, looks, |entry| {
+            let session = table.get_if_half(entry.slot, entry.opened)?;
+            let deadline = due_of(*reach, lateness, table, entry.slot, session);
+            Some(Due { deadline, opened: session.opened, slot: entry.slot })
+        })
+    }
+
+    /// A session has surfaced in the queue: emits it, removes it, or looks again later.
+    #[inline]
+    fn look_at<A: Aggregate<K, V, State = S>>(&mut self, surfaced: Due, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        let Some(session) = self.table.get_if(surfaced.slot, surfaced.opened) else { return };
+        let deadline = due_of(self.reach, shared.options.lateness, &self.table, surfaced.slot, session);
+        if deadline > surfaced.deadline {
+            self.queue.push(Due { deadline, ..surfaced });
+        } else if shared.options.lateness > 0 && !self.is_current(surfaced.slot) {
+            self.emit_and_keep(surfaced.slot, shared, out);
+            self.enqueue(surfaced.slot, shared);
+        } else {
+            let hash = shared.hash(session.key.key_ref());
+            self.emit_and_remove(hash, surfaced.slot, None, shared, out);
+        }
+    }
+
+    fn emit_and_keep<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        slot: SlotId,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let ending = self.ending(self.table.get(slot), None);
+        let (session, rare) = self.table.with_rare(slot);
+        shared.emit_and_keep(session, rare, ending, out);
+    }
+
+    #[inline(always)]
+    fn emit_and_remove<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        hash: u64,
+        slot: SlotId,
+        early: Option<CloseReason>,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let ending = self.ending(self.table.get(slot), early);
+        if let Some(removed) = self.table.remove(hash, slot) {
+            shared.emit_removed(removed, ending, out);
+        }
+    }
+
+    /// What a summary says of how a session ends.
+    #[inline]
+    fn ending(&self, session: &Session<K, V, S>, early: Option<CloseReason>) -> Ending {
+        let limit = self.reach.limit(session.first);
+        let (end, reason) = match () {
+            () if session.is(Mark::Cut) => (session.edge, CloseReason::Cut),
+            () if limit < session.edge => (limit, CloseReason::MaxDuration),
+            () => (self.reach.window_end(session.edge), CloseReason::Gap),
+        };
+        let window = Window::new(session.first, end);
+        Ending { window, bucket: None, reason: early.unwrap_or(reason), anchor: window.start }
+    }
+
+    #[inline]
+    pub(super) const fn next_deadline(&self) -> Timestamp {
+        self.queue.bound()
+    }
+
+    /// Emits and removes every session, in order.
+    pub(super) fn close_each<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        reason: CloseReason,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let order = |(slot, session): (SlotId, &Session<K, V, S>)| {
+            (self.reach.deadline(session.first, session.edge), session.opened, slot)
+        };
+        let mut all: Vec<_> = self.table.iter().map(order).collect();
+        all.sort_unstable();
+        for (.., slot) in all {
+            let ending = self.ending(self.table.get(slot), Some(reason));
+            if let Some(removed) = self.table.take(slot) {
+                shared.emit_removed(removed, ending, out);
+            }
+        }
+        self.table.clear();
+        self.queue.clear();
+        self.ages = BinaryHeap::new();
+    }
+
+    /// Closes the session that opened first. False: there is none.
+    #[cold]
+    pub(super) fn evict<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> bool {
+        while let Some(Reverse((opened, slot))) = self.ages.pop() {
+            if let Some(session) = self.table.get_if(slot, opened) {
+                let hash = shared.hash(session.key.key_ref());
+                self.emit_and_remove(hash, slot, Some(CloseReason::Evicted), shared, out);
+                self.forget_obsolete(shared);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The instant at which something must be done about a session.
+#[inline(always)]
+fn due_of<K: Key, V: Value, S>(
+    reach: Reach,
+    lateness: i64,
+    table: &Table<K, V, S>,
+    slot: SlotId,
+    session: &Session<K, V, S>,
+) -> Timestamp {
+    let deadline = reach.deadline(session.first, session.edge);
+    let is_current = lateness > 0 && table.rare(slot, session).is_some_and(RareState::is_current);
+    if is_current { deadline.shift(lateness) } else { deadline }
+}

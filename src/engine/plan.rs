@@ -1,0 +1,351 @@
+//! The strategies as the engine sees them: everything that depends on which one it is, in one place.
+//!
+//! A strategy is a variant of [`Plan`]: its arithmetic and its storage. Every match is exhaustive, so
+//! the compiler names the places where a new one needs an answer.
+
+use crate::aggregate::Aggregate;
+use crate::data::{Key, Value};
+use crate::engine::arrival::ArrivalWindows;
+use crate::engine::clock::ClockSource;
+use crate::engine::gap::GapSessions;
+use crate::engine::keyed::Keyed;
+use crate::engine::ordered::OrderedSessions;
+use crate::engine::shared::{Out, Outcome, Shared};
+use crate::engine::store::Store;
+use crate::engine::windows::Windows;
+use crate::error::ConfigError;
+use crate::event::EventRef;
+use crate::reopen::ReopenCounter;
+use crate::reorder::ReorderBuffer;
+use crate::rules::{CutRule, GapRule};
+use crate::session::{RareState, Session};
+use crate::strategy::{Bucket, Hops, Reach, Rounding, StaggerClock, Strategy, length, positive};
+use crate::summary::CloseReason;
+use crate::time::Timestamp;
+use crate::windows::{BY_INDEX, BY_START, WindowId};
+
+/// A strategy with its open sessions.
+pub(crate) enum Plan<K: Key, V: Value, S> {
+    /// One bucket per event, closed by the watermark.
+    Bucketed(Rounding, Windows<K, V, S>),
+    /// Several windows per event, closed by the watermark.
+    Sliding(Hops, Windows<K, V, S>),
+    /// One bucket per event, or none, closed by age on the arrival clock.
+    Arrival(ArrivalWindows<K, V, S>),
+    /// Sessions that grow and merge in any order of events.
+    Gap(GapSessions<K, V, S>),
+    /// Sessions that must be built in order of time.
+    Ordered(OrderedSessions<K, V, S>),
+}
+
+/// What is asked of a strategy outside the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    /// Its windows follow the arrival clock; else the watermark.
+    pub(crate) is_on_arrival: bool,
+    /// It has a gap, and takes rules about it.
+    pub(crate) has_gap: bool,
+    /// A key may have several open sessions that only their times tell apart.
+    pub(crate) has_several_per_key: bool,
+    /// Events may wait for the watermark.
+    pub(crate) holds_events: bool,
+    /// How many sessions one event may open.
+    pub(crate) max_per_event: u64,
+}
+
+/// What places an open session in its strategy, as a snapshot has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    /// Start of the bucket, index of the sliding window, or 0.
+    pub(crate) bucket: i64,
+    /// End of the window, or the end of a gap session's reach. On the arrival clock: the arrival that opened it.
+    pub(crate) end: Timestamp,
+}
+
+/// Where a session lies: its number, and its window where windows own their sessions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whereabouts {
+    pub(crate) window: WindowId,
+    pub(crate) number: u32,
+}
+
+/// The same for the storage of every strategy.
+macro_rules! each {
+    ($plan:expr, $store:ident => $do:expr) => {
+        match $plan {
+            Plan::Bucketed(_, $store) | Plan::Sliding(_, $store) => $do,
+            Plan::Arrival($store) => $do,
+            Plan::Gap($store) => $do,
+            Plan::Ordered($store) => $do,
+        }
+    };
+}
+
+impl<K: Key, V: Value, S> Plan<K, V, S> {
+    /// Checks a strategy and the rules that go with it.
+    pub(crate) fn new(
+        strategy: &Strategy,
+        gap_rule: Option<GapRule<K, V>>,
+        cut_rule: Option<CutRule<V>>,
+    ) -> Result<Self, ConfigError> {
+        let has_rules = (gap_rule.is_some(), cut_rule.is_some());
+        let plan = match strategy {
+            Strategy::Stagger(stagger) => match &stagger.clock {
+                StaggerClock::Event { bucket } => Self::Bucketed(bucket.rounding()?, Windows::new(BY_START)),
+                StaggerClock::Arrival { bucket, range } => {
+                    let rounding = bucket.as_ref().map(Bucket::rounding).transpose()?;
+                    let remember = length("time to remember parts", stagger.remember.unwrap_or(*range))?;
+                    Self::Arrival(ArrivalWindows::new(rounding, positive("range", *range)?, remember))
+                }
+            },
+            Strategy::Sliding(sliding) => Self::Sliding(sliding.hops()?, Windows::new(BY_INDEX)),
+            Strategy::Gap(gap) => {
+                let reach = Reach {
+                    gap: positive("gap", gap.gap)?,
+                    edge: i64::from(gap.inclusive),
+                    max: gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?,
+                };
+                let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
+                let is_ordered = reach.max.is_some() || buckets.is_some() || cut_rule.is_some();
+                let sessions = Keyed::new(reach, gap_rule);
+                if is_ordered {
+                    Self::Ordered(OrderedSessions::new(sessions, buckets, cut_rule))
+                } else {
+                    Self::Gap(GapSessions::new(sessions))
+                }
+            }
+        };
+        let Shape { name, has_gap, is_on_arrival, .. } = plan.shape();
+        let refuse = |setting, instead| Err(ConfigError::NotForThisStrategy { setting, strategy: name, instead });
+        match strategy {
+            _ if has_rules.0 && !has_gap => refuse("gap_per_event", "use it with `Gap`"),
+            _ if has_rules.1 && !has_gap => refuse("cut", "use it with `Gap`"),
+            Strategy::Stagger(stagger) if stagger.remember.is_some() && !is_on_arrival => {
+                refuse("remember_parts", "nothing opens again there, so leave it out")
+            }
+            Strategy::Stagger(_) | Strategy::Sliding(_) | Strategy::Gap(_) => Ok(plan),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        let windows = Shape {
+            name: "stagger windows on the event clock",
+            is_on_arrival: false,
+            has_gap: false,
+            has_several_per_key: false,
+            holds_events: false,
+            max_per_event: 1,
+        };
+        let gap = Shape { name: "gap sessions", has_gap: true, has_several_per_key: true, ..windows };
+        match self {
+            Self::Bucketed(..) => windows,
+            Self::Sliding(hops, _) => Shape { name: "sliding windows", max_per_event: hops.max_per_event(), ..windows },
+            Self::Arrival(_) => Shape { name: "stagger windows on the arrival clock", is_on_arrival: true, ..windows },
+            Self::Gap(_) => gap,
+            Self::Ordered(_) => Shape { holds_events: true, ..gap },
+        }
+    }
+
+    /// What moves the clock, given the bound on how far events are out of order.
+    pub(crate) fn clock_source(&self, out_of_order: Option<i64>) -> ClockSource {
+        match (self.shape().is_on_arrival, out_of_order) {
+            (true, _) => ClockSource::Arrival,
+            (false, Some(bound)) => ClockSource::Watermark(bound),
+            (false, None) => ClockSource::Caller,
+        }
+    }
+
+    // --- Events ---
+
+    /// The hash by which the storage finds the session of an event.
+    #[inline(always)]
+    pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<A>) -> u64 {
+        match self {
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => shared.hash(event.key),
+            Self::Arrival(windows) => windows.hash(event, shared),
+        }
+    }
+
+    /// Puts an event where it belongs. `hash`: the one by which the storage finds its session, if it is known.
+    #[inline(always)]
+    pub(crate) fn assign<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: Option<u64>,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
+        let of_key = |shared: &Shared<A>| hash.unwrap_or_else(|| shared.hash(event.key));
+        match self {
+            Self::Bucketed(rounding, windows) => {
+                windows.assign_bucket::<A, PLAIN>(rounding, event, of_key(shared), shared, out)
+            }
+            Self::Sliding(hops, windows) => windows.assign_all(hops, event, of_key(shared), shared, out),
+            Self::Arrival(windows) => {
+                let hash = hash.unwrap_or_else(|| windows.hash(event, shared));
+                windows.assign(event, hash, shared, out)
+            }
+            Self::Gap(sessions) => sessions.assign::<A, PLAIN>(event, of_key(shared), shared, out),
+            Self::Ordered(sessions) => sessions.assign(event, of_key(shared), shared, out),
+        }
+    }
+
+    /// Where the session of an event is likely to be, after one look at the index.
+    #[inline(always)]
+    pub(crate) fn likely(&mut self, event: &EventRef<'_, K, V>, hash: u64) -> Option<Whereabouts> {
+        match self {
+            Self::Bucketed(rounding, windows) => windows.likely(rounding, event.event_time, hash),
+            Self::Sliding(..) => None,
+            Self::Arrival(windows) => windows.likely(hash),
+            Self::Gap(sessions) => sessions.sessions().likely(hash),
+            Self::Ordered(sessions) => sessions.sessions().likely(hash),
+        }
+    }
+
+    /// The session that is there now, if there is one.
+    #[inline(always)]
+    pub(crate) fn session_at(&self, whereabouts: Whereabouts) -> Option<&Session<K, V, S>> {
+        let Whereabouts { window, number } = whereabouts;
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.session_at(window, number),
+            Self::Arrival(windows) => windows.session_at(number),
+            Self::Gap(sessions) => sessions.sessions().session_at(number),
+            Self::Ordered(sessions) => sessions.sessions().session_at(number),
+        }
+    }
+
+    // --- Storage ---
+
+    pub(crate) fn len<A: Aggregate<K, V, State = S>>(&self) -> usize {
+        each!(self, store => Store::<K, V, A>::len(store))
+    }
+
+    pub(crate) fn occupied<A: Aggregate<K, V, State = S>>(&self) -> usize {
+        each!(self, store => Store::<K, V, A>::occupied(store))
+    }
+
+    pub(crate) fn next_due<A: Aggregate<K, V, State = S>>(&self) -> Timestamp {
+        each!(self, store => Store::<K, V, A>::next_due(store))
+    }
+
+    pub(crate) fn advance<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        each!(self, store => store.advance(shared, out));
+    }
+
+    pub(crate) fn close_all<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        shared: &mut Shared<A>,
+        reason: CloseReason,
+        out: Out<'_, K, V, A>,
+    ) {
+        each!(self, store => store.close_all(shared, reason, out));
+    }
+
+    pub(crate) fn shrink_to_fit<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) {
+        each!(self, store => store.shrink_to_fit(shared));
+    }
+
+    // --- Snapshots ---
+
+    /// Visits every open session, in no particular order.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement)) {
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows
+                .iter()
+                .for_each(|(session, rare, bucket)| visit(session, rare, Placement { bucket, end: session.edge })),
+            Self::Arrival(windows) => windows
+                .iter()
+                .for_each(|(session, rare, bucket)| visit(session, rare, Placement { bucket, end: session.edge })),
+            Self::Gap(sessions) => visit_keyed(sessions.sessions(), visit),
+            Self::Ordered(sessions) => visit_keyed(sessions.sessions(), visit),
+        }
+    }
+
+    /// Opens a session again. On the arrival clock those that opened first must come first.
+    pub(crate) fn resume<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        session: Session<K, V, S>,
+        rare: Option<RareState<V>>,
+        bucket: i64,
+        shared: &mut Shared<A>,
+    ) {
+        match self {
+            Self::Bucketed(rounding, windows) => {
+                let span = rounding.window_of(session.first);
+                windows.resume(session, rare, (bucket, span), shared);
+            }
+            Self::Sliding(hops, windows) => {
+                let span = hops.window_of(bucket, session.first);
+                windows.resume(session, rare, (bucket, span), shared);
+            }
+            Self::Arrival(windows) => windows.resume(session, rare, shared),
+            Self::Gap(sessions) => sessions.sessions_mut().resume(session, rare, shared),
+            Self::Ordered(sessions) => sessions.sessions_mut().resume(session, rare, shared),
+        }
+    }
+
+    /// Whether a session from `first` to `last` could have come about.
+    pub(crate) fn allows(&self, first: Timestamp, last: Timestamp, placement: Placement) -> bool {
+        let Placement { bucket, end } = placement;
+        match self {
+            Self::Bucketed(rounding, _) => {
+                let window = rounding.window_of(first);
+                window.start.as_micros() == bucket && window.end == end && window.contains(last)
+            }
+            Self::Sliding(hops, _) => {
+                let window = hops.window_of(bucket, first);
+                window.end == end && window.contains(first) && window.contains(last)
+            }
+            Self::Arrival(windows) => windows.start_of(first) == bucket && windows.start_of(last) == bucket,
+            Self::Gap(_) | Self::Ordered(_) => bucket == 0 && end >= last,
+        }
+    }
+
+    /// Whether a window that opened at this arrival is over: it may be pending while the next part of
+    /// its partition is open.
+    pub(crate) fn may_be_pending(&self, opened: Timestamp, now: Timestamp) -> bool {
+        match self {
+            Self::Arrival(windows) => windows.deadline_of(opened) <= now,
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => false,
+        }
+    }
+
+    /// The events that wait for the watermark, where there may be any.
+    pub(crate) const fn held(&self) -> Option<&ReorderBuffer<K, V>> {
+        match self {
+            Self::Ordered(sessions) => Some(sessions.held()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
+        }
+    }
+
+    /// Holds an event again.
+    pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<A>) {
+        match self {
+            Self::Ordered(sessions) => sessions.hold(event, seq, shared),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => {}
+        }
+    }
+
+    /// The parts that are remembered, where there may be any.
+    pub(crate) const fn reopened(&self) -> Option<&ReopenCounter> {
+        match self {
+            Self::Arrival(windows) => Some(windows.reopened()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => None,
+        }
+    }
+
+    pub(crate) const fn reopened_mut(&mut self) -> Option<&mut ReopenCounter> {
+        match self {
+            Self::Arrival(windows) => Some(windows.reopened_mut()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => None,
+        }
+    }
+}
+
+fn visit_keyed<K: Key, V: Value, S>(
+    sessions: &Keyed<K, V, S>,
+    mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
+) {
+    sessions.iter().for_each(|(session, rare)| visit(session, rare, Placement { bucket: 0, end: session.edge }));
+}

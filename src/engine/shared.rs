@@ -1,0 +1,281 @@
+//! What all strategies share: the clock, the counters, the room for sessions, and how one is emitted.
+
+use core::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
+
+use crate::aggregate::Aggregate;
+use crate::data::{Key, Value};
+use crate::engine::clock::Clock;
+use crate::event::EventRef;
+use crate::id::Identity;
+use crate::rules::{FirstLast, Options, WhenFull};
+use crate::session::{Mark, Opening, RareState, Removed, Report, Session};
+use crate::sessionizer::{Counters, Pushed, Refusal};
+use crate::summary::{CloseReason, SessionSummary};
+use crate::table::MAX_SESSIONS;
+use crate::time::Timestamp;
+use crate::window::Window;
+
+/// Where closed sessions go.
+pub(crate) type Out<'o, K, V, A> = &'o mut dyn FnMut(SessionSummary<K, V, <A as Aggregate<K, V>>::Output>);
+
+/// What every strategy needs beside its own sessions.
+pub(crate) struct Shared<A> {
+    pub(crate) aggregate: A,
+    pub(crate) options: Options,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Counters,
+    /// The number of the latest push: it tells which of two events arrived first.
+    pub(crate) last_seq: u64,
+    pub(crate) flushes: u32,
+    /// None of the options is in use that the usual event would have to ask about.
+    pub(crate) is_plain: bool,
+    /// How many sessions this call may still emit.
+    quota: usize,
+    hasher: DefaultHashBuilder,
+}
+
+/// What has become of an event. (To move the event into the answer here would cost more than the
+/// rest of the answer.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Opened,
+    Extended,
+    Merged,
+    Held,
+    Late,
+    Refused(Refusal),
+}
+
+impl Outcome {
+    #[inline(always)]
+    pub(crate) fn with<E>(self, event: E) -> Pushed<E> {
+        match self {
+            Self::Opened => Pushed::Opened,
+            Self::Extended => Pushed::Extended,
+            Self::Merged => Pushed::Merged,
+            Self::Held => Pushed::Held,
+            Self::Late => Pushed::Late(event),
+            Self::Refused(why) => Pushed::Refused(event, why),
+        }
+    }
+}
+
+/// How a session ends, by its strategy.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) window: Window,
+    pub(crate) bucket: Option<Timestamp>,
+    pub(crate) reason: CloseReason,
+    /// What tells the session from others of its key and bucket.
+    pub(crate) anchor: Timestamp,
+}
+
+impl<A> Shared<A> {
+    pub(crate) fn new(aggregate: A, options: Options, clock: Clock) -> Self {
+        let (counters, hasher) = (Counters::default(), DefaultHashBuilder::default());
+        let is_plain = options.is_plain() && !clock.is_bounded();
+        Self { is_plain, aggregate, options, clock, counters, last_seq: 0, flushes: 0, quota: usize::MAX, hasher }
+    }
+
+    /// The hash of a key, or of a key and its bucket.
+    #[inline(always)]
+    pub(crate) fn hash(&self, partition: impl core::hash::Hash) -> u64 {
+        self.hasher.hash_one(partition)
+    }
+
+    // --- Bounded calls ---
+
+    /// Whether one call may leave sessions pending that are over.
+    #[inline]
+    pub(crate) const fn may_leave_pending(&self) -> bool {
+        self.options.max_emits != usize::MAX
+    }
+
+    /// Whether sessions that are over are pending, because one call must not emit all.
+    #[inline]
+    pub(crate) fn has_pending(&self) -> bool {
+        self.clock.is_due()
+    }
+
+    /// A new call begins, which may emit only so many sessions.
+    pub(crate) const fn renew_quota(&mut self) {
+        self.quota = self.options.max_emits;
+    }
+
+    /// This call may emit as many sessions as there are.
+    pub(crate) const fn lift_quota(&mut self) {
+        self.quota = usize::MAX;
+    }
+
+    /// Whether this call may emit more sessions.
+    #[inline]
+    pub(crate) const fn has_quota(&self) -> bool {
+        self.quota > 0
+    }
+
+    /// Takes one from the quota of this call. False: it is used up.
+    #[inline]
+    pub(crate) const fn spend(&mut self) -> bool {
+        match self.quota.checked_sub(1) {
+            Some(rest) => {
+                self.quota = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How many sessions this call may look at, to find those that are over.
+    pub(crate) const fn looks(&self) -> usize {
+        const LOOKS: usize = 1_024;
+        if self.quota == usize::MAX { usize::MAX } else { LOOKS }
+    }
+
+    // --- Lateness ---
+
+    /// Whether a window that ends at `end` is past correcting: an event that could join no other is late.
+    #[inline]
+    pub(crate) fn is_late(&self, end: Timestamp) -> bool {
+        self.clock.is_past(end, self.options.lateness)
+    }
+
+    pub(crate) const fn late(&mut self) -> Outcome {
+        self.counters.late += 1;
+        Outcome::Late
+    }
+
+    // --- Room ---
+
+    pub(crate) const fn full(&mut self) -> Outcome {
+        self.counters.refused_full += 1;
+        Outcome::Refused(Refusal::Full)
+    }
+
+    #[inline]
+    pub(crate) const fn has_room(&self, open: usize, more: usize) -> bool {
+        open + more <= self.options.max_open
+    }
+
+    /// Whether there is a bound on open sessions.
+    #[inline]
+    pub(crate) const fn is_bounded(&self) -> bool {
+        self.options.max_open != MAX_SESSIONS
+    }
+
+    /// Whether the oldest session may be closed to make room.
+    #[inline]
+    pub(crate) fn may_evict(&self) -> bool {
+        self.options.when_full == WhenFull::CloseOldest
+    }
+
+    // --- Opening, extending, emitting ---
+
+    #[inline]
+    pub(crate) fn open<K: Key, V: Value>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        opening: Opening,
+    ) -> Session<K, V, A::State>
+    where
+        A: Aggregate<K, V>,
+    {
+        self.counters.opened += 1;
+        self.counters.placed += 1;
+        let mut session = Session::open(event, opening.edge, opening.opened, self.aggregate.open(event));
+        if opening.again {
+            session.mark(Mark::Again, true);
+        }
+        session
+    }
+
+    /// Adds the event that arrives now to its session.
+    #[inline(always)]
+    pub(crate) fn extend<K: Key, V: Value, const PLAIN: bool>(
+        &mut self,
+        session: &mut Session<K, V, A::State>,
+        event: &EventRef<'_, K, V>,
+    ) where
+        A: Aggregate<K, V>,
+    {
+        let order = if PLAIN { FirstLast::EventTime } else { self.options.first_last };
+        session.extend(event, order, &self.aggregate);
+        self.counters.placed += 1;
+    }
+
+    /// The identity of a session that ends now.
+    #[inline]
+    pub(crate) fn identity<K: Key, V: Value, S>(&self, session: &Session<K, V, S>, ending: &Ending) -> Identity {
+        let again = session.is(Mark::Again) || ending.reason == CloseReason::Evicted;
+        Identity { anchor: ending.anchor, flushes: self.flushes, opened: if again { session.opened } else { 0 } }
+    }
+
+    /// Emits a session that was removed, unless all of it has been emitted before. Returns its part.
+    #[inline(always)]
+    pub(crate) fn emit_removed<K: Key, V: Value>(
+        &mut self,
+        removed: Removed<K, V, A::State>,
+        ending: Ending,
+        out: Out<'_, K, V, A>,
+    ) where
+        A: Aggregate<K, V>,
+    {
+        let Removed { session, rare } = removed;
+        let identity = self.identity(&session, &ending);
+        let report = match rare {
+            None => Report { identity, part: 1, fresh: session.count(), correction: None },
+            Some(rare) if rare.is_current() => return,
+            Some(mut rare) => rare.report(&session.key, session.count(), identity, ending.bucket),
+        };
+        out(self.summary(session, ending, report));
+    }
+
+    /// Emits what a session that stays for corrections holds now.
+    pub(crate) fn emit_and_keep<K: Key, V: Value>(
+        &mut self,
+        session: &Session<K, V, A::State>,
+        rare: &mut RareState<V>,
+        ending: Ending,
+        out: Out<'_, K, V, A>,
+    ) where
+        A: Aggregate<K, V>,
+    {
+        let copy = session.copy();
+        let identity = self.identity(&copy, &ending);
+        let report = rare.report(&copy.key, copy.count(), identity, ending.bucket);
+        out(self.summary(copy, ending, report));
+    }
+
+    #[inline(always)]
+    fn summary<K: Key, V: Value>(
+        &mut self,
+        session: Session<K, V, A::State>,
+        ending: Ending,
+        report: Report,
+    ) -> SessionSummary<K, V, A::Output>
+    where
+        A: Aggregate<K, V>,
+    {
+        self.counters.reported += report.fresh;
+        match report.correction {
+            Some(_) => self.counters.revisions += 1,
+            None => self.counters.closed += 1,
+        }
+        SessionSummary {
+            count: session.count(),
+            key: session.key,
+            window: ending.window,
+            bucket: ending.bucket,
+            part: report.part,
+            first_time: session.first,
+            last_time: session.last,
+            first_event: session.first_value,
+            last_event: session.last_value,
+            reason: ending.reason,
+            aggregate: self.aggregate.finish(session.state),
+            identity: report.identity,
+            correction: report.correction,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! How often a partition has been opened on the arrival clock.
+
+use alloc::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::id::SessionId;
+use crate::time::Timestamp;
+
+/// The parts of windows closed lately, by a hash of (key, bucket) that is the same in every run.
+#[derive(Debug)]
+pub(crate) struct ReopenCounter {
+    range: i64,
+    remember: i64,
+    closed: HashMap<SessionId, Closed>,
+    /// Closings in order; the one of a partition that has been closed again since is obsolete.
+    order: VecDeque<(u64, SessionId)>,
+    closings: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    part: u32,
+    opened: Timestamp,
+    closing: u64,
+}
+
+impl ReopenCounter {
+    /// Windows of `range` are remembered for so long after their deadline.
+    pub(crate) fn new(range: i64, remember: i64) -> Self {
+        Self { range, remember, closed: HashMap::new(), order: VecDeque::new(), closings: 0 }
+    }
+
+    /// Whether anything is ever remembered.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.remember > 0
+    }
+
+    /// Whether a window opened at that arrival is remembered, or will be when it closes.
+    pub(crate) fn remembers(&self, opened: Timestamp, now: Timestamp) -> bool {
+        let deadline = i128::from(opened.shift(self.range).as_micros());
+        i128::from(now.as_micros()) < deadline + i128::from(self.remember)
+    }
+
+    /// Remembers a window that closes; of more than `max` partitions the one closed first is forgotten.
+    pub(crate) fn remember(&mut self, partition: SessionId, part: u32, opened: Timestamp, max: usize) {
+        self.closings += 1;
+        self.closed.insert(partition, Closed { part, opened, closing: self.closings });
+        self.order.push_back((self.closings, partition));
+        while self.closed.len() > max {
+            self.forget_first();
+        }
+        if self.order.len() > 2 * self.closed.len() + FEW {
+            let closed = &self.closed;
+            self.order.retain(|entry| current(closed, entry).is_some());
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some(first) = self.order.pop_front() else { return };
+        if current(&self.closed, &first).is_some() {
+            self.closed.remove(&first.1);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.range, self.remember);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Forgets the windows whose time is over, and gives memory back when none is left.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        if self.order.is_empty() {
+            return;
+        }
+        while let Some(first) = self.order.front() {
+            if current(&self.closed, first).is_some_and(|closed| self.remembers(closed.opened, now)) {
+                break;
+            }
+            self.forget_first();
+        }
+        if self.order.is_empty() && self.order.capacity() > FEW {
+            self.clear();
+        }
+    }
+
+    /// The part that opens now.
+    pub(crate) fn next(&self, partition: impl FnOnce() -> SessionId) -> u32 {
+        if self.closed.is_empty() {
+            return 1;
+        }
+        self.closed.get(&partition()).map_or(1, |closed| closed.part.saturating_add(1))
+    }
+
+    /// Everything remembered, in the order in which it will be forgotten.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, u32, Timestamp)> {
+        let closed = |entry: &(u64, SessionId)| Some((entry.1, current(&self.closed, entry)?));
+        self.order.iter().filter_map(closed).map(|(partition, closed)| (partition, closed.part, closed.opened))
+    }
+}
+
+/// What was closed, unless the partition has been closed again since.
+fn current(closed: &HashMap<SessionId, Closed>, (closing, partition): &(u64, SessionId)) -> Option<Closed> {
+    closed.get(partition).copied().filter(|closed| closed.closing == *closing)
+}
+
+/// Memory for so many may stay when nothing is remembered.
+const FEW: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Identity;
+
+    const fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn partition(key: u8) -> SessionId {
+        SessionId::of(&key, None, 0, Identity { anchor: at(0), flushes: 0, opened: 0 })
+    }
+
+    #[test]
+    fn a_window_is_remembered_until_its_time_is_over() {
+        let mut counter = ReopenCounter::new(10, 5);
+        counter.remember(partition(1), 3, at(100), usize::MAX);
+        counter.forget(at(114));
+        assert_eq!(counter.next(|| partition(1)), 4);
+        counter.forget(at(115));
+        assert_eq!((counter.next(|| partition(1)), counter.is_empty()), (1, true));
+    }
+
+    #[test]
+    fn of_more_than_the_bound_the_first_is_forgotten() {
+        let mut counter = ReopenCounter::new(10, 5);
+        for key in 0..4 {
+            counter.remember(partition(key), 1, at(100), 3);
+        }
+        assert_eq!((counter.next(|| partition(0)), counter.next(|| partition(1))), (1, 2));
+        assert_eq!(counter.iter().count(), 3);
+    }
+}

@@ -1,0 +1,63 @@
+//! The caller's own rules, and choices that go with every strategy.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::data::Value;
+use crate::event::EventRef;
+use crate::time::Timestamp;
+
+/// The gap after an event, if it is not the default one.
+pub(crate) type GapRule<K, V> = Box<dyn for<'e> Fn(&EventRef<'e, K, V>) -> Option<Duration> + Send + Sync>;
+
+/// Whether a new session starts between two events that follow each other.
+pub(crate) type CutRule<V> =
+    Box<dyn for<'p, 'n> Fn(Moment<<V as Value>::Ref<'p>>, Moment<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
+
+/// When something happened, and what: one of the two events that a [cut rule](crate::Config::cut) looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment<V> {
+    /// The event time.
+    pub time: Timestamp,
+    /// The event's value.
+    pub value: V,
+}
+
+/// What happens when an event would open more sessions than the
+/// [bound](crate::Config::max_open_sessions) allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WhenFull {
+    /// The event is handed back.
+    Refuse,
+    /// The session that was opened first is closed early, with
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted).
+    CloseOldest,
+}
+
+/// By what clock the first and the last event of a session are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FirstLast {
+    /// By event time; within one time by arrival.
+    #[default]
+    EventTime,
+    /// By arrival, as Kinesis SQL's `FIRST_VALUE` and `LAST_VALUE` are.
+    Arrival,
+}
+
+/// What is the same for every strategy of an engine, checked.
+pub(crate) struct Options {
+    /// Allowed lateness in microseconds.
+    pub(crate) lateness: i64,
+    pub(crate) first_last: FirstLast,
+    pub(crate) max_open: usize,
+    pub(crate) when_full: WhenFull,
+    /// How many sessions one call may emit.
+    pub(crate) max_emits: usize,
+}
+
+impl Options {
+    /// Whether first and last go by event time, a session is emitted once, and no call leaves any pending.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.lateness == 0 && self.max_emits == usize::MAX && self.first_last == FirstLast::EventTime
+    }
+}

@@ -1,0 +1,158 @@
+//! A list in segments: it grows without moving more than one small segment, and shrinks from the front.
+
+use alloc::vec::Vec;
+
+/// Elements with ascending numbers, which wrap around after 2^32.
+pub(crate) struct Segments<T> {
+    segments: Vec<Vec<T>>,
+    /// The number of the first element of the first segment.
+    base: u32,
+    /// The number of the next element.
+    end: u32,
+}
+
+/// About so many bytes are in one segment: moving them takes microseconds.
+const SEGMENT_BYTES: usize = 1 << 16;
+
+impl<T> Segments<T> {
+    const SHIFT: u32 = {
+        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+        let fitting = SEGMENT_BYTES / size;
+        if fitting < 16 { 4 } else { fitting.ilog2() }
+    };
+    const LENGTH: usize = 1 << Self::SHIFT;
+
+    pub(crate) const fn new() -> Self {
+        Self { segments: Vec::new(), base: 0, end: 0 }
+    }
+
+    /// The number of the next element.
+    pub(crate) const fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// How many elements there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.end.wrapping_sub(self.base) as usize
+    }
+
+    /// Segment and index in it.
+    #[inline(always)]
+    const fn locate(&self, number: u32) -> (usize, usize) {
+        let index = number.wrapping_sub(self.base) as usize;
+        (index >> Self::SHIFT, index & (Self::LENGTH - 1))
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        let (segment, index) = self.locate(number);
+        self.segments.get(segment)?.get(index)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        let (segment, index) = self.locate(number);
+        self.segments.get_mut(segment)?.get_mut(index)
+    }
+
+    /// Appends an element. Amortized O(1); no call moves more than one segment.
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) -> u32 {
+        let number = self.end;
+        self.end = self.end.wrapping_add(1);
+        match self.segments.last_mut() {
+            Some(last) if last.len() < Self::LENGTH => last.push(value),
+            _ => self.add_segment(value),
+        }
+        number
+    }
+
+    #[cold]
+    fn add_segment(&mut self, value: T) {
+        // The first may stay small; of the others, most will be full.
+        let capacity = if self.segments.is_empty() { 0 } else { Self::LENGTH / 4 };
+        let mut segment = Vec::with_capacity(capacity);
+        segment.push(value);
+        self.segments.push(segment);
+    }
+
+    /// Frees the segments that hold only elements before `number`.
+    #[inline]
+    pub(crate) fn release_before(&mut self, number: u32) {
+        let (full, _) = self.locate(number);
+        if full > 0 {
+            self.segments.drain(..full.min(self.segments.len()));
+            self.base = self.base.wrapping_add((full << Self::SHIFT) as u32);
+        }
+    }
+
+    /// Every element with its number, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let base = self.base;
+        let numbered = move |(index, value)| (base.wrapping_add(index as u32), value);
+        self.segments.iter().flatten().enumerate().map(numbered)
+    }
+
+    /// Removes all elements. The memory of one segment stays.
+    pub(crate) fn clear(&mut self) {
+        self.segments.truncate(1);
+        self.segments.iter_mut().for_each(Vec::clear);
+        (self.base, self.end) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(segments: &Segments<u64>) -> Vec<(u32, u64)> {
+        segments.iter().map(|(number, value)| (number, *value)).collect()
+    }
+
+    #[test]
+    fn elements_stay_at_their_number_over_many_segments() {
+        let mut segments = Segments::new();
+        let many = 3 * Segments::<u64>::LENGTH as u64 + 5;
+        for value in 0..many {
+            assert_eq!(segments.push(value), value as u32);
+        }
+        assert!((0..many).all(|value| segments.get(value as u32) == Some(&value)));
+        assert_eq!((segments.get(many as u32), segments.len()), (None, many as usize));
+    }
+
+    #[test]
+    fn releasing_frees_whole_segments_only() {
+        let length = Segments::<u64>::LENGTH as u32;
+        let mut segments = Segments::new();
+        (0..2 * u64::from(length) + 1).for_each(|value| _ = segments.push(value));
+        segments.release_before(length - 1);
+        assert!(segments.get(0).is_some());
+        segments.release_before(length);
+        assert_eq!((segments.get(length - 1), segments.get(length)), (None, Some(&u64::from(length))));
+        assert_eq!(segments.len(), length as usize + 1);
+        assert_eq!(segments.push(7), 2 * length + 1);
+    }
+
+    #[test]
+    fn numbers_wrap_around() {
+        let mut segments = Segments { segments: Vec::new(), base: u32::MAX - 1, end: u32::MAX - 1 };
+        for value in 0..4 {
+            segments.push(value);
+        }
+        assert_eq!(numbers(&segments), [(u32::MAX - 1, 0), (u32::MAX, 1), (0, 2), (1, 3)]);
+        assert_eq!(segments.get(1), Some(&3));
+    }
+
+    #[test]
+    fn a_cleared_list_counts_from_zero() {
+        let mut segments = Segments::new();
+        (0..10_u64).for_each(|value| _ = segments.push(value));
+        segments.clear();
+        assert_eq!((segments.len(), segments.push(5)), (0, 0));
+        let many = 2 * Segments::<u64>::LENGTH as u64;
+        (1..many).for_each(|value| _ = segments.push(value));
+        segments.clear();
+        assert!((0..many).all(|value| segments.push(value) == value as u32));
+        assert!((0..many).all(|value| segments.get(value as u32) == Some(&value)));
+    }
+}
