@@ -33,6 +33,7 @@
 //! - **When is a session over, and what is late?** [`Config::out_of_order`],
 //!   [`Config::allowed_lateness`], [`Sources`] for several shards.
 //! - **What comes out?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
+//! - **What is open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
 //! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
 //!   it, [`Queued`] a queue to poll in async code.
 //! - **How do I make it fast?** [`Sessionizer::push_batch`] where very many sessions are open,
@@ -77,6 +78,7 @@ mod aggregate;
 mod id;
 mod summary;
 mod session;
+mod open;
 mod segments;
 mod slab;
 mod index;
@@ -105,6 +107,7 @@ pub use engine::Engine;
 pub use error::{ConfigError, RestoreError};
 pub use event::{Event, EventRef};
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
+pub use open::OpenSession;
 pub use rules::{FirstLast, Moment, WhenFull};
 pub use sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
 #[cfg(feature = "std")]

@@ -18,6 +18,7 @@ use crate::data::{Key, Value};
 use crate::engine::Engine;
 use crate::error::{ConfigError, RestoreError};
 use crate::event::EventRef;
+use crate::open::OpenSession;
 use crate::sessionizer::{Clock, Counters, Pushed, Sessionizer, SummaryOf};
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
@@ -169,6 +170,21 @@ where
             }
         }
         outcome
+    }
+
+    /// The open sessions of a key; see [`Engine::sessions_of`].
+    pub fn sessions_of(&self, key: K::Ref<'_>) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
+        self.shards[self.shard_of(key)].engine.sessions_of(key)
+    }
+
+    /// The open session of a key at an instant; see [`Engine::session_at`].
+    pub fn session_at(&self, key: K::Ref<'_>, instant: Timestamp) -> Option<OpenSession<'_, K, V, A::State>> {
+        self.shards[self.shard_of(key)].engine.session_at(key, instant)
+    }
+
+    /// The open sessions of all shards, in no particular order.
+    pub fn open(&self) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
+        self.shards.iter().flat_map(|shard| shard.engine.open())
     }
 
     /// Where the clock stands; [`Timestamp::MIN`] in the beginning.

@@ -153,6 +153,13 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    /// The slots of all sessions of a partition, in order of their first event.
+    pub(crate) fn all_of(&self, location: Location) -> impl Iterator<Item = SlotId> + '_ {
+        let one = location.slot();
+        let many = one.is_none().then(|| self.trees[location.tree()].values().copied());
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     /// Every session with its slot, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SlotId, &Session<K, V, S>)> {
         self.slots.iter()

@@ -202,7 +202,7 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
         }
     }
 
-    /// The windows that have sessions, in no particular order.
+    /// The windows that have sessions, in order of their start.
     pub(crate) fn ids(&self) -> impl Iterator<Item = WindowId> {
         self.by_start.values().copied()
     }

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
-use oracle::subject::{Reader, Step, Subject, Summary, build, config, lend, step};
-use oracle::{Ev, Fate, LAST, Op, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
+use oracle::subject::{NAMES, Reader, Step, Subject, Summary, build, config, lend, row_of, step};
+use oracle::{Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use stagger::prelude::*;
-use stagger::{Event, Output, Pushed, Queued, Sharded, Snapshot, Timestamp};
+use stagger::{Event, OpenSession, Output, Pushed, Queued, Sharded, Snapshot, Timestamp};
 
 macro_rules! each_family {
     ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(
@@ -29,30 +29,30 @@ macro_rules! each_family {
 }
 
 each_family! {
-    Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+    Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
-    Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+    Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
-    Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+    Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
-    OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival,
+    OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
-    Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation,
+    Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
-    Stagger as stagger_on_arrival: equals_the_simulation, loses_nothing, is_deterministic, tells_its_deadlines,
+    Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
-    StaggerPerKey as stagger_per_key: equals_the_simulation, loses_nothing, is_deterministic, tells_its_deadlines,
+    StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
 }
@@ -179,6 +179,27 @@ fn without_ties(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
+/// Where events wait for the watermark: what is open is what the sorted events up to it give.
+fn shows_what_is_settled(family: Family) {
+    holds(within(family), |case| {
+        let (mut engine, mut pushed) = (build(&case.spec), Vec::new());
+        for op in &case.ops {
+            let step = step(&mut engine, op);
+            if let Op::Push(event) = op {
+                pushed.push(*event);
+            }
+            // Those to come stay in the list: the order of arrival is theirs too.
+            let settled = |event: &Ev| if event.time <= step.now { *event } else { Ev { key: KEYS, ..*event } };
+            let settled: Vec<Ev> = pushed.iter().map(settled).collect();
+            let open = batch::sessions(&case.spec, &settled).into_iter();
+            let gone = |deadline: i64| clamp(i128::from(deadline) + i128::from(case.spec.lateness)) <= step.now;
+            let open = open.filter(|s| !gone(s.deadline) && s.row.key != KEYS);
+            let open = open.map(|s| Row { reason: Reason::Flush, ..s.row }).collect::<Vec<_>>();
+            assert_looks(&engine, &open);
+        }
+    });
+}
+
 // --- Any stream ---
 
 /// Fate, rows, clock, open sessions and counters are those of the simulation, at each step.
@@ -196,6 +217,44 @@ fn equals_the_simulation(family: Family) {
             assert_eq!(step.tally, simulation.tally(), "{op:?}");
         }
     });
+}
+
+/// What is open, at each step, is what the simulation has open; and a flush would hand out just that.
+fn shows_what_is_open(family: Family) {
+    holds(wild(family), |case| {
+        let (mut engine, mut simulation) = (build(&case.spec), Simulation::new(&case.spec));
+        for op in &case.ops {
+            let _ = (step(&mut engine, op), simulation.step(op));
+            assert_looks(&engine, &simulation.look());
+            let mut copy = config(&case.spec).restore(engine.snapshot()).expect("its own");
+            for summary in step(&mut copy, &Op::Flush).summaries {
+                let mut views = engine.sessions_of(&summary.key);
+                let view = views.find(|view| view.id() == summary.id()).expect("an open session");
+                assert_eq!((view.window(), view.count()), (summary.window, summary.count));
+                assert_eq!(view.is_reported(), summary.revision() > 0);
+            }
+        }
+    });
+}
+
+/// All ways of looking show just these sessions.
+fn assert_looks(engine: &Subject, expected: &[Row]) {
+    let sorted = |mut rows: Vec<Row>| {
+        rows.sort();
+        rows
+    };
+    assert_eq!(sorted(engine.open().map(|view| row_of(&view)).collect()), sorted(expected.to_vec()));
+    assert_eq!(engine.open().map(|view| view.unreported()).sum::<u64>(), engine.counters().open_events());
+    for (key, name) in (0..KEYS).zip(NAMES) {
+        let views: Vec<_> = engine.sessions_of(name).map(|view| row_of(&view)).collect();
+        assert!(views.is_sorted_by_key(|row| row.bucket.unwrap_or(row.first_time)), "{views:?}");
+        assert_eq!(sorted(views.clone()), sorted(expected.iter().filter(|row| row.key == key).cloned().collect()));
+        for row in &views {
+            let at = engine.session_at(name, Timestamp::from_micros(row.last_time)).map(|view| row_of(&view));
+            let holds = |other: &&Row| (other.start..other.end).contains(&row.last_time) || other.end == i64::MAX;
+            assert_eq!(at.as_ref(), views.iter().find(|other| holds(other) && other.start <= row.last_time));
+        }
+    }
 }
 
 /// Whatever the disorder: every event is handed back, held, open or reported, the clock never goes
@@ -357,6 +416,12 @@ fn is_the_same_in_shards(family: Family) {
             }
             assert_eq!((sharded.counters(), sharded.now()), (engine.counters(), engine.now()));
             assert_eq!(sharded.open_sessions(), engine.open_sessions());
+            for name in NAMES {
+                let looks = |view: OpenSession<'_, _, _, _>| (view.id(), view.window(), view.count());
+                let (theirs, ours) = (sharded.sessions_of(name).map(looks), engine.sessions_of(name).map(looks));
+                assert!(theirs.eq(ours), "{name}");
+            }
+            assert_eq!(sharded.open().count(), engine.open().count());
             if i % 5 == restored_at {
                 sharded = Sharded::restore(outputs(), || config(&spec), sharded.snapshot()).expect("its own");
             }

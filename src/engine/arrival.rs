@@ -3,10 +3,14 @@
 //! The clock never goes back, so the window that opened first is over first: the sessions lie in a
 //! queue, and closing takes them from its front.
 
+use alloc::collections::BTreeMap;
+
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
+use crate::engine::look::Sighting;
 use crate::engine::plan::Whereabouts;
 use crate::engine::shared::{Ending, Out, Outcome, Shared};
 use crate::engine::store::Store;
@@ -33,6 +37,8 @@ pub(crate) struct ArrivalWindows<K, V, S> {
     /// The part of those that are not the first of their partition.
     rare: HashMap<u32, RareState<V>>,
     reopened: ReopenCounter,
+    /// How many sessions are open in each bucket, where there are buckets.
+    buckets: BTreeMap<i64, u32>,
     /// The bucket of the last event.
     recent: Window,
 }
@@ -47,6 +53,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             first: 0,
             rare: HashMap::new(),
             reopened: ReopenCounter::new(range, remember),
+            buckets: BTreeMap::new(),
             recent: Window::new(Timestamp::MIN, Timestamp::MIN),
         }
     }
@@ -58,6 +65,43 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
             Some((session, rare, self.start_of(session.first)))
         })
+    }
+
+    /// Every session, with how it would end.
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        self.sessions.iter().filter_map(|(number, _)| self.sighting(number))
+    }
+
+    /// The sessions of a key: by bucket, then by part.
+    pub(crate) fn sightings_of<'e, A>(
+        &'e self,
+        key: K::Ref<'_>,
+        shared: &'e Shared<A>,
+    ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
+        let without = self.rounding.is_none().then_some(0);
+        let starts = without.into_iter().chain(self.buckets.keys().copied());
+        let numbers = starts.flat_map(move |start| self.numbers_of(key, start, shared.hash((key, start))));
+        numbers.filter_map(|number| self.sighting(number))
+    }
+
+    /// The numbers of the sessions of a partition: several while some are over and pending.
+    fn numbers_of(&self, key: K::Ref<'_>, start: i64, hash: u64) -> SmallVec<[u32; 1]> {
+        let mut numbers = SmallVec::<[u32; 1]>::new();
+        let is_it = |session: &Session<K, V, S>| session.key.key_eq(key) && self.start_of(session.first) == start;
+        self.index.find(hash, |number| {
+            if self.get(number).is_some_and(is_it) {
+                numbers.push(number);
+            }
+            false
+        });
+        numbers.sort_unstable_by_key(|number| number.wrapping_sub(self.first));
+        numbers
+    }
+
+    fn sighting(&self, number: u32) -> Option<Sighting<'_, K, V, S>> {
+        let session = self.get(number)?;
+        let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
+        Some(Sighting { session, rare, ending: self.ending(session, CloseReason::Range) })
     }
 
     /// The parts that are remembered: partition, part, and the arrival that opened it.
@@ -79,10 +123,6 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<A>) -> u64 {
         let start = self.bucket_of(event.event_time).map_or(0, |bucket| bucket.start.as_micros());
         shared.hash((event.key, start))
-    }
-
-    fn hash_of<A>(&self, session: &Session<K, V, S>, shared: &Shared<A>) -> u64 {
-        hash_of(self.rounding.as_ref(), session, shared)
     }
 
     /// The bucket of an event, where there are buckets.
@@ -184,6 +224,9 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     #[inline]
     fn insert<A>(&mut self, session: Session<K, V, S>, hash: u64, shared: &mut Shared<A>) -> u32 {
         shared.clock.schedule(self.deadline_of(session.edge));
+        if self.rounding.is_some() {
+            *self.buckets.entry(self.start_of(session.first)).or_default() += 1;
+        }
         let number = self.sessions.push(Some(session));
         let Self { rounding, index, sessions, .. } = self;
         let session_at = |number| sessions.get(number).and_then(Option::as_ref);
@@ -195,7 +238,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
 
     /// Opens a session again as a snapshot has it. Those that opened first must come first.
     pub(crate) fn resume<A>(&mut self, session: Session<K, V, S>, rare: Option<RareState<V>>, shared: &mut Shared<A>) {
-        let hash = self.hash_of(&session, shared);
+        let hash = hash_of(self.rounding.as_ref(), &session, shared);
         shared.clock.advance(session.edge); // a session cannot have opened in the future
         let number = self.insert(session, hash, shared);
         if let Some(rare) = rare {
@@ -209,13 +252,24 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     #[inline]
     fn pop<A>(&mut self, shared: &Shared<A>) -> Option<Removed<K, V, S>> {
         let number = self.front()?;
-        let hash = self.hash_of(self.get(number)?, shared);
-        self.index.remove(hash, number);
         let session = self.sessions.get_mut(number)?.take()?;
+        let start = self.start_of(session.first);
+        self.index.remove(shared.hash((session.key.key_ref(), start)), number);
+        self.leave_bucket(start);
         self.first = number.wrapping_add(1);
         self.sessions.release_before(self.first);
         let rare = if session.has_rare_state() { self.rare.remove(&number) } else { None };
         Some(Removed { session, rare })
+    }
+
+    /// One session less is open in a bucket.
+    fn leave_bucket(&mut self, start: i64) {
+        if let Some(open) = self.buckets.get_mut(&start) {
+            *open -= 1;
+            if *open == 0 {
+                self.buckets.remove(&start);
+            }
+        }
     }
 
     /// The number of the session that opened first.
@@ -243,20 +297,26 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         out: Out<'_, K, V, A>,
     ) {
         let Removed { session, rare } = &removed;
-        let bucket = self.rounding.as_ref().map(|rounding| rounding.window_of(session.first).start);
+        let ending = self.ending(session, early.unwrap_or(CloseReason::Range));
         if early.is_none() && self.reopened.is_on() {
-            let partition = partition(&session.key, bucket.map_or(0, Timestamp::as_micros));
+            let partition = partition(&session.key, ending.bucket.map_or(0, Timestamp::as_micros));
             let part = rare.as_ref().map_or(1, |rare| rare.part);
             self.reopened.remember(partition, part, session.edge, shared.options.max_open);
         }
+        shared.emit_removed(removed, ending, out);
+    }
+
+    #[inline]
+    fn ending(&self, session: &Session<K, V, S>, reason: CloseReason) -> Ending {
+        let bucket = self.rounding.as_ref().map(|rounding| rounding.window_of(session.first).start);
         let window = Window::new(session.edge, self.deadline_of(session.edge));
-        let reason = early.unwrap_or(CloseReason::Range);
-        shared.emit_removed(removed, Ending { window, bucket, reason, anchor: window.start }, out);
+        Ending { window, bucket, reason, anchor: window.start }
     }
 
     /// Gives memory back when nothing is open.
     fn trim(&mut self) {
         (self.index, self.sessions, self.first, self.rare) = (Index::new(), Segments::new(), 0, HashMap::new());
+        self.buckets = BTreeMap::new();
     }
 }
 

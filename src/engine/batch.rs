@@ -47,7 +47,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     fn is_large(&self) -> bool {
-        self.open() * size_of::<Session<K, V, A::State>>() > CACHE
+        self.len() * size_of::<Session<K, V, A::State>>() > CACHE
     }
 
     /// Has at hand what it takes to find the session of each event. Each loop does as little as it

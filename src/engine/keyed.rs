@@ -7,6 +7,7 @@ use core::cmp::Reverse;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::deadline::{DeadlineQueue, Due};
+use crate::engine::look::Sighting;
 use crate::engine::plan::Whereabouts;
 use crate::engine::shared::{Ending, Out, Shared};
 use crate::event::EventRef;
@@ -41,6 +42,20 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>)> {
         self.table.iter().map(|(slot, session)| (session, self.table.rare(slot, session)))
+    }
+
+    /// Every session, with how it would end.
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        self.iter().map(|(session, rare)| Sighting { session, rare, ending: self.ending(session, None) })
+    }
+
+    /// The sessions of a key, in order of their first event.
+    pub(crate) fn sightings_of(&self, hash: u64, key: K::Ref<'_>) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        let location = self.table.find(hash, key);
+        location.into_iter().flat_map(|location| self.table.all_of(location)).map(|slot| {
+            let session = self.table.get(slot);
+            Sighting { session, rare: self.table.rare(slot, session), ending: self.ending(session, None) }
+        })
     }
 
     /// Up to which instant this event keeps a session open.

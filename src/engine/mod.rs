@@ -9,12 +9,14 @@
 //! | `windows`, `arrival`, `gap`, `ordered` | which session an event belongs to, and when it is over |
 //! | `keyed` | what the two forms of gap sessions share |
 //! | `batch` | looking ahead over many events |
+//! | `look` | looking at open sessions |
 
 mod arrival;
 mod batch;
 mod clock;
 mod gap;
 mod keyed;
+mod look;
 mod ordered;
 mod plan;
 mod shared;
@@ -88,12 +90,12 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     #[inline]
-    fn open(&self) -> usize {
+    fn len(&self) -> usize {
         self.plan.len::<A>()
     }
 
     fn held(&self) -> usize {
-        self.plan.occupied::<A>() - self.open()
+        self.plan.occupied::<A>() - self.len()
     }
 
     /// Takes an event in. `hash`: that of its partition, if it is known.
@@ -222,7 +224,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     }
 
     fn open_sessions(&self) -> usize {
-        self.open()
+        self.len()
     }
 }
 
@@ -231,7 +233,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Engine<K, V, A> {
         f.debug_struct("Engine")
             .field("settings", &self.settings)
             .field("now", &self.now())
-            .field("open_sessions", &self.open())
+            .field("open_sessions", &self.len())
             .field("counters", &self.counters())
             .finish()
     }

@@ -9,6 +9,7 @@ use crate::engine::arrival::ArrivalWindows;
 use crate::engine::clock::ClockSource;
 use crate::engine::gap::GapSessions;
 use crate::engine::keyed::Keyed;
+use crate::engine::look::Sighting;
 use crate::engine::ordered::OrderedSessions;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
@@ -244,6 +245,51 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
 
     pub(crate) fn shrink_to_fit<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) {
         each!(self, store => store.shrink_to_fit(shared));
+    }
+
+    // --- Looking ---
+
+    fn windows(&self) -> Option<&Windows<K, V, S>> {
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => Some(windows),
+            Self::Arrival(_) | Self::Gap(_) | Self::Ordered(_) => None,
+        }
+    }
+
+    const fn arrival(&self) -> Option<&ArrivalWindows<K, V, S>> {
+        match self {
+            Self::Arrival(windows) => Some(windows),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => None,
+        }
+    }
+
+    const fn keyed(&self) -> Option<&Keyed<K, V, S>> {
+        match self {
+            Self::Gap(sessions) => Some(sessions.sessions()),
+            Self::Ordered(sessions) => Some(sessions.sessions()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) => None,
+        }
+    }
+
+    /// Every open session, in no particular order.
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        let windows = self.windows().into_iter().flat_map(Windows::sightings);
+        let arrival = self.arrival().into_iter().flat_map(ArrivalWindows::sightings);
+        let keyed = self.keyed().into_iter().flat_map(Keyed::sightings);
+        windows.chain(arrival).chain(keyed)
+    }
+
+    /// The open sessions of a key, in order.
+    pub(crate) fn sightings_of<'e, A>(
+        &'e self,
+        key: K::Ref<'_>,
+        shared: &'e Shared<A>,
+    ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
+        let hash = move || shared.hash(key);
+        let windows = self.windows().into_iter().flat_map(move |windows| windows.sightings_of(hash(), key));
+        let arrival = self.arrival().into_iter().flat_map(move |windows| windows.sightings_of(key, shared));
+        let keyed = self.keyed().into_iter().flat_map(move |sessions| sessions.sightings_of(hash(), key));
+        windows.chain(arrival).chain(keyed)
     }
 
     // --- Snapshots ---

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
+use crate::engine::look::Sighting;
 use crate::engine::plan::Whereabouts;
 use crate::engine::shared::{Ending, Out, Outcome, Shared};
 use crate::engine::store::Store;
@@ -80,12 +81,33 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         Self { table, closing: VecDeque::new(), recent: (NO_WINDOW, None), ages: BTreeSet::new(), len: 0 }
     }
 
+    /// The windows that are over and pending, then the others in order of their start.
+    fn windows(&self) -> impl Iterator<Item = &OpenWindow<K, V, S>> {
+        let closing = self.closing.iter().flat_map(|closing| closing.windows.iter().map(|(window, _)| window));
+        closing.chain(self.table.ids().map(|id| self.table.get(id)))
+    }
+
     /// Every open session, with its rare state and the start of its window.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>, i64)> {
-        let closing = self.closing.iter().flat_map(|closing| closing.windows.iter().map(|(window, _)| window));
-        let open = self.table.ids().map(|id| self.table.get(id));
-        let all = closing.chain(open);
-        all.flat_map(|window| window.iter().map(|(session, rare)| (session, rare, window.start)))
+        self.windows().flat_map(|window| window.iter().map(|(session, rare)| (session, rare, window.start)))
+    }
+
+    /// Every session, with how it would end.
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        self.windows().flat_map(|window| {
+            let ending = ending(window.span, CloseReason::Watermark);
+            window.iter().map(move |(session, rare)| Sighting { session, rare, ending })
+        })
+    }
+
+    /// The sessions of a key, in order of their windows.
+    pub(crate) fn sightings_of(&self, hash: u64, key: K::Ref<'_>) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        self.windows().filter_map(move |window| {
+            let number = window.find(hash, key)?;
+            let session = window.get(number)?;
+            let ending = ending(window.span, CloseReason::Watermark);
+            Some(Sighting { session, rare: window.rare(number, session), ending })
+        })
     }
 
     /// The window of an event in STEP or FLOOR, if it has sessions. A look at the last window saves a

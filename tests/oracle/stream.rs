@@ -69,6 +69,11 @@ impl<'s> Simulation<'s> {
         self.open.len()
     }
 
+    /// What the open sessions would be if they were flushed now, in no particular order.
+    pub(crate) fn look(&self) -> Vec<Row> {
+        self.open.iter().map(|open| self.row_of(open, Reason::Flush)).collect()
+    }
+
     pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
@@ -359,13 +364,17 @@ impl<'s> Simulation<'s> {
         clamp(i128::from(end) + i128::from(self.spec.lateness)) <= self.now
     }
 
-    fn report(&mut self, open: &Open, reason: Reason) -> Row {
+    fn row_of(&self, open: &Open, reason: Reason) -> Row {
         let window = match (&self.spec.strategy, open.window) {
             (_, Some((start, end))) => (clamp(start), clamp(end)),
             (Strategy::Gap(gap), None) => (open.first_time(), gap.end(&open.members)),
             _ => unreachable!("only gap sessions have no window of their own"),
         };
-        let mut row = row(self.spec, &open.members, window, open.bucket, open.part, reason);
+        row(self.spec, &open.members, window, open.bucket, open.part, reason)
+    }
+
+    fn report(&mut self, open: &Open, reason: Reason) -> Row {
+        let mut row = self.row_of(open, reason);
         row.replaces.clone_from(&open.reported);
         row.replaces.sort();
         let known: usize = open.reported.iter().map(Vec::len).sum();

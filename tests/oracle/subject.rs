@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use stagger::prelude::*;
 use stagger::{
-    Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast, FixedOffset, Gap,
-    List, Max, Min, Pushed, Refusal, SessionId, SessionSummary, Set, Sliding, Stagger, Sum, Timestamp,
+    Aggregate, Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast,
+    FixedOffset, Gap, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Set, Sliding, Stagger,
+    Sum, Timestamp,
 };
 
 use super::{Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Spec, Strategy, Tally, Unit, WhenFull, Zone, cuts};
@@ -22,6 +23,7 @@ type Time = for<'e> fn(&EventRef<'e, Key, Value>) -> i64;
 pub(crate) type All = (List<Id, u32>, Count, Sum<Time, i64>, Min<Id, u32>, Max<Id, u32>, Set<Id, u32>);
 pub(crate) type Output = (Vec<u32>, u64, i128, u32, u32, BTreeSet<u32>);
 pub(crate) type Subject = Engine<Key, Value, All>;
+pub(crate) type View<'e> = OpenSession<'e, Key, Value, <All as Aggregate<Key, Value>>::State>;
 pub(crate) type Summary = SessionSummary<Key, Value, Output>;
 
 pub(crate) fn aggregates() -> All {
@@ -127,7 +129,7 @@ pub(crate) fn build(spec: &Spec) -> Subject {
 
 // --- Input ---
 
-const NAMES: [&str; super::KEYS as usize] = ["a", "b", "c"];
+pub(crate) const NAMES: [&str; super::KEYS as usize] = ["a", "b", "c"];
 
 pub(crate) fn lend(event: &Ev) -> EventRef<'static, Key, Value> {
     Event::new(NAMES[usize::from(event.key)], Timestamp::from_micros(event.time), (event.id, event.kind))
@@ -206,6 +208,26 @@ pub(crate) fn tally(counters: Counters) -> Tally {
 }
 
 // --- Output ---
+
+/// An open session as the row that it would be if it were flushed now.
+pub(crate) fn row_of(view: &View<'_>) -> Row {
+    let (members, ..) = Aggregate::<Key, Value>::finish(&aggregates(), view.state().clone());
+    assert_eq!(view.count(), members.len() as u64, "{view:?}");
+    Row {
+        key: NAMES.iter().position(|name| name == view.key()).expect("a key that was pushed") as u8,
+        start: view.window().start.as_micros(),
+        end: view.window().end.as_micros(),
+        bucket: view.bucket().map(Timestamp::as_micros),
+        part: view.part(),
+        first_time: view.first_time().as_micros(),
+        last_time: view.last_time().as_micros(),
+        first: view.first_event().0,
+        last: view.last_event().0,
+        reason: Reason::Flush,
+        members,
+        replaces: Vec::new(),
+    }
+}
 
 /// Turns summaries into rows. Remembers them all: every summary must differ from all others by id
 /// and revision, and a revision must name earlier ones.

@@ -1,0 +1,45 @@
+//! Looking at sessions while they are open.
+
+use crate::aggregate::Aggregate;
+use crate::data::{Key, Value};
+use crate::engine::Engine;
+use crate::engine::shared::Ending;
+use crate::open::OpenSession;
+use crate::session::{RareState, Session};
+use crate::time::Timestamp;
+
+/// A session where its storage has it, and how it would end.
+pub(crate) struct Sighting<'e, K, V, S> {
+    pub(crate) session: &'e Session<K, V, S>,
+    pub(crate) rare: Option<&'e RareState<V>>,
+    pub(crate) ending: Ending,
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+    /// The open sessions of a key, those included that are kept for corrections: gap sessions in
+    /// order of their first event, windows in order of their start.
+    ///
+    /// O(1) expected for each session of the key; with windows, for each window in which any key has
+    /// a session. Events that wait for the watermark are not in a session yet.
+    pub fn sessions_of(&self, key: K::Ref<'_>) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
+        self.plan.sightings_of(key, &self.shared).map(|sighting| self.view(&sighting))
+    }
+
+    /// The open session of a key whose [window](OpenSession::window) so far holds an instant. Where
+    /// several do (sliding windows, buckets on the arrival clock), the first of
+    /// [`sessions_of`](Self::sessions_of). Costs as much as that.
+    pub fn session_at(&self, key: K::Ref<'_>, instant: Timestamp) -> Option<OpenSession<'_, K, V, A::State>> {
+        let mut sightings = self.plan.sightings_of(key, &self.shared);
+        sightings.find(|sighting| sighting.ending.window.contains(instant)).map(|sighting| self.view(&sighting))
+    }
+
+    /// All open sessions, those included that are kept for corrections, in no particular order.
+    pub fn open(&self) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
+        self.plan.sightings().map(|sighting| self.view(&sighting))
+    }
+
+    fn view<'e>(&self, sighting: &Sighting<'e, K, V, A::State>) -> OpenSession<'e, K, V, A::State> {
+        let &Sighting { session, rare, ending } = sighting;
+        OpenSession::new(session, rare, ending.window, ending.bucket, self.shared.identity(session, &ending))
+    }
+}
