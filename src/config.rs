@@ -341,3 +341,104 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Config<K, V, A> {
         f.debug_map().entries(self.settings()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::calendar::Unit;
+    use crate::strategy::{Bucket, Gap, Sliding, Stagger};
+    use crate::testing::{Settings, config, error_of, us};
+
+    fn gap() -> Settings {
+        config(Gap::new(us(10)))
+    }
+
+    fn by_arrival() -> Settings {
+        config(Stagger::per_key(us(10)))
+    }
+
+    #[test]
+    fn settings_of_the_event_clock_are_refused_on_the_arrival_clock() {
+        for (config, setting) in [
+            (by_arrival().out_of_order(us(0)), "`out_of_order`"),
+            (by_arrival().allowed_lateness(us(1)), "`allowed_lateness`"),
+        ] {
+            let error = error_of(config).to_string();
+            assert!(error.starts_with(setting) && error.contains("stagger windows on the arrival clock"), "{error}");
+        }
+        assert!(by_arrival().allowed_lateness(us(0)).max_future(us(0)).build().is_ok());
+    }
+
+    #[test]
+    fn a_bound_of_one_session_is_the_least() {
+        assert_eq!(error_of(gap().max_open_sessions(0, WhenFull::Refuse)), ConfigError::NoRoom);
+        assert!(gap().max_open_sessions(1, WhenFull::Refuse).build().is_ok());
+    }
+
+    #[test]
+    fn a_bound_of_as_many_sessions_as_one_event_may_open_is_the_least() {
+        let bounded = |most| config(Sliding::new(us(12), us(5))).max_open_sessions(most, WhenFull::CloseOldest);
+        assert_eq!(error_of(bounded(2)), ConfigError::TooFewSessions { most: 2, per_event: 3 });
+        assert!(bounded(3).build().is_ok());
+    }
+
+    #[test]
+    fn a_bound_beyond_what_the_tables_hold_is_none() {
+        let settings = |config: Settings| config.build().expect("a configuration that works").settings().to_vec();
+        assert_eq!(settings(gap().max_open_sessions(usize::MAX, WhenFull::Refuse)), settings(gap()));
+    }
+
+    #[test]
+    fn zero_sessions_a_call_count_as_one() {
+        assert_eq!(gap().close_at_most(0).max_emits, 1);
+    }
+
+    #[test]
+    fn lengths_are_whole_microseconds() {
+        let uneven = Duration::from_nanos(1);
+        for (config, name) in [
+            (gap().out_of_order(uneven), "out-of-order bound"),
+            (gap().max_future(uneven), "bound on the future"),
+            (gap().allowed_lateness(uneven), "allowed lateness"),
+            (config(Gap::new(uneven)), "gap"),
+        ] {
+            assert_eq!(error_of(config), ConfigError::Fraction { setting: name, length: uneven });
+        }
+    }
+
+    #[test]
+    fn every_setting_that_decides_about_output_is_told_apart() {
+        let base = |change: fn(Settings) -> Settings| change(gap()).settings();
+        let changes: [fn(Settings) -> Settings; 10] = [
+            |c| c,
+            |c| c.out_of_order(us(1)),
+            |c| c.max_future(us(1)),
+            |c| c.allowed_lateness(us(1)),
+            |c| c.first_last_by(FirstLast::Arrival),
+            |c| c.max_open_sessions(5, WhenFull::Refuse),
+            |c| c.max_open_sessions(5, WhenFull::CloseOldest),
+            |c| c.gap_per_event("own", |_| None),
+            |c| c.cut("never", |_, _| false),
+            |c| c.cut("always", |_, _| true),
+        ];
+        let strategies: [Settings; 10] = [
+            config(Gap::new(us(11))),
+            config(Gap::new(us(10)).inclusive()),
+            config(Gap::new(us(10)).max_duration(us(20))),
+            config(Gap::new(us(10)).cut_between(Bucket::floor(Unit::Day))),
+            config(Stagger::on_event_time(Bucket::step(us(10)))),
+            config(Stagger::on_arrival(Bucket::step(us(10)), us(10))),
+            config(Stagger::per_key(us(10))),
+            config(Stagger::per_key(us(10)).remember_parts(us(1))),
+            config(Sliding::new(us(10), us(5))),
+            config(Sliding::new(us(10), us(5)).origin(crate::testing::at(1))),
+        ];
+        let mut all: Vec<_> = changes.into_iter().map(base).chain(strategies.map(|c| c.settings())).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 20);
+        assert_eq!(gap().close_at_most(1).settings(), gap().settings(), "portions change nothing that is emitted");
+    }
+}

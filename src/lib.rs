@@ -95,6 +95,8 @@ mod config;
 mod sharded;
 mod adapt;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 
 pub use adapt::{Output, Queued, Sessionize, Sessions};
 pub use aggregate::{Aggregate, Count, Fold, LawBroken, List, Max, Min, Number, Set, Sum, check_laws};

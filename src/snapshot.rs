@@ -360,3 +360,145 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::{Bucket, Gap, Stagger};
+    use crate::testing::{Run, Settings, at, config, us};
+
+    type Saved = Snapshot<u8, i64>;
+    type Change = fn(&mut Saved);
+
+    fn windows() -> Settings {
+        config(Stagger::on_event_time(Bucket::step(us(10))))
+    }
+
+    fn gap() -> Settings {
+        config(Gap::new(us(10)))
+    }
+
+    fn ordered() -> Settings {
+        config(Gap::new(us(10)).max_duration(us(20)))
+    }
+
+    /// The state after events of two keys.
+    fn taken(config: Settings) -> Saved {
+        let mut run = Run::new(config);
+        run.advance(3);
+        for (key, time) in [(1, 3), (1, 5), (2, 6)] {
+            assert!(!run.push(key, time).is_returned());
+        }
+        run.engine.snapshot()
+    }
+
+    fn damage(config: fn() -> Settings, change: impl FnOnce(&mut Saved)) -> String {
+        let mut snapshot = taken(config());
+        change(&mut snapshot);
+        match config().restore(snapshot) {
+            Err(RestoreError::Damaged { what }) => what,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it was let in"),
+        }
+    }
+
+    #[test]
+    fn a_restored_engine_goes_on_as_if_nothing_had_happened() {
+        for config in [windows, gap, ordered] {
+            let mut before = Run::of(config().restore(taken(config())).expect("it can be restored"));
+            let mut same = Run::new(config());
+            same.advance(3);
+            for (key, time) in [(1, 3), (1, 5), (2, 6)] {
+                assert!(!same.push(key, time).is_returned());
+            }
+            for run in [&mut before, &mut same] {
+                assert!(!run.push(2, 4).is_returned());
+                run.close_until(30);
+            }
+            assert_eq!(before.counters(), same.counters());
+            assert_eq!(before.summaries(), same.summaries());
+        }
+    }
+
+    #[test]
+    fn another_version_or_setting_is_named() {
+        let mut newer = taken(gap());
+        newer.version = VERSION + 1;
+        let error = gap().restore(newer).err();
+        assert_eq!(error, Some(RestoreError::Version { found: VERSION + 1, expected: VERSION }));
+        let other = config(Gap::new(us(11))).restore(taken(gap())).err();
+        assert!(matches!(other, Some(RestoreError::Setting { setting, .. }) if setting == "gap"));
+        assert!(matches!(windows().restore(taken(gap())).err(), Some(RestoreError::Setting { .. })));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let cases: [(Change, &str); 11] = [
+            (|s| s.counters.pushed += 1, "its counters do not add up"),
+            (|s| s.counters.closed = MAX_EVENTS + 1, "its counters do not add up"),
+            (|s| s.arrivals = MAX_EVENTS + 1, "it has seen more events than there can be"),
+            (|s| s.sessions[0].count = 0, "the session opened by event 1 has an impossible count"),
+            (|s| s.sessions[0].count = MAX_EVENTS + 1, "the session opened by event 1 has an impossible count"),
+            (|s| s.sessions[0].first = at(6), "the session opened by event 1 ends before it begins"),
+            (|s| s.arrivals = 2, "the session opened by event 3 was opened by an event to come"),
+            (|s| s.sessions[0].end = at(11), "the session opened by event 1 does not fit its window"),
+            (|s| s.sessions[1].key = 1, "the session opened by event 3 is there twice"),
+            (|s| s.sessions[0].count = 1, "its counters do not agree with its sessions"),
+            (|s| (s.counters.held, s.counters.pushed) = (1, 4), "its counters do not agree with the events held"),
+        ];
+        for (change, what) in cases {
+            assert_eq!(damage(windows, change), what);
+        }
+    }
+
+    #[test]
+    fn held_events_are_refused_where_none_are_held_or_none_was_pushed() {
+        let held = HeldEvent { arrival: 3, event: Event::new(1, at(50), 50) };
+        let add = |s: &mut Saved| {
+            (s.counters.held, s.counters.pushed) = (s.counters.held + 1, s.counters.pushed + 1);
+            s.held.push(held.clone());
+        };
+        assert_eq!(damage(gap, add), "it holds events that this strategy never holds");
+        let from_the_future = |s: &mut Saved| s.held[0].arrival = s.arrivals + 1;
+        assert_eq!(damage(ordered, from_the_future), "it holds an event that was never pushed");
+    }
+
+    #[test]
+    fn sessions_of_one_key_that_differ_in_their_beginning_are_let_in() {
+        let mut run = Run::new(gap());
+        for time in [0, 10, 20] {
+            assert!(!run.push(1, time).is_returned());
+        }
+        let mut run = Run::of(gap().restore(run.engine.snapshot()).expect("it can be restored"));
+        assert_eq!(run.flush(), [(1, 0, 10, 1), (1, 10, 20, 1), (1, 20, 30, 1)]);
+    }
+
+    #[test]
+    fn pieces_joined_are_the_whole() {
+        for config in [windows, gap, ordered] {
+            let whole = taken(config());
+            let text = format!("{whole:?}");
+            let pieces = whole.split(3, |key| usize::from(*key) + 1);
+            assert_eq!(pieces.iter().map(Snapshot::open_sessions).sum::<usize>(), taken(config()).open_sessions());
+            assert!(pieces.iter().all(|piece| piece.now() == at(3)));
+            assert!(pieces.iter().all(|piece| config().restore(piece.clone()).is_ok()));
+            let joined = Snapshot::join(pieces.into_iter().rev()).expect("they are of one configuration");
+            assert_eq!(format!("{joined:?}"), text);
+        }
+    }
+
+    #[test]
+    fn pieces_of_other_settings_or_none_are_refused() {
+        let none: [Saved; 0] = [];
+        assert!(matches!(Snapshot::join(none), Err(RestoreError::Damaged { .. })));
+        assert!(matches!(Snapshot::join([taken(gap()), taken(windows())]), Err(RestoreError::Setting { .. })));
+        let mut newer = taken(gap());
+        newer.version = VERSION + 1;
+        assert!(matches!(Snapshot::join([taken(gap()), newer]), Err(RestoreError::Version { .. })));
+    }
+
+    #[test]
+    fn no_pieces_are_one() {
+        assert_eq!(taken(gap()).split(0, |_| 5).len(), 1);
+    }
+}

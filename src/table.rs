@@ -323,3 +323,107 @@ fn hash_at<K: Key, V, S>(
 fn order_key_of<K, V, S>(session: &Session<K, V, S>) -> OrderKey {
     (session.first, session.opened)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::testing::at;
+
+    /// The hash of every key: all share one, so that only keys tell them apart.
+    const HASH: u64 = 7;
+
+    fn session(key: u8, first: i64, opened: u64) -> Session<u8, (), ()> {
+        Session::open(&Event::new(key, at(first), ()), at(first + 10), opened, ())
+    }
+
+    fn insert(table: &mut Table<u8, (), ()>, key: u8, first: i64, opened: u64) -> SlotId {
+        let others = table.find(HASH, key);
+        table.insert(HASH, others, session(key, first, opened), |_| HASH)
+    }
+
+    fn before(table: &Table<u8, (), ()>, key: u8, time: Timestamp) -> Vec<i64> {
+        let location = table.find(HASH, key).expect("the key has sessions");
+        table.before(location, time).map(|slot| table.get(slot).first.as_micros()).collect()
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_told_apart() {
+        let mut table = Table::new();
+        let [a, b] = [1, 2].map(|key| insert(&mut table, key, 0, u64::from(key)));
+        assert_eq!(table.find(HASH, 1).and_then(Location::slot), Some(a));
+        assert_eq!(table.find(HASH, 2).and_then(Location::slot), Some(b));
+        assert_eq!(table.find(HASH, 3), None);
+    }
+
+    #[test]
+    fn several_sessions_of_a_key_are_in_order_of_their_first_event() {
+        let mut table = Table::new();
+        for (first, opened) in [(20, 1), (0, 2), (40, 3)] {
+            insert(&mut table, 1, first, opened);
+        }
+        assert_eq!(before(&table, 1, at(41)), [40, 20, 0]);
+        assert_eq!(before(&table, 1, at(40)), [20, 0], "one that begins at the instant is not before it");
+        assert_eq!(before(&table, 1, Timestamp::MAX), [40, 20, 0]);
+    }
+
+    #[test]
+    fn the_last_session_of_a_key_needs_no_tree() {
+        let mut table = Table::new();
+        let slots = [0, 20, 40].map(|first| insert(&mut table, 1, first, first as u64));
+        assert_eq!(table.find(HASH, 1).and_then(Location::slot), None);
+        for slot in [slots[1], slots[0]] {
+            assert!(table.remove(HASH, slot).is_some());
+        }
+        assert_eq!(table.find(HASH, 1).and_then(Location::slot), Some(slots[2]));
+        assert_eq!((table.len(), table.trees.len(), table.free_trees.len()), (1, 1, 1));
+        insert(&mut table, 1, 60, 60);
+        assert_eq!((table.trees.len(), table.free_trees.len()), (1, 0), "its tree is used again");
+        assert_eq!(before(&table, 1, at(100)), [60, 40]);
+    }
+
+    #[test]
+    fn an_earlier_first_event_changes_the_order() {
+        let mut table = Table::new();
+        let slots = [0, 20, 40].map(|first| insert(&mut table, 1, first, first as u64));
+        table.update(HASH, slots[2], |table| table.get_mut(slots[2]).first = at(10));
+        assert_eq!(before(&table, 1, at(100)), [20, 10, 0]);
+        assert!(table.remove(HASH, slots[2]).is_some());
+        assert_eq!(before(&table, 1, at(100)), [20, 0]);
+    }
+
+    #[test]
+    fn a_slot_is_known_by_the_push_that_opened_its_session() {
+        let mut table = Table::new();
+        let slot = insert(&mut table, 1, 0, 1 << 32 | 5);
+        assert!(table.get_if(slot, 1 << 32 | 5).is_some() && table.get_if(slot, 5).is_none());
+        assert!(table.get_if_half(slot, 5).is_some() && table.get_if_half(slot, 6).is_none());
+        table.remove(HASH, slot);
+        assert!(table.get_if(slot, 1 << 32 | 5).is_none() && table.try_get(slot).is_none());
+    }
+
+    #[test]
+    fn rare_state_leaves_with_its_session() {
+        let mut table = Table::new();
+        let slot = insert(&mut table, 1, 0, 1);
+        assert!(table.rare(slot, table.get(slot)).is_none());
+        table.with_rare(slot).1.part = 3;
+        assert_eq!(table.rare(slot, table.get(slot)).map(|rare| rare.part), Some(3));
+        assert_eq!(table.remove(HASH, slot).and_then(|removed| removed.rare).map(|rare| rare.part), Some(3));
+        assert_eq!(insert(&mut table, 2, 0, 2), slot);
+        assert!(table.rare(slot, table.get(slot)).is_none(), "the next session in the slot has none");
+    }
+
+    #[test]
+    fn selection_skips_and_ends_with_the_first_that_is_not_taken() {
+        let mut table = Table::new();
+        for first in [0, 20, 40, 60] {
+            insert(&mut table, 1, first, first as u64);
+        }
+        let location = table.find(HASH, 1).expect("the key has sessions");
+        let chosen = table.select(location, at(60), |s| s.first == at(20), |s| s.first >= at(20));
+        assert_eq!(chosen.iter().map(|slot| table.get(*slot).first).collect::<Vec<_>>(), [at(40)]);
+        let chosen = table.select(location, at(61), |_| false, |s| s.first >= at(20));
+        assert_eq!(chosen.iter().map(|slot| table.get(*slot).first).collect::<Vec<_>>(), [at(20), at(40), at(60)]);
+    }
+}

@@ -325,3 +325,142 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::testing::at;
+
+    type Windows = WindowTable<u8, (), ()>;
+
+    fn span(start: i64) -> Window {
+        Window::new(at(start), at(start + 10))
+    }
+
+    fn open(table: &mut Windows, start: i64, next: Next) -> WindowId {
+        table.find_or_open(start, span(start), next)
+    }
+
+    fn insert(window: &mut OpenWindow<u8, (), ()>, key: u8, opened: u64) -> Number {
+        let session = Session::open(&Event::new(key, at(0), ()), at(10), opened, ());
+        window.insert(key.into(), session, |key| (*key).into())
+    }
+
+    fn starts(table: &mut Windows) -> Vec<i64> {
+        core::iter::from_fn(|| table.pop_first()).map(|window| window.start).collect()
+    }
+
+    #[test]
+    fn windows_are_due_by_deadline_and_those_first_that_were_not_emitted() {
+        let mut table = Windows::new(BY_START);
+        for (start, deadline, was_emitted) in [(30, 40, false), (20, 35, true), (25, 35, false), (10, 20, false)] {
+            open(&mut table, start, (at(deadline), was_emitted));
+        }
+        assert_eq!((table.bound(), table.next()), (at(20), Some((at(20), false))));
+        assert_eq!(starts(&mut table), [10, 25, 20, 30]);
+        assert_eq!((table.bound(), table.next()), (Timestamp::MAX, None));
+    }
+
+    #[test]
+    fn a_window_is_found_until_it_is_taken() {
+        let mut table = Windows::new(BY_START);
+        let id = open(&mut table, 10, (at(20), false));
+        assert_eq!((table.find(10), table.find(0), table.find(20)), (Some(id), None, None));
+        table.take(id);
+        assert_eq!(table.find(10), None);
+    }
+
+    #[test]
+    fn windows_that_share_a_note_are_both_found() {
+        let mut table = Windows::new(BY_INDEX);
+        let apart = RECENT as i64;
+        let [a, b] = [0, apart].map(|start| open(&mut table, start, (at(start), false)));
+        assert_eq!(table.note_of(0), table.note_of(apart));
+        for _ in 0..2 {
+            assert_eq!([0, apart].map(|start| table.find(start)), [Some(a), Some(b)]);
+        }
+        assert_ne!(table.note_of(0), table.note_of(1), "neighbours do not share one");
+    }
+
+    #[test]
+    fn an_earlier_deadline_counts_and_a_later_one_does_not() {
+        let mut table = Windows::new(BY_START);
+        let id = open(&mut table, 10, (at(25), true));
+        assert_eq!(open(&mut table, 10, (at(30), true)), id);
+        assert_eq!(table.next(), Some((at(25), true)));
+        assert_eq!(open(&mut table, 10, (at(20), false)), id);
+        assert_eq!((table.next(), table.bound()), (Some((at(20), false)), at(20)));
+        assert_eq!(starts(&mut table), [10]);
+    }
+
+    #[test]
+    fn a_window_that_is_kept_is_due_again_with_its_sessions() {
+        let mut table = Windows::new(BY_START);
+        let id = open(&mut table, 10, (at(20), false));
+        insert(table.get_mut(id), 1, 1);
+        let window = table.pop_first().expect("it is due");
+        table.keep_until(at(25), window);
+        assert_eq!((table.next(), table.bound()), (Some((at(25), true)), at(25)));
+        let id = table.find(10).expect("it is kept");
+        assert_eq!(table.get(id).find(1, 1), Some(0));
+    }
+
+    #[test]
+    fn shrinking_keeps_windows_and_their_order() {
+        let mut table = Windows::new(BY_START);
+        for start in [30, 10, 20] {
+            let id = open(&mut table, start, (at(start + 10), false));
+            insert(table.get_mut(id), 1, 1);
+        }
+        table.pop_first();
+        table.shrink_to_fit();
+        assert_eq!((table.windows.len(), table.bound()), (2, at(30)));
+        let id = table.find(20).expect("it is there");
+        assert_eq!(table.get(id).find(1, 1), Some(0));
+        assert_eq!(starts(&mut table), [20, 30]);
+    }
+
+    #[test]
+    fn the_memory_of_a_window_that_is_over_serves_the_next() {
+        let mut table = Windows::new(BY_START);
+        for start in [10, 20] {
+            let id = open(&mut table, start, (at(start + 10), false));
+            insert(table.get_mut(id), 1, 1);
+        }
+        let over = table.pop_first().expect("it is due");
+        table.recycle(over);
+        let id = open(&mut table, 30, (at(40), false));
+        let window = table.get(id);
+        assert_eq!((table.windows.len(), window.len(), window.numbers(), window.find(1, 1)), (2, 0, (0, 0), None));
+        for start in [20, 30] {
+            let over = table.pop_first().expect("it is due");
+            assert_eq!(over.start, start);
+            table.recycle(over);
+        }
+        assert!(table.windows.is_empty(), "with the last window all memory is given back");
+    }
+
+    #[test]
+    fn the_oldest_session_is_the_first_that_is_left() {
+        let mut window = OpenWindow::new();
+        assert!(window.oldest().is_none());
+        let [a, b, c] = [1, 2, 3].map(|key| insert(&mut window, key, key.into()));
+        assert!(window.remove(b, Some(2)).is_some());
+        assert_eq!(window.oldest().map(|(number, _)| number), Some(a));
+        assert!(window.remove(a, Some(1)).is_some() && window.remove(a, Some(1)).is_none());
+        assert_eq!(window.oldest().map(|(number, session)| (number, session.opened)), Some((c, 3)));
+        assert_eq!((window.len(), window.numbers(), window.find(2, 2)), (1, (c, c + 1), None));
+    }
+
+    #[test]
+    fn rare_state_leaves_with_its_session() {
+        let mut window = OpenWindow::new();
+        let number = insert(&mut window, 1, 1);
+        window.set_rare(number, RareState { part: 3, ..RareState::default() });
+        assert_eq!(window.iter().map(|(_, rare)| rare.map(|rare| rare.part)).collect::<Vec<_>>(), [Some(3)]);
+        let removed = window.remove(number, None).expect("it is there");
+        assert_eq!(removed.rare.map(|rare| rare.part), Some(3));
+        assert!(window.with_rare(number).is_none() && window.iter().next().is_none());
+    }
+}

@@ -384,3 +384,105 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use crate::rules::WhenFull;
+    use crate::sessionizer::{Pushed, Refusal, Sessionizer};
+    use crate::strategy::{Bucket, Stagger};
+    use crate::summary::CloseReason;
+    use crate::testing::{Run, us};
+
+    fn stagger() -> Stagger {
+        Stagger::on_arrival(Bucket::step(us(10)), us(10))
+    }
+
+    fn run(stagger: Stagger) -> Run {
+        Run::new(crate::testing::config(stagger))
+    }
+
+    fn parts(run: &mut Run) -> Vec<(u8, u32)> {
+        run.summaries().into_iter().map(|summary| (summary.key, summary.part)).collect()
+    }
+
+    #[test]
+    fn exactly_range_after_the_opening() {
+        let mut run = run(stagger());
+        assert_eq!(run.push_at(1, 5, 100), Pushed::Opened);
+        assert_eq!(run.push_at(1, 5, 110), Pushed::Opened);
+        assert_eq!(run.closed(), [(1, 100, 110, 1)]);
+    }
+
+    #[test]
+    fn one_microsecond_less_than_range_after_the_opening() {
+        let mut run = run(stagger());
+        assert_eq!([100, 109].map(|arrival| run.push_at(1, 5, arrival)), [Pushed::Opened, Pushed::Extended]);
+        assert_eq!((run.advance(109), run.advance(110)), ([].into(), [(1, 100, 110, 2)].into()));
+    }
+
+    #[test]
+    fn buckets_of_one_key_are_apart() {
+        let mut run = run(stagger());
+        assert_eq!(
+            [9, 10, 0, 19].map(|time| run.push_at(1, time, 100)),
+            [Pushed::Opened, Pushed::Opened, Pushed::Extended, Pushed::Extended]
+        );
+        assert_eq!(run.advance(110), [(1, 100, 110, 2), (1, 100, 110, 2)]);
+    }
+
+    #[test]
+    fn without_a_bucket_a_key_has_one_window() {
+        let mut run = run(Stagger::per_key(us(10)));
+        assert_eq!([-500, 500].map(|time| run.push_at(1, time, 100)), [Pushed::Opened, Pushed::Extended]);
+        assert_eq!(run.summaries(), []);
+        run.flush();
+        assert_eq!(run.push_at(1, 0, 100), Pushed::Opened, "as if for the first time");
+    }
+
+    #[test]
+    fn an_earlier_arrival_arrives_now() {
+        let mut run = run(stagger());
+        assert_eq!([100, 50].map(|arrival| run.push_at(1, 5, arrival)), [Pushed::Opened, Pushed::Extended]);
+        assert_eq!(run.push_at(2, 5, 60), Pushed::Opened);
+        assert_eq!(run.advance(110), [(1, 100, 110, 2), (2, 100, 110, 1)]);
+    }
+
+    #[test]
+    fn a_part_is_remembered_until_just_before_the_time_is_over() {
+        for (arrival, part) in [(116, 2), (117, 1)] {
+            let mut run = run(stagger().remember_parts(us(7)));
+            assert_eq!([100, arrival].map(|arrival| run.push_at(1, 5, arrival)), [Pushed::Opened; 2]);
+            run.engine.flush(&mut |summary| assert_eq!(summary.part, part, "{arrival}"));
+        }
+    }
+
+    #[test]
+    fn the_next_part_follows_a_part_that_is_pending() {
+        let mut run = Run::new(crate::testing::config(stagger()).close_at_most(1));
+        for key in [1, 2, 3] {
+            assert_eq!(run.push_at(key, 5, 100), Pushed::Opened);
+        }
+        assert_eq!([3, 3].map(|key| run.push_at(key, 5, 110)), [Pushed::Opened, Pushed::Extended]);
+        assert_eq!(parts(&mut run), [(1, 1), (2, 1)]);
+        run.close_until(120);
+        run.close_until(120);
+        assert_eq!(parts(&mut run), [(3, 1), (3, 2)]);
+    }
+
+    #[test]
+    fn a_window_closed_to_make_room_is_not_remembered() {
+        let mut run = Run::new(crate::testing::config(stagger()).max_open_sessions(1, WhenFull::CloseOldest));
+        assert_eq!([1, 2, 1].map(|key| run.push_at(key, 5, 100)), [Pushed::Opened; 3]);
+        assert_eq!(run.reasons(), [CloseReason::Evicted; 2]);
+        run.engine.flush(&mut |summary| assert_eq!((summary.key, summary.part), (1, 1)));
+    }
+
+    #[test]
+    fn one_window_more_than_the_bound_is_refused() {
+        let mut run = Run::new(crate::testing::config(stagger()).max_open_sessions(1, WhenFull::Refuse));
+        assert_eq!([1, 2].map(|key| run.push_at(key, 5, 100)), [Pushed::Opened, Pushed::Refused((), Refusal::Full)]);
+        assert_eq!(run.push_at(2, 5, 110), Pushed::Opened, "the first is over");
+    }
+}

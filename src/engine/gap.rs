@@ -217,3 +217,105 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, 
         self.0.evict(shared, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sessionizer::Pushed;
+    use crate::strategy::Gap;
+    use crate::summary::CloseReason;
+    use crate::testing::{Run, Settings, config, us};
+
+    fn tens() -> Settings {
+        config(Gap::new(us(10)))
+    }
+
+    #[test]
+    fn exactly_gap_apart() {
+        let mut run = Run::new(tens());
+        assert_eq!([0, 10].map(|time| run.push(1, time)), [Pushed::Opened; 2]);
+        assert_eq!(run.flush(), [(1, 0, 10, 1), (1, 10, 20, 1)]);
+        let mut run = Run::new(config(Gap::new(us(10)).inclusive()));
+        assert_eq!([0, 10].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended]);
+        assert_eq!(run.flush(), [(1, 0, 20, 2)]);
+    }
+
+    #[test]
+    fn one_microsecond_less_than_gap_apart() {
+        let mut run = Run::new(tens());
+        assert_eq!([10, 19, 1].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended, Pushed::Extended]);
+        assert_eq!(run.flush(), [(1, 1, 29, 3)]);
+    }
+
+    #[test]
+    fn exactly_gap_before_the_first() {
+        let mut run = Run::new(tens());
+        assert_eq!([10, 0].map(|time| run.push(1, time)), [Pushed::Opened; 2]);
+    }
+
+    #[test]
+    fn an_event_that_bridges_two_merges_them() {
+        let mut run = Run::new(tens());
+        assert_eq!([0, 18, 9].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Opened, Pushed::Merged]);
+        assert_eq!((run.counters().merged, run.open()), (1, 1));
+        assert_eq!(run.flush(), [(1, 0, 28, 3)]);
+    }
+
+    #[test]
+    fn an_event_exactly_gap_after_the_first_bridges_only_the_second() {
+        let mut run = Run::new(tens());
+        assert_eq!([0, 18, 10].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Opened, Pushed::Extended]);
+        assert_eq!(run.flush(), [(1, 0, 10, 1), (1, 10, 28, 2)]);
+    }
+
+    #[test]
+    fn at_the_watermark() {
+        let mut run = Run::new(tens());
+        assert_eq!(run.push(1, 0), Pushed::Opened);
+        assert_eq!((run.advance(9), run.push(1, 9)), ([].into(), Pushed::Extended));
+        assert_eq!((run.advance(18), run.advance(19)), ([].into(), [(1, 0, 19, 2)].into()));
+        assert_eq!([9, 10].map(|time| run.push(2, time)), [Pushed::Late(()), Pushed::Opened]);
+    }
+
+    #[test]
+    fn an_inclusive_edge_closes_one_microsecond_after_the_end() {
+        let mut run = Run::new(config(Gap::new(us(10)).inclusive()));
+        assert_eq!(run.push(1, 0), Pushed::Opened);
+        assert_eq!(run.advance(10), []);
+        assert_eq!(run.advance(11), [(1, 0, 10, 1)]);
+    }
+
+    #[test]
+    fn a_straggler_joins_an_open_session_however_late() {
+        let mut run = Run::new(tens());
+        assert_eq!(run.push(1, 20), Pushed::Opened);
+        run.advance(29);
+        assert_eq!((run.push(1, 12), run.push(1, 3)), (Pushed::Extended, Pushed::Extended));
+        assert_eq!(run.advance(30), [(1, 3, 30, 3)]);
+    }
+
+    #[test]
+    fn at_the_end_plus_the_lateness() {
+        let mut run = Run::new(tens().allowed_lateness(us(5)));
+        assert_eq!(run.push(1, 0), Pushed::Opened);
+        assert_eq!(run.advance(14), [(1, 0, 10, 1)]);
+        assert_eq!(run.push(1, 2), Pushed::Extended);
+        let [revision] = &run.summaries()[..] else { panic!("it is corrected at once: its end is 12") };
+        assert_eq!((revision.count, revision.revision(), revision.reason), (2, 1, CloseReason::Gap));
+        assert_eq!((run.advance(16), run.push(1, 3)), ([].into(), Pushed::Extended));
+        run.closed();
+        assert_eq!((run.advance(18), run.open()), ([].into(), 0));
+        assert_eq!([3, 4].map(|time| run.push(1, time)), [Pushed::Late(()), Pushed::Opened]);
+    }
+
+    #[test]
+    fn no_event_joins_a_session_that_is_pending() {
+        let mut run = Run::new(tens().close_at_most(1));
+        for key in [1, 2] {
+            assert_eq!(run.push(key, 0), Pushed::Opened);
+        }
+        assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
+        assert_eq!(run.push(2, 5), Pushed::Opened);
+        assert_eq!(run.closed(), [(2, 0, 10, 1)]);
+        assert_eq!(run.advance(15), [(2, 5, 15, 1)]);
+    }
+}

@@ -341,3 +341,101 @@ fn due_of<K: Key, V: Value, S>(
     let is_current = lateness > 0 && table.rare(slot, session).is_some_and(RareState::is_current);
     if is_current { deadline.shift(lateness) } else { deadline }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use crate::rules::WhenFull;
+    use crate::sessionizer::{Pushed, Refusal, Sessionizer};
+    use crate::strategy::Gap;
+    use crate::summary::CloseReason;
+    use crate::testing::{Run, at, config, us};
+
+    #[test]
+    fn a_session_that_has_grown_is_looked_at_again_at_its_deadline() {
+        let mut run = Run::new(config(Gap::new(us(100))));
+        assert_eq!(run.push(1, 0), Pushed::Opened);
+        assert_eq!((run.push(2, 50), run.push(1, 60)), (Pushed::Opened, Pushed::Extended));
+        assert_eq!(run.advance(100), []);
+        assert_eq!((run.advance(149), run.advance(150)), ([].into(), [(2, 50, 150, 1)].into()));
+        assert_eq!((run.advance(159), run.advance(160)), ([].into(), [(1, 0, 160, 2)].into()));
+        assert_eq!(run.engine.next_deadline(), None);
+    }
+
+    #[test]
+    fn with_one_deadline_the_first_to_open_is_the_first_to_close() {
+        let mut run = Run::new(config(Gap::new(us(10))));
+        for (key, time) in [(3, 0), (1, 5), (2, 5), (3, 5)] {
+            let _ = run.push(key, time);
+        }
+        assert_eq!(run.advance(15), [(3, 0, 15, 2), (1, 5, 15, 1), (2, 5, 15, 1)]);
+    }
+
+    #[test]
+    fn the_furthest_of_all_gaps_counts() {
+        let own = config(Gap::new(us(10))).gap_per_event("at 0: 30, at 3: 0", |event| match event.value {
+            0 => Some(us(30)),
+            3 => Some(us(0)),
+            _ => None,
+        });
+        let mut run = Run::new(own);
+        assert_eq!([0, 1, 29].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended, Pushed::Extended]);
+        assert_eq!((run.push(2, 3), run.push(2, 4)), (Pushed::Opened, Pushed::Opened));
+        assert_eq!(run.flush(), [(2, 3, 4, 1), (2, 4, 14, 1), (1, 0, 39, 3)]);
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_the_youngest_stays() {
+        let mut run = Run::new(config(Gap::new(us(10))).max_open_sessions(2, WhenFull::CloseOldest));
+        assert_eq!(
+            [(1, 9), (2, 5), (2, 6), (3, 7)].map(|(key, time)| run.push(key, time)),
+            [Pushed::Opened, Pushed::Opened, Pushed::Extended, Pushed::Opened]
+        );
+        let [evicted] = &run.summaries()[..] else { panic!("one had to go") };
+        assert_eq!((evicted.key, evicted.reason), (1, CloseReason::Evicted));
+        assert_eq!(run.flush(), [(2, 5, 16, 2), (3, 7, 17, 1)]);
+    }
+
+    #[test]
+    fn no_room_until_something_closes() {
+        let mut run = Run::new(config(Gap::new(us(10))).max_open_sessions(1, WhenFull::Refuse));
+        assert_eq!([0, 1].map(|key| run.push(key, 0)), [Pushed::Opened, Pushed::Refused((), Refusal::Full)]);
+        run.advance(10);
+        assert_eq!(run.push(1, 10), Pushed::Opened);
+    }
+
+    #[test]
+    fn shrinking_changes_nothing_that_is_emitted() {
+        let config = || config(Gap::new(us(10))).allowed_lateness(us(20));
+        let mut runs = [Run::new(config()), Run::new(config())];
+        let outputs = runs.each_mut().map(|run| {
+            for (key, time) in [(1, 0), (2, 3), (1, 30), (3, 7)] {
+                assert_eq!(run.push(key, time), Pushed::Opened);
+            }
+            run.advance(11)
+        });
+        assert_eq!(outputs[0], outputs[1]);
+        runs[1].engine.shrink_to_fit();
+        let outputs = runs.each_mut().map(|run| {
+            let _ = (run.push(1, 4), run.push(3, 16));
+            let mut all = run.advance(25);
+            all.extend(run.flush());
+            all
+        });
+        assert_eq!(outputs[0], outputs[1]);
+    }
+
+    #[test]
+    fn a_flood_of_keys_leaves_as_many_entries_as_there_are_sessions() {
+        let mut run = Run::new(config(Gap::new(us(1_000))).max_open_sessions(3, WhenFull::CloseOldest));
+        for turn in 0..5_000_i64 {
+            let _ = run.push((turn % 5) as u8, turn % 7);
+        }
+        let crate::engine::Plan::Gap(sessions) = &run.engine.plan else { panic!("gap sessions") };
+        let keyed = sessions.sessions();
+        assert!(keyed.queue.len() <= 2 * 3 + 1_024 && keyed.ages.len() <= 2 * 3 + 16, "{}", keyed.queue.len());
+        let opened: Vec<_> = keyed.iter().map(|(session, _)| session.opened).collect();
+        assert_eq!((opened.len(), run.engine.now()), (3, at(i64::MIN)));
+    }
+}

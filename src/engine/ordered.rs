@@ -321,3 +321,138 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
         self.sessions.evict(shared, out) || self.settle_first(shared)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use crate::rules::WhenFull;
+    use crate::sessionizer::{Pushed, Refusal};
+    use crate::strategy::{Bucket, Gap};
+    use crate::summary::CloseReason::{self, Cut, Gap as Silence, MaxDuration};
+    use crate::testing::{Run, Settings, config, us};
+
+    fn at_most_20() -> Settings {
+        config(Gap::new(us(10)).max_duration(us(20)))
+    }
+
+    fn cut_by_tens() -> Settings {
+        config(Gap::new(us(10)).cut_between(Bucket::step(us(10))))
+    }
+
+    type Session = (i64, i64, u64, CloseReason);
+
+    fn emitted(run: &mut Run) -> Vec<Session> {
+        let all = run.summaries().into_iter();
+        all.map(|s| (s.window.start.as_micros(), s.window.end.as_micros(), s.count, s.reason)).collect()
+    }
+
+    /// The sessions of events of one key that are all held first.
+    fn sessions(config: Settings, times: &[i64]) -> Vec<Session> {
+        let mut run = Run::new(config);
+        times.iter().for_each(|time| assert_eq!(run.push(1, *time), Pushed::Held));
+        run.close_until(100);
+        emitted(&mut run)
+    }
+
+    #[test]
+    fn at_the_watermark() {
+        let mut run = Run::new(at_most_20());
+        run.advance(5);
+        assert_eq!([5, 6].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Held]);
+        assert_eq!((run.counters().held, run.open()), (1, 1));
+        assert_eq!((run.advance(6), run.counters().held), ([].into(), 0));
+        assert_eq!(run.advance(16), [(1, 5, 16, 2)]);
+    }
+
+    #[test]
+    fn exactly_the_maximum_duration_after_the_first() {
+        assert_eq!(sessions(at_most_20(), &[0, 9, 18, 20]), [(0, 20, 3, MaxDuration), (20, 30, 1, Silence)]);
+    }
+
+    #[test]
+    fn one_microsecond_less_than_the_maximum_duration_after_the_first() {
+        assert_eq!(sessions(at_most_20(), &[19, 18, 9, 0]), [(0, 20, 4, MaxDuration)]);
+    }
+
+    #[test]
+    fn a_gap_that_ends_with_the_maximum_duration_is_the_reason() {
+        assert_eq!(sessions(at_most_20(), &[0, 5, 10]), [(0, 20, 3, Silence)]);
+        assert_eq!(sessions(at_most_20(), &[0, 5, 11]), [(0, 20, 3, MaxDuration)]);
+    }
+
+    #[test]
+    fn a_session_is_cut_where_the_next_bucket_has_an_event() {
+        assert_eq!(sessions(cut_by_tens(), &[8, 9, 10]), [(8, 10, 2, Cut), (10, 20, 1, Silence)]);
+        assert_eq!(sessions(cut_by_tens(), &[8, 9, 13]), [(8, 13, 2, Cut), (13, 23, 1, Silence)]);
+        assert_eq!(sessions(cut_by_tens(), &[0, 9]), [(0, 19, 2, Silence)]);
+    }
+
+    #[test]
+    fn exactly_gap_apart_is_silence_and_not_a_cut() {
+        assert_eq!(sessions(cut_by_tens(), &[5, 15]), [(5, 15, 1, Silence), (15, 25, 1, Silence)]);
+    }
+
+    #[test]
+    fn sessions_cut_within_one_instant_are_numbered() {
+        let always = config(Gap::new(us(10))).cut("always", |_, _| true);
+        let mut run = Run::new(always);
+        assert_eq!([5, 5, 5, 6].map(|time| run.push(1, time)), [Pushed::Held; 4]);
+        run.close_until(100);
+        let all = run.summaries();
+        let seen: Vec<_> = all.iter().map(|s| (s.window.end.as_micros(), s.part, s.reason)).collect();
+        assert_eq!(seen, [(6, 1, Cut), (6, 2, Cut), (6, 3, Cut), (16, 1, Silence)]);
+    }
+
+    #[test]
+    fn a_cut_rule_sees_events_in_order_of_time() {
+        let rising = config(Gap::new(us(10))).cut("odd to even", |previous, next| {
+            assert!(previous.time <= next.time);
+            previous.value % 2 == 1 && next.value % 2 == 0
+        });
+        assert_eq!(sessions(rising, &[4, 1, 3, 6]), [(1, 4, 2, Cut), (4, 16, 2, Silence)]);
+    }
+
+    #[test]
+    fn a_straggler_joins_what_it_touches_but_never_too_long_a_session() {
+        let mut run = Run::new(at_most_20());
+        run.advance(30);
+        assert_eq!([30, 21].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended]);
+        assert_eq!(run.push(1, 38), Pushed::Held);
+        run.advance(38);
+        assert_eq!([19, 18].map(|time| run.push(1, time)), [Pushed::Extended, Pushed::Late(())], "38 is 20 after 18");
+        run.close_until(100);
+        assert_eq!(emitted(&mut run), [(19, 39, 4, MaxDuration)]);
+    }
+
+    #[test]
+    fn a_straggler_before_a_cut_joins_no_session_beyond_it() {
+        let mut run = Run::new(cut_by_tens());
+        run.advance(12);
+        assert_eq!([12, 9].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Opened]);
+        run.close_until(100);
+        assert_eq!(emitted(&mut run), [(9, 19, 1, Silence), (12, 22, 1, Silence)]);
+    }
+
+    #[test]
+    fn a_correction_within_the_lateness() {
+        let mut run = Run::new(at_most_20().allowed_lateness(us(5)));
+        run.advance(0);
+        assert_eq!(run.push(1, 0), Pushed::Opened);
+        assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
+        assert_eq!(run.push(1, 3), Pushed::Extended);
+        assert_eq!(run.advance(13), [(1, 0, 13, 2)], "its end has moved beyond the watermark");
+        assert_eq!((run.advance(17), run.open()), ([].into(), 1));
+        assert_eq!((run.advance(18), run.open()), ([].into(), 0));
+        assert_eq!([3, 4].map(|time| run.push(1, time)), [Pushed::Late(()), Pushed::Opened]);
+    }
+
+    #[test]
+    fn a_held_event_takes_the_room_of_a_session() {
+        let mut run = Run::new(at_most_20().max_open_sessions(1, WhenFull::Refuse));
+        assert_eq!([5, 6].map(|time| run.push(1, time)), [Pushed::Held, Pushed::Refused((), Refusal::Full)]);
+        let mut run = Run::new(at_most_20().max_open_sessions(1, WhenFull::CloseOldest));
+        assert_eq!([5, 6].map(|time| run.push(1, time)), [Pushed::Held; 2]);
+        assert_eq!(emitted(&mut run), [(5, 15, 1, CloseReason::Evicted)]);
+    }
+}

@@ -395,3 +395,117 @@ fn visit_keyed<K: Key, V: Value, S>(
 ) {
     sessions.iter().for_each(|(session, rare)| visit(session, rare, Placement { bucket: 0, end: session.edge }));
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::strategy::{Gap, Sliding, Stagger};
+    use crate::testing::{at, us};
+
+    type Made = Result<Plan<u8, i64, ()>, ConfigError>;
+
+    fn plan(strategy: impl Into<Strategy>) -> Plan<u8, i64, ()> {
+        Plan::new(&strategy.into(), None, None).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn tens() -> Stagger {
+        Stagger::on_event_time(Bucket::step(us(10)))
+    }
+
+    fn by_arrival() -> Stagger {
+        Stagger::on_arrival(Bucket::step(us(10)), us(10))
+    }
+
+    fn allows(plan: &Plan<u8, i64, ()>, first: i64, last: i64, bucket: i64, end: i64) -> bool {
+        plan.allows(at(first), at(last), Placement { bucket, end: at(end) })
+    }
+
+    #[test]
+    fn the_shape_of_each_strategy() {
+        let facts = |strategy: Strategy| {
+            let Shape { is_on_arrival, has_gap, has_several_per_key, holds_events, max_per_event, .. } =
+                plan(strategy).shape();
+            (is_on_arrival, has_gap, has_several_per_key, holds_events, max_per_event)
+        };
+        assert_eq!(facts(tens().into()), (false, false, false, false, 1));
+        assert_eq!(facts(by_arrival().into()), (true, false, false, false, 1));
+        assert_eq!(facts(Sliding::new(us(12), us(5)).into()), (false, false, false, false, 3));
+        assert_eq!(facts(Gap::new(us(10)).into()), (false, true, true, false, 1));
+        assert_eq!(facts(Gap::new(us(10)).max_duration(us(20)).into()), (false, true, true, true, 1));
+        assert_eq!(facts(Gap::new(us(10)).cut_between(Bucket::step(us(5))).into()), (false, true, true, true, 1));
+        let by_rule = Plan::<u8, i64, ()>::new(&Gap::new(us(10)).into(), None, Some(Box::new(|_, _| false)));
+        assert!(by_rule.is_ok_and(|plan| plan.shape().holds_events));
+    }
+
+    #[test]
+    fn what_moves_the_clock() {
+        assert_eq!(plan(tens()).clock_source(None), ClockSource::Caller);
+        assert_eq!(plan(tens()).clock_source(Some(0)), ClockSource::Watermark(0));
+        assert_eq!(plan(by_arrival()).clock_source(None), ClockSource::Arrival);
+    }
+
+    #[test]
+    fn rules_and_settings_of_other_strategies_are_refused() {
+        let refused = |made: Made| made.err().map(|error| error.to_string()).unwrap_or_default();
+        for strategy in [tens().into(), by_arrival().into(), Strategy::from(Sliding::tumbling(us(10)))] {
+            let gap = refused(Plan::new(&strategy, Some(Box::new(|_| None)), None));
+            assert!(gap.starts_with("`gap_per_event` has no meaning for s"), "{gap}");
+            let cut = refused(Plan::new(&strategy, None, Some(Box::new(|_, _| true))));
+            assert!(cut.starts_with("`cut` has no meaning for s"), "{cut}");
+        }
+        let parts = refused(Plan::new(&tens().remember_parts(us(1)).into(), None, None));
+        assert!(parts.starts_with("`remember_parts` has no meaning for stagger windows on the event clock"), "{parts}");
+        assert!(Plan::<u8, i64, ()>::new(&by_arrival().remember_parts(us(0)).into(), None, None).is_ok());
+    }
+
+    #[test]
+    fn lengths_of_zero_are_refused() {
+        let zero = |strategy: Strategy| Plan::<u8, i64, ()>::new(&strategy, None, None).err();
+        assert_eq!(zero(Gap::new(us(0)).into()), Some(ConfigError::Zero { setting: "gap" }));
+        let at_once = Gap::new(us(1)).max_duration(us(0));
+        assert_eq!(zero(at_once.into()), Some(ConfigError::Zero { setting: "maximum duration" }));
+        assert_eq!(zero(Stagger::per_key(us(0)).into()), Some(ConfigError::Zero { setting: "range" }));
+    }
+
+    #[test]
+    fn a_bucket_allows_events_from_its_start_to_one_microsecond_before_its_end() {
+        let plan = plan(tens());
+        assert!(allows(&plan, 10, 19, 10, 20));
+        assert!(!allows(&plan, 10, 20, 10, 20));
+        assert!(!allows(&plan, 9, 19, 10, 20));
+        assert!(!allows(&plan, 10, 19, 10, 21) && !allows(&plan, 10, 19, 0, 20));
+    }
+
+    #[test]
+    fn a_sliding_window_allows_the_events_within_it() {
+        let plan = plan(Sliding::new(us(10), us(5)));
+        assert!(allows(&plan, 5, 14, 1, 15));
+        assert!(!allows(&plan, 4, 14, 1, 15) && !allows(&plan, 5, 15, 1, 15));
+        assert!(!allows(&plan, 5, 14, 1, 16) && !allows(&plan, 5, 14, 2, 15));
+    }
+
+    #[test]
+    fn on_the_arrival_clock_first_and_last_are_of_the_bucket() {
+        let plan = plan(by_arrival());
+        assert!(allows(&plan, 10, 19, 10, 1_000));
+        assert!(!allows(&plan, 9, 19, 10, 1_000) && !allows(&plan, 10, 20, 10, 1_000));
+    }
+
+    #[test]
+    fn a_gap_session_reaches_to_its_last_event_at_least() {
+        for plan in [plan(Gap::new(us(10))), plan(Gap::new(us(10)).max_duration(us(20)))] {
+            assert!(allows(&plan, 0, 5, 0, 5));
+            assert!(!allows(&plan, 0, 5, 0, 4) && !allows(&plan, 0, 5, 1, 15));
+        }
+    }
+
+    #[test]
+    fn only_a_window_on_the_arrival_clock_may_be_pending_from_its_deadline_on() {
+        let pending = |plan: Plan<u8, i64, ()>, now| plan.may_be_pending(at(100), at(now));
+        assert!(!pending(plan(by_arrival()), 109) && pending(plan(by_arrival()), 110));
+        assert!(!pending(plan(tens()), 110) && !pending(plan(Gap::new(us(10))), 110));
+    }
+}

@@ -279,3 +279,57 @@ impl<A> Shared<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::clock::ClockSource;
+    use crate::testing::at;
+
+    fn shared(change: impl FnOnce(&mut Options)) -> Shared<()> {
+        let (first_last, when_full) = (FirstLast::EventTime, WhenFull::Refuse);
+        let mut options = Options { lateness: 0, first_last, max_open: MAX_SESSIONS, when_full, max_emits: usize::MAX };
+        change(&mut options);
+        Shared::new((), options, Clock::new(ClockSource::Caller, None))
+    }
+
+    #[test]
+    fn each_option_that_the_usual_event_must_ask_about_is_not_plain() {
+        assert!(shared(|_| {}).is_plain);
+        assert!(!shared(|options| options.lateness = 1).is_plain);
+        assert!(!shared(|options| options.max_emits = 1).is_plain);
+        assert!(!shared(|options| options.first_last = FirstLast::Arrival).is_plain);
+        let bounded = Clock::new(ClockSource::Caller, Some(0));
+        assert!(!Shared::new((), shared(|_| {}).options, bounded).is_plain);
+    }
+
+    #[test]
+    fn late_at_the_end_plus_the_lateness_and_not_one_microsecond_before() {
+        let mut shared = shared(|options| options.lateness = 5);
+        shared.clock.advance(at(14));
+        assert!(!shared.is_late(at(10)));
+        shared.clock.advance(at(15));
+        assert!(shared.is_late(at(10)));
+    }
+
+    #[test]
+    fn room_for_exactly_as_many_as_the_bound() {
+        let shared = shared(|options| options.max_open = 3);
+        assert!(shared.has_room(2, 1) && shared.has_room(0, 3));
+        assert!(!shared.has_room(3, 1) && !shared.has_room(2, 2));
+        assert!(shared.is_bounded() && !self::shared(|_| {}).is_bounded());
+    }
+
+    #[test]
+    fn a_call_may_emit_as_many_as_its_quota() {
+        let mut shared = shared(|options| options.max_emits = 2);
+        shared.renew_quota();
+        assert_eq!([(); 3].map(|()| shared.spend()), [true, true, false]);
+        assert!(!shared.has_quota());
+        assert_ne!(shared.looks(), usize::MAX);
+        shared.renew_quota();
+        assert!(shared.has_quota());
+        shared.lift_quota();
+        assert_eq!((shared.looks(), shared.spend()), (usize::MAX, true));
+    }
+}

@@ -548,3 +548,143 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use crate::rules::WhenFull;
+    use crate::sessionizer::{Pushed, Refusal};
+    use crate::strategy::{Bucket, Sliding, Stagger};
+    use crate::summary::CloseReason;
+    use crate::testing::{Run, Settings, config, us};
+
+    fn tens() -> Settings {
+        config(Stagger::on_event_time(Bucket::step(us(10))))
+    }
+
+    #[test]
+    fn at_the_end_of_the_bucket() {
+        let mut run = Run::new(tens());
+        assert_eq!([9, 10, 0].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Opened, Pushed::Extended]);
+        assert_eq!(run.flush(), [(1, 0, 10, 2), (1, 10, 20, 1)]);
+    }
+
+    #[test]
+    fn at_the_watermark() {
+        let mut run = Run::new(tens());
+        assert_eq!(run.push(1, 5), Pushed::Opened);
+        assert_eq!(run.advance(9), []);
+        assert_eq!(run.push(1, 0), Pushed::Extended);
+        assert_eq!(run.advance(10), [(1, 0, 10, 2)]);
+        assert_eq!((run.push(1, 9), run.push(1, 10)), (Pushed::Late(()), Pushed::Opened));
+        assert_eq!(run.counters().late, 1);
+    }
+
+    #[test]
+    fn at_the_end_plus_the_lateness() {
+        let mut run = Run::new(tens().allowed_lateness(us(5)));
+        assert_eq!(run.push(1, 5), Pushed::Opened);
+        assert_eq!((run.advance(10), run.open()), ([(1, 0, 10, 1)].into(), 1));
+        assert_eq!(run.advance(14), []);
+        assert_eq!((run.push(1, 6), run.push(2, 7)), (Pushed::Extended, Pushed::Opened));
+        let corrected = run.summaries();
+        assert_eq!(
+            corrected.iter().map(|s| (s.key, s.count, s.revision())).collect::<Vec<_>>(),
+            [(1, 2, 1), (2, 1, 0)]
+        );
+        assert_eq!((run.advance(15), run.open()), ([].into(), 0));
+        assert_eq!(run.push(1, 8), Pushed::Late(()));
+    }
+
+    #[test]
+    fn sessions_are_emitted_by_deadline_and_then_by_opening() {
+        let mut run = Run::new(tens());
+        for (key, time) in [(3, 15), (2, 5), (1, 6), (9, 11)] {
+            assert_eq!(run.push(key, time), Pushed::Opened);
+        }
+        assert_eq!(run.advance(20), [(2, 0, 10, 1), (1, 0, 10, 1), (3, 10, 20, 1), (9, 10, 20, 1)]);
+    }
+
+    #[test]
+    fn an_event_between_two_windows_is_handed_back() {
+        let mut run = Run::new(config(Sliding::new(us(3), us(10))));
+        assert_eq!(run.push(1, 3), Pushed::Refused((), Refusal::BetweenWindows));
+        assert_eq!(run.push(1, 2), Pushed::Opened);
+        assert_eq!((run.counters().between_windows, run.counters().placed), (1, 1));
+    }
+
+    #[test]
+    fn an_event_joins_the_windows_that_are_not_over() {
+        let mut run = Run::new(config(Sliding::new(us(10), us(5))));
+        run.advance(10);
+        assert_eq!(run.push(1, 7), Pushed::Opened);
+        assert_eq!(run.push(1, 4), Pushed::Late(()));
+        let counters = run.counters();
+        assert_eq!((counters.late_windows, counters.extra_windows, counters.late), (1, 0, 1));
+        assert_eq!(run.push(1, 12), Pushed::Opened); // in [5, 15), which is open, and in [10, 20)
+        assert_eq!(run.push(1, 14), Pushed::Extended);
+        assert_eq!(run.counters().extra_windows, 2);
+        assert_eq!(run.flush(), [(1, 5, 15, 3), (1, 10, 20, 2)]);
+    }
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let mut run = Run::new(tens().max_open_sessions(2, WhenFull::CloseOldest));
+        for (key, time) in [(1, 15), (2, 5)] {
+            assert_eq!(run.push(key, time), Pushed::Opened);
+        }
+        assert_eq!(run.push(2, 6), Pushed::Extended);
+        assert_eq!(run.closed(), []);
+        assert_eq!(run.push(3, 5), Pushed::Opened);
+        assert_eq!((run.closed(), run.open()), ([(1, 10, 20, 1)].into(), 2));
+        assert_eq!(run.push(1, 16), Pushed::Opened);
+        assert_eq!(run.reasons(), [CloseReason::Evicted]);
+        assert_eq!(run.flush(), [(3, 0, 10, 1), (1, 10, 20, 1)]);
+    }
+
+    #[test]
+    fn one_session_more_than_the_bound_is_refused() {
+        let mut run = Run::new(tens().max_open_sessions(1, WhenFull::Refuse));
+        assert_eq!(
+            [1, 2, 1].map(|key| run.push(key, 5)),
+            [Pushed::Opened, Pushed::Refused((), Refusal::Full), Pushed::Extended]
+        );
+        assert_eq!(run.counters().refused_full, 1);
+    }
+
+    #[test]
+    fn sliding_windows_make_room_for_all_or_none() {
+        let sliding = || config(Sliding::new(us(10), us(5)));
+        let mut run = Run::new(sliding().max_open_sessions(3, WhenFull::Refuse));
+        assert_eq!(run.push(1, 7), Pushed::Opened);
+        assert_eq!(run.push(2, 7), Pushed::Refused((), Refusal::Full));
+        assert_eq!(run.push(1, 12), Pushed::Opened, "one of its windows is open");
+        assert_eq!(run.open(), 3);
+        let mut run = Run::new(sliding().max_open_sessions(3, WhenFull::CloseOldest));
+        assert_eq!([1, 2].map(|key| run.push(key, 7)), [Pushed::Opened; 2]);
+        assert_eq!((run.closed(), run.open()), ([(1, 0, 10, 1)].into(), 3));
+    }
+
+    #[test]
+    fn what_one_call_may_not_emit_comes_with_the_next() {
+        let mut run = Run::new(tens().close_at_most(2));
+        for key in 1..=3 {
+            assert_eq!(run.push(key, 5), Pushed::Opened);
+        }
+        assert_eq!(run.advance(10), [(1, 0, 10, 1), (2, 0, 10, 1)]);
+        assert_eq!((run.open(), run.push(3, 6)), (1, Pushed::Late(())));
+        assert_eq!(run.advance(10), [(3, 0, 10, 1)]);
+    }
+
+    #[test]
+    fn pending_sessions_come_before_a_correction() {
+        let mut run = Run::new(tens().allowed_lateness(us(5)).close_at_most(1));
+        for key in 1..=2 {
+            assert_eq!(run.push(key, 5), Pushed::Opened);
+        }
+        assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
+        assert_eq!(run.push(2, 6), Pushed::Extended);
+        assert_eq!(run.closed(), [(2, 0, 10, 1), (2, 0, 10, 2)]);
+    }
+}

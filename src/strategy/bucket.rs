@@ -152,3 +152,54 @@ impl Rounding {
         Window::new(start, end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, us};
+    use alloc::string::ToString;
+
+    fn bounds(bucket: &Bucket, time: i64) -> (i64, i64) {
+        let window = bucket.window_of(at(time)).expect("a bucket that works");
+        (window.start.as_micros(), window.end.as_micros())
+    }
+
+    #[test]
+    fn a_step_begins_at_its_multiple() {
+        let ten = Bucket::step(us(10));
+        assert_eq!(bounds(&ten, 9), (0, 10));
+        assert_eq!(bounds(&ten, 10), (10, 20));
+        assert_eq!(bounds(&ten, -1), (-10, 0));
+    }
+
+    #[test]
+    fn an_origin_moves_the_steps_and_counts_modulo_the_width() {
+        for origin in [3, 13, -7] {
+            let bucket = Bucket::step(us(10)).origin(at(origin));
+            assert_eq!(bounds(&bucket, 2), (-7, 3), "{origin}");
+            assert_eq!(bounds(&bucket, 3), (3, 13), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_floor_begins_at_its_unit() {
+        let second = Bucket::floor(Unit::Second);
+        assert_eq!(bounds(&second, 999_999), (0, 1_000_000));
+        assert_eq!(bounds(&second, 1_000_000), (1_000_000, 2_000_000));
+    }
+
+    #[test]
+    fn a_setting_of_the_other_kind_is_refused_with_a_way_out() {
+        let origin = Bucket::floor(Unit::Day).origin(at(1)).window_of(at(0)).unwrap_err().to_string();
+        assert!(origin.contains("`origin` has no meaning for FLOOR"), "{origin}");
+        let step = Bucket::step(Duration::ZERO).window_of(at(0));
+        assert_eq!(step, Err(ConfigError::Zero { setting: "step" }));
+    }
+
+    #[test]
+    fn settings_are_told_apart_by_their_text() {
+        assert_eq!(Bucket::step(us(10)).to_string(), "step 10µs from 1970-01-01T00:00:00.000000Z");
+        assert_eq!(Bucket::floor(Unit::Day).to_string(), "floor to day in UTC");
+        assert_eq!(Bucket::floor(Unit::Day).origin(at(1)).to_string(), "FLOOR with origin");
+    }
+}

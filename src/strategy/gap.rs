@@ -113,3 +113,65 @@ impl Reach {
         (time < session && first < reach) || (!is_past(session, time) && !is_past(reach, first))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    const OPEN: Reach = Reach { gap: 10, edge: 0, max: None };
+    const INCLUSIVE: Reach = Reach { edge: 1, ..OPEN };
+
+    /// Whether two events belong together, whichever comes first.
+    fn together(reach: Reach, one: i64, other: i64) -> bool {
+        let touches = |a, b| Reach::touches(at(a), reach.after(at(a)), at(b), reach.after(at(b)));
+        assert_eq!(touches(one, other), touches(other, one));
+        touches(one, other)
+    }
+
+    #[test]
+    fn exactly_gap_apart() {
+        assert!(!together(OPEN, 0, 10));
+        assert!(together(INCLUSIVE, 0, 10));
+    }
+
+    #[test]
+    fn one_microsecond_less_than_gap_apart() {
+        assert!(together(OPEN, 0, 9));
+        assert!(together(INCLUSIVE, 0, 9));
+    }
+
+    #[test]
+    fn one_microsecond_more_than_gap_apart() {
+        assert!(!together(INCLUSIVE, 0, 11));
+    }
+
+    #[test]
+    fn a_reach_to_the_end_of_time_holds_that_instant_too() {
+        assert!(together(OPEN, i64::MAX - 10, i64::MAX));
+        assert!(!together(OPEN, i64::MAX - 11, i64::MAX - 1));
+    }
+
+    #[test]
+    fn the_window_of_an_inclusive_gap_ends_one_microsecond_before_its_reach() {
+        assert_eq!(OPEN.window_end(OPEN.after(at(5))), at(15));
+        assert_eq!(INCLUSIVE.after(at(5)), at(16));
+        assert_eq!(INCLUSIVE.window_end(at(16)), at(15));
+        assert_eq!(INCLUSIVE.window_end(Timestamp::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn a_gap_of_its_own_is_at_least_one_microsecond() {
+        assert_eq!(OPEN.after_own(at(5), 0), at(6));
+        assert_eq!(OPEN.after_own(at(5), 2), at(7));
+        assert_eq!(INCLUSIVE.after_own(at(5), 0), at(7));
+    }
+
+    #[test]
+    fn the_deadline_is_the_reach_or_the_maximum_duration_if_that_is_sooner() {
+        let limited = Reach { max: Some(20), ..OPEN };
+        assert_eq!(limited.deadline(at(0), at(19)), at(19));
+        assert_eq!(limited.deadline(at(0), at(21)), at(20));
+        assert_eq!(OPEN.limit(at(0)), Timestamp::MAX);
+    }
+}

@@ -69,3 +69,30 @@ pub(crate) fn positive(setting: &'static str, value: Duration) -> Result<i64, Co
         whole => Ok(whole),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_a_length_but_not_a_positive_one() {
+        assert_eq!(length("gap", Duration::ZERO), Ok(0));
+        assert_eq!(positive("gap", Duration::ZERO), Err(ConfigError::Zero { setting: "gap" }));
+        assert_eq!(positive("gap", Duration::from_micros(1)), Ok(1));
+    }
+
+    #[test]
+    fn one_nanosecond_more_than_whole_microseconds() {
+        let uneven = Duration::from_nanos(5_001);
+        assert_eq!(length("gap", uneven), Err(ConfigError::Fraction { setting: "gap", length: uneven }));
+        assert_eq!(length("gap", Duration::from_nanos(5_000)), Ok(5));
+    }
+
+    #[test]
+    fn the_longest_length_is_one_microsecond_short_of_all_time_after_1970() {
+        let [longest, longer] = [i64::MAX as u64 - 1, i64::MAX as u64].map(Duration::from_micros);
+        assert_eq!(length("gap", longest), Ok(i64::MAX - 1));
+        assert_eq!(length("gap", longer), Err(ConfigError::TooLong { setting: "gap", length: longer }));
+        assert!(length("gap", Duration::MAX).is_err());
+    }
+}

@@ -120,3 +120,86 @@ impl Hops {
         Window::new(instant(start), instant(start + i128::from(self.size)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, us};
+    use alloc::vec::Vec;
+
+    fn hops(size: u64, slide: u64, origin: i64) -> Hops {
+        Sliding::new(us(size), us(slide)).origin(at(origin)).hops().expect("windows that work")
+    }
+
+    fn indices(hops: Hops, time: i64) -> Vec<i128> {
+        hops.indices_of(at(time)).collect()
+    }
+
+    #[test]
+    fn at_the_start_and_at_the_end_of_a_window() {
+        let hops = hops(10, 5, 0);
+        assert_eq!(indices(hops, 4), [-1, 0]);
+        assert_eq!(indices(hops, 5), [0, 1]);
+        assert_eq!(indices(hops, 9), [0, 1]);
+        assert_eq!(indices(hops, 10), [1, 2]);
+    }
+
+    #[test]
+    fn one_microsecond_before_1970() {
+        assert_eq!(indices(hops(10, 10, 0), -1), [-1]);
+        assert_eq!(hops(10, 10, 0).window(-1), Window::new(at(-10), at(0)));
+    }
+
+    #[test]
+    fn between_two_windows() {
+        let hops = hops(3, 10, 0);
+        assert_eq!(indices(hops, 2), [0]);
+        assert!(indices(hops, 3).is_empty() && indices(hops, 9).is_empty());
+        assert_eq!(indices(hops, 10), [1]);
+    }
+
+    #[test]
+    fn an_origin_counts_modulo_the_slide() {
+        assert_eq!(hops(10, 10, 23).window(0), Window::new(at(3), at(13)));
+        assert_eq!(indices(hops(10, 10, 23), 2), [-1]);
+        assert_eq!(indices(hops(10, 10, -7), 3), [0]);
+    }
+
+    #[test]
+    fn a_size_that_is_no_multiple_of_the_slide() {
+        let hops = hops(12, 5, 0);
+        assert_eq!(hops.max_per_event(), 3);
+        assert_eq!(indices(hops, 11), [0, 1, 2]);
+        assert_eq!(indices(hops, 12), [1, 2]);
+    }
+
+    #[test]
+    fn exactly_the_most_windows_and_one_more() {
+        let most = Sliding::MOST_WINDOWS;
+        assert_eq!(hops(most, 1, 0).max_per_event(), most);
+        let more = Sliding::new(us(most + 1), us(1));
+        let (size, slide, windows) = (us(most + 1), us(1), most + 1);
+        assert_eq!(more.hops().err(), Some(ConfigError::TooManyWindows { size, slide, windows, most }));
+    }
+
+    #[test]
+    fn bounds_beyond_the_ends_of_time_saturate() {
+        let hops = hops(10, 10, 0);
+        for time in [Timestamp::MIN, Timestamp::MAX] {
+            let [index] = hops.indices_of(time).collect::<Vec<_>>()[..] else { panic!("one window") };
+            assert!(hops.window(index).contains(time), "{:?}", hops.window(index));
+        }
+        assert_eq!(hops.window(i128::from(i64::MAX)), Window::new(Timestamp::MAX, Timestamp::MAX));
+    }
+
+    #[test]
+    fn the_low_bits_of_an_index_and_a_time_within_tell_the_window() {
+        for hops in [hops(12, 5, 3), hops(1, 1, 0), hops(9_000, 1, 0)] {
+            for time in [Timestamp::MIN, at(-1), at(0), at(3), Timestamp::MAX] {
+                for index in hops.indices_of(time) {
+                    assert_eq!(hops.window_of(index as i64, time), hops.window(index), "{hops:?} {time} {index}");
+                }
+            }
+        }
+    }
+}
