@@ -185,7 +185,14 @@ def generate(stand_in, stack, kinesis):
     check("the generator's command puts clicks on the stream", made.returncode == 0 and "20 records" in made.stdout, made)
 
 
-def consume(kinesis, command, environment, checkpoint):
+def health_check(kinesis, stack, environment):
+    """The check of the container, by the program that is tried. The stand-in does not keep it for its task."""
+    _, program, *asked = stack.properties("Task")["ContainerDefinitions"][0]["HealthCheck"]["Command"]
+    check(f"the health check is {program} {' '.join(asked)}", program == "/usr/local/bin/kinesis")
+    return subprocess.run([kinesis, *asked], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def consume(kinesis, stack, command, environment, checkpoint):
     """Stopped by SIGTERM, as ECS does, and started again to read the rest and close what is open."""
     quick = ["--unpaced", "--poll-every", "100ms"]
     seldom = ["--checkpoint-every", "1h"]  # so that what is kept was kept because of the signal
@@ -193,11 +200,15 @@ def consume(kinesis, command, environment, checkpoint):
     first = subprocess.Popen([kinesis, *command, *quick, *seldom], env=environment, text=True, **both)
     time.sleep(5)
     check("the consumer runs, and has kept nothing yet", first.poll() is None and checkpoint() == 0, checkpoint())
+    answer = health_check(kinesis, stack, environment)
+    check("its container is healthy", answer.returncode == 0 and answer.stdout == "ok\n", answer)
     first.send_signal(signal.SIGTERM)
     asked = time.monotonic()
     told, _ = first.communicate(timeout=120)
     check(f"SIGTERM ends it in {time.monotonic() - asked:.2f} s", first.returncode == 0, told)
     check(f"its last checkpoint has {checkpoint()} records", checkpoint() > 0, told)
+    answer = health_check(kinesis, stack, environment)
+    check("a container without a consumer is not healthy", answer.returncode == 1 and "no answer from" in answer.stderr, answer)
     last = [kinesis, *command, *quick, "--stop-when-idle", "2s", "--flush"]
     ended = subprocess.run(last, env=environment, capture_output=True, text=True, timeout=120, check=False)
     check("the next run goes on from there", ended.returncode == 0 and checkpoint() == CLICKS + 1, ended.stderr)
@@ -332,7 +343,7 @@ def run(template, chosen, kinesis, files):
                 return 0
             return json.loads(kept["Body"].read().split(b"\n")[1])["totals"]["records"]
 
-        told = consume(kinesis, command, environment, checkpoint)
+        told = consume(kinesis, stack, command, environment, checkpoint)
         check("alerts are told if a rule is given, and only then", ("alert (" in told) == ("AlertRule" in chosen), told[:1000])
         tables = Tables(stand_in, folder)
         check("there are files", tables.fill("aggregated") > 0)
