@@ -340,6 +340,15 @@ def check_partitions(stack):
         check("a partition is a day, with a folder for it", template.endswith("/".join(f"${{{key}}}" for key in keys) + "/"), template)
 
 
+def check_years(template):
+    """Rows lie in the folder of their first event: none may be from before the first year that tables look at."""
+    for years in ("2026,2035", "2018,2040"):
+        stack = Stack(template, Years=years)
+        earliest = stack.command()[stack.command().index("--earliest") + 1]
+        first = stack.table("Aggregated")["Parameters"]["projection.partition_0.range"].split(",")[0]
+        check(f"with Years {years} events from before {first} are refused", earliest == f"{first}-01-01T00:00:00Z", earliest)
+
+
 def check_alarms(template):
     topic, email = "arn:aws:sns:us-east-1:123456789012:mine", "ops@example.com"
     for chosen, expected in [({}, "<AlarmTopic>"), ({"AlarmEmail": email}, "<AlarmTopic>"), ({"AlarmTopicArn": topic}, topic)]:
@@ -407,6 +416,7 @@ def main():
     check_generator(template, kinesis)
     check_network(template)
     check_partitions(whole)
+    check_years(template)
     check_alarms(template)
     check_that_only_one_runs(whole)
     check_health(whole, kinesis)

@@ -104,7 +104,13 @@ class Stack:
                 name, key, value = map(self.resolve, argument)
                 return self.template["Mappings"][name][key][value]
             case "Fn::Select":
-                return f"selected-{argument[0]}"
+                index, values = argument
+                return self.resolve(values)[int(index)]
+            case "Fn::GetAZs":
+                return ["us-east-1a", "us-east-1b", "us-east-1c"]
+            case "Fn::Split":
+                separator, text = argument
+                return self.resolve(text).split(separator)
             case "Fn::Sub":
                 text, own = (argument, {}) if isinstance(argument, str) else argument
                 own = {name: self.resolve(value) for name, value in own.items()}
