@@ -24,6 +24,8 @@ pub(crate) struct Header {
     /// Counts the checkpoints from the first run on.
     pub(crate) number: u64,
     pub(crate) stream: String,
+    /// When that stream was created.
+    pub(crate) created: Timestamp,
     /// The fields that sessions are made by, as options.
     pub(crate) fields: String,
     pub(crate) start: Start,
@@ -118,6 +120,7 @@ mod tests {
         let header = Header {
             number: 3,
             stream: "clicks".to_owned(),
+            created: Timestamp::from_secs(2),
             fields: "--key user_id".to_owned(),
             start: Start::TrimHorizon,
             shards: [(shard, position)].into(),

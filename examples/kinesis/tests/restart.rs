@@ -128,6 +128,17 @@ async fn waiting_rows_are_not_lost_without_output() {
     assert_eq!(rows(&again.join("output")), rows(&whole.join("output")));
 }
 
+/// Its shards have the names of the old ones, and positions mean nothing in them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_was_created_again_is_another_one() {
+    let stream = Interrupted::new(RULES).await;
+    stream.server.create_again(2).await;
+    stream.server.put(clicks(300..600)).await;
+    let message = stream.refusal("again", RULES).await;
+    assert!(message.contains("the checkpoint is of a stream clicks created at 20"), "{message}");
+    assert!(message.contains("give another --state, which begins at --start"), "{message}");
+}
+
 /// Table, id and number of events of all sessions in all places below a folder, whatever their format.
 fn sessions(folder: &Path) -> Vec<(String, String, u64)> {
     let mut all = Vec::new();

@@ -45,7 +45,7 @@ use crate::sink::Undelivered;
 use crate::status::{self, Status};
 use crate::store::Store;
 use crate::strategy::Named;
-use crate::stream::about;
+use crate::stream::about::{self, Made};
 use crate::stream::feed::{Feed, Next, Progress};
 use crate::stream::{Reading, Start};
 use sinks::Sinks;
@@ -96,6 +96,8 @@ pub(crate) async fn run(
 struct Consumer {
     feed: Feed,
     status: Arc<Status>,
+    /// When the stream was created.
+    created: Timestamp,
     names: Vec<String>,
     fields: String,
     pipeline: Pipeline,
@@ -159,9 +161,13 @@ impl Consumer {
             check(header, &options.source.stream, &fields)?;
         }
         let (client, name) = (aws.kinesis()?, options.source.stream.clone());
-        let now = about::Stream { client: &client, name: &name, retry, status: &status }.made().await?;
+        let stream = about::Stream { client: &client, name: &name, retry, status: &status };
+        let Made { created, now } = stream.made().await?;
         let (header, pipeline) = match found {
-            Some(Checkpoint { header, state }) => (header, Pipeline::restore(&named, &columns, timing, state)?),
+            Some(Checkpoint { header, state }) => {
+                check_same(&header, created)?;
+                (header, Pipeline::restore(&named, &columns, timing, state)?)
+            }
             None => {
                 let start = match options.source.start {
                     Beginning::TrimHorizon => Start::TrimHorizon,
@@ -171,7 +177,8 @@ impl Consumer {
                 if let Start::At(time) = start {
                     ensure!(time <= now, "--start {time} is in the future: nothing has arrived then");
                 }
-                (Header::first(&options.source.stream, &fields, start), Pipeline::new(&named, &columns, timing)?)
+                let header = Header::first(&options.source.stream, created, &fields, start);
+                (header, Pipeline::new(&named, &columns, timing)?)
             }
         };
         let reading = Reading {
@@ -210,6 +217,7 @@ impl Consumer {
         };
         let mut consumer = Self {
             feed,
+            created,
             names: named.iter().map(|Named { name, .. }| name.clone()).collect(),
             fields,
             pipeline,
@@ -445,6 +453,7 @@ impl Consumer {
             let header = Header {
                 number,
                 stream: self.feed.name().to_owned(),
+                created: self.created,
                 fields: self.fields.clone(),
                 start: self.feed.reading().start,
                 shards,
@@ -498,10 +507,11 @@ impl Consumer {
 
 impl Header {
     /// Before anything was read.
-    fn first(stream: &str, fields: &str, start: Start) -> Self {
+    fn first(stream: &str, created: Timestamp, fields: &str, start: Start) -> Self {
         Self {
             number: 0,
             stream: stream.to_owned(),
+            created,
             fields: fields.to_owned(),
             start,
             shards: std::collections::BTreeMap::new(),
@@ -525,6 +535,18 @@ fn check(header: &Header, stream: &str, fields: &str) -> Result<()> {
              run begins at --start"
         );
     }
+    Ok(())
+}
+
+/// Positions mean nothing in a stream that has taken the place of another.
+fn check_same(header: &Header, created: Timestamp) -> Result<()> {
+    ensure!(
+        header.created == created,
+        "the checkpoint is of a stream {0} created at {1}, and the stream {0} that is there was created at {created}: \
+         give another --state, which begins at --start",
+        header.stream,
+        header.created
+    );
     Ok(())
 }
 

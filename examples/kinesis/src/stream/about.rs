@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
-use aws_sdk_kinesis::types::{Shard, StreamStatus};
+use aws_sdk_kinesis::types::{Shard, StreamDescriptionSummary, StreamStatus};
 use stagger::Timestamp;
 use tokio::time::Instant;
 
 use super::asked::Asked;
+use super::timestamp;
 use crate::retry::{Retry, explain};
 use crate::status::Status;
 
@@ -29,6 +30,15 @@ pub(crate) struct Stream<'s> {
     pub(crate) status: &'s Status,
 }
 
+/// A stream that can be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    /// When it was created: a stream that was deleted and created again under its name is another one.
+    pub(crate) created: Timestamp,
+    /// The server's time when it was asked.
+    pub(crate) now: Timestamp,
+}
+
 impl Stream<'_> {
     /// Waits until it is ACTIVE: nothing is being changed about it.
     pub(crate) async fn ready(&self) -> Result<()> {
@@ -36,18 +46,19 @@ impl Stream<'_> {
     }
 
     /// Waits until it has been made. While shards are split and merged, which may take long, it can be
-    /// read all the same. Returns the server's time.
-    pub(crate) async fn made(&self) -> Result<Timestamp> {
+    /// read all the same.
+    pub(crate) async fn made(&self) -> Result<Made> {
         self.until(|state| *state != StreamStatus::Creating).await
     }
 
-    async fn until(&self, is_so: impl Fn(&StreamStatus) -> bool) -> Result<Timestamp> {
+    async fn until(&self, is_so: impl Fn(&StreamStatus) -> bool) -> Result<Made> {
         let (give_up, mut pause) = (Instant::now() + READY_AFTER, FIRST_PAUSE);
         loop {
             let asked = Asked::now();
-            let state = self.state(&asked).await?;
-            if is_so(&state) {
-                return Ok(asked.as_of());
+            let summary = self.summary(&asked).await?;
+            let state = summary.stream_status();
+            if is_so(state) {
+                return Ok(Made { created: timestamp(summary.stream_creation_timestamp()), now: asked.as_of() });
             }
             if Instant::now() >= give_up {
                 bail!("stream {} is still {state}: try again when it is ACTIVE", self.name);
@@ -57,7 +68,7 @@ impl Stream<'_> {
         }
     }
 
-    async fn state(&self, asked: &Asked) -> Result<StreamStatus> {
+    async fn summary(&self, asked: &Asked) -> Result<StreamDescriptionSummary> {
         let request = || {
             let request = self.client.describe_stream_summary().stream_name(self.name);
             request.customize().interceptor(asked.clone()).send()
@@ -70,8 +81,7 @@ impl Stream<'_> {
             bail!("there is no stream {}: `kinesis produce --create` makes one", self.name);
         }
         let answer = answer.map_err(explain).with_context(|| format!("cannot find stream {}", self.name))?;
-        let summary = answer.stream_description_summary.context("the server described no stream")?;
-        Ok(summary.stream_status)
+        answer.stream_description_summary.context("the server described no stream")
     }
 
     /// All shards, page by page; `asked` is the question for the first page. The pages follow each other

@@ -14,6 +14,7 @@ mod simulated;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_kinesis::primitives::DateTime;
 use serde::{Deserialize, Serialize};
 use stagger::Timestamp;
 
@@ -47,6 +48,11 @@ pub(crate) struct Position {
     pub(crate) sequence: Option<String>,
     /// Its arrival, never before that of an earlier one.
     pub(crate) arrival: Timestamp,
+}
+
+/// A time of the service; the epoch where it is none of ours.
+fn timestamp(time: &DateTime) -> Timestamp {
+    i64::try_from(time.as_nanos().div_euclid(1_000)).map_or(Timestamp::EPOCH, Timestamp::from_micros)
 }
 
 /// How a stream is read.

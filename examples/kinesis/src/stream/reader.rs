@@ -15,7 +15,7 @@ use super::about;
 use super::asked::Asked;
 use super::pace::Pace;
 use super::roster::{Latest, Roster};
-use super::{Reading, Record, ShardId, Start};
+use super::{Reading, Record, ShardId, Start, timestamp};
 use crate::retry::{Retry, explain};
 use crate::status::Status;
 
@@ -208,8 +208,7 @@ impl Reader {
             let Some(arrival) = record.approximate_arrival_timestamp else {
                 bail!("record {} came without its time of arrival", record.sequence_number);
             };
-            let micros = arrival.as_nanos().div_euclid(1_000);
-            let arrival = i64::try_from(micros).map_or(Timestamp::EPOCH, Timestamp::from_micros);
+            let arrival = timestamp(&arrival);
             let partition_key = record.partition_key.unwrap_or_default();
             Ok(Record { sequence: record.sequence_number, arrival, partition_key, data: record.data.into_inner() })
         };

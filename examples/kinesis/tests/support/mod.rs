@@ -230,6 +230,17 @@ impl Server {
         server
     }
 
+    /// Deletes the stream, and creates one of its name in a later second: the server's times have no others.
+    pub(crate) async fn create_again(&self, shards: i32) {
+        self.client.delete_stream().stream_name(STREAM).send().await.unwrap();
+        while self.client.describe_stream_summary().stream_name(STREAM).send().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        self.until_the_next_second().await;
+        self.client.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
+        self.until_active().await;
+    }
+
     /// Waits until the stream has become what was last asked of it.
     pub(crate) async fn until_active(&self) {
         loop {
