@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::{Faults, STREAM, Server, parsed, rows, spawn, succeed};
+use support::{Faults, Rows, STREAM, Server, assert_same, parsed, rows, spawn, succeed, three_rules};
 
 /// How often it is killed; the environment may ask for another number.
 const KILLS: u32 = 50;
@@ -51,14 +51,8 @@ impl Clicks {
     }
 }
 
-/// What the consumer is told, but for where its state and its files are.
 fn arguments(folder: &Path, more: &str) -> String {
-    format!(
-        "consume --stream {STREAM} --gap 3s --step 10s --stagger step=30s/2s --out-of-order 6s --poll-every 50ms \
-         --unpaced --checkpoint-every 200ms --buffer-interval 700ms --state {0}/state --output {0}/output \
-         --idle-after 5s {more}",
-        folder.display()
-    )
+    three_rules(folder, &format!("--buffer-interval 700ms {more}"))
 }
 
 async fn produce(server: &Server) {
@@ -89,7 +83,7 @@ async fn kill_again_and_again(server: &Server, folder: &Path, kills: u32) -> usi
 }
 
 /// Reads to the end and closes everything. Returns what can be seen then.
-async fn finish(server: &Server, folder: &Path) -> std::collections::BTreeMap<String, Vec<String>> {
+async fn finish(server: &Server, folder: &Path) -> Rows {
     succeed(server.command(&arguments(folder, "--stop-when-idle 5s --flush"))).await;
     rows(&folder.join("output"))
 }
@@ -109,11 +103,7 @@ async fn check(faults: impl Fn(&Faults)) -> u64 {
 
     let tables: Vec<&String> = expected.keys().collect();
     assert_eq!(tables, ["errors", "gap_3s", "stagger_step_30s_range_2s", "step_10s"]);
-    for (table, expected) in &expected {
-        let got = &got[table];
-        let differing = got.iter().zip(expected).find(|(got, expected)| got != expected);
-        assert!(got == expected, "{table}: {} rows, not {}: {differing:#?}", got.len(), expected.len());
-    }
+    assert_same("killed", &got, &expected);
     check_counts(&expected);
     let events: usize = expected["gap_3s"].len();
     eprintln!(
@@ -128,7 +118,7 @@ async fn check(faults: impl Fn(&Faults)) -> u64 {
 }
 
 /// Each record is in a session, or among the errors, once for each strategy.
-fn check_counts(rows: &std::collections::BTreeMap<String, Vec<String>>) {
+fn check_counts(rows: &Rows) {
     let errors: Vec<_> = rows["errors"].iter().map(|row| parsed(row)).collect();
     let of_no_rule = errors.iter().filter(|error| error.get("strategy").is_none()).count();
     assert!(["rejected", "refused"].iter().all(|kind| errors.iter().any(|error| error["kind"] == *kind)));

@@ -18,6 +18,13 @@ fn click(number: usize) -> (String, Vec<u8>) {
     (user.to_string(), line.into_bytes())
 }
 
+/// A server with so many shards and clicks.
+async fn with_clicks(shards: i32, clicks: usize) -> Server {
+    let server = Server::start(shards).await;
+    server.put((0..clicks).map(click)).await;
+    server
+}
+
 /// A consumer that is at work, and what it tells on standard error.
 struct Running {
     child: Child,
@@ -65,8 +72,7 @@ async fn get(address: &str, path: &str) -> (u16, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn figures_and_health_are_served_and_told() {
-    let server = Server::start(2).await;
-    server.put((0..100).map(click)).await;
+    let server = with_clicks(2, 100).await;
     let folder = tempfile::tempdir().unwrap();
     let arguments = format!(
         "consume --stream {STREAM} --gap 1h --poll-every 20ms --unpaced --checkpoint-every 100ms --report-every 100ms \
@@ -129,8 +135,7 @@ async fn messages_are_those_of_the_level_that_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_are_still_open_are_told_with_what_becomes_of_them() {
-    let server = Server::start(1).await;
-    server.put((0..40).map(click)).await;
+    let server = with_clicks(1, 40).await;
     let folder = tempfile::tempdir().unwrap();
     let ends = format!("consume --stream {STREAM} --gap 1h --poll-every 20ms --unpaced --stop-when-idle 1s");
     let (_, told) = succeed(server.command(&ends)).await;
@@ -172,8 +177,7 @@ fn the_version_is_told() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_pipe_ends_it_as_sigpipe_does() {
-    let server = Server::start(1).await;
-    server.put((0..40).map(click)).await;
+    let server = with_clicks(1, 40).await;
     let mut command = server.command(&format!("consume --stream {STREAM} --poll-every 20ms --unpaced --flush"));
     command.arg("--stop-when-idle").arg("1s");
     let (reads, writes) = std::io::pipe().unwrap();
@@ -255,6 +259,13 @@ mod signals {
         )
     }
 
+    /// The same, with an alert for each session.
+    fn alerting(server: &Server, webhook: &str, more: &str) -> Command {
+        let mut command = server.command(&consume(&format!("{more} --webhook {webhook} --alert")));
+        command.arg("events > 0").stdout(Stdio::null());
+        command
+    }
+
     fn places(folder: &Path) -> String {
         format!("--state {0}/state --output {0}/output", folder.display())
     }
@@ -296,15 +307,10 @@ mod signals {
     async fn a_webhook_that_takes_nothing_holds_no_row_up_and_gets_its_alerts_later() {
         let failing = listen(Router::new().fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await;
         for address in [silent(Arc::default()).await, absent().await, failing] {
-            let server = Server::start(1).await;
-            server.put((0..200).map(click)).await;
+            let server = with_clicks(1, 200).await;
             let folder = tempfile::tempdir().unwrap();
-            let command = |webhook: &str, more: &str| {
-                let places = places(folder.path());
-                let mut command = server.command(&consume(&format!("{places} --webhook {webhook} {more} --alert")));
-                command.arg("events > 0").stdout(Stdio::null());
-                command
-            };
+            let command =
+                |webhook: &str, more: &str| alerting(&server, webhook, &format!("{} {more}", places(folder.path())));
             let running = Running::start(command(&address, ""));
             until("the rows of closed sessions", || count(folder.path()) >= 150).await;
             let (status, told) = running.terminate().await;
@@ -322,13 +328,9 @@ mod signals {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn alerts_that_nothing_keeps_are_told_as_lost() {
-        let server = Server::start(1).await;
-        server.put((0..200).map(click)).await;
+        let server = with_clicks(1, 200).await;
         let posts = Arc::new(AtomicU64::new(0));
-        let arguments = consume(&format!("--webhook {} --alert", silent(Arc::clone(&posts)).await));
-        let mut command = server.command(&arguments);
-        command.arg("events > 0").stdout(Stdio::null());
-        let running = Running::start(command);
+        let running = Running::start(alerting(&server, &silent(Arc::clone(&posts)).await, ""));
         until("a post", || posts.load(Ordering::SeqCst) > 0).await;
         let (status, told) = running.terminate().await;
         assert!(status.success(), "{told}");
@@ -337,15 +339,10 @@ mod signals {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_kill_loses_no_alert() {
-        let server = Server::start(1).await;
-        server.put((0..200).map(click)).await;
+        let server = with_clicks(1, 200).await;
         let folder = tempfile::tempdir().unwrap();
-        let command = |webhook: &str, more: &str| {
-            let places = places(folder.path());
-            let mut command = server.command(&consume(&format!("{places} --webhook {webhook} {more} --alert")));
-            command.arg("events > 0").stdout(Stdio::null());
-            command
-        };
+        let command =
+            |webhook: &str, more: &str| alerting(&server, webhook, &format!("{} {more}", places(folder.path())));
         let running = Running::start(command(&silent(Arc::default()).await, ""));
         until("the rows of closed sessions", || count(folder.path()) >= 150).await;
         drop(running); // which kills it
@@ -364,9 +361,7 @@ mod signals {
         for (part, more) in [(0..200, ""), (200..400, "--flush")] {
             server.put(part.map(click)).await;
             server.until_the_next_second().await;
-            let arguments = consume(&format!("{places} --stop-when-idle 1s {more} --webhook {refusing} --alert"));
-            let mut command = server.command(&arguments);
-            command.arg("events > 0").stdout(Stdio::null());
+            let command = alerting(&server, &refusing, &format!("{places} --stop-when-idle 1s {more}"));
             let (_, told) = succeed(command).await;
             let given_up = if more.is_empty() { 185 } else { 400 };
             assert!(told.contains(&format!(", {given_up} given up by webhook")), "{told}");
@@ -376,8 +371,7 @@ mod signals {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn kinesis_away_leaves_a_checkpoint() {
-        let server = Server::start(2).await;
-        server.put((0..200).map(click)).await;
+        let server = with_clicks(2, 200).await;
         let folder = tempfile::tempdir().unwrap();
         let running = Running::start(server.command(&consume(&places(folder.path()))));
         until("the rows of closed sessions", || count(folder.path()) >= 150).await;
@@ -401,8 +395,7 @@ mod signals {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn cloudwatch_away_holds_no_row_up() {
-        let server = Server::start(1).await;
-        server.put((0..200).map(click)).await;
+        let server = with_clicks(1, 200).await;
         let folder = tempfile::tempdir().unwrap();
         let mut command = server.command(&consume(&format!("{} --metrics Sessions", places(folder.path()))));
         let requests = Arc::new(AtomicU64::new(0));
@@ -436,8 +429,7 @@ mod signals {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn firehose_away_leaves_its_rows_in_the_checkpoint() {
-        let server = Server::start(1).await;
-        server.put((0..200).map(click)).await;
+        let server = with_clicks(1, 200).await;
         let folder = tempfile::tempdir().unwrap();
         let requests = Arc::new(AtomicU64::new(0));
         let command = |firehose: &str, more: &str| {
@@ -525,8 +517,7 @@ mod signals {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn s3_away_ends_it_in_time_and_the_next_run_goes_on() {
-        let server = Server::start(1).await;
-        server.put((0..200).map(click)).await;
+        let server = with_clicks(1, 200).await;
         let bucket = Arc::new(Bucket::default());
         let s3 = listen(Router::new().fallback(Bucket::answer).with_state(Arc::clone(&bucket))).await;
         let command = |more: &str| {

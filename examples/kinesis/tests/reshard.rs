@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stagger::Timestamp;
-use support::{STREAM, Server, parsed, rows, succeed};
+use support::{Rows, STREAM, Server, assert_same, parsed, rows, spawn, succeed, three_rules};
 
 /// How many histories; the environment may ask for another number.
 const HISTORIES: u64 = 2;
@@ -41,39 +40,22 @@ async fn happen(server: &Server, random: &mut StdRng) {
 }
 
 fn arguments(folder: &Path, more: &str) -> String {
-    format!(
-        "consume --stream {STREAM} --gap 3s --step 10s --stagger step=30s/2s --out-of-order 6s --poll-every 50ms \
-         --unpaced --checkpoint-every 200ms --buffer-interval 0s --state {0}/state --output {0}/output \
-         --idle-after 5s {more}",
-        folder.display()
-    )
+    three_rules(folder, &format!("--buffer-interval 0s {more}"))
 }
-
-type Rows = BTreeMap<String, Vec<String>>;
 
 async fn read_to_the_end(server: &Server, folder: &Path) -> Rows {
     succeed(server.command(&arguments(folder, "--stop-when-idle 3s --flush"))).await;
     rows(&folder.join("output"))
 }
 
-fn start(server: &Server, folder: &Path) -> Child {
-    let mut command = server.command(&arguments(folder, ""));
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+fn start(server: &Server, folder: &Path, more: &str) -> Child {
+    spawn(server.command(&arguments(folder, more)))
 }
 
 async fn stop(mut child: Child) {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     tokio::task::spawn_blocking(move || assert!(child.wait().unwrap().success())).await.unwrap();
-}
-
-fn assert_same(what: &str, got: &Rows, expected: &Rows) {
-    assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{what}");
-    for (table, expected) in expected {
-        let got = &got[table];
-        let differing = got.iter().zip(expected).find(|(got, expected)| got != expected);
-        assert!(got == expected, "{what}, {table}: {} rows, not {}: {differing:#?}", got.len(), expected.len());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,8 +68,8 @@ async fn live_later_and_with_pauses_the_rows_are_the_same() {
         let mut random = StdRng::seed_from_u64(seed);
         let end = &server.faults.end;
 
-        let live = start(&server, &place("live"));
-        let paused = start(&server, &place("paused"));
+        let live = start(&server, &place("live"), "");
+        let paused = start(&server, &place("paused"), "");
         let pause = async {
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             stop(paused).await;
@@ -158,8 +140,7 @@ async fn the_clock_of_the_consumer_does_not_matter_and_is_told() {
         server.until_the_next_second().await;
         server.until_the_next_second().await;
 
-        let mut command = server.command(&arguments(&place("live"), "--start latest"));
-        let live = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let live = start(&server, &place("live"), "--start latest");
         while !place("live/state/checkpoint").exists() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

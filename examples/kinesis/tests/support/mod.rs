@@ -401,9 +401,30 @@ pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// The rows of all files below a directory, by table, sorted. Fails on a file that is not whole.
-pub(crate) fn rows(output: &Path) -> BTreeMap<String, Vec<String>> {
-    let mut rows: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// Options of a consumer that reads under a rule of each kind, into files.
+pub(crate) fn three_rules(folder: &Path, more: &str) -> String {
+    format!(
+        "consume --stream {STREAM} --gap 3s --step 10s --stagger step=30s/2s --out-of-order 6s --idle-after 5s \
+         --poll-every 50ms --unpaced --checkpoint-every 200ms --state {0}/state --output {0}/output {more}",
+        folder.display()
+    )
+}
+
+/// Rows by table, in order.
+pub(crate) type Rows = BTreeMap<String, Vec<String>>;
+
+pub(crate) fn assert_same(what: &str, got: &Rows, expected: &Rows) {
+    assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{what}");
+    for (table, expected) in expected {
+        let got = &got[table];
+        let differing = got.iter().zip(expected).find(|(got, expected)| got != expected);
+        assert!(got == expected, "{what}, {table}: {} rows, not {}: {differing:#?}", got.len(), expected.len());
+    }
+}
+
+/// The rows of all files below a directory. Fails on a file that is not whole.
+pub(crate) fn rows(output: &Path) -> Rows {
+    let mut rows = Rows::new();
     for file in files(output) {
         let name = file.strip_prefix(output).unwrap().to_str().unwrap().to_owned();
         assert!(!name.ends_with(".unfinished"), "{name}");
