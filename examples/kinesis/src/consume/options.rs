@@ -79,8 +79,8 @@ pub(crate) struct SourceOptions {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub(crate) page: i32,
 
-    /// How far a record's time of arrival may be behind this machine's clock when the record can be
-    /// read: its resolution, the error of both clocks, and the time to store it
+    /// How far a record's time of arrival may be behind the clock of Kinesis when the record can be read:
+    /// its resolution, differences between shards, and the time to store it
     #[arg(long, value_name = "LENGTH", default_value = "2s", value_parser = lengths::parse)]
     pub(crate) arrival_slack: Duration,
 
