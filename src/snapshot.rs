@@ -330,19 +330,13 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
                 return Err(RestoreError::Version { found: piece.version, expected: whole.version });
             }
             same_settings(&piece.settings, &whole.settings)?;
-            whole.take_in(piece);
+            whole = whole.with(piece);
         }
         Ok(whole.in_order())
     }
 
     /// With a piece of the same configuration.
     pub(crate) fn with(mut self, piece: Self) -> Self {
-        self.take_in(piece);
-        self
-    }
-
-    /// Adds a piece of the same configuration.
-    fn take_in(&mut self, piece: Self) {
         self.now = self.now.min(piece.now);
         self.flushes = self.flushes.max(piece.flushes);
         self.arrivals = self.arrivals.max(piece.arrivals);
@@ -350,6 +344,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         self.sessions.extend(piece.sessions);
         self.held.extend(piece.held);
         self.parts.extend(piece.parts);
+        self
     }
 
     pub(crate) fn in_order(mut self) -> Self {
