@@ -521,9 +521,9 @@ fn mistakes_are_one_sentence_and_status_2() {
     let none = folder.path("none.jsonl");
     let here = folder.path("");
     for (arguments, sentence) in [
-        (format!("{path} --key usr --time time"), format!("{path} has no field `usr`; it has time, user, what")),
-        (format!("{path} --key user --time t"), format!("{path} has no field `t`; it has time, user, what")),
-        (format!("{path} {FIELDS} --arrival at"), format!("{path} has no field `at`; it has time, user, what")),
+        (format!("{path} --key usr --time time"), format!("{path} has no field `usr`; it has user, time, what")),
+        (format!("{path} --key user --time t"), format!("{path} has no field `t`; it has user, time, what")),
+        (format!("{path} {FIELDS} --arrival at"), format!("{path} has no field `at`; it has user, time, what")),
         (format!("{csv} --key user --time when"), format!("{csv} has no field `when`; it has user, time")),
         (
             format!("{log} --key device"),
@@ -533,7 +533,7 @@ fn mistakes_are_one_sentence_and_status_2() {
         ),
         (
             format!("{path} --time time"),
-            format!("say which field of {path} tells whose event it is with --key FIELD: it has time, user, what"),
+            format!("say which field of {path} tells whose event it is with --key FIELD: it has user, time, what"),
         ),
         (
             format!("{csv} --key user"),
