@@ -157,18 +157,30 @@ where
             Pushed::Late(event) => self.unused.late(&event, self.engine.now())?,
             Pushed::Refused(event, why) => {
                 if why == Refusal::BetweenWindows {
-                    self.greatest = self.greatest.max(Some(event.event_time));
+                    self.reached(&event);
                 }
                 self.unused.refused(&event, why)?;
             }
             Pushed::Opened | Pushed::Extended | Pushed::Merged | Pushed::Held => {
-                self.greatest = self.greatest.max(Some(event.event_time));
+                self.reached(&event);
                 if let Some(report) = &mut self.results.report {
                     report.event(event.event_time);
                 }
             }
         }
         self.results.check()
+    }
+
+    /// Event time has come as far as this event, by its arrival at most: a fast clock makes no event of others late.
+    fn reached(&mut self, event: &EventRef<'_>) {
+        self.greatest = self.greatest.max(Some(event.event_time));
+        if let Some(bound) = self.options.bound_by_arrival() {
+            let results = &mut self.results;
+            let watermark = event.event_time.min(event.arrival_time) - bound;
+            if watermark > self.engine.now() {
+                self.engine.advance_to(watermark, &mut |session| results.session(session));
+            }
+        }
     }
 
     /// Closes what the input has ended, then what it has left open.

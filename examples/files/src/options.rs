@@ -91,7 +91,8 @@ impl StrategyOptions {
 #[command(next_help_heading = "Streaming")]
 pub(crate) struct Streaming {
     /// Read as a stream, in memory that does not grow with the input. Exact while no event is
-    /// further behind the latest than this. Without it the whole input is one set in any order
+    /// further behind the latest than this. Without it the whole input is one set in any order.
+    /// With --arrival an event that claims to be ahead of its arrival makes no other late
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) out_of_order: Option<Duration>,
 
@@ -271,6 +272,12 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// The bound on disorder where arrivals tell which events are ahead: the program moves the watermark then.
+    pub(crate) fn bound_by_arrival(&self) -> Option<Duration> {
+        let is_told = self.fields.arrival.is_some() && self.strategy.clock() == Clock::Event;
+        self.streaming.out_of_order.filter(|_| is_told)
     }
 
     /// Whether a report takes the place of the rows.

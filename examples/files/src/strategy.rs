@@ -18,8 +18,9 @@ const AN_HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> {
     let streaming = &options.streaming;
     let mut config = Config::new(strategy(options));
-    if options.strategy.stagger.is_none()
-        && let Some(bound) = streaming.out_of_order
+    if let Some(bound) = streaming.out_of_order
+        && options.strategy.clock() == Clock::Event
+        && options.bound_by_arrival().is_none()
     {
         config = config.out_of_order(bound);
     }

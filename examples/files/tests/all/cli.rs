@@ -433,6 +433,24 @@ fn an_event_from_the_future_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_fast_clock_makes_nothing_late_where_arrivals_are_known() {
+    let second = |second: i64| format!("2018-11-29T23:{:02}:{:02}", second / 60, second % 60);
+    let mut input = String::new();
+    for number in 0..600 {
+        let ahead = if number % 200 == 100 { 1_800 } else { 0 };
+        let (time, arrival) = (second(number + ahead), second(number));
+        input += &format!(r#"{{"user": "u{}", "time": "{time}", "at": "{arrival}", "what": "w"}}"#, number % 20);
+        input.push('\n');
+    }
+    let streaming = format!("{FIELDS} --gap 30s --arrival at --out-of-order 10s");
+    let ran = ok(&input, &streaming);
+    assert!(ran.said.contains(" 0 late;"), "{}", ran.said);
+    let set = ok(&input, &format!("{FIELDS} --gap 30s"));
+    let columns = "user count first_time last_time";
+    assert_eq!(sorted(pick(&ran.rows(), columns)), sorted(pick(&set.rows(), columns)));
+}
+
+#[test]
 fn events_carry_the_id_of_their_session() {
     let folder = Folder::new();
     let path = folder.path("events.jsonl");
