@@ -12,7 +12,7 @@ use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
 use crate::engine::ordered::OrderedSessions;
 use crate::engine::shared::{Out, Outcome, Shared};
-use crate::engine::store::Store;
+use crate::engine::store::{Store, Whereabouts};
 use crate::engine::windows::Windows;
 use crate::error::ConfigError;
 use crate::event::EventRef;
@@ -23,7 +23,7 @@ use crate::session::{RareState, Session};
 use crate::strategy::{Bucket, Hops, Reach, Rounding, StaggerClock, Strategy, length, positive};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
-use crate::windows::{BY_INDEX, BY_START, WindowId};
+use crate::windows::{BY_INDEX, BY_START};
 
 /// A strategy with its open sessions.
 pub(crate) enum Plan<K: Key, V: Value, S> {
@@ -62,13 +62,6 @@ pub(crate) struct Placement {
     pub(crate) bucket: i64,
     /// End of the window, or the end of a gap session's reach. On the arrival clock: the arrival that opened it.
     pub(crate) end: Timestamp,
-}
-
-/// Where a session lies: its number, and its window where windows own their sessions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Whereabouts {
-    pub(crate) window: WindowId,
-    pub(crate) number: u32,
 }
 
 /// The same for the storage of every strategy.

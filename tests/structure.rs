@@ -1,0 +1,218 @@
+//! The plan of the house: modules import one way, and docs/DESIGN.md names every file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The root, and helpers of unit tests.
+const NO_MODULES: [&str; 2] = ["lib.rs", "testing.rs"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files of `src/`, as paths relative to it: `engine/plan.rs`.
+fn sources() -> BTreeSet<String> {
+    let (mut files, mut folders) = (BTreeSet::new(), vec![PathBuf::new()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join("src").join(&folder)).expect("a folder of src/") {
+            let path = folder.join(entry.expect("an entry").file_name());
+            let text = path.to_str().expect("names are ASCII").replace('\\', "/");
+            if root().join("src").join(&path).is_dir() {
+                folders.push(path);
+            } else if text.ends_with(".rs") {
+                files.insert(text);
+            }
+        }
+    }
+    files
+}
+
+/// The code of a file: without its unit tests, comments and texts.
+fn code(file: &str) -> String {
+    let text = read(Path::new("src").join(file));
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The module of a file, by its path in the crate: `engine::plan` for `engine/plan.rs`.
+fn module_of(file: &str) -> String {
+    file.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
+}
+
+/// The full paths in a `use` tree: `a::{b, c::D}` names `a::b` and `a::c::D`.
+fn paths(tree: &str, prefix: &str, all: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        all.push(format!("{prefix}{tree}"));
+        return;
+    };
+    let inner = rest.trim_end().trim_end_matches('}');
+    let (mut depth, mut begin) = (0, 0);
+    for (i, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = inner[begin..i].trim();
+                if !part.is_empty() {
+                    paths(part, &format!("{prefix}{head}"), all);
+                }
+                begin = i + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a module imports from this crate, as paths from its root.
+fn imports(module: &str, code: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for statement in code.split("use ").skip(1) {
+        paths(statement.split(';').next().unwrap_or_default(), "", &mut all);
+    }
+    // Paths that are written out: `crate::a::B`.
+    all.extend(code.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+        format!("crate::{}", &rest[..end])
+    }));
+    let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+    let absolute = |path: String| match path.split_once("::") {
+        Some(("crate", rest)) => Some(rest.to_owned()),
+        Some(("super", rest)) => Some(format!("{parent}::{rest}")),
+        Some(("self", rest)) => Some(format!("{module}::{rest}")),
+        _ => None,
+    };
+    all.into_iter().filter_map(absolute).collect()
+}
+
+/// The module that a path leads into: the longest beginning of it that is one.
+fn module_in<'m>(path: &str, modules: &'m BTreeSet<String>) -> Option<&'m String> {
+    let mut path = path;
+    loop {
+        if let Some(module) = modules.get(path) {
+            return Some(module);
+        }
+        path = path.rsplit_once("::")?.0;
+    }
+}
+
+/// A circle among modules, if there is one.
+fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit<'u>(
+        module: &'u String,
+        uses: &'u BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<&'u String>,
+        done: &mut BTreeSet<&'u String>,
+    ) -> Option<Vec<String>> {
+        if let Some(begin) = way.iter().position(|on_the_way| *on_the_way == module) {
+            return Some(way[begin..].iter().copied().chain([module]).cloned().collect());
+        }
+        if !done.insert(module) {
+            return None;
+        }
+        way.push(module);
+        let found = uses.get(module).into_iter().flatten().find_map(|used| visit(used, uses, way, done));
+        way.pop();
+        found
+    }
+    let mut done = BTreeSet::new();
+    uses.keys().find_map(|module| visit(module, uses, &mut Vec::new(), &mut done))
+}
+
+#[test]
+fn modules_import_without_a_circle() {
+    let files = sources();
+    // A folder is one module to the others; its own `mod.rs` wires and re-exports what is below it.
+    let room = |module: &str| module.split("::").next().unwrap_or_default().to_owned();
+    let modules: BTreeSet<String> = files.iter().map(|file| module_of(file)).collect();
+    let (mut between_rooms, mut within) = (BTreeMap::new(), BTreeMap::new());
+    for file in files.iter().filter(|file| !NO_MODULES.contains(&file.as_str())) {
+        let module = module_of(file);
+        for path in imports(&module, &code(file)) {
+            let Some(used) = module_in(&path, &modules).filter(|used| **used != module) else { continue };
+            let (ours, theirs) = (room(&module), room(used));
+            if ours != theirs {
+                between_rooms.entry(ours).or_insert_with(BTreeSet::new).insert(theirs);
+            } else if module != ours && *used != theirs {
+                within.entry(module.clone()).or_insert_with(BTreeSet::new).insert(used.clone());
+            }
+        }
+    }
+    assert!(between_rooms.len() > 10 && within.len() > 3, "imports are found: {between_rooms:?} {within:?}");
+    assert_eq!(circle(&between_rooms), None);
+    assert_eq!(circle(&within), None);
+}
+
+/// The file names in the first column of tables whose head names files: `a.rs`, `b/`.
+fn named_in_tables(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut is_of_files = false;
+    for line in text.lines() {
+        let Some(row) = line.trim().strip_prefix("//!").unwrap_or(line).trim().strip_prefix('|') else {
+            is_of_files = false;
+            continue;
+        };
+        let first = row.split('|').next().unwrap_or_default();
+        is_of_files |= first.trim_start().starts_with("file");
+        if is_of_files {
+            names.extend(first.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    names.retain(|name| !name.starts_with("src/")); // in the head
+    names
+}
+
+#[test]
+fn the_table_of_files_is_complete() {
+    let files = sources();
+    let named = named_in_tables(&read("docs/DESIGN.md"));
+    let engine = named_in_tables(&read("src/engine/mod.rs"));
+    let engine: BTreeSet<_> = engine.iter().map(|name| format!("engine/{}.rs", name.trim_end_matches(".rs"))).collect();
+    let is_there = |name: &String| match name.strip_suffix('/') {
+        Some(_) => files.iter().any(|file| file.starts_with(name)),
+        None => files.contains(name) || files.contains(&format!("engine/{name}")),
+    };
+    for name in &named {
+        assert!(is_there(name), "docs/DESIGN.md names {name}, which is not in src/");
+    }
+    for file in files.iter().filter(|file| !NO_MODULES.contains(&file.as_str())) {
+        let folder = file.split_once('/').map(|(folder, _)| format!("{folder}/"));
+        let is_named = named.contains(file) || folder.is_some_and(|folder| named.contains(&folder));
+        assert!(is_named, "docs/DESIGN.md does not name {file} in its table of files");
+    }
+    for file in files.iter().filter(|file| file.starts_with("engine/") && *file != "engine/mod.rs") {
+        let is_named = engine.contains(file) || named.contains(file) || named.contains(&file["engine/".len()..]);
+        assert!(is_named, "neither docs/DESIGN.md nor src/engine/mod.rs names {file} in a table of files");
+    }
+    for name in &engine {
+        assert!(files.contains(name), "src/engine/mod.rs names {name}, which is not there");
+    }
+}
+
+#[test]
+fn circles_are_found() {
+    let uses = |pairs: &[(&str, &str)]| {
+        let mut all = BTreeMap::<String, BTreeSet<String>>::new();
+        for (from, to) in pairs {
+            all.entry((*from).into()).or_default().insert((*to).into());
+        }
+        all
+    };
+    assert_eq!(circle(&uses(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    let found = circle(&uses(&[("a", "b"), ("b", "c"), ("c", "b")]));
+    assert_eq!(found, Some(["b", "c", "b"].map(String::from).to_vec()));
+}
+
+#[test]
+fn imports_are_told_by_their_full_paths() {
+    let code = "use crate::{a::{B, c::D}, e};\nuse super::f;\nuse std::g;\nfn h() -> crate::i::J {}";
+    let found: Vec<_> = imports("x::y", code).into_iter().filter(|path| !path.is_empty()).collect();
+    assert_eq!(found, ["a::B", "a::c::D", "e", "x::f", "i::J"]);
+}
