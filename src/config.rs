@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -14,9 +15,13 @@ use crate::data::{Key, Value};
 use crate::engine::{Engine, EngineClock, Plan, Shape};
 use crate::error::ConfigError;
 use crate::event::EventRef;
-use crate::rules::{CutRule, FirstLast, GapRule, Moment, Options, WhenFull};
-use crate::strategy::{StaggerClock, Strategy, length};
+use crate::open::OpenSession;
+use crate::rules::{CutRule, CutWithRule, FirstLast, GapRule, Moment, Options, Rules, WhenFull};
+use crate::strategy::{Gap, StaggerClock, Strategy, length};
 use crate::table::MAX_SESSIONS;
+
+/// A rule with its name.
+type Named<R> = (String, R);
 
 /// How a sessionizer is set up: a strategy, and what goes with it.
 ///
@@ -34,7 +39,7 @@ use crate::table::MAX_SESSIONS;
 /// # let _ = sessions;
 /// # Ok::<(), stagger::ConfigError>(())
 /// ```
-pub struct Config<K: Key, V: Value, A = ()> {
+pub struct Config<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     strategy: Strategy,
     aggregate: A,
     out_of_order: Option<Duration>,
@@ -44,8 +49,9 @@ pub struct Config<K: Key, V: Value, A = ()> {
     max_open: usize,
     when_full: WhenFull,
     max_emits: usize,
-    gap_of: Option<(String, GapRule<K, V>)>,
-    cut: Option<(String, CutRule<V>)>,
+    gap_of: Option<Named<GapRule<K, V>>>,
+    cut: Option<Named<CutRule<V>>>,
+    cut_with: Option<Named<CutWithRule<K, V, A::State>>>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -69,6 +75,7 @@ impl<K: Key, V: Value> Config<K, V> {
             max_emits: usize::MAX,
             gap_of: None,
             cut: None,
+            cut_with: None,
             types: PhantomData,
         }
     }
@@ -76,7 +83,13 @@ impl<K: Key, V: Value> Config<K, V> {
     /// Keeps an [`Aggregate`] of the caller's own for each session.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
-        let Self { max_open, when_full, max_emits, gap_of, cut, types, .. } = self;
+        let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, types, .. } = self;
+        // Set before, it knows nothing of the aggregate.
+        let cut_with = cut_with.map(|(name, rule)| {
+            let rule: CutWithRule<K, V, A::State> =
+                Arc::new(move |session, previous, next| rule(&session.without_state(), previous, next));
+            (name, rule)
+        });
         Config {
             strategy,
             aggregate,
@@ -89,6 +102,7 @@ impl<K: Key, V: Value> Config<K, V> {
             max_emits,
             gap_of,
             cut,
+            cut_with,
             types,
         }
     }
@@ -234,13 +248,60 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         self
     }
 
+    /// Starts a new session before an event wherever `rule(session, previous, next)` says so, which
+    /// sees the session as it stands before `next`, with the [state](OpenSession::state) of the
+    /// aggregate, and its latest event: another campaign than that of the session, whatever came in
+    /// between. For [`Gap`](crate::Gap) only; set the [`aggregate`](Self::aggregate) first if the rule looks at it.
+    ///
+    /// As with [`cut`](Self::cut) the session before ends at the time of `next`, and the result is
+    /// exact for any order of arrival within the bound. An event behind the watermark that falls
+    /// before the latest event of a session joins it without being asked about. The reason is
+    /// [`CloseReason::CutWith`](crate::CloseReason::CutWith). `name` identifies the rule: a snapshot
+    /// is only restored under the same name. O(1) for each event, and the rule.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+    ///
+    /// let mut visits = Config::<String, String>::new(Gap::new(Duration::from_secs(1800)))
+    ///     .out_of_order(Duration::from_secs(90))
+    ///     .cut_with("another campaign", |visit, _previous, next| {
+    ///         !next.value.is_empty() && next.value != visit.first_event()
+    ///     })
+    ///     .build()?;
+    /// let mut counts = Vec::new();
+    /// for (second, campaign) in [(0, "A"), (120, "A"), (60, ""), (240, "B"), (180, "")] {
+    ///     let _ = visits.push(Event::new("ann", Timestamp::from_secs(second), campaign), &mut |v| counts.push(v.count));
+    /// }
+    /// visits.flush(&mut |visit| counts.push(visit.count));
+    /// assert_eq!(counts, [4, 1]);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn cut_with(
+        mut self,
+        name: &str,
+        rule: impl for<'s, 'n> Fn(&OpenSession<'s, K, V, A::State>, Moment<V::Ref<'s>>, Moment<V::Ref<'n>>) -> bool
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.cut_with = Some((name.to_owned(), Arc::new(rule)));
+        self
+    }
+
     /// Checks the settings and makes an empty sessionizer.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting that cannot work and what to change.
     pub fn build(self) -> Result<Engine<K, V, A>, ConfigError> {
         let settings = self.settings();
-        let plan = Plan::new(&self.strategy, self.gap_of.map(|(_, rule)| rule), self.cut.map(|(_, rule)| rule))?;
+        let rules = Rules {
+            gap: self.gap_of.map(|(_, rule)| rule),
+            cut: self.cut.map(|(_, rule)| rule),
+            cut_with: self.cut_with.map(|(_, rule)| rule),
+        };
+        let plan = Plan::new(&self.strategy, rules)?;
         let out_of_order = self.out_of_order.map(|bound| length("out-of-order bound", bound)).transpose()?;
         let max_future = self.max_future.map(|ahead| length("bound on the future", ahead)).transpose()?;
         let options = Options {
@@ -302,6 +363,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
                 say("max_duration", or_none(gap.max_duration));
                 say("cut_between", gap.cut_between.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
             }
+        }
+        // What came later is only named where it is used: snapshots of before stay valid.
+        if let Strategy::Gap(Gap { max_events: Some(max), .. }) = &self.strategy {
+            say("max_events", max.to_string());
+        }
+        if let Some((name, _)) = &self.cut_with {
+            say("cut_with", name.clone());
         }
         say("out_of_order", or_none(self.out_of_order));
         say("max_future", or_none(self.max_future));

@@ -32,7 +32,13 @@ use crate::window::Window;
 /// # Ok::<(), stagger::ConfigError>(())
 /// ```
 pub struct OpenSession<'e, K, V, S = ()> {
-    session: &'e Session<K, V, S>,
+    key: &'e K,
+    first: Timestamp,
+    last: Timestamp,
+    count: u64,
+    first_event: &'e V,
+    last_event: &'e V,
+    state: &'e S,
     part: u32,
     reported: Option<u64>,
     window: Window,
@@ -51,13 +57,47 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
         let reported = rare.and_then(|rare| rare.reported);
         let identity = reported.map_or(identity, |reported| reported.identity);
         let part = rare.map_or(1, |rare| rare.part);
-        Self { session, part, reported: reported.map(|reported| reported.count), window, bucket, identity }
+        Self {
+            key: &session.key,
+            first: session.first,
+            last: session.last,
+            count: session.count(),
+            first_event: &session.first_value,
+            last_event: &session.last_value,
+            state: &session.state,
+            part,
+            reported: reported.map(|reported| reported.count),
+            window,
+            bucket,
+            identity,
+        }
+    }
+
+    /// The same for a rule that knows nothing of the aggregate.
+    pub(crate) const fn without_state(&self) -> OpenSession<'e, K, V> {
+        let Self { key, first, last, count, first_event, last_event, part, reported, window, bucket, identity, .. } =
+            *self;
+        let state = &();
+        OpenSession {
+            key,
+            first,
+            last,
+            count,
+            first_event,
+            last_event,
+            state,
+            part,
+            reported,
+            window,
+            bucket,
+            identity,
+        }
     }
 
     /// Whose session it is.
     #[must_use]
     pub const fn key(&self) -> &'e K {
-        &self.session.key
+        self.key
     }
 
     /// The time it covers so far: of a gap session, from its first event to its last plus the gap.
@@ -80,20 +120,20 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
 
     /// How many events it holds. At least one.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.session.count()
+    pub const fn count(&self) -> u64 {
+        self.count
     }
 
     /// The earliest event time in it.
     #[must_use]
     pub const fn first_time(&self) -> Timestamp {
-        self.session.first
+        self.first
     }
 
     /// The latest event time in it.
     #[must_use]
     pub const fn last_time(&self) -> Timestamp {
-        self.session.last
+        self.last
     }
 
     /// From the first event to the last; zero for a single event.
@@ -105,20 +145,20 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
     /// The value of its first event: by event time, or by arrival if the configuration says so.
     #[must_use]
     pub const fn first_event(&self) -> &'e V {
-        &self.session.first_value
+        self.first_event
     }
 
     /// The value of its last event, likewise.
     #[must_use]
     pub const fn last_event(&self) -> &'e V {
-        &self.session.last_value
+        self.last_event
     }
 
     /// The state of the caller's aggregate, as its events have made it: a clone can be
     /// [finished](crate::Aggregate::finish) to what the summary would hold.
     #[must_use]
     pub const fn state(&self) -> &'e S {
-        &self.session.state
+        self.state
     }
 
     /// Whether a summary of it has been handed out: then it is kept for corrections.
@@ -129,8 +169,11 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
 
     /// How many of its events no summary has held yet.
     #[must_use]
-    pub fn unreported(&self) -> u64 {
-        self.count() - self.reported.unwrap_or(0)
+    pub const fn unreported(&self) -> u64 {
+        match self.reported {
+            Some(reported) => self.count - reported,
+            None => self.count,
+        }
     }
 }
 
@@ -144,7 +187,7 @@ impl<K: Key, V, S> OpenSession<'_, K, V, S> {
     /// a bucket, a sliding window or a window on the arrival clock.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        SessionId::of(&self.session.key, self.bucket, self.part, self.identity)
+        SessionId::of(self.key, self.bucket, self.part, self.identity)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::data::{Key, Value};
 use crate::event::EventRef;
 use crate::id::{Identity, SessionId};
 use crate::rules::FirstLast;
-use crate::summary::{Correction, Superseded};
+use crate::summary::{CloseReason, Correction, Superseded};
 use crate::time::Timestamp;
 
 /// An open session. With a key and two values of eight bytes it is one cache line: what only some
@@ -39,7 +39,7 @@ struct Tally(NonZeroU64);
 /// What a session can be marked as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// Ended by a cut rule; its edge is the time of the event that did it.
+    /// Ended by a rule: its edge is the time of the event that began the next session, or follows its last event.
     Cut,
     /// It began behind the watermark, where its key may have had another session before.
     Again,
@@ -100,6 +100,9 @@ pub(crate) struct RareState<V> {
     /// of the push that brought the latest arrival, and the value of the latest event.
     pub(crate) newest: u64,
     pub(crate) previous: Option<V>,
+    /// What marked it as [`Mark::Cut`], if it was not [`Config::cut`](crate::Config::cut).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) cut_by: Option<CloseReason>,
 }
 
 impl<V: Value> RareState<V> {
@@ -111,7 +114,7 @@ impl<V: Value> RareState<V> {
 
 impl<V> Default for RareState<V> {
     fn default() -> Self {
-        Self { part: 1, reported: None, supersedes: Vec::new(), newest: 0, previous: None }
+        Self { part: 1, reported: None, supersedes: Vec::new(), newest: 0, previous: None, cut_by: None }
     }
 }
 
@@ -313,7 +316,8 @@ impl<V> RareState<V> {
 
     /// Whether it says nothing that is not usual, but for the part.
     pub(crate) fn is_blank(&self) -> bool {
-        self.reported.is_none() && self.supersedes.is_empty() && self.newest == 0 && self.previous.is_none()
+        let Self { part: _, reported, supersedes, newest, previous, cut_by } = self;
+        reported.is_none() && supersedes.is_empty() && *newest == 0 && previous.is_none() && cut_by.is_none()
     }
 
     /// The session has changed since it was handed out, if it was.

@@ -114,8 +114,8 @@ pub enum Pushed<E> {
     Extended,
     /// It bridged open sessions, which became one.
     Merged,
-    /// It waits for the watermark to reach it: with a maximum duration or a cut rule, sessions are
-    /// only built in order of time.
+    /// It waits for the watermark to reach it: with a maximum duration or number of events or a cut
+    /// rule, sessions are only built in order of time.
     Held,
     /// It is handed back: every window it could join is past.
     Late(E),

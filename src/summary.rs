@@ -27,7 +27,7 @@ pub struct SessionSummary<K, V, O = ()> {
     /// buckets.
     pub bucket: Option<Timestamp>,
     /// 1, and more where a straggler opened the same (key, bucket) again on the arrival clock, or a
-    /// cut rule started several sessions of a key within one microsecond.
+    /// rule started several sessions of a key within one microsecond.
     pub part: u32,
     /// How many events it holds. At least one.
     pub count: u64,
@@ -96,7 +96,7 @@ impl<K: Key, V, O> SessionSummary<K, V, O> {
     }
 }
 
-/// Why a session ended.
+/// Why a session ended. Each reason stands for one rule of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -110,8 +110,14 @@ pub enum CloseReason {
     Watermark,
     /// The maximum duration of a gap session.
     MaxDuration,
-    /// The caller's rule for cutting a gap session.
+    /// The caller's rule for cutting a gap session: [`Config::cut`](crate::Config::cut).
     Cut,
+    /// The caller's rule that knows its session: [`Config::cut_with`](crate::Config::cut_with).
+    CutWith,
+    /// The next event lies in another bucket: [`Gap::cut_between`](crate::Gap::cut_between).
+    CutBetween,
+    /// The maximum number of events: [`Gap::max_events`](crate::Gap::max_events).
+    MaxEvents,
     /// [`flush`](crate::Sessionizer::flush) was called: the session may have gone on.
     Flush,
     /// The bound on open sessions was reached: the session may have gone on.
@@ -128,6 +134,9 @@ impl CloseReason {
             Self::Watermark => "watermark",
             Self::MaxDuration => "max_duration",
             Self::Cut => "cut",
+            Self::CutWith => "cut_with",
+            Self::CutBetween => "cut_between",
+            Self::MaxEvents => "max_events",
             Self::Flush => "flush",
             Self::Evicted => "evicted",
         }

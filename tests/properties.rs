@@ -317,6 +317,7 @@ fn assert_sane(spec: &Spec, row: &Row) {
         // An end at the last instant means "never".
         let limited = gap.max.filter(|max| row.first_time.saturating_add(*max) < i64::MAX);
         assert!(limited.is_none_or(|max| length < max.into()), "{row:?}");
+        assert!(gap.max_events.is_none_or(|max| row.members.len() <= max), "{row:?}");
     }
 }
 

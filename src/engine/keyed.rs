@@ -46,16 +46,18 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// Every session, with how it would end.
     pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
-        self.iter().map(|(session, rare)| Sighting { session, rare, ending: self.ending(session, None) })
+        self.table.iter().map(|(slot, _)| self.sighting(slot))
     }
 
     /// The sessions of a key, in order of their first event.
     pub(crate) fn sightings_of(&self, hash: u64, key: K::Ref<'_>) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
         let location = self.table.find(hash, key);
-        location.into_iter().flat_map(|location| self.table.all_of(location)).map(|slot| {
-            let session = self.table.get(slot);
-            Sighting { session, rare: self.table.rare(slot, session), ending: self.ending(session, None) }
-        })
+        location.into_iter().flat_map(|location| self.table.all_of(location)).map(|slot| self.sighting(slot))
+    }
+
+    pub(super) fn sighting(&self, slot: SlotId) -> Sighting<'_, K, V, S> {
+        let session = self.table.get(slot);
+        Sighting { session, rare: self.table.rare(slot, session), ending: self.ending(slot, None) }
     }
 
     /// Up to which instant this event keeps a session open.
@@ -242,13 +244,20 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         }
     }
 
+    /// Which rule has cut a session.
+    #[cold]
+    fn cut_by(&self, slot: SlotId) -> CloseReason {
+        let rare = self.table.rare(slot, self.table.get(slot));
+        rare.and_then(|rare| rare.cut_by).unwrap_or(CloseReason::Cut)
+    }
+
     fn emit_and_keep<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) {
-        let ending = self.ending(self.table.get(slot), None);
+        let ending = self.ending(slot, None);
         let (session, rare) = self.table.with_rare(slot);
         shared.emit_and_keep(session, rare, ending, out);
     }
@@ -262,7 +271,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) {
-        let ending = self.ending(self.table.get(slot), early);
+        let ending = self.ending(slot, early);
         if let Some(removed) = self.table.remove(hash, slot) {
             shared.emit_removed(removed, ending, out);
         }
@@ -270,10 +279,11 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// What a summary says of how a session ends.
     #[inline]
-    fn ending(&self, session: &Session<K, V, S>, early: Option<CloseReason>) -> Ending {
+    fn ending(&self, slot: SlotId, early: Option<CloseReason>) -> Ending {
+        let session = self.table.get(slot);
         let limit = self.reach.limit(session.first);
         let (end, reason) = match () {
-            () if session.is(Mark::Cut) => (session.edge, CloseReason::Cut),
+            () if session.is(Mark::Cut) => (session.edge, self.cut_by(slot)),
             () if limit < session.edge => (limit, CloseReason::MaxDuration),
             () => (self.reach.window_end(session.edge), CloseReason::Gap),
         };
@@ -299,7 +309,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         let mut all: Vec<_> = self.table.iter().map(order).collect();
         all.sort_unstable();
         for (.., slot) in all {
-            let ending = self.ending(self.table.get(slot), Some(reason));
+            let ending = self.ending(slot, Some(reason));
             if let Some(removed) = self.table.take(slot) {
                 shared.emit_removed(removed, ending, out);
             }

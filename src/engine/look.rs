@@ -3,7 +3,7 @@
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
-use crate::engine::shared::Ending;
+use crate::engine::shared::{Ending, Shared};
 use crate::open::OpenSession;
 use crate::session::{RareState, Session};
 use crate::time::Timestamp;
@@ -15,6 +15,13 @@ pub(crate) struct Sighting<'e, K, V, S> {
     pub(crate) ending: Ending,
 }
 
+impl<'e, K: Key, V: Value, S> Sighting<'e, K, V, S> {
+    pub(crate) fn view<A>(&self, shared: &Shared<A>) -> OpenSession<'e, K, V, S> {
+        let Self { session, rare, ending } = self;
+        OpenSession::new(session, *rare, ending.window, ending.bucket, shared.identity(session, ending))
+    }
+}
+
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// The open sessions of a key, those included that are kept for corrections: gap sessions in
     /// order of their first event, windows in order of their start.
@@ -22,7 +29,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// O(1) expected for each session of the key; with windows, for each window in which any key has
     /// a session. Events that wait for the watermark are not in a session yet.
     pub fn sessions_of(&self, key: K::Ref<'_>) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
-        self.plan.sightings_of(key, &self.shared).map(|sighting| self.view(&sighting))
+        self.plan.sightings_of(key, &self.shared).map(|sighting| sighting.view(&self.shared))
     }
 
     /// The open session of a key whose [window](OpenSession::window) so far holds an instant. Where
@@ -30,16 +37,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// [`sessions_of`](Self::sessions_of). Costs as much as that.
     pub fn session_at(&self, key: K::Ref<'_>, instant: Timestamp) -> Option<OpenSession<'_, K, V, A::State>> {
         let mut sightings = self.plan.sightings_of(key, &self.shared);
-        sightings.find(|sighting| sighting.ending.window.contains(instant)).map(|sighting| self.view(&sighting))
+        sightings.find(|sighting| sighting.ending.window.contains(instant)).map(|sighting| sighting.view(&self.shared))
     }
 
     /// All open sessions, those included that are kept for corrections, in no particular order.
     pub fn open(&self) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
-        self.plan.sightings().map(|sighting| self.view(&sighting))
-    }
-
-    fn view<'e>(&self, sighting: &Sighting<'e, K, V, A::State>) -> OpenSession<'e, K, V, A::State> {
-        let &Sighting { session, rare, ending } = sighting;
-        OpenSession::new(session, rare, ending.window, ending.bucket, self.shared.identity(session, &ending))
+        self.plan.sightings().map(|sighting| sighting.view(&self.shared))
     }
 }

@@ -1,4 +1,5 @@
-//! Gap sessions that are built in order of time: those with a maximum duration or a cut rule.
+//! Gap sessions that are built in order of time: those with a maximum duration or number of events,
+//! or a rule that looks at events in order.
 //!
 //! Where a session is cut depends on every event before. So an event ahead of the watermark is held;
 //! when the watermark reaches it, nothing can come before it any more, and it is assigned for good.
@@ -12,7 +13,7 @@ use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::event::EventRef;
 use crate::reorder::ReorderBuffer;
-use crate::rules::{CutRule, FirstLast, Moment};
+use crate::rules::{CutRule, CutWithRule, FirstLast, Moment};
 use crate::session::{Mark, Opening};
 use crate::strategy::{Reach, Rounding};
 use crate::summary::CloseReason;
@@ -24,17 +25,26 @@ use crate::window::is_past;
 pub(crate) struct OrderedSessions<K: Key, V: Value, S> {
     sessions: Keyed<K, V, S>,
     held: ReorderBuffer<K, V>,
+    rules: OrderRules<K, V, S>,
+}
+
+/// What ends sessions besides silence and their maximum duration.
+pub(crate) struct OrderRules<K: Key, V: Value, S> {
     /// A session is cut between two of these.
-    buckets: Option<Rounding>,
-    cut_rule: Option<CutRule<V>>,
+    pub(crate) buckets: Option<Rounding>,
+    pub(crate) cut: Option<CutRule<V>>,
+    pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
+    pub(crate) max_events: u64,
 }
 
 /// Whether an event belongs to a session.
 #[derive(Clone, Copy, PartialEq)]
 enum Fit {
     Joins(SlotId),
-    /// It would, but a cut falls between the session's last event and this one.
-    Cuts(SlotId),
+    /// It would, but a cut falls between the session's last event and this one, by this rule.
+    Cuts(SlotId, CloseReason),
+    /// It is at the time of the last event of a session that is over.
+    Follows(SlotId),
     No,
 }
 
@@ -49,8 +59,8 @@ struct Arriving<'a, 'e, K: Key, V: Value> {
 }
 
 impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
-    pub(crate) fn new(sessions: Keyed<K, V, S>, buckets: Option<Rounding>, cut_rule: Option<CutRule<V>>) -> Self {
-        Self { sessions, held: ReorderBuffer::new(), buckets, cut_rule }
+    pub(crate) const fn new(sessions: Keyed<K, V, S>, rules: OrderRules<K, V, S>) -> Self {
+        Self { sessions, held: ReorderBuffer::new(), rules }
     }
 
     pub(crate) const fn sessions(&self) -> &Keyed<K, V, S> {
@@ -94,7 +104,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let end = self.sessions.reach_of(event);
         let is_behind = event.event_time < now;
         let arriving = Arriving { event, hash, seq: shared.last_seq, end, is_behind };
-        let fit = self.find_fit(&arriving, shared.options.first_last);
+        let fit = self.find_fit(&arriving, shared);
         let reach = &self.sessions.reach;
         if !matches!(fit, Fit::Joins(_)) && shared.is_late(reach.deadline(event.event_time, end)) {
             return shared.late();
@@ -127,7 +137,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let event = &first.event.as_event_ref();
         let (end, hash) = (self.sessions.reach_of(event), shared.hash(event.key));
         let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false };
-        let fit = self.find_fit(&arriving, shared.options.first_last);
+        let fit = self.find_fit(&arriving, shared);
         let (slot, _) = self.put(&arriving, fit, shared);
         if self.sessions.is_reported(slot) {
             self.sessions.enqueue(slot, shared);
@@ -136,57 +146,77 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         true
     }
 
-    /// The latest session of the key that the event belongs to, or else the latest that it cuts.
-    fn find_fit(&self, arriving: &Arriving<'_, '_, K, V>, order: FirstLast) -> Fit {
+    /// The latest session of the key that the event belongs to, or else the latest that it cuts, or follows.
+    fn find_fit<A>(&self, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
         let table = &self.sessions.table;
         let Some(location) = table.find(arriving.hash, arriving.event.key) else { return Fit::No };
         let mut best = Fit::No;
         for slot in table.before(location, arriving.end) {
-            match self.fit(slot, arriving, order) {
-                Fit::No => {}
-                Fit::Cuts(_) if best != Fit::No => {}
-                Fit::Cuts(slot) => best = Fit::Cuts(slot),
-                Fit::Joins(slot) => return Fit::Joins(slot),
+            match (self.fit(slot, arriving, shared), best) {
+                (Fit::Joins(slot), _) => return Fit::Joins(slot),
+                (cuts @ Fit::Cuts(..), Fit::No | Fit::Follows(_)) => best = cuts,
+                (follows @ Fit::Follows(_), Fit::No) => best = follows,
+                (Fit::No | Fit::Cuts(..) | Fit::Follows(_), _) => {}
             }
         }
         best
     }
 
-    fn fit(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>, order: FirstLast) -> Fit {
+    fn fit<A>(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
         let Keyed { table, reach, .. } = &self.sessions;
         let session = table.get(slot);
         let time = arriving.event.event_time;
         let (first, last) = (session.first.min(time), session.last.max(time));
-        let is_cut_off = session.is(Mark::Cut) && time >= session.last;
+        if session.is(Mark::Cut) && time == session.last {
+            return Fit::Follows(slot);
+        }
+        let is_cut_off = session.is(Mark::Cut) && time > session.last;
+        let is_full = session.count() >= self.rules.max_events;
         let is_too_long = is_past(reach.limit(first), last);
-        if is_cut_off || is_too_long || !Reach::touches(session.first, session.edge, time, arriving.end) {
+        if is_cut_off || is_full || is_too_long || !Reach::touches(session.first, session.edge, time, arriving.end) {
             return Fit::No;
         }
         let this = Moment { time, value: arriving.event.value };
         if time >= session.last {
             let latest = table.rare(slot, session).and_then(|rare| rare.previous.as_ref());
             let previous = Moment { time: session.last, value: latest.unwrap_or(&session.last_value).value_ref() };
-            return match self.is_cut_between(previous, this) {
-                true if self.sessions.is_current(slot) => Fit::No,
-                true => Fit::Cuts(slot),
-                false => Fit::Joins(slot),
+            let cut = self.cut_between(previous, this);
+            return match cut.or_else(|| self.cut_with(slot, previous, this, shared)) {
+                Some(_) if self.sessions.is_current(slot) => Fit::No,
+                Some(rule) => Fit::Cuts(slot, rule),
+                None => Fit::Joins(slot),
             };
         }
         // By arrival the value of the earliest event is not kept; only behind the watermark is it missed.
-        if time < session.first && order == FirstLast::EventTime {
+        if time < session.first && shared.options.first_last == FirstLast::EventTime {
             let next = Moment { time: session.first, value: session.first_value.value_ref() };
-            if self.is_cut_between(this, next) {
+            if self.cut_between(this, next).is_some() {
                 return Fit::No;
             }
         }
         Fit::Joins(slot)
     }
 
-    /// Whether a session ends between two events that follow each other.
-    fn is_cut_between(&self, previous: Moment<V::Ref<'_>>, next: Moment<V::Ref<'_>>) -> bool {
-        let buckets = self.buckets.as_ref();
-        buckets.is_some_and(|buckets| buckets.window_of(previous.time) != buckets.window_of(next.time))
-            || self.cut_rule.as_ref().is_some_and(|rule| rule(previous, next))
+    /// The rule by which a session ends between two events that follow each other, whatever it holds.
+    fn cut_between(&self, previous: Moment<V::Ref<'_>>, next: Moment<V::Ref<'_>>) -> Option<CloseReason> {
+        let OrderRules { buckets, cut, .. } = &self.rules;
+        if buckets.as_ref().is_some_and(|buckets| buckets.window_of(previous.time) != buckets.window_of(next.time)) {
+            return Some(CloseReason::CutBetween);
+        }
+        cut.as_ref().is_some_and(|rule| rule(previous, next)).then_some(CloseReason::Cut)
+    }
+
+    /// Whether the rule that knows the session so far ends it before the next event.
+    fn cut_with<'s, A>(
+        &'s self,
+        slot: SlotId,
+        previous: Moment<V::Ref<'s>>,
+        next: Moment<V::Ref<'_>>,
+        shared: &Shared<A>,
+    ) -> Option<CloseReason> {
+        let rule = self.rules.cut_with.as_ref()?;
+        let session = self.sessions.sighting(slot).view(shared);
+        rule(&session, previous, next).then_some(CloseReason::CutWith)
     }
 
     /// Puts an event where it belongs.
@@ -200,9 +230,11 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let part = match fit {
             Fit::Joins(slot) => {
                 self.extend(slot, arriving, shared);
+                self.end_if_full(slot, shared);
                 return (slot, Outcome::Extended);
             }
-            Fit::Cuts(slot) => self.cut(slot, event.event_time, shared),
+            Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
+            Fit::Follows(slot) => self.part_after(slot, event.event_time),
             Fit::No => 1,
         };
         let others = self.sessions.table.find(hash, event.key);
@@ -211,20 +243,44 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if part != 1 {
             self.sessions.table.with_rare(slot).1.part = part;
         }
+        self.end_if_full(slot, shared);
         (slot, Outcome::Opened)
     }
 
     /// Ends a session where another begins, but not before its own last event. Returns the part that
-    /// begins: sessions cut within one instant are numbered.
-    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, shared: &mut Shared<A>) -> u32 {
-        let part = self.sessions.part_of(slot);
-        let session = self.sessions.table.get_mut(slot);
-        session.mark(Mark::Cut, true);
-        session.edge = time.max(session.last.shift(1));
+    /// begins.
+    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, rule: CloseReason, shared: &mut Shared<A>) -> u32 {
+        let part = self.part_after(slot, time);
+        let after_last = self.sessions.table.get(slot).last.shift(1);
+        self.end(slot, time.max(after_last), rule, shared);
+        part
+    }
+
+    /// The part that begins at an instant after a session: sessions within one instant are numbered.
+    fn part_after(&self, slot: SlotId, time: Timestamp) -> u32 {
+        let session = self.sessions.table.get(slot);
         // (A straggler may have moved the start of a session that began at this instant.)
         let within_an_instant = session.first == time || (session.is(Mark::Again) && session.last == time);
+        if within_an_instant { self.sessions.part_of(slot).saturating_add(1) } else { 1 }
+    }
+
+    /// A session that holds all the events that it may hold is over after its last.
+    fn end_if_full<A>(&mut self, slot: SlotId, shared: &mut Shared<A>) {
+        let session = self.sessions.table.get(slot);
+        if session.count() >= self.rules.max_events && !session.is(Mark::Cut) {
+            self.end(slot, session.last.shift(1), CloseReason::MaxEvents, shared);
+        }
+    }
+
+    /// Ends a session by a rule.
+    fn end<A>(&mut self, slot: SlotId, end: Timestamp, rule: CloseReason, shared: &mut Shared<A>) {
+        let session = self.sessions.table.get_mut(slot);
+        session.mark(Mark::Cut, true);
+        session.edge = end;
+        if rule != CloseReason::Cut {
+            self.sessions.table.with_rare(slot).1.cut_by = Some(rule);
+        }
         self.sessions.enqueue(slot, shared);
-        if within_an_instant { part.saturating_add(1) } else { 1 }
     }
 
     fn extend<A: Aggregate<K, V, State = S>>(
@@ -329,7 +385,7 @@ mod tests {
     use crate::rules::WhenFull;
     use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Gap};
-    use crate::summary::CloseReason::{self, Cut, Gap as Silence, MaxDuration};
+    use crate::summary::CloseReason::{self, Cut, CutBetween, Gap as Silence, MaxDuration};
     use crate::testing::{Run, Settings, config, us};
 
     fn at_most_20() -> Settings {
@@ -383,8 +439,8 @@ mod tests {
 
     #[test]
     fn a_session_is_cut_where_the_next_bucket_has_an_event() {
-        assert_eq!(sessions(cut_by_tens(), &[8, 9, 10]), [(8, 10, 2, Cut), (10, 20, 1, Silence)]);
-        assert_eq!(sessions(cut_by_tens(), &[8, 9, 13]), [(8, 13, 2, Cut), (13, 23, 1, Silence)]);
+        assert_eq!(sessions(cut_by_tens(), &[8, 9, 10]), [(8, 10, 2, CutBetween), (10, 20, 1, Silence)]);
+        assert_eq!(sessions(cut_by_tens(), &[8, 9, 13]), [(8, 13, 2, CutBetween), (13, 23, 1, Silence)]);
         assert_eq!(sessions(cut_by_tens(), &[0, 9]), [(0, 19, 2, Silence)]);
     }
 

@@ -10,7 +10,7 @@ use crate::engine::clock::ClockSource;
 use crate::engine::gap::GapSessions;
 use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
-use crate::engine::ordered::OrderedSessions;
+use crate::engine::ordered::{OrderRules, OrderedSessions};
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::{Store, Whereabouts};
 use crate::engine::windows::Windows;
@@ -18,7 +18,7 @@ use crate::error::ConfigError;
 use crate::event::EventRef;
 use crate::reopen::ReopenCounter;
 use crate::reorder::ReorderBuffer;
-use crate::rules::{CutRule, GapRule};
+use crate::rules::Rules;
 use crate::session::{RareState, Session};
 use crate::strategy::{Bucket, Hops, Reach, Rounding, StaggerClock, Strategy, length, positive};
 use crate::summary::CloseReason;
@@ -78,12 +78,12 @@ macro_rules! each {
 
 impl<K: Key, V: Value, S> Plan<K, V, S> {
     /// Checks a strategy and the rules that go with it.
-    pub(crate) fn new(
-        strategy: &Strategy,
-        gap_rule: Option<GapRule<K, V>>,
-        cut_rule: Option<CutRule<V>>,
-    ) -> Result<Self, ConfigError> {
-        let has_rules = (gap_rule.is_some(), cut_rule.is_some());
+    pub(crate) fn new(strategy: &Strategy, rules: Rules<K, V, S>) -> Result<Self, ConfigError> {
+        let has_rules = [
+            (rules.gap.is_some(), "gap_per_event"),
+            (rules.cut.is_some(), "cut"),
+            (rules.cut_with.is_some(), "cut_with"),
+        ];
         let plan = match strategy {
             Strategy::Stagger(stagger) => match &stagger.clock {
                 StaggerClock::Event { bucket } => Self::Bucketed(bucket.rounding()?, Windows::new(BY_START)),
@@ -101,10 +101,13 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                     max: gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?,
                 };
                 let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
-                let is_ordered = reach.max.is_some() || buckets.is_some() || cut_rule.is_some();
+                let has_limit = reach.max.is_some() || gap.max_events.is_some();
+                let is_ordered = has_limit || buckets.is_some() || rules.need_order();
+                let Rules { gap: gap_rule, cut, cut_with } = rules;
                 let sessions = Keyed::new(reach, gap_rule);
                 if is_ordered {
-                    Self::Ordered(OrderedSessions::new(sessions, buckets, cut_rule))
+                    let max_events = gap.max_events.unwrap_or(u64::MAX);
+                    Self::Ordered(OrderedSessions::new(sessions, OrderRules { buckets, cut, cut_with, max_events }))
                 } else {
                     Self::Gap(GapSessions::new(sessions))
                 }
@@ -112,9 +115,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         };
         let Shape { name, has_gap, is_on_arrival, .. } = plan.shape();
         let refuse = |setting, instead| Err(ConfigError::NotForThisStrategy { setting, strategy: name, instead });
+        if let Some((_, rule)) = has_rules.into_iter().find(|(has, _)| *has && !has_gap) {
+            return refuse(rule, "use it with `Gap`");
+        }
         match strategy {
-            _ if has_rules.0 && !has_gap => refuse("gap_per_event", "use it with `Gap`"),
-            _ if has_rules.1 && !has_gap => refuse("cut", "use it with `Gap`"),
             Strategy::Stagger(stagger) if stagger.remember.is_some() && !is_on_arrival => {
                 refuse("remember_parts", "nothing opens again there, so leave it out")
             }
@@ -401,7 +405,7 @@ mod tests {
     type Made = Result<Plan<u8, i64, ()>, ConfigError>;
 
     fn plan(strategy: impl Into<Strategy>) -> Plan<u8, i64, ()> {
-        Plan::new(&strategy.into(), None, None).unwrap_or_else(|error| panic!("{error}"))
+        Plan::new(&strategy.into(), no_rules()).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn tens() -> Stagger {
@@ -410,6 +414,10 @@ mod tests {
 
     fn by_arrival() -> Stagger {
         Stagger::on_arrival(Bucket::step(us(10)), us(10))
+    }
+
+    const fn no_rules() -> Rules<u8, i64, ()> {
+        Rules { gap: None, cut: None, cut_with: None }
     }
 
     fn allows(plan: &Plan<u8, i64, ()>, first: i64, last: i64, bucket: i64, end: i64) -> bool {
@@ -429,7 +437,10 @@ mod tests {
         assert_eq!(facts(Gap::new(us(10)).into()), (false, true, true, false, 1));
         assert_eq!(facts(Gap::new(us(10)).max_duration(us(20)).into()), (false, true, true, true, 1));
         assert_eq!(facts(Gap::new(us(10)).cut_between(Bucket::step(us(5))).into()), (false, true, true, true, 1));
-        let by_rule = Plan::<u8, i64, ()>::new(&Gap::new(us(10)).into(), None, Some(Box::new(|_, _| false)));
+        let by_rule = Plan::<u8, i64, ()>::new(
+            &Gap::new(us(10)).into(),
+            Rules { cut: Some(Box::new(|_, _| false)), ..no_rules() },
+        );
         assert!(by_rule.is_ok_and(|plan| plan.shape().holds_events));
     }
 
@@ -444,19 +455,19 @@ mod tests {
     fn rules_and_settings_of_other_strategies_are_refused() {
         let refused = |made: Made| made.err().map(|error| error.to_string()).unwrap_or_default();
         for strategy in [tens().into(), by_arrival().into(), Strategy::from(Sliding::tumbling(us(10)))] {
-            let gap = refused(Plan::new(&strategy, Some(Box::new(|_| None)), None));
+            let gap = refused(Plan::new(&strategy, Rules { gap: Some(Box::new(|_| None)), ..no_rules() }));
             assert!(gap.starts_with("`gap_per_event` has no meaning for s"), "{gap}");
-            let cut = refused(Plan::new(&strategy, None, Some(Box::new(|_, _| true))));
+            let cut = refused(Plan::new(&strategy, Rules { cut: Some(Box::new(|_, _| true)), ..no_rules() }));
             assert!(cut.starts_with("`cut` has no meaning for s"), "{cut}");
         }
-        let parts = refused(Plan::new(&tens().remember_parts(us(1)).into(), None, None));
+        let parts = refused(Plan::new(&tens().remember_parts(us(1)).into(), no_rules()));
         assert!(parts.starts_with("`remember_parts` has no meaning for stagger windows on the event clock"), "{parts}");
-        assert!(Plan::<u8, i64, ()>::new(&by_arrival().remember_parts(us(0)).into(), None, None).is_ok());
+        assert!(Plan::<u8, i64, ()>::new(&by_arrival().remember_parts(us(0)).into(), no_rules()).is_ok());
     }
 
     #[test]
     fn lengths_of_zero_are_refused() {
-        let zero = |strategy: Strategy| Plan::<u8, i64, ()>::new(&strategy, None, None).err();
+        let zero = |strategy: Strategy| Plan::<u8, i64, ()>::new(&strategy, no_rules()).err();
         assert_eq!(zero(Gap::new(us(0)).into()), Some(ConfigError::Zero { setting: "gap" }));
         let at_once = Gap::new(us(1)).max_duration(us(0));
         assert_eq!(zero(at_once.into()), Some(ConfigError::Zero { setting: "maximum duration" }));

@@ -25,6 +25,7 @@ pub struct Gap {
     pub(crate) inclusive: bool,
     pub(crate) max_duration: Option<Duration>,
     pub(crate) cut_between: Option<Bucket>,
+    pub(crate) max_events: Option<u64>,
 }
 
 impl Gap {
@@ -32,7 +33,7 @@ impl Gap {
     /// [`Config::gap_per_event`](crate::Config::gap_per_event).
     #[must_use]
     pub const fn new(gap: Duration) -> Self {
-        Self { gap, inclusive: false, max_duration: None, cut_between: None }
+        Self { gap, inclusive: false, max_duration: None, cut_between: None, max_events: None }
     }
 
     /// An event exactly one gap after the last one still belongs to the session.
@@ -55,6 +56,33 @@ impl Gap {
     #[must_use]
     pub const fn max_duration(mut self, max: Duration) -> Self {
         self.max_duration = Some(max);
+        self
+    }
+
+    /// The event after the first `max` of a session, in order of time, starts a new one. Zero counts
+    /// as one.
+    ///
+    /// A full session ends one microsecond after its last event, as soon as the watermark gets there,
+    /// with [`CloseReason::MaxEvents`](crate::CloseReason::MaxEvents). Exact for any order of arrival
+    /// within the bound, as [`max_duration`](Self::max_duration) is. An event behind the watermark
+    /// does not join a full session: it opens one of its own or is late. O(1) for each event.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{CloseReason, Config, Event, Gap, Timestamp, prelude::*};
+    ///
+    /// let mut batches = Config::<u32, ()>::new(Gap::new(Duration::from_secs(60)).max_events(2)).build()?;
+    /// for second in [2, 0, 1] {
+    ///     let _ = batches.push(Event::new(7, Timestamp::from_secs(second), ()), &mut |_| {});
+    /// }
+    /// let mut closed = Vec::new();
+    /// batches.advance_to(Timestamp::from_secs(2), &mut |batch| closed.push((batch.count, batch.reason)));
+    /// assert_eq!(closed, [(2, CloseReason::MaxEvents)]);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub const fn max_events(mut self, max: u64) -> Self {
+        self.max_events = Some(if max == 0 { 1 } else { max });
         self
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ev, GapSpec, Reason, Rounding, Row, Seen, Spec, Strategy, calendar, clamp, cuts, is_future, is_over};
+use super::{
+    Ev, GapSpec, Reason, Rounding, Row, Seen, Spec, Strategy, calendar, clamp, cuts, cuts_with, is_future, is_over,
+};
 use super::{row, sliding_windows};
 
 /// A session, and what its place in the output depends on.
@@ -91,12 +93,16 @@ fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> Vec<Session> {
             if is_silent_or_full(gap, &members, next) {
                 sessions.push(run_out(spec, gap, &members));
                 members.clear();
-            } else if is_cut(gap, &members, next) {
-                sessions.push(cut(spec, &members, next));
+            } else if let Some(rule) = cut_by(gap, &members, next) {
+                sessions.push(cut(spec, &members, next, rule));
                 members.clear();
             }
         }
         members.push(*next);
+        if gap.max_events.is_some_and(|max| members.len() == max) {
+            sessions.push(ended(spec, &members, Reason::MaxEvents));
+            members.clear();
+        }
     }
     if !members.is_empty() {
         sessions.push(run_out(spec, gap, &members));
@@ -122,12 +128,19 @@ fn is_silent_or_full(gap: &GapSpec, members: &[Seen], next: &Seen) -> bool {
     is_over(gap.reach(members), next.event.time) || is_over(limit(gap, members), next.event.time)
 }
 
-fn is_cut(gap: &GapSpec, members: &[Seen], next: &Seen) -> bool {
+fn cut_by(gap: &GapSpec, members: &[Seen], next: &Seen) -> Option<Reason> {
     let previous = members[members.len() - 1].event;
     let next = next.event;
     let bucket_of = |rounding: Rounding, event: Ev| calendar::bucket(rounding, event.time);
     let new_bucket = gap.cut_between.is_some_and(|r| bucket_of(r, previous) != bucket_of(r, next));
-    new_bucket || (gap.cut_rule && cuts((previous.time, previous.kind), (next.time, next.kind)))
+    let least = members.iter().map(|m| m.event.id).min().expect("a session has an event");
+    let session = (members[0].event.time, members.len(), least);
+    match () {
+        () if new_bucket => Some(Reason::CutBetween),
+        () if gap.cut_rule && cuts((previous.time, previous.kind), (next.time, next.kind)) => Some(Reason::Cut),
+        () if gap.cut_with && cuts_with(session, previous.kind, (next.time, next.kind)) => Some(Reason::CutWith),
+        () => None,
+    }
 }
 
 /// A session that ends by itself.
@@ -140,9 +153,15 @@ fn run_out(spec: &Spec, gap: &GapSpec, members: &[Seen]) -> Session {
 }
 
 /// A session that the next event ends. If both are at one instant, it still covers that instant.
-fn cut(spec: &Spec, members: &[Seen], next: &Seen) -> Session {
+fn cut(spec: &Spec, members: &[Seen], next: &Seen, rule: Reason) -> Session {
     let last = members[members.len() - 1].event.time;
     let end = clamp((i128::from(last) + 1).max(next.event.time.into()));
     let cut_by = Some(next.event.id);
-    Session { cut_by, ..session(spec, members, (members[0].event.time, end), None, Reason::Cut) }
+    Session { cut_by, ..session(spec, members, (members[0].event.time, end), None, rule) }
+}
+
+/// A session that its last event ends.
+fn ended(spec: &Spec, members: &[Seen], reason: Reason) -> Session {
+    let last = members[members.len() - 1].event.time;
+    session(spec, members, (members[0].event.time, clamp(i128::from(last) + 1)), None, reason)
 }

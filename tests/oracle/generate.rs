@@ -3,6 +3,7 @@
 //! and where clocks change.
 
 use chrono_tz::Tz;
+use proptest::bool::weighted as weighted_bool;
 use proptest::collection::vec;
 use proptest::option::{of as maybe, weighted};
 use proptest::prelude::{BoxedStrategy, Just, Strategy as Arbitrary, any};
@@ -186,6 +187,8 @@ fn gap(ground: Ground) -> impl Arbitrary<Value = GapSpec> {
         max: None,
         cut_between: None,
         cut_rule: false,
+        cut_with: false,
+        max_events: None,
     })
 }
 
@@ -196,14 +199,14 @@ fn ordered_gap() -> BoxedStrategy<(Strategy, Ground)> {
     cut_between
         .prop_flat_map(|(cut_between, ground)| {
             let max = weighted(0.6, (1..=25_i64, -1..=1_i64).prop_map(move |(n, jitter)| ground.length(n, jitter)));
-            (gap(ground), max, Just(cut_between), any::<bool>(), Just(ground))
+            let rules = (any::<bool>(), weighted_bool(0.3), weighted(0.3, 1..=6_usize));
+            (gap(ground), max, Just(cut_between), rules, Just(ground))
         })
-        .prop_filter("without any of them the order does not matter", |(_, max, cut_between, cut_rule, _)| {
-            max.is_some() || cut_between.is_some() || *cut_rule
+        .prop_map(|(gap, max, cut_between, (cut_rule, cut_with, max_events), ground)| {
+            (GapSpec { max, cut_between, cut_rule, cut_with, max_events, ..gap }, ground)
         })
-        .prop_map(|(gap, max, cut_between, cut_rule, ground)| {
-            (Strategy::Gap(GapSpec { max, cut_between, cut_rule, ..gap }), ground)
-        })
+        .prop_filter("without any of them the order does not matter", |(gap, _)| gap.needs_order())
+        .prop_map(|(gap, ground)| (Strategy::Gap(gap), ground))
         .boxed()
 }
 

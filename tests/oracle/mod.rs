@@ -63,6 +63,9 @@ pub(crate) struct GapSpec {
     pub(crate) cut_between: Option<Rounding>,
     /// Whether [`cuts`] is the cut rule.
     pub(crate) cut_rule: bool,
+    /// Whether [`cuts_with`] is the rule that knows its session.
+    pub(crate) cut_with: bool,
+    pub(crate) max_events: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +129,9 @@ pub(crate) enum Reason {
     Watermark,
     MaxDuration,
     Cut,
+    CutWith,
+    CutBetween,
+    MaxEvents,
     Flush,
     Evicted,
 }
@@ -194,10 +200,18 @@ pub(crate) fn cuts(previous: (i64, u8), next: (i64, u8)) -> bool {
     previous.1 == 5 || next.1 == 4 || (previous.1 == 3 && next.1 == 2) || distance == 2
 }
 
+/// The rule of [`GapSpec::cut_with`]: on how a session began, how many events it has and which is the
+/// least of them, on its latest event and on the next.
+pub(crate) fn cuts_with(session: (i64, usize, u32), previous: u8, next: (i64, u8)) -> bool {
+    let (first, count, least) = session;
+    let since = i128::from(next.0) - i128::from(first);
+    (count >= 3 && next.1 == 1) || since == 7 || (next.1 == 0 && least % 4 == 1) || (count == 2 && previous == 2)
+}
+
 impl GapSpec {
     /// Whether only the order of time can tell where sessions end.
     pub(crate) fn needs_order(&self) -> bool {
-        self.max.is_some() || self.cut_between.is_some() || self.cut_rule
+        self.max.is_some() || self.cut_between.is_some() || self.cut_rule || self.cut_with || self.max_events.is_some()
     }
 
     /// The gap after one event; none at all counts as a microsecond.

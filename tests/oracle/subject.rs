@@ -10,7 +10,9 @@ use stagger::{
     Sum, Timestamp,
 };
 
-use super::{Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Spec, Strategy, Tally, Unit, WhenFull, Zone, cuts};
+use super::{
+    Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Spec, Strategy, Tally, Unit, WhenFull, Zone, cuts, cuts_with,
+};
 
 /// What is kept of a key, and of an event: its id and kind.
 pub(crate) type Key = String;
@@ -70,7 +72,15 @@ pub(crate) fn config(spec: &Spec) -> Config<Key, Value, All> {
     if spec.first_last_by_arrival {
         config = config.first_last_by(FirstLast::Arrival);
     }
-    config.allowed_lateness(length(spec.lateness)).aggregate(aggregates())
+    let config = config.allowed_lateness(length(spec.lateness)).aggregate(aggregates());
+    match &spec.strategy {
+        Strategy::Gap(GapSpec { cut_with: true, .. }) => config.cut_with("by session", |session, previous, next| {
+            let (.., least, _, _) = session.state();
+            let so_far = (session.first_time().as_micros(), session.count() as usize, *least);
+            cuts_with(so_far, previous.value.1, (next.time.as_micros(), next.value.1))
+        }),
+        _ => config,
+    }
 }
 
 fn gaps(spec: &GapSpec) -> Config<Key, Value> {
@@ -83,6 +93,9 @@ fn gaps(spec: &GapSpec) -> Config<Key, Value> {
     }
     if let Some(rounding) = spec.cut_between {
         gap = gap.cut_between(bucket(rounding));
+    }
+    if let Some(max) = spec.max_events {
+        gap = gap.max_events(max as u64);
     }
     let mut config = Config::<Key, Value>::new(gap);
     if let Some(per_kind) = spec.per_kind {
@@ -286,6 +299,9 @@ fn reason(reason: CloseReason) -> Reason {
         CloseReason::Watermark => Reason::Watermark,
         CloseReason::MaxDuration => Reason::MaxDuration,
         CloseReason::Cut => Reason::Cut,
+        CloseReason::CutWith => Reason::CutWith,
+        CloseReason::CutBetween => Reason::CutBetween,
+        CloseReason::MaxEvents => Reason::MaxEvents,
         CloseReason::Flush => Reason::Flush,
         CloseReason::Evicted => Reason::Evicted,
         other => panic!("an unknown reason: {other}"),

@@ -42,12 +42,15 @@ enum Comparison {
     NotEqual,
 }
 
-const REASONS: [CloseReason; 7] = [
+const REASONS: [CloseReason; 10] = [
     CloseReason::Gap,
     CloseReason::Range,
     CloseReason::Watermark,
     CloseReason::MaxDuration,
     CloseReason::Cut,
+    CloseReason::CutWith,
+    CloseReason::CutBetween,
+    CloseReason::MaxEvents,
     CloseReason::Flush,
     CloseReason::Evicted,
 ];
