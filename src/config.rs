@@ -15,8 +15,9 @@ use crate::data::{Key, Value};
 use crate::engine::{Engine, EngineClock, Plan, Shape};
 use crate::error::ConfigError;
 use crate::event::EventRef;
+use crate::gap_rules::{CutWithRule, Rules};
 use crate::open::OpenSession;
-use crate::rules::{CutRule, CutWithRule, FirstLast, GapRule, Moment, Options, Rules, WhenFull};
+use crate::rules::{CutRule, FirstLast, GapRule, Moment, Options, WhenFull};
 use crate::strategy::{Gap, StaggerClock, Strategy, length};
 use crate::table::MAX_SESSIONS;
 

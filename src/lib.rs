@@ -79,6 +79,7 @@ mod id;
 mod summary;
 mod session;
 mod open;
+mod gap_rules;
 mod segments;
 mod slab;
 mod index;

@@ -1,12 +1,10 @@
 //! The caller's own rules, and choices that go with every strategy.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::data::{Key, Value};
+use crate::data::Value;
 use crate::event::EventRef;
-use crate::open::OpenSession;
 use crate::time::Timestamp;
 
 /// The gap after an event, if it is not the default one.
@@ -15,27 +13,6 @@ pub(crate) type GapRule<K, V> = Box<dyn for<'e> Fn(&EventRef<'e, K, V>) -> Optio
 /// Whether a new session starts between two events that follow each other.
 pub(crate) type CutRule<V> =
     Box<dyn for<'p, 'n> Fn(Moment<<V as Value>::Ref<'p>>, Moment<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
-
-/// The same, knowing the session so far: the session, its latest event, and the next event.
-pub(crate) type CutWithRule<K, V, S> = Arc<
-    dyn for<'s, 'n> Fn(&OpenSession<'s, K, V, S>, Moment<<V as Value>::Ref<'s>>, Moment<<V as Value>::Ref<'n>>) -> bool
-        + Send
-        + Sync,
->;
-
-/// The caller's own rules about gap sessions.
-pub(crate) struct Rules<K: Key, V: Value, S> {
-    pub(crate) gap: Option<GapRule<K, V>>,
-    pub(crate) cut: Option<CutRule<V>>,
-    pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
-}
-
-impl<K: Key, V: Value, S> Rules<K, V, S> {
-    /// Whether there is one that looks at events in order of time.
-    pub(crate) const fn need_order(&self) -> bool {
-        self.cut.is_some() || self.cut_with.is_some()
-    }
-}
 
 /// When something happened, and what: one of the events that a [cut rule](crate::Config::cut) looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,15 +42,12 @@ enum Comparison {
     NotEqual,
 }
 
-const REASONS: [CloseReason; 10] = [
+const REASONS: [CloseReason; 7] = [
     CloseReason::Gap,
     CloseReason::Range,
     CloseReason::Watermark,
     CloseReason::MaxDuration,
     CloseReason::Cut,
-    CloseReason::CutWith,
-    CloseReason::CutBetween,
-    CloseReason::MaxEvents,
     CloseReason::Flush,
     CloseReason::Evicted,
 ];

@@ -1,0 +1,28 @@
+//! The caller's rules about gap sessions, together.
+
+use alloc::sync::Arc;
+
+use crate::data::{Key, Value};
+use crate::open::OpenSession;
+use crate::rules::{CutRule, GapRule, Moment};
+
+/// Whether a new session starts before an event, knowing the session so far: the session, its latest event, and the next event.
+pub(crate) type CutWithRule<K, V, S> = Arc<
+    dyn for<'s, 'n> Fn(&OpenSession<'s, K, V, S>, Moment<<V as Value>::Ref<'s>>, Moment<<V as Value>::Ref<'n>>) -> bool
+        + Send
+        + Sync,
+>;
+
+/// The caller's own rules about gap sessions.
+pub(crate) struct Rules<K: Key, V: Value, S> {
+    pub(crate) gap: Option<GapRule<K, V>>,
+    pub(crate) cut: Option<CutRule<V>>,
+    pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
+}
+
+impl<K: Key, V: Value, S> Rules<K, V, S> {
+    /// Whether there is one that looks at events in order of time.
+    pub(crate) const fn need_order(&self) -> bool {
+        self.cut.is_some() || self.cut_with.is_some()
+    }
+}
