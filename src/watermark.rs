@@ -214,4 +214,44 @@ mod tests {
         sources.check_idle(at(19), Duration::from_secs(10));
         assert_eq!((sources.watermark(), sources.all_idle()), (at(8), true), "nothing holds it back");
     }
+
+    #[test]
+    fn what_a_removed_source_held_back_is_free() {
+        let (mut sources, [_, b, _]) = three([10, 5, 12]);
+        assert_eq!(sources.watermark(), at(5));
+        sources.remove(b);
+        assert_eq!(sources.watermark(), at(10));
+    }
+
+    #[test]
+    fn an_event_says_that_none_more_than_the_bound_before_it_will_come() {
+        let mut sources = Sources::new(Duration::from_secs(3));
+        let only = sources.add();
+        sources.observe(only, at(10), at(0));
+        assert_eq!(sources.watermark(), at(7));
+        sources.observe(only, at(9), at(0));
+        assert_eq!(sources.watermark(), at(7));
+    }
+
+    #[test]
+    fn a_source_that_comes_back_exactly_at_the_watermark_holds_again() {
+        let (mut sources, [a, b, c]) = three([10, 5, 10]);
+        sources.set_idle(b);
+        sources.report(b, at(10), at(1));
+        [a, c].into_iter().for_each(|id| sources.report(id, at(20), at(1)));
+        assert_eq!(sources.watermark(), at(10));
+    }
+
+    #[test]
+    fn while_the_only_active_source_is_behind_the_watermark_stays() {
+        let (mut sources, [a, b, c]) = three([50, 5, 10]);
+        sources.set_idle(b);
+        sources.report(b, at(6), at(1));
+        [a, c].into_iter().for_each(|id| sources.set_idle(id));
+        assert_eq!((sources.watermark(), sources.all_idle()), (at(10), false));
+        sources.set_idle(b);
+        assert_eq!((sources.watermark(), sources.all_idle()), (at(50), true));
+        sources.set_active(c, at(2));
+        assert_eq!((sources.watermark(), sources.all_idle()), (at(50), false));
+    }
 }

@@ -64,6 +64,10 @@ pub(crate) struct Placement {
     pub(crate) end: Timestamp,
 }
 
+/// The kinds of storage; one of them is there.
+type Storages<'p, K, V, S> =
+    (Option<&'p Windows<K, V, S>>, Option<&'p ArrivalWindows<K, V, S>>, Option<&'p Keyed<K, V, S>>);
+
 /// The same for the storage of every strategy.
 macro_rules! each {
     ($plan:expr, $store:ident => $do:expr) => {
@@ -246,33 +250,22 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
 
     // --- Looking ---
 
-    fn windows(&self) -> Option<&Windows<K, V, S>> {
+    /// The storage, by its kind.
+    const fn storage(&self) -> Storages<'_, K, V, S> {
         match self {
-            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => Some(windows),
-            Self::Arrival(_) | Self::Gap(_) | Self::Ordered(_) => None,
-        }
-    }
-
-    const fn arrival(&self) -> Option<&ArrivalWindows<K, V, S>> {
-        match self {
-            Self::Arrival(windows) => Some(windows),
-            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => None,
-        }
-    }
-
-    const fn keyed(&self) -> Option<&Keyed<K, V, S>> {
-        match self {
-            Self::Gap(sessions) => Some(sessions.sessions()),
-            Self::Ordered(sessions) => Some(sessions.sessions()),
-            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) => None,
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => (Some(windows), None, None),
+            Self::Arrival(windows) => (None, Some(windows), None),
+            Self::Gap(sessions) => (None, None, Some(sessions.sessions())),
+            Self::Ordered(sessions) => (None, None, Some(sessions.sessions())),
         }
     }
 
     /// Every open session, in no particular order.
     pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
-        let windows = self.windows().into_iter().flat_map(Windows::sightings);
-        let arrival = self.arrival().into_iter().flat_map(ArrivalWindows::sightings);
-        let keyed = self.keyed().into_iter().flat_map(Keyed::sightings);
+        let (windows, arrival, keyed) = self.storage();
+        let windows = windows.into_iter().flat_map(Windows::sightings);
+        let arrival = arrival.into_iter().flat_map(ArrivalWindows::sightings);
+        let keyed = keyed.into_iter().flat_map(Keyed::sightings);
         windows.chain(arrival).chain(keyed)
     }
 
@@ -283,9 +276,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         shared: &'e Shared<A>,
     ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
         let hash = move || shared.hash(key);
-        let windows = self.windows().into_iter().flat_map(move |windows| windows.sightings_of(hash(), key));
-        let arrival = self.arrival().into_iter().flat_map(move |windows| windows.sightings_of(key, shared));
-        let keyed = self.keyed().into_iter().flat_map(move |sessions| sessions.sightings_of(hash(), key));
+        let (windows, arrival, keyed) = self.storage();
+        let windows = windows.into_iter().flat_map(move |windows| windows.sightings_of(hash(), key));
+        let arrival = arrival.into_iter().flat_map(move |windows| windows.sightings_of(key, shared));
+        let keyed = keyed.into_iter().flat_map(move |sessions| sessions.sightings_of(hash(), key));
         windows.chain(arrival).chain(keyed)
     }
 
@@ -397,10 +391,14 @@ fn visit_keyed<K: Key, V: Value, S>(
 mod tests {
     use alloc::boxed::Box;
     use alloc::string::ToString;
+    use alloc::vec::Vec;
 
     use super::*;
+    use crate::config::Config;
+    use crate::event::Event;
+    use crate::sessionizer::{Pushed, Sessionizer};
     use crate::strategy::{Gap, Sliding, Stagger};
-    use crate::testing::{at, us};
+    use crate::testing::{Run, at, config, us};
 
     type Made = Result<Plan<u8, i64, ()>, ConfigError>;
 
@@ -511,5 +509,44 @@ mod tests {
         let pending = |plan: Plan<u8, i64, ()>, now| plan.may_be_pending(at(100), at(now));
         assert!(!pending(plan(by_arrival()), 109) && pending(plan(by_arrival()), 110));
         assert!(!pending(plan(tens()), 110) && !pending(plan(Gap::new(us(10))), 110));
+    }
+
+    fn all() -> [Strategy; 5] {
+        let gap = Gap::new(us(10));
+        [tens().into(), by_arrival().into(), Sliding::new(us(10), us(5)).into(), gap.clone().into(), {
+            gap.max_duration(us(20)).into()
+        }]
+    }
+
+    /// So many keys that `push_batch` looks ahead.
+    const MANY: u32 = 30_000;
+
+    #[test]
+    fn a_batch_finds_the_sessions_that_single_events_opened() {
+        for strategy in all() {
+            let text = alloc::format!("{strategy:?}");
+            let mut engine = Config::<u32, ()>::new(strategy).build().expect("a configuration that works");
+            engine.advance_to(at(7), &mut |_| {});
+            let events: Vec<_> = (0..MANY).map(|key| Event::new(key, at(7), ())).collect();
+            events.iter().for_each(|event| assert!(!engine.push(*event, &mut |_| {}).is_returned()));
+            let opened = engine.counters().opened;
+            assert!(engine.push_batch(&events, &mut |_| {}).is_empty());
+            assert_eq!(engine.counters().opened, opened, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_strategy_shows_its_open_sessions() {
+        for strategy in all() {
+            let mut run = Run::new(config(strategy.clone()));
+            run.advance(7);
+            for key in [1, 2] {
+                assert_eq!(run.push(key, 7), Pushed::Opened);
+            }
+            let seen = |sessions: usize, of: usize| assert_eq!(sessions, of, "{strategy:?}");
+            seen(run.engine.open().count(), run.open());
+            seen(run.engine.sessions_of(1).count(), run.open() / 2);
+            assert!(run.engine.next_deadline().is_some_and(|deadline| deadline > at(7)), "{strategy:?}");
+        }
     }
 }

@@ -552,11 +552,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
 mod tests {
     use alloc::vec::Vec;
 
+    use crate::config::Config;
+    use crate::event::Event;
     use crate::rules::WhenFull;
-    use crate::sessionizer::{Pushed, Refusal};
+    use crate::sessionizer::{Pushed, Refusal, Sessionizer};
     use crate::strategy::{Bucket, Sliding, Stagger};
     use crate::summary::CloseReason;
-    use crate::testing::{Run, Settings, config, us};
+    use crate::testing::{Run, Settings, at, config, us};
 
     fn tens() -> Settings {
         config(Stagger::on_event_time(Bucket::step(us(10))))
@@ -679,11 +681,35 @@ mod tests {
     #[test]
     fn pending_sessions_come_before_a_correction() {
         let mut run = Run::new(tens().allowed_lateness(us(5)).close_at_most(1));
-        for key in 1..=2 {
+        for key in 1..=3 {
             assert_eq!(run.push(key, 5), Pushed::Opened);
         }
         assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
-        assert_eq!(run.push(2, 6), Pushed::Extended);
-        assert_eq!(run.closed(), [(2, 0, 10, 1), (2, 0, 10, 2)]);
+        assert_eq!(run.push(3, 6), Pushed::Extended);
+        assert_eq!(run.closed(), [(2, 0, 10, 1), (3, 0, 10, 1), (3, 0, 10, 2)]);
+    }
+
+    #[test]
+    fn keys_whose_hashes_look_alike_are_apart() {
+        let mut sessions = Config::<u32, ()>::new(Stagger::on_event_time(Bucket::step(us(10)))).build().expect("works");
+        for expected in [Pushed::Opened, Pushed::Extended, Pushed::Extended] {
+            for key in 0..4_000 {
+                assert_eq!(sessions.push(Event::new(key, at(5), ()), &mut |_| {}).map(|_| ()), expected, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_deadline_is_that_of_the_first_window() {
+        let mut run = Run::new(tens().close_at_most(1));
+        assert_eq!(run.engine.next_deadline(), None);
+        for (key, time) in [(1, 25), (1, 15), (1, 5), (2, 5)] {
+            assert_eq!(run.push(key, time), Pushed::Opened);
+        }
+        assert_eq!(run.engine.next_deadline(), Some(at(10)));
+        run.advance(10);
+        assert_eq!(run.engine.next_deadline(), Some(at(10)), "one is pending");
+        run.advance(10);
+        assert_eq!(run.engine.next_deadline(), Some(at(20)));
     }
 }
