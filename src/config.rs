@@ -15,7 +15,7 @@ use crate::data::{Key, Value};
 use crate::engine::{Engine, EngineClock, Plan, Shape};
 use crate::error::ConfigError;
 use crate::event::EventRef;
-use crate::gap_rules::{CutWithRule, Rules};
+use crate::gap_rules::{CutWithRule, EndRule, Rules};
 use crate::open::OpenSession;
 use crate::rules::{CutRule, FirstLast, GapRule, Moment, Options, WhenFull};
 use crate::strategy::{Gap, StaggerClock, Strategy, length};
@@ -53,6 +53,7 @@ pub struct Config<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     gap_of: Option<Named<GapRule<K, V>>>,
     cut: Option<Named<CutRule<V>>>,
     cut_with: Option<Named<CutWithRule<K, V, A::State>>>,
+    end_at: Option<Named<EndRule<K, V>>>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -77,6 +78,7 @@ impl<K: Key, V: Value> Config<K, V> {
             gap_of: None,
             cut: None,
             cut_with: None,
+            end_at: None,
             types: PhantomData,
         }
     }
@@ -84,7 +86,7 @@ impl<K: Key, V: Value> Config<K, V> {
     /// Keeps an [`Aggregate`] of the caller's own for each session.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
-        let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, types, .. } = self;
+        let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, end_at, types, .. } = self;
         // Set before, it knows nothing of the aggregate.
         let cut_with = cut_with.map(|(name, rule)| {
             let rule: CutWithRule<K, V, A::State> =
@@ -104,6 +106,7 @@ impl<K: Key, V: Value> Config<K, V> {
             gap_of,
             cut,
             cut_with,
+            end_at,
             types,
         }
     }
@@ -291,6 +294,42 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         self
     }
 
+    /// Ends a session after each event for which `rule` holds: a logout, the end of a checkout. For
+    /// [`Gap`](crate::Gap) only.
+    ///
+    /// The session ends one microsecond after that event, as soon as the watermark gets there, without
+    /// waiting for the next event of the key as [`cut`](Self::cut) does; a later event opens another.
+    /// Exact for any order of arrival within the bound: events ahead of the watermark are held until it
+    /// reaches them. An event behind the watermark ends its session only if it is the latest of it. The
+    /// reason is [`CloseReason::EndEvent`](crate::CloseReason::EndEvent). `name` identifies the rule: a
+    /// snapshot is only restored under the same name. O(1) for each event, and the rule.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{CloseReason, Config, Event, Gap, Timestamp, prelude::*};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut visits = Config::<String, String>::new(Gap::new(Duration::from_secs(1800)))
+    ///     .end_at("logout", |event| event.value == "logout")
+    ///     .build()?;
+    /// for (second, page) in [(20, "logout"), (0, "/"), (30, "/")] {
+    ///     let _ = visits.push(Event::new("ann", at(second), page), &mut |_| {});
+    /// }
+    /// let mut closed = Vec::new();
+    /// visits.advance_to(at(21), &mut |visit| closed.push((visit.count, visit.reason)));
+    /// assert_eq!(closed, [(2, CloseReason::EndEvent)]);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn end_at(
+        mut self,
+        name: &str,
+        rule: impl for<'e> Fn(&EventRef<'e, K, V>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.end_at = Some((name.to_owned(), Arc::new(rule)));
+        self
+    }
+
     /// Checks the settings and makes an empty sessionizer.
     ///
     /// # Errors
@@ -301,6 +340,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
             gap: self.gap_of.map(|(_, rule)| rule),
             cut: self.cut.map(|(_, rule)| rule),
             cut_with: self.cut_with.map(|(_, rule)| rule),
+            end_at: self.end_at.map(|(_, rule)| rule),
         };
         let plan = Plan::new(&self.strategy, rules)?;
         let out_of_order = self.out_of_order.map(|bound| length("out-of-order bound", bound)).transpose()?;
@@ -371,6 +411,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         }
         if let Some((name, _)) = &self.cut_with {
             say("cut_with", name.clone());
+        }
+        if let Some((name, _)) = &self.end_at {
+            say("end_at", name.clone());
         }
         say("out_of_order", or_none(self.out_of_order));
         say("max_future", or_none(self.max_future));

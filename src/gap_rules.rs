@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use crate::data::{Key, Value};
+use crate::event::EventRef;
 use crate::open::OpenSession;
 use crate::rules::{CutRule, GapRule, Moment};
 
@@ -13,16 +14,20 @@ pub(crate) type CutWithRule<K, V, S> = Arc<
         + Sync,
 >;
 
+/// Whether an event ends its session.
+pub(crate) type EndRule<K, V> = Arc<dyn for<'e> Fn(&EventRef<'e, K, V>) -> bool + Send + Sync>;
+
 /// The caller's own rules about gap sessions.
 pub(crate) struct Rules<K: Key, V: Value, S> {
     pub(crate) gap: Option<GapRule<K, V>>,
     pub(crate) cut: Option<CutRule<V>>,
     pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
+    pub(crate) end_at: Option<EndRule<K, V>>,
 }
 
 impl<K: Key, V: Value, S> Rules<K, V, S> {
     /// Whether there is one that looks at events in order of time.
     pub(crate) const fn need_order(&self) -> bool {
-        self.cut.is_some() || self.cut_with.is_some()
+        self.cut.is_some() || self.cut_with.is_some() || self.end_at.is_some()
     }
 }

@@ -116,6 +116,8 @@ pub enum CloseReason {
     CutWith,
     /// The next event lies in another bucket: [`Gap::cut_between`](crate::Gap::cut_between).
     CutBetween,
+    /// The caller's rule for the last event of a session: [`Config::end_at`](crate::Config::end_at).
+    EndEvent,
     /// The maximum number of events: [`Gap::max_events`](crate::Gap::max_events).
     MaxEvents,
     /// [`flush`](crate::Sessionizer::flush) was called: the session may have gone on.
@@ -136,6 +138,7 @@ impl CloseReason {
             Self::Cut => "cut",
             Self::CutWith => "cut_with",
             Self::CutBetween => "cut_between",
+            Self::EndEvent => "end_event",
             Self::MaxEvents => "max_events",
             Self::Flush => "flush",
             Self::Evicted => "evicted",

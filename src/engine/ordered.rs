@@ -12,7 +12,7 @@ use crate::engine::keyed::Keyed;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::event::EventRef;
-use crate::gap_rules::CutWithRule;
+use crate::gap_rules::{CutWithRule, EndRule};
 use crate::reorder::ReorderBuffer;
 use crate::rules::{CutRule, FirstLast, Moment};
 use crate::session::{Mark, Opening};
@@ -35,6 +35,7 @@ pub(crate) struct OrderRules<K: Key, V: Value, S> {
     pub(crate) buckets: Option<Rounding>,
     pub(crate) cut: Option<CutRule<V>>,
     pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
+    pub(crate) end_at: Option<EndRule<K, V>>,
     pub(crate) max_events: u64,
 }
 
@@ -231,7 +232,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let part = match fit {
             Fit::Joins(slot) => {
                 self.extend(slot, arriving, shared);
-                self.end_if_full(slot, shared);
+                self.end_after(slot, event, shared);
                 return (slot, Outcome::Extended);
             }
             Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
@@ -244,7 +245,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if part != 1 {
             self.sessions.table.with_rare(slot).1.part = part;
         }
-        self.end_if_full(slot, shared);
+        self.end_after(slot, event, shared);
         (slot, Outcome::Opened)
     }
 
@@ -265,12 +266,20 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if within_an_instant { self.sessions.part_of(slot).saturating_add(1) } else { 1 }
     }
 
-    /// A session that holds all the events that it may hold is over after its last.
-    fn end_if_full<A>(&mut self, slot: SlotId, shared: &mut Shared<A>) {
+    /// Ends a session with the event that it has just taken, if that is the last by the caller's rule or
+    /// as many as it may hold.
+    fn end_after<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<A>) {
         let session = self.sessions.table.get(slot);
-        if session.count() >= self.rules.max_events && !session.is(Mark::Cut) {
-            self.end(slot, session.last.shift(1), CloseReason::MaxEvents, shared);
+        if session.is(Mark::Cut) {
+            return;
         }
+        let is_latest = event.event_time == session.last;
+        let rule = match &self.rules.end_at {
+            Some(ends) if is_latest && ends(event) => CloseReason::EndEvent,
+            _ if session.count() >= self.rules.max_events => CloseReason::MaxEvents,
+            _ => return,
+        };
+        self.end(slot, session.last.shift(1), rule, shared);
     }
 
     /// Ends a session by a rule.

@@ -87,6 +87,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
             (rules.gap.is_some(), "gap_per_event"),
             (rules.cut.is_some(), "cut"),
             (rules.cut_with.is_some(), "cut_with"),
+            (rules.end_at.is_some(), "end_at"),
         ];
         let plan = match strategy {
             Strategy::Stagger(stagger) => match &stagger.clock {
@@ -107,11 +108,14 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
                 let has_limit = reach.max.is_some() || gap.max_events.is_some();
                 let is_ordered = has_limit || buckets.is_some() || rules.need_order();
-                let Rules { gap: gap_rule, cut, cut_with } = rules;
+                let Rules { gap: gap_rule, cut, cut_with, end_at } = rules;
                 let sessions = Keyed::new(reach, gap_rule);
                 if is_ordered {
                     let max_events = gap.max_events.unwrap_or(u64::MAX);
-                    Self::Ordered(OrderedSessions::new(sessions, OrderRules { buckets, cut, cut_with, max_events }))
+                    Self::Ordered(OrderedSessions::new(
+                        sessions,
+                        OrderRules { buckets, cut, cut_with, end_at, max_events },
+                    ))
                 } else {
                     Self::Gap(GapSessions::new(sessions))
                 }
@@ -415,7 +419,7 @@ mod tests {
     }
 
     const fn no_rules() -> Rules<u8, i64, ()> {
-        Rules { gap: None, cut: None, cut_with: None }
+        Rules { gap: None, cut: None, cut_with: None, end_at: None }
     }
 
     fn allows(plan: &Plan<u8, i64, ()>, first: i64, last: i64, bucket: i64, end: i64) -> bool {

@@ -99,8 +99,10 @@ fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> Vec<Session> {
             }
         }
         members.push(*next);
-        if gap.max_events.is_some_and(|max| members.len() == max) {
-            sessions.push(ended(spec, &members, Reason::MaxEvents));
+        let ends = gap.end_kind.is_some_and(|kind| next.event.kind == kind).then_some(Reason::EndEvent);
+        let is_full = gap.max_events.is_some_and(|max| members.len() == max);
+        if let Some(reason) = ends.or(is_full.then_some(Reason::MaxEvents)) {
+            sessions.push(ended(spec, &members, reason));
             members.clear();
         }
     }

@@ -189,6 +189,7 @@ fn gap(ground: Ground) -> impl Arbitrary<Value = GapSpec> {
         cut_rule: false,
         cut_with: false,
         max_events: None,
+        end_kind: None,
     })
 }
 
@@ -199,11 +200,12 @@ fn ordered_gap() -> BoxedStrategy<(Strategy, Ground)> {
     cut_between
         .prop_flat_map(|(cut_between, ground)| {
             let max = weighted(0.6, (1..=25_i64, -1..=1_i64).prop_map(move |(n, jitter)| ground.length(n, jitter)));
-            let rules = (any::<bool>(), weighted_bool(0.3), weighted(0.3, 1..=6_usize));
+            let ends = weighted(0.3, 0..KINDS);
+            let rules = (any::<bool>(), weighted_bool(0.3), weighted(0.3, 1..=6_usize), ends);
             (gap(ground), max, Just(cut_between), rules, Just(ground))
         })
-        .prop_map(|(gap, max, cut_between, (cut_rule, cut_with, max_events), ground)| {
-            (GapSpec { max, cut_between, cut_rule, cut_with, max_events, ..gap }, ground)
+        .prop_map(|(gap, max, cut_between, (cut_rule, cut_with, max_events, end_kind), ground)| {
+            (GapSpec { max, cut_between, cut_rule, cut_with, max_events, end_kind, ..gap }, ground)
         })
         .prop_filter("without any of them the order does not matter", |(gap, _)| gap.needs_order())
         .prop_map(|(gap, ground)| (Strategy::Gap(gap), ground))

@@ -66,6 +66,8 @@ pub(crate) struct GapSpec {
     /// Whether [`cuts_with`] is the rule that knows its session.
     pub(crate) cut_with: bool,
     pub(crate) max_events: Option<usize>,
+    /// The kind of event that ends a session.
+    pub(crate) end_kind: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +134,7 @@ pub(crate) enum Reason {
     CutWith,
     CutBetween,
     MaxEvents,
+    EndEvent,
     Flush,
     Evicted,
 }
@@ -211,7 +214,12 @@ pub(crate) fn cuts_with(session: (i64, usize, u32), previous: u8, next: (i64, u8
 impl GapSpec {
     /// Whether only the order of time can tell where sessions end.
     pub(crate) fn needs_order(&self) -> bool {
-        self.max.is_some() || self.cut_between.is_some() || self.cut_rule || self.cut_with || self.max_events.is_some()
+        self.max.is_some()
+            || self.cut_between.is_some()
+            || self.cut_rule
+            || self.cut_with
+            || self.max_events.is_some()
+            || self.end_kind.is_some()
     }
 
     /// The gap after one event; none at all counts as a microsecond.

@@ -101,6 +101,9 @@ fn gaps(spec: &GapSpec) -> Config<Key, Value> {
     if let Some(per_kind) = spec.per_kind {
         config = config.gap_per_event("per kind", move |event| per_kind[usize::from(event.value.1)].map(length));
     }
+    if let Some(kind) = spec.end_kind {
+        config = config.end_at("one kind", move |event| event.value.1 == kind);
+    }
     if spec.cut_rule {
         config = config.cut("by kind", |previous, next| {
             cuts((previous.time.as_micros(), previous.value.1), (next.time.as_micros(), next.value.1))
@@ -302,6 +305,7 @@ fn reason(reason: CloseReason) -> Reason {
         CloseReason::CutWith => Reason::CutWith,
         CloseReason::CutBetween => Reason::CutBetween,
         CloseReason::MaxEvents => Reason::MaxEvents,
+        CloseReason::EndEvent => Reason::EndEvent,
         CloseReason::Flush => Reason::Flush,
         CloseReason::Evicted => Reason::Evicted,
         other => panic!("an unknown reason: {other}"),
