@@ -27,7 +27,6 @@ use clicks::{keep_freed_memory, number_of_events};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use stagger::prelude::*;
 use stagger::{Bucket, Config, Engine, Event, Gap, Stagger, Timestamp};
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);

@@ -20,7 +20,6 @@ use criterion::measurement::WallTime;
 use criterion::{
     BatchSize, Bencher, BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use stagger::prelude::*;
 use stagger::{
     Aggregate, Bucket, ChronoZone, Config, Count, Engine, Event, EventRef, FirstLast, Gap, List, Max, Min, Sliding,
     Snapshot, Stagger, Strategy, Sum, Timestamp, Unit, WhenFull,

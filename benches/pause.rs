@@ -12,7 +12,6 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use stagger::prelude::*;
 use stagger::{Bucket, Config, Engine, Event, Gap, Stagger, Timestamp};
 
 const SECOND: i64 = 1_000_000;

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use clicks::{Clicks, DISORDER, keep_freed_memory, number_of_events};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use stagger::prelude::*;
 use stagger::{
     Bucket, Config, Engine, Event, EventRef, Gap, Key, SessionSummary, Sharded, Stagger, Strategy, Timestamp, Value,
 };

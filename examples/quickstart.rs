@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+use stagger::{Config, Event, Gap, Timestamp};
 
 fn main() -> Result<(), stagger::ConfigError> {
     let clicks = [

@@ -18,7 +18,7 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stagger::{Config, Engine, Event, Gap, SessionSummary, Snapshot, Timestamp, prelude::*};
+use stagger::{Config, Engine, Event, Gap, SessionSummary, Snapshot, Timestamp};
 
 type Failure = Box<dyn Error>;
 type Sessions = Engine<String, u64, ()>;

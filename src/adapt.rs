@@ -1,15 +1,18 @@
 //! Two other forms of the same thing: an iterator over an iterator, and a queue to poll.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::event::{Event, EventRef};
-use crate::sessionizer::{Pushed, Refusal, Sessionizer, SummaryOf};
+use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 use crate::summary::SessionSummary;
 use crate::time::Timestamp;
 
-/// What comes out of [`Sessions`]: sessions, and the events that were handed back.
+/// One item of [`Sessions`]: a session, or an event that was handed back.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Output<T, E> {
     /// A session that is over.
     Session(T),
@@ -116,20 +119,28 @@ impl<I: Iterator> Sessionize for I {}
 /// A sessionizer with a queue in place of the callback, for code that must not run in one: loops
 /// with `?` and `.await`.
 ///
-/// Push or advance, then poll until there is nothing more. The queue holds what one call closed, so
-/// it stays small if it is emptied after each call.
+/// Push or advance, then drain the queue. It holds the sessions that one call closed, so it stays small
+/// if it is emptied after each call. A loop that is left early, by `?` or `break`, leaves the rest in
+/// the queue: a failed write loses no session but the one in hand.
 ///
 /// ```
 /// use core::time::Duration;
-/// use stagger::{Config, Event, Gap, Queued, Timestamp};
+/// use stagger::{Config, Event, Gap, Queued, SessionSummary, Timestamp};
+///
+/// fn write(session: &SessionSummary<u64, ()>) -> Result<(), std::io::Error> {
+///     # let _ = session;
+///     Ok(()) // or fail
+/// }
 ///
 /// let mut sessions = Queued::new(Config::<u64, ()>::new(Gap::new(Duration::from_secs(60))).build()?);
 /// let _ = sessions.push(Event::new(7, Timestamp::from_secs(0), ()));
 /// sessions.advance_to(Timestamp::from_secs(60));
-/// while let Some(session) = sessions.poll() {
-///     assert_eq!(session.key, 7); // write it somewhere, with `.await`
+/// for session in sessions.drain() {
+///     write(&session)?; // or with `.await`
 /// }
-/// # Ok::<(), stagger::ConfigError>(())
+/// let all: Vec<_> = sessions.drain().collect(); // nothing is left
+/// # assert_eq!(all.len(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Queued<S: Sessionizer> {
     sessionizer: S,
@@ -157,6 +168,21 @@ impl<S: Sessionizer> Queued<S> {
         self.sessionizer.flush(&mut |session| self.ready.push_back(session));
     }
 
+    /// Takes several events; see [`Sessionizer::push_batch`].
+    #[must_use = "late and refused events are handed back here and nowhere else"]
+    pub fn push_batch<'e>(
+        &mut self,
+        events: &[EventRef<'e, S::Key, S::Value>],
+    ) -> Returned<EventRef<'e, S::Key, S::Value>> {
+        self.sessionizer.push_batch(events, &mut |session| self.ready.push_back(session))
+    }
+
+    /// The sessions that are over, oldest deadline first. Sessions that the iterator has not given when
+    /// it is dropped stay in the queue.
+    pub fn drain(&mut self) -> impl Iterator<Item = SummaryOf<S>> + '_ {
+        core::iter::from_fn(|| self.ready.pop_front())
+    }
+
     /// The next session that is over, oldest deadline first.
     pub fn poll(&mut self) -> Option<SessionSummary<S::Key, S::Value, S::Output>> {
         self.ready.pop_front()
@@ -174,7 +200,69 @@ impl<S: Sessionizer> Queued<S> {
     pub fn sessionizer(&self) -> &S {
         &self.sessionizer
     }
+
+    /// The sessionizer itself, and the sessions that wait to be polled.
+    #[must_use]
+    pub fn into_inner(self) -> (S, VecDeque<SummaryOf<S>>) {
+        (self.sessionizer, self.ready)
+    }
 }
+
+/// A pointer to a sessionizer is one: `Queued::new(&mut engine)`, or a `Box<dyn Sessionizer<…>>`.
+macro_rules! pointer {
+    ($($pointer:ty),*) => {$(
+    impl<S: Sessionizer + ?Sized> Sessionizer for $pointer {
+        type Key = S::Key;
+        type Value = S::Value;
+        type Output = S::Output;
+
+        fn push<'e>(
+            &mut self,
+            event: EventRef<'e, Self::Key, Self::Value>,
+            out: &mut dyn FnMut(SummaryOf<Self>),
+        ) -> Pushed<EventRef<'e, Self::Key, Self::Value>> {
+            (**self).push(event, out)
+        }
+
+        fn push_batch<'e>(
+            &mut self,
+            events: &[EventRef<'e, Self::Key, Self::Value>],
+            out: &mut dyn FnMut(SummaryOf<Self>),
+        ) -> Returned<EventRef<'e, Self::Key, Self::Value>> {
+            (**self).push_batch(events, out)
+        }
+
+        fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+            (**self).advance_to(time, out);
+        }
+
+        fn now(&self) -> Timestamp {
+            (**self).now()
+        }
+
+        fn clock(&self) -> Clock {
+            (**self).clock()
+        }
+
+        fn next_deadline(&self) -> Option<Timestamp> {
+            (**self).next_deadline()
+        }
+
+        fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
+            (**self).flush(out);
+        }
+
+        fn counters(&self) -> Counters {
+            (**self).counters()
+        }
+
+        fn open_sessions(&self) -> usize {
+            (**self).open_sessions()
+        }
+    })*};
+}
+
+pointer!(&mut S, Box<S>);
 
 impl<I: Iterator, S: Sessionizer + fmt::Debug> fmt::Debug for Sessions<I, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,7 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// A unit of the calendar, for [`Bucket::floor`](crate::Bucket::floor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Unit {
     /// From one full second to the next.
     Second,

@@ -1,7 +1,6 @@
 //! What every strategy can be combined with, checked once.
 
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -17,7 +16,7 @@ use crate::error::ConfigError;
 use crate::event::EventRef;
 use crate::gap_rules::{CutWithRule, EndRule, Rules};
 use crate::open::OpenSession;
-use crate::rules::{CutRule, FirstLast, GapRule, Moment, Options, WhenFull};
+use crate::rules::{CutRule, FirstLast, GapRule, Options, TimedValue, WhenFull};
 use crate::strategy::{Gap, StaggerClock, Strategy, length};
 use crate::table::MAX_SESSIONS;
 
@@ -179,7 +178,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     ///
     /// ```
     /// use core::time::Duration;
-    /// use stagger::{Bucket, Config, Event, Stagger, Timestamp, prelude::*};
+    /// use stagger::{Bucket, Config, Event, Stagger, Timestamp};
     ///
     /// let minute = Stagger::on_event_time(Bucket::step(Duration::from_secs(60)));
     /// let mut sessions = Config::<u32, ()>::new(minute).close_at_most(100).build()?;
@@ -223,7 +222,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         name: &str,
         gap: impl for<'e> Fn(&EventRef<'e, K, V>) -> Option<Duration> + Send + Sync + 'static,
     ) -> Self {
-        self.gap_of = Some((name.to_owned(), Box::new(gap)));
+        self.gap_of = Some((name.to_owned(), Arc::new(gap)));
         self
     }
 
@@ -246,9 +245,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     pub fn cut(
         mut self,
         name: &str,
-        rule: impl for<'p, 'n> Fn(Moment<V::Ref<'p>>, Moment<V::Ref<'n>>) -> bool + Send + Sync + 'static,
+        rule: impl for<'p, 'n> Fn(TimedValue<V::Ref<'p>>, TimedValue<V::Ref<'n>>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.cut = Some((name.to_owned(), Box::new(rule)));
+        self.cut = Some((name.to_owned(), Arc::new(rule)));
         self
     }
 
@@ -285,7 +284,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     pub fn cut_with(
         mut self,
         name: &str,
-        rule: impl for<'s, 'n> Fn(&OpenSession<'s, K, V, A::State>, Moment<V::Ref<'s>>, Moment<V::Ref<'n>>) -> bool
+        rule: impl for<'s, 'n> Fn(&OpenSession<'s, K, V, A::State>, TimedValue<V::Ref<'s>>, TimedValue<V::Ref<'n>>) -> bool
         + Send
         + Sync
         + 'static,
@@ -446,6 +445,21 @@ fn check(shape: &Shape, options: &Options, out_of_order: Option<i64>) -> Result<
         return Err(ConfigError::TooFewSessions { most, per_event });
     }
     Ok(())
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V> + Clone> Clone for Config<K, V, A> {
+    /// Rules are shared, not copied.
+    fn clone(&self) -> Self {
+        Self {
+            strategy: self.strategy.clone(),
+            aggregate: self.aggregate.clone(),
+            gap_of: self.gap_of.clone(),
+            cut: self.cut.clone(),
+            cut_with: self.cut_with.clone(),
+            end_at: self.end_at.clone(),
+            ..*self
+        }
+    }
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Config<K, V, A> {

@@ -38,7 +38,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a session as it is",
     label = "not a `stagger::Key`",
-    note = "wrap it as `stagger::ByRef<{Self}>` and push `&key`, or implement `stagger::Key` (a line for each method)"
+    note = "text: keep `String` and push `&str`",
+    note = "floating-point numbers are not equal to themselves and cannot be keys: keep an integer, such as `to_bits()`",
+    note = "a type that is `Clone + Eq + Hash`: wrap it as `stagger::ByRef<…>` and push `&key`, or implement `stagger::Key` (a line for each method)"
 )]
 pub trait Key: 'static {
     /// What an event carries: cheap to copy, compared and hashed at each push.
@@ -71,7 +73,8 @@ pub trait Key: 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the value of an event as it is",
     label = "not a `stagger::Value`",
-    note = "wrap it as `stagger::ByRef<{Self}>` and push `&value`, or implement `stagger::Value` (a line for each method)"
+    note = "text: keep `String` and push `&str`; for no value keep `()`",
+    note = "a type that is `Clone`: wrap it as `stagger::ByRef<…>` and push `&value`, or implement `stagger::Value` (a line for each method)"
 )]
 pub trait Value: 'static {
     /// What an event carries: cheap to copy.
@@ -110,7 +113,7 @@ pub trait Value: 'static {
 /// [`Value`] themselves because they come from another crate, or when that is too much ceremony.
 ///
 /// ```
-/// use stagger::{ByRef, Config, Event, Gap, Timestamp, prelude::*};
+/// use stagger::{ByRef, Config, Event, Gap, Timestamp};
 /// # use core::time::Duration;
 /// #[derive(Clone, PartialEq, Eq, Hash)]
 /// struct Visitor { address: String, agent: String }

@@ -42,6 +42,29 @@ impl<K, V> Event<K, V> {
     pub fn arriving_at(self, arrival_time: Timestamp) -> Self {
         Self { arrival_time, ..self }
     }
+
+    /// The event with an owned key and value, made from its borrowed form: to keep one that was handed
+    /// back.
+    ///
+    /// ```
+    /// use stagger::{Event, Timestamp};
+    ///
+    /// let late = Event::new("alice", Timestamp::from_secs(100), "beer_cart");
+    /// let kept: Event<String, String> = late.into_owned();
+    /// assert_eq!(kept.as_event_ref(), late);
+    /// ```
+    pub fn into_owned<'e, OwnedK, OwnedV>(self) -> Event<OwnedK, OwnedV>
+    where
+        OwnedK: Key<Ref<'e> = K> + 'e,
+        OwnedV: Value<Ref<'e> = V> + 'e,
+    {
+        Event {
+            key: OwnedK::key_from(self.key),
+            event_time: self.event_time,
+            arrival_time: self.arrival_time,
+            value: OwnedV::value_from(self.value),
+        }
+    }
 }
 
 impl<K: Key, V: Value> Event<K, V> {

@@ -5,11 +5,15 @@ use alloc::sync::Arc;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
 use crate::open::OpenSession;
-use crate::rules::{CutRule, GapRule, Moment};
+use crate::rules::{CutRule, GapRule, TimedValue};
 
 /// Whether a new session starts before an event, knowing the session so far: the session, its latest event, and the next event.
 pub(crate) type CutWithRule<K, V, S> = Arc<
-    dyn for<'s, 'n> Fn(&OpenSession<'s, K, V, S>, Moment<<V as Value>::Ref<'s>>, Moment<<V as Value>::Ref<'n>>) -> bool
+    dyn for<'s, 'n> Fn(
+            &OpenSession<'s, K, V, S>,
+            TimedValue<<V as Value>::Ref<'s>>,
+            TimedValue<<V as Value>::Ref<'n>>,
+        ) -> bool
         + Send
         + Sync,
 >;

@@ -73,6 +73,7 @@ impl fmt::Debug for SessionId {
 /// The text is not 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a session id is 32 hexadecimal digits, such as 0123456789abcdef0123456789abcdef")]
+#[non_exhaustive]
 pub struct SessionIdError;
 
 impl FromStr for SessionId {

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+//! use stagger::{Config, Event, Gap, Timestamp};
 //!
 //! // A visit ends after half an hour of silence; events may be 10 s out of order.
 //! let mut visits = Config::<String, String>::new(Gap::new(Duration::from_secs(30 * 60)))
@@ -31,7 +31,7 @@
 //! - **Which session does an event belong to?** [`Stagger`], [`Gap`], [`Sliding`]; [`Bucket`] for STEP
 //!   and FLOOR.
 //! - **When is a session over, and what is late?** [`Config::out_of_order`],
-//!   [`Config::allowed_lateness`], [`Sources`] for several shards.
+//!   [`Config::allowed_lateness`], [`WatermarkMerger`] for several shards.
 //! - **What comes out?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
 //! - **What is open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
 //! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
@@ -111,15 +111,15 @@ pub use error::{ConfigError, RestoreError};
 pub use event::{Event, EventRef};
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
 pub use open::OpenSession;
-pub use rules::{FirstLast, Moment, WhenFull};
-pub use sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
+pub use rules::{FirstLast, TimedValue, WhenFull};
+pub use sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 #[cfg(feature = "std")]
 pub use sharded::Sharded;
 pub use snapshot::Snapshot;
 pub use strategy::{Bucket, Gap, Sliding, Stagger, Strategy};
 pub use summary::{CloseReason, SessionSummary, Superseded};
-pub use time::{TimeRangeError, Timestamp};
-pub use watermark::{SourceId, Sources};
+pub use time::{ParseTimestampError, TimeRangeError, Timestamp};
+pub use watermark::{SourceId, WatermarkMerger};
 pub use window::Window;
 
 /// The trait whose methods push events and take sessions, for a glob import.

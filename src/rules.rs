@@ -1,6 +1,6 @@
 //! The caller's own rules, and choices that go with every strategy.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::data::Value;
@@ -8,15 +8,15 @@ use crate::event::EventRef;
 use crate::time::Timestamp;
 
 /// The gap after an event, if it is not the default one.
-pub(crate) type GapRule<K, V> = Box<dyn for<'e> Fn(&EventRef<'e, K, V>) -> Option<Duration> + Send + Sync>;
+pub(crate) type GapRule<K, V> = Arc<dyn for<'e> Fn(&EventRef<'e, K, V>) -> Option<Duration> + Send + Sync>;
 
 /// Whether a new session starts between two events that follow each other.
 pub(crate) type CutRule<V> =
-    Box<dyn for<'p, 'n> Fn(Moment<<V as Value>::Ref<'p>>, Moment<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
+    Arc<dyn for<'p, 'n> Fn(TimedValue<<V as Value>::Ref<'p>>, TimedValue<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
 
 /// When something happened, and what: one of the events that a [cut rule](crate::Config::cut) looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment<V> {
+pub struct TimedValue<V> {
     /// The event time.
     pub time: Timestamp,
     /// The event's value.
@@ -26,6 +26,7 @@ pub struct Moment<V> {
 /// What happens when an event would open more sessions than the
 /// [bound](crate::Config::max_open_sessions) allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WhenFull {
     /// The event is handed back.
     Refuse,
@@ -36,6 +37,7 @@ pub enum WhenFull {
 
 /// By what clock the first and the last event of a session are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FirstLast {
     /// By event time; within one time by arrival.
     #[default]

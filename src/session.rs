@@ -86,7 +86,7 @@ pub(crate) struct Removed<K, V, S> {
 pub(crate) type WithRare<'s, K, V, S> = (&'s mut Session<K, V, S>, &'s mut RareState<V>);
 
 /// What only some configurations need to know about a session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct RareState<V> {
     /// How often its partition has been opened, this time included.
@@ -119,7 +119,7 @@ impl<V> Default for RareState<V> {
 }
 
 /// The latest summary handed out for a session that is kept for corrections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reported {
     pub(crate) identity: Identity,

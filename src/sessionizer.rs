@@ -35,7 +35,7 @@ pub trait Sessionizer {
     ) -> Pushed<EventRef<'e, Self::Key, Self::Value>>;
 
     /// Takes several events, one after the other: with the same result as pushing each of them, and
-    /// sooner. Returns those that are handed back, in their order, each as
+    /// sooner. Returns those that are handed back, in their order, each with its index in `events`, as
     /// [`Pushed::Late`] or [`Pushed::Refused`]; nothing is allocated if there are none.
     ///
     /// What makes it faster is that memory is waited for once for many events. That pays where the
@@ -44,7 +44,7 @@ pub trait Sessionizer {
     ///
     /// ```
     /// use core::time::Duration;
-    /// use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+    /// use stagger::{Config, Event, Gap, Timestamp};
     ///
     /// let mut sessions = Config::<u64, ()>::new(Gap::new(Duration::from_secs(60))).build()?;
     /// let events = [0, 10, 100].map(|second| Event::new(7, Timestamp::from_secs(second), ()));
@@ -57,9 +57,9 @@ pub trait Sessionizer {
         &mut self,
         events: &[EventRef<'e, Self::Key, Self::Value>],
         out: &mut dyn FnMut(SummaryOf<Self>),
-    ) -> Vec<Pushed<EventRef<'e, Self::Key, Self::Value>>> {
-        let push = |event: &EventRef<'e, Self::Key, Self::Value>| self.push(*event, out);
-        events.iter().map(push).filter(Pushed::is_returned).collect()
+    ) -> Returned<EventRef<'e, Self::Key, Self::Value>> {
+        let push = |(i, event): (usize, &EventRef<'e, Self::Key, Self::Value>)| (i, self.push(*event, out));
+        events.iter().enumerate().map(push).filter(|(_, pushed)| pushed.is_returned()).collect()
     }
 
     /// Moves the clock to `time`: the watermark on the event clock ("no more events before `time`"),
@@ -97,6 +97,8 @@ pub type SummaryOf<S> = SessionSummary<<S as Sessionizer>::Key, <S as Sessionize
 
 /// What moves the clock of a sessionizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Clock {
     /// Event time: the clock is a watermark.
     Event,
@@ -106,6 +108,8 @@ pub enum Clock {
 
 /// What became of a pushed event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[must_use = "a late or refused event is handed back here and nowhere else"]
 pub enum Pushed<E> {
     /// It opened a session (of several sliding windows: at least one).
@@ -151,8 +155,13 @@ impl<E> Pushed<E> {
     }
 }
 
+/// The events of a batch that were handed back, in their order, each with its index in the batch.
+pub type Returned<E> = Vec<(usize, Pushed<E>)>;
+
 /// Why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Refusal {
     /// Its event time is further ahead of its arrival time than

@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::{ConfigError, RestoreError};
 use crate::event::EventRef;
 use crate::open::OpenSession;
-use crate::sessionizer::{Clock, Counters, Pushed, Sessionizer, SummaryOf};
+use crate::sessionizer::{Clock, Counters, Pushed, Returned, SummaryOf};
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
 
@@ -66,9 +66,6 @@ struct Shard<K: Key, V: Value, O, A: Aggregate<K, V>> {
 /// Fewer events or sessions than this are not worth another thread.
 const WORTH_A_THREAD: usize = 4_096;
 
-/// An event that is handed back, with its index in the batch.
-type Returned<'e, K, V> = (usize, Pushed<EventRef<'e, K, V>>);
-
 fn shard_of<T: core::hash::Hash>(hasher: &DefaultHashBuilder, key: T, shards: usize) -> usize {
     // The engine's index uses other bits, and another seed.
     ((u128::from(hasher.hash_one(key)) * shards as u128) >> 64) as usize
@@ -83,7 +80,7 @@ where
         &mut self,
         events: &[EventRef<'e, K, V>],
         is_own: impl Fn(&EventRef<'e, K, V>) -> bool,
-    ) -> Vec<Returned<'e, K, V>> {
+    ) -> Returned<EventRef<'e, K, V>> {
         let mut returned = Vec::new();
         for (i, event) in events.iter().enumerate() {
             if !is_own(event) {
@@ -200,7 +197,7 @@ where
     }
 
     /// The time to which the clock must move before anything more is emitted; see
-    /// [`Sessionizer::next_deadline`].
+    /// [`Engine::next_deadline`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.shards.iter().filter_map(|shard| shard.engine.next_deadline()).min()
@@ -232,9 +229,9 @@ where
     for<'e> V::Ref<'e>: Send + Sync,
 {
     /// Takes several events, one after the other. Returns those that are handed back, in their order,
-    /// each as [`Pushed::Late`] or [`Pushed::Refused`].
+    /// each with its index in `events`, as [`Pushed::Late`] or [`Pushed::Refused`].
     #[must_use = "late and refused events are handed back here and nowhere else"]
-    pub fn push_batch<'e>(&mut self, events: &[EventRef<'e, K, V>]) -> Vec<Pushed<EventRef<'e, K, V>>> {
+    pub fn push_batch<'e>(&mut self, events: &[EventRef<'e, K, V>]) -> Returned<EventRef<'e, K, V>> {
         let (hasher, shards) = (&self.hasher, self.shards.len());
         let take = |own, shard: &mut Shard<K, V, O, A>| {
             shard.take_batch(events, |event| shards == 1 || shard_of(hasher, event.key, shards) == own)
@@ -242,17 +239,17 @@ where
         let returned = for_each(&mut self.shards, events.len() >= WORTH_A_THREAD, take);
         let mut returned: Vec<_> = returned.into_iter().flatten().collect();
         returned.sort_unstable_by_key(|(i, _)| *i);
-        returned.into_iter().map(|(_, pushed)| pushed).collect()
+        returned
     }
 
-    /// Moves the clock of all shards; see [`Sessionizer::advance_to`].
+    /// Moves the clock of all shards; see [`Engine::advance_to`].
     pub fn advance_to(&mut self, time: Timestamp) {
         let is_due = self.next_deadline().is_some_and(|deadline| deadline <= time);
         let is_much = is_due && self.open_sessions() >= WORTH_A_THREAD;
         for_each(&mut self.shards, is_much, |_, shard| shard.engine.advance_to(time, &mut shard.out));
     }
 
-    /// Closes everything in all shards; see [`Sessionizer::flush`].
+    /// Closes everything in all shards; see [`Engine::flush`].
     pub fn flush(&mut self) {
         let forgets = self.shards.iter().any(|shard| shard.engine.is_in_use());
         let is_much = self.open_sessions() >= WORTH_A_THREAD;

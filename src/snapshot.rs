@@ -14,7 +14,7 @@ use crate::error::RestoreError;
 use crate::event::Event;
 use crate::id::SessionId;
 use crate::session::{MAX_EVENTS, Mark, RareState, Session};
-use crate::sessionizer::{Counters, Sessionizer};
+use crate::sessionizer::Counters;
 use crate::time::Timestamp;
 
 /// The version that this release writes and reads.
@@ -33,7 +33,7 @@ const VERSION: u32 = 1;
 ///
 /// ```
 /// use core::time::Duration;
-/// use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+/// use stagger::{Config, Event, Gap, Timestamp};
 ///
 /// let config = || Config::<String, u32>::new(Gap::new(Duration::from_secs(60)));
 /// let mut before = config().build()?;
@@ -45,7 +45,7 @@ const VERSION: u32 = 1;
 /// after.flush(&mut |session| assert_eq!(session.count, 2));
 /// # Ok::<(), stagger::RestoreError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Snapshot<K, V, S = ()> {
@@ -65,7 +65,7 @@ pub struct Snapshot<K, V, S = ()> {
 }
 
 /// A session, with all that is known about it under its own name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Saved<K, V, S> {
     key: K,
@@ -87,7 +87,7 @@ struct Saved<K, V, S> {
     extra: Option<RareState<V>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct HeldEvent<K, V> {
     arrival: u64,
@@ -109,15 +109,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let mut sessions = Vec::with_capacity(self.open_sessions());
         self.plan.for_each(|session, rare, placement| sessions.push(Saved::new(session, rare, placement)));
         sessions.sort_by_key(|session| (session.opened, session.bucket));
-        let copy = |(event, arrival): (&Event<K, V>, u64)| HeldEvent {
-            arrival,
-            event: Event {
-                key: K::key_from(event.key.key_ref()),
-                event_time: event.event_time,
-                arrival_time: event.arrival_time,
-                value: V::value_from(event.value.value_ref()),
-            },
-        };
+        let copy =
+            |(event, arrival): (&Event<K, V>, u64)| HeldEvent { arrival, event: event.as_event_ref().into_owned() };
         let part = |(partition, part, opened)| RememberedPart { partition, part, opened };
         Snapshot {
             version: VERSION,

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::ConfigError;
 use crate::event::Event;
-use crate::sessionizer::{Counters, Pushed, Sessionizer};
+use crate::sessionizer::{Counters, Pushed};
 use crate::strategy::Strategy;
 use crate::summary::{CloseReason, SessionSummary};
 use crate::time::Timestamp;

@@ -1,6 +1,7 @@
 //! Instants as whole microseconds, and arithmetic on them that cannot overflow.
 
 use core::fmt;
+use core::str::FromStr;
 use core::time::Duration;
 
 use crate::civil::Civil;
@@ -55,6 +56,18 @@ impl Timestamp {
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// Milliseconds since 1970, rounded down, before 1970 too.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// Seconds since 1970, rounded down, before 1970 too.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0.div_euclid(1_000_000)
     }
 
     /// How long after `earlier` this instant is; zero if it is not after it.
@@ -139,9 +152,102 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// The text is not a time of RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time of RFC 3339: write it as 2018-11-29T23:35:10.123456Z or 2018-11-30T00:35:10+01:00")]
+#[non_exhaustive]
+pub struct ParseTimestampError;
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    /// Reads RFC 3339: a date, `T` or a space, a time with any number of digits of fraction (those
+    /// beyond the microsecond are dropped), and `Z` or an offset. Every timestamp that was printed can
+    /// be read back, those with signed years too. The second 60 is read as the next minute.
+    ///
+    /// ```
+    /// use stagger::Timestamp;
+    ///
+    /// let t: Timestamp = "2018-11-30T00:35:10.123+01:00".parse()?;
+    /// assert_eq!(t.as_millis(), 1_543_534_510_123);
+    /// assert_eq!(t.to_string().parse(), Ok(t));
+    /// # Ok::<(), stagger::ParseTimestampError>(())
+    /// ```
+    fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
+        parse(text.as_bytes()).ok_or(ParseTimestampError)
+    }
+}
+
+fn parse(text: &[u8]) -> Option<Timestamp> {
+    let (year, text) = match text.split_first()? {
+        (sign @ (b'+' | b'-'), rest) => {
+            let (year, rest) = digits(rest, 6)?;
+            (if *sign == b'-' { -year } else { year }, rest)
+        }
+        _ => digits(text, 4)?,
+    };
+    let (month, text) = digits(literal(text, b"-")?, 2)?;
+    let (day, text) = digits(literal(text, b"-")?, 2)?;
+    let (hour, text) = digits(literal(text, b"Tt ")?, 2)?;
+    let (minute, text) = digits(literal(text, b":")?, 2)?;
+    let (second, text) = digits(literal(text, b":")?, 2)?;
+    let (fraction, text) = fraction(text)?;
+    let offset = offset(text)?;
+    let is_clock_time = hour < 24 && minute < 60 && second <= 60;
+    if !(1..=12).contains(&month) || !is_clock_time {
+        return None;
+    }
+    let days = Civil::days_to_month(year, month) + day - 1;
+    if day < 1 || days >= Civil::days_to_month(year, month + 1) {
+        return None;
+    }
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    let micros = i128::from(seconds) * 1_000_000 + i128::from(fraction); // the least timestamp is not a whole second
+    i64::try_from(micros).ok().map(Timestamp)
+}
+
+/// A number of exactly so many digits, and the text after it.
+fn digits(text: &[u8], count: usize) -> Option<(i64, &[u8])> {
+    let (number, rest) = text.split_at_checked(count)?;
+    let value = number
+        .iter()
+        .try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))?;
+    Some((value, rest))
+}
+
+/// The text after one of these characters.
+fn literal<'t>(text: &'t [u8], one_of: &[u8]) -> Option<&'t [u8]> {
+    let (first, rest) = text.split_first()?;
+    one_of.contains(first).then_some(rest)
+}
+
+/// Microseconds after a point, if there is one, and the text after them.
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(text) = literal(text, b".") else { return Some((0, text)) };
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if count == 0 {
+        return None;
+    }
+    let six = text[..count].iter().map(|digit| i64::from(digit - b'0')).chain(core::iter::repeat(0)).take(6);
+    Some((six.fold(0, |micros, digit| micros * 10 + digit), &text[count..]))
+}
+
+/// Seconds ahead of UTC.
+fn offset(text: &[u8]) -> Option<i64> {
+    if matches!(text, b"Z" | b"z") {
+        return Some(0);
+    }
+    let (hours, rest) = digits(literal(text, b"+-")?, 2)?;
+    let (minutes, rest) = digits(literal(rest, b":")?, 2)?;
+    let seconds = (hours * 60 + minutes) * 60;
+    let is_offset = rest.is_empty() && hours < 24 && minutes < 60;
+    is_offset.then_some(if text[0] == b'-' { -seconds } else { seconds })
+}
+
 /// A time outside the range of a [`Timestamp`], or one that another type cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the time is outside the range that the target type can hold")]
+#[non_exhaustive]
 pub struct TimeRangeError;
 
 #[cfg(feature = "std")]
@@ -161,6 +267,22 @@ impl TryFrom<std::time::SystemTime> for Timestamp {
             }
         };
         micros.map(Self).ok_or(TimeRangeError)
+    }
+}
+
+#[cfg(feature = "std")]
+impl TryFrom<Timestamp> for std::time::SystemTime {
+    type Error = TimeRangeError;
+
+    /// # Errors
+    /// If the platform's clock cannot hold the time.
+    fn try_from(time: Timestamp) -> Result<Self, TimeRangeError> {
+        let from_epoch = Duration::from_micros(time.0.unsigned_abs());
+        let moved = match time.0 {
+            0.. => Self::UNIX_EPOCH.checked_add(from_epoch),
+            _ => Self::UNIX_EPOCH.checked_sub(from_epoch),
+        };
+        moved.ok_or(TimeRangeError)
     }
 }
 
@@ -231,6 +353,71 @@ mod tests {
         ];
         for (micros, text) in cases {
             assert_eq!(Timestamp(micros).to_string(), text);
+            assert_eq!(text.parse(), Ok(Timestamp(micros)));
+        }
+    }
+
+    #[test]
+    fn reads_what_it_prints_to_the_ends_of_time() {
+        for micros in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
+            assert_eq!(Timestamp(micros).to_string().parse(), Ok(Timestamp(micros)));
+        }
+    }
+
+    #[test]
+    fn reads_every_form_of_rfc_3339() {
+        let cases = [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01 00:00:00z", 0),
+            ("1970-01-01t01:00:00.5+01:00", 500_000),
+            ("1969-12-31T23:30:00.1234567-00:30", 123_456),
+            ("1970-01-01T00:00:60Z", 60_000_000),
+            ("2000-02-29T00:00:00Z", 951_782_400_000_000),
+        ];
+        for (text, micros) in cases {
+            assert_eq!(text.parse(), Ok(Timestamp(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_other_text() {
+        let cases = [
+            "",
+            "1970-01-01",
+            "1970-01-01T00:00:00",
+            "1970-1-01T00:00:00Z",
+            "1970-00-01T00:00:00Z",
+            "1970-13-01T00:00:00Z",
+            "1970-02-29T00:00:00Z",
+            "1970-01-00T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:60:00Z",
+            "1970-01-01T00:00:61Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00Z ",
+            "1970-01-01T00:00:00+24:00",
+            "1970-01-01T00:00:00+0100",
+            "+999999-01-01T00:00:00Z",
+        ];
+        for text in cases {
+            assert_eq!(text.parse::<Timestamp>(), Err(ParseTimestampError), "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_seconds_and_milliseconds_are_rounded_down() {
+        let at = |micros| (Timestamp(micros).as_secs(), Timestamp(micros).as_millis());
+        assert_eq!(at(1_999_999), (1, 1_999));
+        assert_eq!(at(-1), (-1, -1));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn system_time_both_ways() {
+        use std::time::SystemTime;
+        for micros in [-1_500_000, -1, 0, 1, 1_543_534_510_123_456] {
+            let time = SystemTime::try_from(Timestamp(micros)).unwrap();
+            assert_eq!(Timestamp::try_from(time), Ok(Timestamp(micros)));
         }
     }
 }

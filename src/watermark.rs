@@ -9,7 +9,9 @@ use crate::time::{Timestamp, micros};
 /// least of the sources that are not idle, and never goes back.
 ///
 /// - A source added later starts at the combined watermark: it holds it there until it reports or is
-///   declared idle, so that its first events are not late.
+///   declared idle. It cannot pull the watermark back. So add a source before the watermark passes its
+///   first event: the children of a shard that was split before their parent is removed, or all at once
+///   with [`replace`](Self::replace).
 /// - An idle source holds nothing back. When it comes back behind the others it must catch up: until
 ///   then it neither pulls the watermark back nor blocks it (as in Flink's watermark valve).
 /// - When all sources are idle, nothing holds the watermark back: it goes to the greatest of theirs.
@@ -20,10 +22,10 @@ use crate::time::{Timestamp, micros};
 ///
 /// ```
 /// use core::time::Duration;
-/// use stagger::{Sources, Timestamp};
+/// use stagger::{WatermarkMerger, Timestamp};
 ///
 /// let at = Timestamp::from_secs;
-/// let mut shards = Sources::new(Duration::from_secs(10));
+/// let mut shards = WatermarkMerger::new(Duration::from_secs(10));
 /// let (a, b) = (shards.add(), shards.add());
 /// shards.observe(a, at(100), at(100));
 /// assert_eq!(shards.watermark(), Timestamp::MIN); // nothing from b yet
@@ -34,7 +36,7 @@ use crate::time::{Timestamp, micros};
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Sources {
+pub struct WatermarkMerger {
     bound: i64,
     combined: Timestamp,
     sources: Vec<Option<Source>>,
@@ -50,26 +52,66 @@ struct Source {
     behind: bool,
 }
 
-/// A source of a [`Sources`].
+impl Source {
+    const fn is_holding(&self) -> bool {
+        !self.idle && !self.behind
+    }
+}
+
+/// A source of a [`WatermarkMerger`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SourceId(usize);
 
-impl Sources {
+impl WatermarkMerger {
     /// No source yet. `out_of_order` is how far the events within one source may be out of order.
     #[must_use]
     pub fn new(out_of_order: Duration) -> Self {
         Self { bound: micros(out_of_order), combined: Timestamp::MIN, sources: Vec::new() }
     }
 
-    /// Adds a source, as seen at the beginning of time until it shows itself.
+    /// Adds a source, which holds the combined watermark where it stands until it reports.
+    ///
+    /// Add the successors of a source before it is [removed](Self::remove), or use
+    /// [`replace`](Self::replace): once the source is gone the watermark may pass their first events.
     pub fn add(&mut self) -> SourceId {
         let (watermark, last_seen) = (self.combined, Timestamp::MIN);
         self.sources.push(Some(Source { watermark, last_seen, idle: false, behind: false }));
         SourceId(self.sources.len() - 1)
     }
 
-    /// Removes a source that has ended. What it held back is free.
+    /// Sources follow others, such as the children of a shard that was split, or the one that two were
+    /// merged into: adds `count` sources in their place. The new ones hold the combined watermark
+    /// where it stands, so that it does not move until they report or are declared idle.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Timestamp, WatermarkMerger};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut shards = WatermarkMerger::new(Duration::ZERO);
+    /// let (parent, other) = (shards.add(), shards.add());
+    /// shards.report(parent, at(10), at(0));
+    /// shards.report(other, at(50), at(0));
+    /// let children = shards.replace(&[parent], 2);
+    /// assert_eq!(shards.watermark(), at(10)); // with `remove` first it would be at 50
+    /// shards.report(children[0], at(12), at(1));
+    /// shards.report(children[1], at(11), at(1));
+    /// assert_eq!((shards.watermark(), shards.slowest()), (at(11), Some(children[1])));
+    /// ```
+    pub fn replace(&mut self, parents: &[SourceId], count: usize) -> Vec<SourceId> {
+        let children = (0..count).map(|_| self.add()).collect();
+        for parent in parents {
+            if let Some(place) = self.sources.get_mut(parent.0) {
+                *place = None;
+            }
+        }
+        self.combine();
+        children
+    }
+
+    /// Removes a source that has ended. It no longer holds the watermark back. If others follow it, add
+    /// them first, or use [`replace`](Self::replace).
     pub fn remove(&mut self, source: SourceId) {
         if let Some(place) = self.sources.get_mut(source.0) {
             *place = None;
@@ -126,10 +168,36 @@ impl Sources {
         sources.peek().is_some() && sources.all(|source| source.idle)
     }
 
+    /// The watermark of one source, if it is there. A source that has not reported stands where the
+    /// combined watermark stood when it was added.
+    #[must_use]
+    pub fn watermark_of(&self, source: SourceId) -> Option<Timestamp> {
+        self.get(source).map(|source| source.watermark)
+    }
+
+    /// Whether a source is idle: it holds nothing back. False for one that was removed.
+    #[must_use]
+    pub fn is_idle(&self, source: SourceId) -> bool {
+        self.get(source).is_some_and(|source| source.idle)
+    }
+
+    /// The source that holds the combined watermark back: the one with the least watermark of those
+    /// that are neither idle nor catching up; of several, the one added first.
+    #[must_use]
+    pub fn slowest(&self) -> Option<SourceId> {
+        let sources = self.sources.iter().enumerate().filter_map(|(i, source)| Some((i, source.as_ref()?)));
+        let holding = sources.filter(|(_, source)| source.is_holding());
+        holding.min_by_key(|(i, source)| (source.watermark, *i)).map(|(i, _)| SourceId(i))
+    }
+
     /// The combined watermark; [`Timestamp::MIN`] in the beginning.
     #[must_use]
     pub fn watermark(&self) -> Timestamp {
         self.combined
+    }
+
+    fn get(&self, source: SourceId) -> Option<&Source> {
+        self.sources.get(source.0)?.as_ref()
     }
 
     fn change(&mut self, source: SourceId, change: impl FnOnce(&mut Source)) {
@@ -141,7 +209,7 @@ impl Sources {
 
     fn combine(&mut self) {
         let sources = || self.sources.iter().flatten();
-        let holding = sources().filter(|source| !source.idle && !source.behind);
+        let holding = sources().filter(|source| source.is_holding());
         let combined = match holding.map(|source| source.watermark).min() {
             None if self.all_idle() => sources().map(|source| source.watermark).max(),
             least => least,
@@ -158,8 +226,8 @@ mod tests {
         Timestamp::from_secs(seconds)
     }
 
-    fn three(watermarks: [i64; 3]) -> (Sources, [SourceId; 3]) {
-        let mut sources = Sources::new(Duration::ZERO);
+    fn three(watermarks: [i64; 3]) -> (WatermarkMerger, [SourceId; 3]) {
+        let mut sources = WatermarkMerger::new(Duration::ZERO);
         let ids = [(); 3].map(|()| sources.add());
         for (id, watermark) in ids.into_iter().zip(watermarks) {
             sources.report(id, at(watermark), at(0));
@@ -169,7 +237,7 @@ mod tests {
 
     #[test]
     fn without_sources_it_stays_where_it_is() {
-        let mut sources = Sources::new(Duration::ZERO);
+        let mut sources = WatermarkMerger::new(Duration::ZERO);
         assert_eq!((sources.watermark(), sources.all_idle()), (Timestamp::MIN, false));
         let only = sources.add();
         sources.report(only, at(7), at(0));
@@ -205,6 +273,35 @@ mod tests {
     }
 
     #[test]
+    fn children_hold_the_watermark_where_their_parent_stood() {
+        let (mut sources, [a, b, c]) = three([5, 20, 30]);
+        let children = sources.replace(&[a], 2);
+        assert_eq!(sources.watermark(), at(5));
+        assert_eq!(children.iter().map(|id| sources.watermark_of(*id)).collect::<Vec<_>>(), [Some(at(5)); 2]);
+        sources.report(children[0], at(8), at(1));
+        sources.report(children[1], at(7), at(1));
+        assert_eq!(sources.watermark(), at(7));
+        let merged = sources.replace(&[b, c], 1);
+        sources.report(children[0], at(50), at(2));
+        sources.report(children[1], at(50), at(2));
+        assert_eq!((sources.watermark(), sources.slowest()), (at(7), Some(merged[0])));
+    }
+
+    #[test]
+    fn who_holds_back_and_who_is_idle() {
+        let (mut sources, [a, b, c]) = three([10, 5, 7]);
+        assert_eq!((sources.slowest(), sources.watermark_of(b)), (Some(b), Some(at(5))));
+        sources.set_idle(b);
+        assert!(sources.is_idle(b) && !sources.is_idle(a));
+        assert_eq!(sources.slowest(), Some(c));
+        sources.report(b, at(6), at(1));
+        assert_eq!(sources.slowest(), Some(c), "b catches up and does not hold back");
+        [a, c].iter().for_each(|id| sources.set_idle(*id));
+        sources.remove(b);
+        assert_eq!((sources.slowest(), sources.watermark_of(b), sources.is_idle(b)), (None, None, false));
+    }
+
+    #[test]
     fn silence_makes_a_source_idle() {
         let (mut sources, [a, ..]) = three([3, 5, 8]);
         sources.check_idle(at(1), Duration::from_secs(10));
@@ -225,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_event_says_that_none_more_than_the_bound_before_it_will_come() {
-        let mut sources = Sources::new(Duration::from_secs(3));
+        let mut sources = WatermarkMerger::new(Duration::from_secs(3));
         let only = sources.add();
         sources.observe(only, at(10), at(0));
         assert_eq!(sources.watermark(), at(7));

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use counting::{CALLS, LIVE_BYTES};
-use stagger::prelude::*;
 use stagger::{
     Bucket, ChronoZone, Config, Engine, Event, FirstLast, FixedOffset, Gap, Pushed, Sliding, Stagger, Timestamp, Unit,
 };

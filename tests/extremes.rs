@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use chrono_tz::{America, Europe, Tz};
-use stagger::prelude::*;
 use stagger::{
-    Bucket, ChronoZone, CloseReason, Config, Event, Gap, SessionSummary, Sliding, Stagger, Strategy, Timestamp, Unit,
-    Window,
+    Bucket, ChronoZone, CloseReason, Config, Event, Gap, SessionSummary, Sessionizer, Sliding, Stagger, Strategy,
+    Timestamp, Unit, Window,
 };
 
 type Summary = SessionSummary<u64, ()>;

@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use counting::LIVE_BYTES;
-use stagger::prelude::*;
 use stagger::{Bucket, Config, Event, FirstLast, Gap, Sliding, Stagger, Strategy, Timestamp, Unit, WhenFull};
 
 const BOUND: usize = 100;

@@ -13,10 +13,9 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use stagger::prelude::*;
 use stagger::{
     Bucket, ChronoZone, Clock, Config, Engine, Event, FirstLast, Gap, List, Pushed, Sliding, Snapshot, SourceId,
-    Sources, Stagger, Strategy, SummaryOf, Timestamp, Unit, WhenFull,
+    Stagger, Strategy, SummaryOf, Timestamp, Unit, WatermarkMerger, WhenFull,
 };
 
 const RUNS: u64 = 3_000;
@@ -389,7 +388,7 @@ fn act(engine: &mut Sessions, twins: &mut [Sessions], others: &mut [Sessions], c
 /// Watermarks of sources that come, go and fall silent.
 fn run_sources(seed: u64) {
     let mut bytes = Bytes::new(seed);
-    let mut sources = Sources::new(bytes.length());
+    let mut sources = WatermarkMerger::new(bytes.length());
     let mut ids: Vec<SourceId> = Vec::new();
     let mut watermark = Timestamp::MIN;
     while bytes.left > 0 {

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use clicks::{Click, DISORDER, GAP, SECOND, Visits};
 use counting::LIVE_BYTES;
-use stagger::prelude::*;
 use stagger::{Bucket, Config, Engine, Event, Gap, Stagger, Strategy, Timestamp};
 
 /// Key and two values.

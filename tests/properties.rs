@@ -14,8 +14,7 @@ use oracle::subject::{NAMES, Reader, Step, Subject, Summary, build, config, lend
 use oracle::{Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use stagger::prelude::*;
-use stagger::{Event, OpenSession, Output, Pushed, Queued, Sharded, Snapshot, Timestamp};
+use stagger::{Event, OpenSession, Output, Pushed, Queued, Sessionize, Sharded, Snapshot, Timestamp};
 
 macro_rules! each_family {
     ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(
@@ -366,11 +365,12 @@ fn is_the_same_in_batches(family: Family) {
             let mut summaries = Vec::new();
             let returned = if events.is_empty() {
                 summaries.extend(step(&mut in_batches, &ops[0]).summaries);
-                0
+                Vec::new()
             } else {
-                in_batches.push_batch(&events, &mut |summary| summaries.push(summary)).len()
+                let returned = in_batches.push_batch(&events, &mut |summary| summaries.push(summary));
+                returned.into_iter().map(|(i, _)| i).collect()
             };
-            let refused = expected.iter().filter(|step| refusal(step.fate).is_some()).count();
+            let refused: Vec<_> = (0..expected.len()).filter(|i| refusal(expected[*i].fate).is_some()).collect();
             assert_eq!(returned, refused);
             assert_eq!(summaries, expected.into_iter().flat_map(|step| step.summaries).collect::<Vec<_>>());
             assert_eq!(in_batches.counters(), one_by_one.counters());

@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stagger::prelude::*;
 use stagger::{
     Bucket, Config, ConfigError, Event, Gap, SessionSummary, Sharded, Sliding, Stagger, Strategy, Timestamp, WhenFull,
 };
@@ -53,10 +52,10 @@ fn threads_do_what_one_engine_does() {
     for (name, config) in configurations() {
         let mut engine = config().build().expect(name);
         let (mut expected, mut expected_back) = (Vec::new(), Vec::new());
-        for event in &events {
+        for (i, event) in events.iter().enumerate() {
             let pushed = engine.push(*event, &mut |summary| expected.push(summary));
             if pushed.is_returned() {
-                expected_back.push(pushed);
+                expected_back.push((i, pushed));
             }
         }
         engine.flush(&mut |summary| expected.push(summary));
@@ -64,8 +63,8 @@ fn threads_do_what_one_engine_does() {
             let emitted: Vec<Emitted> = (0..shards).map(|_| Emitted::default()).collect();
             let mut sharded = Sharded::new(outputs(&emitted), config).expect(name);
             let mut back = Vec::new();
-            for batch in events.chunks(10_000) {
-                back.extend(sharded.push_batch(batch));
+            for (n, batch) in events.chunks(10_000).enumerate() {
+                back.extend(sharded.push_batch(batch).into_iter().map(|(i, pushed)| (n * 10_000 + i, pushed)));
             }
             assert_eq!(sharded.now(), engine.now(), "{name}");
             sharded.flush();

@@ -7,7 +7,6 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::hint::black_box;
 use std::time::Duration;
 
-use stagger::prelude::*;
 use stagger::{Bucket, Config, Engine, Event, EventRef, Gap, Key, SessionSummary, Stagger, Strategy, Timestamp, Value};
 
 use crate::clicks::{Click, DISORDER, GAP, SECOND};

@@ -73,7 +73,7 @@ number!(f64: f32, f64);
 /// order of events; where that matters, sum integers, such as cents.
 ///
 /// ```
-/// use stagger::{Config, Event, Gap, EventRef, Sum, Timestamp, prelude::*};
+/// use stagger::{Config, Event, Gap, EventRef, Sum, Timestamp};
 /// use core::time::Duration;
 ///
 /// let paid = Sum::of(|event: &EventRef<'_, String, u32>| event.value);

@@ -12,6 +12,7 @@ use crate::event::Event;
 /// An aggregate that depends on how its events are grouped or ordered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{law}: expected {expected}, got {got} ({how})")]
+#[non_exhaustive]
 pub struct LawBroken {
     /// The law, in words.
     pub law: &'static str,
@@ -25,7 +26,8 @@ pub struct LawBroken {
 
 /// Tries the laws of [`Aggregate`] on all ways to cut `events` in two and in three between different
 /// times, and on several orders. Takes time in the cube of the number of events: a dozen well-chosen ones are plenty.
-/// Include equal times, and values at the ends of their range.
+/// Include equal times, and values at the ends of their range. Events must share a key: they are taken as
+/// those of one session, as an aggregate never sees events of different keys together.
 ///
 /// # Errors
 /// [`LawBroken`] with the first law that fails and the two results.

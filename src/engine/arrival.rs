@@ -389,7 +389,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::rules::WhenFull;
-    use crate::sessionizer::{Pushed, Refusal, Sessionizer};
+    use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Stagger};
     use crate::summary::CloseReason;
     use crate::testing::{Run, us};

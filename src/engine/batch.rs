@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::engine::shared::Out;
 use crate::event::EventRef;
 use crate::session::Session;
-use crate::sessionizer::Pushed;
+use crate::sessionizer::Returned;
 
 /// So many events are looked at ahead: more than a processor can wait for at once.
 const AHEAD: usize = 64;
@@ -28,18 +28,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         &mut self,
         events: &[EventRef<'e, K, V>],
         out: Out<'_, K, V, A>,
-    ) -> Vec<Pushed<EventRef<'e, K, V>>> {
+    ) -> Returned<EventRef<'e, K, V>> {
         let mut returned = Vec::new();
         let mut hashes = [0; AHEAD];
-        for events in events.chunks(AHEAD) {
+        for (chunk, events) in events.chunks(AHEAD).enumerate() {
             let looks_ahead = self.is_large();
             if looks_ahead {
                 self.look_ahead(events, &mut hashes);
             }
-            for (event, hash) in events.iter().zip(hashes) {
+            for (i, (event, hash)) in events.iter().zip(hashes).enumerate() {
                 let pushed = self.take(event, looks_ahead.then_some(hash), out).with(*event);
                 if pushed.is_returned() {
-                    returned.push(pushed);
+                    returned.push((chunk * AHEAD + i, pushed));
                 }
             }
         }

@@ -357,7 +357,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::rules::WhenFull;
-    use crate::sessionizer::{Pushed, Refusal, Sessionizer};
+    use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::Gap;
     use crate::summary::CloseReason;
     use crate::testing::{Run, at, config, us};

@@ -31,7 +31,7 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
 use crate::rules::Options;
-use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Sessionizer, SummaryOf};
+use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 
@@ -40,8 +40,8 @@ use self::shared::{Out, Outcome, Shared};
 pub(crate) use clock::Clock as EngineClock;
 pub(crate) use plan::{Placement, Plan, Shape};
 
-/// The sessionizer: made by [`Config::build`](crate::Config::build), used through the
-/// [`Sessionizer`] trait.
+/// The sessionizer, made by [`Config::build`](crate::Config::build). It has the methods of the trait
+/// [`Sessionizer`], which is for code that takes or wraps any sessionizer.
 ///
 /// # Memory
 /// Bytes per open session, beyond its key, its two values and the aggregate's state:
@@ -164,12 +164,11 @@ fn move_clock<K: Key, V: Value, A: Aggregate<K, V>>(
     }
 }
 
-impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
-    type Key = K;
-    type Value = V;
-    type Output = A::Output;
-
-    fn push<'e>(
+/// The methods of [`Sessionizer`], so that a program with an engine needs no trait in scope.
+impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+    /// Takes one event; see [`Sessionizer::push`].
+    #[must_use = "a late or refused event is handed back here and nowhere else"]
+    pub fn push<'e>(
         &mut self,
         event: EventRef<'e, K, V>,
         out: &mut dyn FnMut(SummaryOf<Self>),
@@ -177,15 +176,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
         self.take(&event, None, out).with(event)
     }
 
-    fn push_batch<'e>(
+    /// Takes several events, one after the other; see [`Sessionizer::push_batch`].
+    #[must_use = "late and refused events are handed back here and nowhere else"]
+    pub fn push_batch<'e>(
         &mut self,
         events: &[EventRef<'e, K, V>],
         out: &mut dyn FnMut(SummaryOf<Self>),
-    ) -> Vec<Pushed<EventRef<'e, K, V>>> {
+    ) -> Returned<EventRef<'e, K, V>> {
         self.take_batch(events, out)
     }
 
-    fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+    /// Moves the clock to `time`; see [`Sessionizer::advance_to`].
+    pub fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
         let Self { shared, plan, .. } = self;
         if !shared.clock.advance(time) {
             return;
@@ -198,19 +200,27 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
         plan.advance(shared, out);
     }
 
-    fn now(&self) -> Timestamp {
+    /// Where the clock stands; [`Timestamp::MIN`] in the beginning.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
-    fn clock(&self) -> Clock {
+    /// Which clock that is.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
         self.shared.clock.kind()
     }
 
-    fn next_deadline(&self) -> Option<Timestamp> {
+    /// The time to which the clock must move before a session is emitted, if any is open; see
+    /// [`Sessionizer::next_deadline`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
         (self.plan.occupied::<A>() > 0).then(|| self.plan.next_due::<A>())
     }
 
-    fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
+    /// Closes everything that is open; see [`Sessionizer::flush`].
+    pub fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
         let Self { shared, plan, .. } = self;
         shared.lift_quota();
         if shared.has_pending() {
@@ -219,12 +229,76 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
         self.flush_all(self.is_in_use(), out);
     }
 
-    fn counters(&self) -> Counters {
+    /// What has happened so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
         Counters { held: self.held() as u64, ..self.shared.counters }
     }
 
-    fn open_sessions(&self) -> usize {
+    /// How many sessions are open, counting those kept only for corrections.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
         self.len()
+    }
+}
+
+/// Each method is the engine's own of that name.
+impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
+    type Key = K;
+    type Value = V;
+    type Output = A::Output;
+
+    #[inline]
+    fn push<'e>(
+        &mut self,
+        event: EventRef<'e, K, V>,
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Pushed<EventRef<'e, K, V>> {
+        Self::push(self, event, out)
+    }
+
+    #[inline]
+    fn push_batch<'e>(
+        &mut self,
+        events: &[EventRef<'e, K, V>],
+        out: &mut dyn FnMut(SummaryOf<Self>),
+    ) -> Returned<EventRef<'e, K, V>> {
+        Self::push_batch(self, events, out)
+    }
+
+    #[inline]
+    fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        Self::advance_to(self, time, out);
+    }
+
+    #[inline]
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+
+    #[inline]
+    fn clock(&self) -> Clock {
+        Self::clock(self)
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        Self::next_deadline(self)
+    }
+
+    #[inline]
+    fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        Self::flush(self, out);
+    }
+
+    #[inline]
+    fn counters(&self) -> Counters {
+        Self::counters(self)
+    }
+
+    #[inline]
+    fn open_sessions(&self) -> usize {
+        Self::open_sessions(self)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::store::Store;
 use crate::event::EventRef;
 use crate::gap_rules::{CutWithRule, EndRule};
 use crate::reorder::ReorderBuffer;
-use crate::rules::{CutRule, FirstLast, Moment};
+use crate::rules::{CutRule, FirstLast, TimedValue};
 use crate::session::{Mark, Opening};
 use crate::strategy::{Reach, Rounding};
 use crate::summary::CloseReason;
@@ -178,10 +178,10 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if is_cut_off || is_full || is_too_long || !Reach::touches(session.first, session.edge, time, arriving.end) {
             return Fit::No;
         }
-        let this = Moment { time, value: arriving.event.value };
+        let this = TimedValue { time, value: arriving.event.value };
         if time >= session.last {
             let latest = table.rare(slot, session).and_then(|rare| rare.previous.as_ref());
-            let previous = Moment { time: session.last, value: latest.unwrap_or(&session.last_value).value_ref() };
+            let previous = TimedValue { time: session.last, value: latest.unwrap_or(&session.last_value).value_ref() };
             let cut = self.cut_between(previous, this);
             return match cut.or_else(|| self.cut_with(slot, previous, this, shared)) {
                 Some(_) if self.sessions.is_current(slot) => Fit::No,
@@ -191,7 +191,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         }
         // By arrival the value of the earliest event is not kept; only behind the watermark is it missed.
         if time < session.first && shared.options.first_last == FirstLast::EventTime {
-            let next = Moment { time: session.first, value: session.first_value.value_ref() };
+            let next = TimedValue { time: session.first, value: session.first_value.value_ref() };
             if self.cut_between(this, next).is_some() {
                 return Fit::No;
             }
@@ -200,7 +200,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 
     /// The rule by which a session ends between two events that follow each other, whatever it holds.
-    fn cut_between(&self, previous: Moment<V::Ref<'_>>, next: Moment<V::Ref<'_>>) -> Option<CloseReason> {
+    fn cut_between(&self, previous: TimedValue<V::Ref<'_>>, next: TimedValue<V::Ref<'_>>) -> Option<CloseReason> {
         let OrderRules { buckets, cut, .. } = &self.rules;
         if buckets.as_ref().is_some_and(|buckets| buckets.window_of(previous.time) != buckets.window_of(next.time)) {
             return Some(CloseReason::CutBetween);
@@ -212,8 +212,8 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     fn cut_with<'s, A>(
         &'s self,
         slot: SlotId,
-        previous: Moment<V::Ref<'s>>,
-        next: Moment<V::Ref<'_>>,
+        previous: TimedValue<V::Ref<'s>>,
+        next: TimedValue<V::Ref<'_>>,
         shared: &Shared<A>,
     ) -> Option<CloseReason> {
         let rule = self.rules.cut_with.as_ref()?;

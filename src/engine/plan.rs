@@ -393,14 +393,14 @@ fn visit_keyed<K: Key, V: Value, S>(
 
 #[cfg(test)]
 mod tests {
-    use alloc::boxed::Box;
     use alloc::string::ToString;
+    use alloc::sync::Arc;
     use alloc::vec::Vec;
 
     use super::*;
     use crate::config::Config;
     use crate::event::Event;
-    use crate::sessionizer::{Pushed, Sessionizer};
+    use crate::sessionizer::Pushed;
     use crate::strategy::{Gap, Sliding, Stagger};
     use crate::testing::{Run, at, config, us};
 
@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(facts(Gap::new(us(10)).cut_between(Bucket::step(us(5))).into()), (false, true, true, true, 1));
         let by_rule = Plan::<u8, i64, ()>::new(
             &Gap::new(us(10)).into(),
-            Rules { cut: Some(Box::new(|_, _| false)), ..no_rules() },
+            Rules { cut: Some(Arc::new(|_, _| false)), ..no_rules() },
         );
         assert!(by_rule.is_ok_and(|plan| plan.shape().holds_events));
     }
@@ -457,9 +457,9 @@ mod tests {
     fn rules_and_settings_of_other_strategies_are_refused() {
         let refused = |made: Made| made.err().map(|error| error.to_string()).unwrap_or_default();
         for strategy in [tens().into(), by_arrival().into(), Strategy::from(Sliding::tumbling(us(10)))] {
-            let gap = refused(Plan::new(&strategy, Rules { gap: Some(Box::new(|_| None)), ..no_rules() }));
+            let gap = refused(Plan::new(&strategy, Rules { gap: Some(Arc::new(|_| None)), ..no_rules() }));
             assert!(gap.starts_with("`gap_per_event` has no meaning for s"), "{gap}");
-            let cut = refused(Plan::new(&strategy, Rules { cut: Some(Box::new(|_, _| true)), ..no_rules() }));
+            let cut = refused(Plan::new(&strategy, Rules { cut: Some(Arc::new(|_, _| true)), ..no_rules() }));
             assert!(cut.starts_with("`cut` has no meaning for s"), "{cut}");
         }
         let parts = refused(Plan::new(&tens().remember_parts(us(1)).into(), no_rules()));

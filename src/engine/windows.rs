@@ -555,7 +555,7 @@ mod tests {
     use crate::config::Config;
     use crate::event::Event;
     use crate::rules::WhenFull;
-    use crate::sessionizer::{Pushed, Refusal, Sessionizer};
+    use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Sliding, Stagger};
     use crate::summary::CloseReason;
     use crate::testing::{Run, Settings, at, config, us};

@@ -19,7 +19,7 @@ use crate::window::is_past;
 /// let visits = Gap::new(Duration::from_secs(30 * 60)).max_duration(Duration::from_secs(12 * 3600));
 /// # let _ = visits;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     pub(crate) gap: Duration,
     pub(crate) inclusive: bool,

@@ -21,7 +21,7 @@ use crate::error::ConfigError;
 use crate::time::micros;
 
 /// A way to group events into sessions. Made from [`Stagger`], [`Gap`] or [`Sliding`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
     /// Kinesis SQL's stagger windows, on the arrival or the event clock.

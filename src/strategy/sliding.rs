@@ -21,7 +21,7 @@ use crate::window::Window;
 /// assert_eq!(windows, [Timestamp::from_secs(0), Timestamp::from_secs(5)]);
 /// # Ok::<(), stagger::ConfigError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sliding {
     pub(crate) size: Duration,
     pub(crate) slide: Duration,

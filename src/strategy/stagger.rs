@@ -16,14 +16,14 @@ use super::Bucket;
 /// let minutes = Stagger::on_event_time(Bucket::floor(Unit::Minute));
 /// # let _ = (seconds, minutes);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stagger {
     pub(crate) clock: StaggerClock,
     /// How long parts are remembered, if the caller says so.
     pub(crate) remember: Option<Duration>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StaggerClock {
     Event { bucket: Bucket },
     Arrival { bucket: Option<Bucket>, range: Duration },

@@ -3,11 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use stagger::prelude::*;
 use stagger::{
     Aggregate, Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast,
-    FixedOffset, Gap, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Set, Sliding, Stagger,
-    Sum, Timestamp,
+    FixedOffset, Gap, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Sessionizer, Set,
+    Sliding, Stagger, Sum, Timestamp,
 };
 
 use super::{

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stagger::prelude::*;
-use stagger::{Bucket, Config, Event, Gap, Sliding, SourceId, Sources, Timestamp, Unit, Window, kinesis_sql_id};
+use stagger::{
+    Bucket, Config, Event, Gap, Sliding, SourceId, Timestamp, Unit, WatermarkMerger, Window, kinesis_sql_id,
+};
 
 use crate::case::{Call, Case, ExpectedValue, Generator, Kind, Step};
 use crate::differs::Lens;
@@ -244,7 +245,7 @@ fn watermarks(case: &Case) -> Vec<Answer> {
 
 fn idleness(case: &Case) -> Vec<Answer> {
     let timeout = Scale::MILLIS.length(case.config.timeout_ms.unwrap_or(0)).expect("a positive timeout");
-    let mut sources = Sources::new(Duration::ZERO);
+    let mut sources = WatermarkMerger::new(Duration::ZERO);
     sources.add();
     let mut now = Timestamp::MIN;
     let mut answer = |step: &Step| {
@@ -261,7 +262,7 @@ fn idleness(case: &Case) -> Vec<Answer> {
 /// What comes out of several sources at each step: the watermark if it moved, and whether all fell
 /// idle or one came back. For a probe: how things stand.
 fn combine(case: &Case) -> Vec<Answer> {
-    let mut sources = Sources::new(Duration::ZERO);
+    let mut sources = WatermarkMerger::new(Duration::ZERO);
     let ids: Vec<_> = (0..case.config.sources.unwrap_or(0)).map(|_| sources.add()).collect();
     let mut answer = |step: &Step| {
         let before = (sources.watermark(), sources.all_idle());
@@ -278,7 +279,7 @@ fn combine(case: &Case) -> Vec<Answer> {
     case.steps.iter().map(&mut answer).collect()
 }
 
-fn take(sources: &mut Sources, ids: &[SourceId], step: &Step) -> Result<(), String> {
+fn take(sources: &mut WatermarkMerger, ids: &[SourceId], step: &Step) -> Result<(), String> {
     let now = Timestamp::EPOCH; // idleness is declared in these cases
     let id = |source: &usize| ids.get(*source).copied().ok_or("no such source");
     match step {

@@ -13,8 +13,7 @@ use events::parse::keys;
 use rows::ids::id_of;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stagger::prelude::*;
-use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Sources, Timestamp};
+use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Timestamp, WatermarkMerger};
 
 use crate::decode::Decoded;
 use crate::session::Session;
@@ -60,7 +59,7 @@ struct Rule {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Clocks {
     /// They are told watermarks, not event times: so `out_of_order` may change.
-    sources: Sources,
+    sources: WatermarkMerger,
     /// A shard becomes a source with its first event, and stays one: a shard that has ended is idle
     /// like any other in which nothing arrives. When the end of a shard becomes known depends on when
     /// it is asked; when it is idle depends on arrivals alone.
@@ -261,7 +260,7 @@ impl Pipeline {
 impl Clocks {
     fn new() -> Self {
         Self {
-            sources: Sources::new(Duration::ZERO),
+            sources: WatermarkMerger::new(Duration::ZERO),
             shards: BTreeMap::new(),
             arrival: Timestamp::MIN,
             watermark: Timestamp::MIN,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use events::failure::{Failure, Outcome};
-use stagger::{Clock, Config, Counters, Engine, EventRef, Key, SessionSummary, Timestamp, Value, prelude::*};
+use stagger::{Clock, Config, Counters, Engine, EventRef, Key, SessionSummary, Sessionizer, Timestamp, Value};
 
 use crate::command::Command;
 use crate::load::{NumberEvent, TextEvent};

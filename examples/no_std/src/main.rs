@@ -23,7 +23,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use stagger::prelude::*;
 use stagger::{Bucket, CloseReason, Config, ConfigError, Event, Gap, SessionSummary, Stagger, Strategy, Timestamp};
 
 const CLICKS: [(&str, i64, &str); 4] =

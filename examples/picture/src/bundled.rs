@@ -6,7 +6,7 @@ use std::time::Duration;
 use events::parse::times::{Recent, TimeFormat};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
-use stagger::{Config, Event, Gap, SessionSummary, Timestamp, prelude::*};
+use stagger::{Config, Event, Gap, SessionSummary, Timestamp};
 
 use crate::row::{Cell, Draft, Role};
 use crate::sessions::Sessions;

@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use stagger::{Bucket, Config, Event, FirstLast, SessionSummary, Stagger, Timestamp, prelude::*};
+use stagger::{Bucket, Config, Event, FirstLast, SessionSummary, Stagger, Timestamp};
 
 use crate::options::AGGREGATED;
 

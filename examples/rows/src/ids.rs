@@ -23,7 +23,6 @@ pub fn id_of<K: Key, V, O>(session: &mut SessionSummary<K, V, O>, clock: Clock) 
 mod tests {
     use std::time::Duration;
 
-    use stagger::prelude::*;
     use stagger::{Bucket, Config, Event, Stagger, Timestamp};
 
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use events::lengths::compact;
 use stagger::{
     Bucket, Clock, CloseReason, Config, ConfigError, Event, EventRef, Gap, List, Sliding, Stagger, Strategy, Timestamp,
-    Unit, Window, prelude::*,
+    Unit, Window,
 };
 
 use crate::Options;

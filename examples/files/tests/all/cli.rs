@@ -38,7 +38,7 @@ fn csv_has_the_promised_columns() {
 
 #[test]
 fn ids_are_those_of_the_library() {
-    use stagger::{Config, Event, Gap, Timestamp, prelude::*};
+    use stagger::{Config, Event, Gap, Timestamp};
     let ran = ok("{\"user\": 7, \"time\": 5}\n", "--key user --time time --gap 30s");
     let gap = Gap::new(std::time::Duration::from_secs(30));
     let mut sessions = Config::<String, ()>::new(gap).build().unwrap();

@@ -1,0 +1,98 @@
+//! The interface as a user meets it: forms of one thing, and what goes in and out of them.
+
+use std::time::Duration;
+
+use stagger::{
+    Bucket, Config, Counters, Event, EventRef, Gap, Pushed, Queued, Refusal, Sessionizer, Sliding, Stagger, Strategy,
+    SummaryOf, Timestamp,
+};
+
+const fn at(second: i64) -> Timestamp {
+    Timestamp::from_secs(second)
+}
+
+fn minute() -> Config<String, u32> {
+    Config::new(Gap::new(Duration::from_secs(60)))
+}
+
+/// Pushes and flushes by the trait alone.
+fn drive<S: Sessionizer<Key = String, Value = u32>>(mut sessions: S) -> (Vec<u64>, Counters) {
+    let mut counts = Vec::new();
+    let events = [("ann", 0), ("bob", 10), ("ann", 20), ("ann", 200)];
+    for (i, (key, second)) in events.into_iter().enumerate() {
+        let event = Event::new(key, at(second), i as u32);
+        assert!(!sessions.push(event, &mut |session: SummaryOf<S>| counts.push(session.count)).is_returned());
+    }
+    sessions.advance_to(at(100), &mut |session| counts.push(session.count));
+    sessions.flush(&mut |session| counts.push(session.count));
+    let counters = sessions.counters();
+    (counts, counters)
+}
+
+#[test]
+fn pointers_to_sessionizers_are_sessionizers() {
+    let whole = drive(minute().build().unwrap());
+    let mut engine = minute().build().unwrap();
+    assert_eq!(drive(&mut engine), whole);
+    assert_eq!(engine.counters(), whole.1);
+    let boxed: Box<dyn Sessionizer<Key = String, Value = u32, Output = ()>> = Box::new(minute().build().unwrap());
+    assert_eq!(drive(boxed), whole);
+    assert_eq!(whole.0, [1, 2, 1]); // in order of their ends
+}
+
+#[test]
+fn a_config_can_be_cloned_with_its_rules() {
+    let config = minute().cut("odd", |_, next| next.value % 2 == 1).out_of_order(Duration::from_secs(5));
+    let (one, other) = (config.clone().build().unwrap(), config.build().unwrap());
+    assert_eq!(one.settings(), other.settings());
+    assert_eq!(drive(one), drive(other));
+}
+
+#[test]
+fn what_is_set_can_be_compared() {
+    let gap = || Gap::new(Duration::from_secs(1)).cut_between(Bucket::floor(stagger::Unit::Day));
+    assert_eq!(gap(), gap());
+    assert_ne!(gap(), gap().inclusive());
+    assert_ne!(Bucket::step(Duration::from_secs(1)), Bucket::step(Duration::from_secs(2)));
+    let east = |seconds| Bucket::floor(stagger::Unit::Day).zone(stagger::FixedOffset::east(seconds));
+    assert_eq!(east(60), east(60));
+    assert_ne!(east(60), east(120));
+    let hops = || Strategy::from(Sliding::tumbling(Duration::from_secs(1)));
+    assert_eq!(hops(), hops());
+    assert_ne!(hops(), Strategy::from(Stagger::per_key(Duration::from_secs(1))));
+}
+
+#[test]
+fn snapshots_of_the_same_state_are_equal() {
+    let mut engine = minute().build().unwrap();
+    let empty = engine.snapshot();
+    let _ = engine.push(Event::new("ann", at(0), 1), &mut |_| {});
+    assert_eq!(engine.snapshot(), engine.snapshot());
+    assert_ne!(engine.snapshot(), empty);
+}
+
+#[test]
+fn a_queue_keeps_what_a_loop_has_not_taken() {
+    let mut sessions = Queued::new(minute().build().unwrap());
+    let events = ["ann", "bob", "cid"].map(|key| Event::new(key, at(0), 0));
+    assert!(sessions.push_batch(&events).is_empty());
+    sessions.advance_to(at(60));
+    let written: Result<(), &str> = sessions.drain().try_for_each(|session| match session.key.as_str() {
+        "bob" => Err("disk full"),
+        _ => Ok(()),
+    });
+    assert_eq!((written, sessions.ready()), (Err("disk full"), 1));
+    let (engine, rest) = sessions.into_inner();
+    assert_eq!((engine.open_sessions(), rest.len(), rest[0].key.as_str()), (0, 1, "cid"));
+}
+
+#[test]
+fn outcomes_can_be_written_and_read() {
+    let late: Pushed<EventRef<'_, String, u32>> = Pushed::Late(Event::new("ann", at(1), 7));
+    let json = serde_json::to_string(&late).unwrap();
+    assert_eq!(json, r#"{"late":{"key":"ann","event_time":1000000,"arrival_time":1000000,"value":7}}"#);
+    let refused: Pushed<Event<String, u32>> = Pushed::Refused(Event::new("ann".into(), at(1), 7), Refusal::Future);
+    let json = serde_json::to_string(&refused).unwrap();
+    assert_eq!(serde_json::from_str::<Pushed<Event<String, u32>>>(&json).unwrap(), refused);
+    assert_eq!(serde_json::to_string(&Refusal::BetweenWindows).unwrap(), r#""between_windows""#);
+}
