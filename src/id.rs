@@ -43,12 +43,47 @@ pub(crate) struct Identity {
     pub(crate) opened: u64,
 }
 
+/// How a summary knows its id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SummaryId {
+    /// It is hashed when it is asked for.
+    Of(Identity),
+    /// It was read, or chosen by the caller. In halves, which need no wider alignment than the rest.
+    Known { high: u64, low: u64 },
+}
+
+impl Identity {
+    /// That of a session without a bucket whose first event was at `first`.
+    pub(crate) const fn beginning_at(first: Timestamp) -> Self {
+        Self { anchor: first, flushes: 0, opened: 0 }
+    }
+}
+
+impl SummaryId {
+    pub(crate) const fn known(SessionId(id): SessionId) -> Self {
+        Self::Known { high: (id >> 64) as u64, low: id as u64 }
+    }
+
+    pub(crate) fn of<K: Key>(self, key: &K, bucket: Option<Timestamp>, part: u32) -> SessionId {
+        match self {
+            Self::Of(identity) => SessionId::of(key, bucket, part, identity),
+            Self::Known { high, low } => SessionId(u128::from(high) << 64 | u128::from(low)),
+        }
+    }
+}
+
 impl SessionId {
     pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, identity: Identity) -> Self {
         let mut hasher = Portable::new();
         key.key_ref().hash(&mut hasher);
         (bucket, part, identity.anchor, identity.flushes, identity.opened).hash(&mut hasher);
         Self(hasher.finish128())
+    }
+
+    /// The id with this number.
+    #[must_use]
+    pub const fn from_u128(id: u128) -> Self {
+        Self(id)
     }
 
     /// The id as a number.

@@ -52,7 +52,7 @@
 //! # Features
 //! - `std` (default): conversions from and to `SystemTime`, and `Sharded`, which needs threads. Without
 //!   it the crate is `no_std` with `alloc`.
-//! - `serde`: snapshots, summaries and events can be serialized.
+//! - `serde`: snapshots, summaries and events can be serialized; `Rfc3339` writes times as text.
 //! - `chrono`: conversions from and to `chrono::DateTime`, and `ChronoZone` for time zones.
 //!
 //! Nothing in the crate panics on any input, and there is no unsafe code.
@@ -96,6 +96,8 @@ mod config;
 mod sharded;
 mod adapt;
 mod snapshot;
+#[cfg(feature = "serde")]
+mod serial;
 #[cfg(test)]
 mod testing;
 
@@ -112,6 +114,8 @@ pub use event::{Event, EventRef};
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
 pub use open::OpenSession;
 pub use rules::{FirstLast, TimedValue, WhenFull};
+#[cfg(feature = "serde")]
+pub use serial::Rfc3339;
 pub use sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 #[cfg(feature = "std")]
 pub use sharded::Sharded;

@@ -6,7 +6,8 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::data::Key;
-use crate::id::{Identity, SessionId};
+use crate::id::{Identity, SessionId, SummaryId};
+use crate::rules::TimedValue;
 use crate::time::Timestamp;
 use crate::window::Window;
 
@@ -14,8 +15,33 @@ use crate::window::Window;
 ///
 /// `K` and `V` are the kept key and value types, `O` the output of the caller's own
 /// [`Aggregate`](crate::Aggregate).
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+///
+/// # Written form
+/// With the feature `serde` a summary is written in a form that stays. All times are integers,
+/// microseconds since 1970-01-01T00:00:00Z; as [`Rfc3339(summary)`](crate::Rfc3339) they are text. An id
+/// is text of 32 hexadecimal digits. In JSON:
+///
+/// ```json
+/// {
+///   "id": "fe873c77797e3dfe7997eddc221f0597",
+///   "revision": 1,
+///   "supersedes": [{"id": "fe873c77797e3dfe7997eddc221f0597", "revision": 0}],
+///   "key": "ann",
+///   "window": {"start": 1543534510000000, "end": 1543534600000000},
+///   "bucket": null,
+///   "part": 1,
+///   "count": 2,
+///   "first_time": 1543534510000000,
+///   "last_time": 1543534540000000,
+///   "first_event": "/beer",
+///   "last_event": "/cart",
+///   "reason": "gap",
+///   "aggregate": null
+/// }
+/// ```
+///
+/// It can be read back with its id. `supersedes` is empty in revision 0. Later versions may add fields.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionSummary<K, V, O = ()> {
     /// Whose session it was.
@@ -43,16 +69,22 @@ pub struct SessionSummary<K, V, O = ()> {
     pub reason: CloseReason,
     /// What the caller's own aggregate made of its events.
     pub aggregate: O,
-    pub(crate) identity: Identity,
+    pub(crate) id: SummaryId,
     pub(crate) correction: Option<Box<Correction>>,
 }
 
 /// What makes a summary a revision of earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Correction {
     pub(crate) revision: u32,
     pub(crate) supersedes: Vec<Superseded>,
+}
+
+impl Correction {
+    /// Nothing for a first summary.
+    pub(crate) fn new(revision: u32, supersedes: Vec<Superseded>) -> Option<Box<Self>> {
+        (revision > 0 || !supersedes.is_empty()).then(|| Box::new(Self { revision, supersedes }))
+    }
 }
 
 /// An earlier summary that a revision replaces.
@@ -66,6 +98,51 @@ pub struct Superseded {
 }
 
 impl<K, V, O> SessionSummary<K, V, O> {
+    /// A summary made by hand, for tests of code that takes summaries: of the two events `first` and
+    /// `last`, closed by a gap. All fields can be set afterwards, and its id
+    /// [chosen](Self::with_id).
+    ///
+    /// ```
+    /// use stagger::{CloseReason, SessionSummary, TimedValue, Timestamp, Window};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let first = TimedValue { time: at(10), value: "/beer" };
+    /// let last = TimedValue { time: at(40), value: "/cart" };
+    /// let mut visit = SessionSummary::new(7_u64, Window::new(at(10), at(100)), first, last, ());
+    /// visit.count = 3;
+    /// visit.reason = CloseReason::Flush;
+    /// assert_eq!(visit.duration().as_secs(), 30);
+    /// ```
+    pub fn new(key: K, window: Window, first: TimedValue<V>, last: TimedValue<V>, aggregate: O) -> Self {
+        Self {
+            key,
+            window,
+            bucket: None,
+            part: 1,
+            count: 2,
+            first_time: first.time,
+            last_time: last.time,
+            first_event: first.value,
+            last_event: last.value,
+            reason: CloseReason::Gap,
+            aggregate,
+            id: SummaryId::Of(Identity::beginning_at(first.time)),
+            correction: None,
+        }
+    }
+
+    /// The same summary under another id.
+    #[must_use]
+    pub fn with_id(self, id: SessionId) -> Self {
+        Self { id: SummaryId::known(id), ..self }
+    }
+
+    /// The same summary as a revision that replaces others.
+    #[must_use]
+    pub fn with_revision(self, revision: u32, supersedes: Vec<Superseded>) -> Self {
+        Self { correction: Correction::new(revision, supersedes), ..self }
+    }
+
     /// From the first event to the last; zero for a single event.
     #[must_use]
     pub fn duration(&self) -> Duration {
@@ -92,7 +169,22 @@ impl<K: Key, V, O> SessionSummary<K, V, O> {
     /// when the same events are read in another run. See [`SessionId`].
     #[must_use]
     pub fn id(&self) -> SessionId {
-        SessionId::of(&self.key, self.bucket, self.part, self.identity)
+        self.id.of(&self.key, self.bucket, self.part)
+    }
+}
+
+impl<K: Key + PartialEq, V: PartialEq, O: PartialEq> PartialEq for SessionSummary<K, V, O> {
+    fn eq(&self, other: &Self) -> bool {
+        let plain = |summary: &Self| {
+            let Self { window, bucket, part, count, first_time, last_time, reason, .. } = summary;
+            (*window, *bucket, *part, *count, *first_time, *last_time, *reason)
+        };
+        plain(self) == plain(other)
+            && self.key == other.key
+            && (&self.first_event, &self.last_event) == (&other.first_event, &other.last_event)
+            && self.aggregate == other.aggregate
+            && self.correction == other.correction
+            && self.id() == other.id()
     }
 }
 

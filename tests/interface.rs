@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stagger::{
-    Bucket, Config, Counters, Event, EventRef, Gap, Pushed, Queued, Refusal, Sessionizer, Sliding, Stagger, Strategy,
-    SummaryOf, Timestamp,
+    Bucket, Config, Counters, Event, EventRef, Gap, Pushed, Queued, Refusal, Rfc3339, SessionId, SessionSummary,
+    Sessionizer, Sliding, Stagger, Strategy, SummaryOf, TimedValue, Timestamp, Window,
 };
 
 const fn at(second: i64) -> Timestamp {
@@ -95,4 +95,42 @@ fn outcomes_can_be_written_and_read() {
     let json = serde_json::to_string(&refused).unwrap();
     assert_eq!(serde_json::from_str::<Pushed<Event<String, u32>>>(&json).unwrap(), refused);
     assert_eq!(serde_json::to_string(&Refusal::BetweenWindows).unwrap(), r#""between_windows""#);
+}
+
+#[test]
+fn a_summary_is_written_in_its_documented_form_and_read_back() {
+    let mut engine = minute().allowed_lateness(Duration::from_secs(600)).build().unwrap();
+    let mut closed = Vec::new();
+    let _ = engine.push(Event::new("ann", at(100), 7), &mut |session| closed.push(session));
+    engine.advance_to(at(200), &mut |session| closed.push(session));
+    let _ = engine.push(Event::new("ann", at(110), 8), &mut |session| closed.push(session));
+    let id = closed[0].id();
+    let micros = format!(
+        r#"{{"id":"{id}","revision":1,"supersedes":[{{"id":"{id}","revision":0}}],"key":"ann","window":{{"start":100000000,"end":170000000}},"bucket":null,"part":1,"count":2,"first_time":100000000,"last_time":110000000,"first_event":7,"last_event":8,"reason":"gap","aggregate":null}}"#
+    );
+    assert_eq!(serde_json::to_string(&closed[1]).unwrap(), micros);
+    let text = serde_json::to_string(&Rfc3339(&closed[1])).unwrap();
+    assert!(text.contains(r#""window":{"start":"1970-01-01T00:01:40.000000Z","end":"1970-01-01T00:02:50.000000Z"}"#));
+    for summary in closed {
+        let json = serde_json::to_string(&summary).unwrap();
+        let read: SessionSummary<String, u32> = serde_json::from_str(&json).unwrap();
+        assert_eq!((read.id(), &read), (summary.id(), &summary));
+        let text = serde_json::to_string(&Rfc3339(&summary)).unwrap();
+        let Rfc3339(read) = serde_json::from_str::<Rfc3339<SessionSummary<String, u32>>>(&text).unwrap();
+        assert_eq!((read.id(), &read), (summary.id(), &summary));
+        let bytes = postcard::to_stdvec(&summary).unwrap();
+        assert_eq!(postcard::from_bytes::<SessionSummary<String, u32>>(&bytes).unwrap(), summary);
+    }
+}
+
+#[test]
+fn a_summary_made_by_hand_is_that_of_an_engine() {
+    let mut engine = minute().build().unwrap();
+    let _ = engine.push_batch(&[Event::new("ann", at(10), 7), Event::new("ann", at(40), 8)], &mut |_| {});
+    let timed = |second, value| TimedValue { time: at(second), value };
+    let by_hand = SessionSummary::new("ann".to_owned(), Window::new(at(10), at(100)), timed(10, 7), timed(40, 8), ());
+    engine.advance_to(at(100), &mut |session| assert_eq!(session, by_hand));
+    let other = by_hand.clone().with_id(SessionId::from_u128(9)).with_revision(2, Vec::new());
+    assert_eq!((other.id().as_u128(), other.revision()), (9, 2));
+    assert_ne!(other, by_hand);
 }

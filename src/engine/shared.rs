@@ -8,7 +8,7 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::clock::Clock;
 use crate::event::EventRef;
-use crate::id::Identity;
+use crate::id::{Identity, SummaryId};
 use crate::rules::{FirstLast, Options, WhenFull};
 use crate::session::{Mark, Opening, RareState, Removed, Report, Session};
 use crate::sessionizer::{Counters, Pushed, Refusal};
@@ -274,7 +274,7 @@ impl<A> Shared<A> {
             last_event: session.last_value,
             reason: ending.reason,
             aggregate: self.aggregate.finish(session.state),
-            identity: report.identity,
+            id: SummaryId::Of(report.identity),
             correction: report.correction,
         }
     }
