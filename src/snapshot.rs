@@ -366,6 +366,10 @@ mod tests {
         config(Gap::new(us(10)))
     }
 
+    fn by_arrival() -> Settings {
+        config(Stagger::on_arrival(Bucket::step(us(10)), us(10)))
+    }
+
     fn ordered() -> Settings {
         config(Gap::new(us(10)).max_duration(us(20)))
     }
@@ -392,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_restored_engine_goes_on_as_if_nothing_had_happened() {
-        for config in [windows, gap, ordered] {
+        for config in [windows, by_arrival, gap, ordered] {
             let mut before = Run::of(config().restore(taken(config())).expect("it can be restored"));
             let mut same = Run::new(config());
             same.advance(3);
@@ -463,12 +467,12 @@ mod tests {
 
     #[test]
     fn pieces_joined_are_the_whole() {
-        for config in [windows, gap, ordered] {
+        for config in [windows, by_arrival, gap, ordered] {
             let whole = taken(config());
-            let text = format!("{whole:?}");
+            let (text, now) = (format!("{whole:?}"), whole.now());
             let pieces = whole.split(3, |key| usize::from(*key) + 1);
             assert_eq!(pieces.iter().map(Snapshot::open_sessions).sum::<usize>(), taken(config()).open_sessions());
-            assert!(pieces.iter().all(|piece| piece.now() == at(3)));
+            assert!(pieces.iter().all(|piece| piece.now() == now));
             assert!(pieces.iter().all(|piece| config().restore(piece.clone()).is_ok()));
             let joined = Snapshot::join(pieces.into_iter().rev()).expect("they are of one configuration");
             assert_eq!(format!("{joined:?}"), text);

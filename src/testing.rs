@@ -68,8 +68,12 @@ impl Run {
         self.closed()
     }
 
-    pub(crate) fn flush(&mut self) -> Vec<Closed> {
+    pub(crate) fn close_all(&mut self) {
         self.engine.flush(&mut |summary| self.summaries.push(summary));
+    }
+
+    pub(crate) fn flush(&mut self) -> Vec<Closed> {
+        self.close_all();
         self.closed()
     }
 

@@ -388,6 +388,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
 mod tests {
     use alloc::vec::Vec;
 
+    use crate::engine::Plan;
     use crate::rules::WhenFull;
     use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Stagger};
@@ -472,10 +473,14 @@ mod tests {
 
     #[test]
     fn a_window_closed_to_make_room_is_not_remembered() {
-        let mut run = Run::new(crate::testing::config(stagger()).max_open_sessions(1, WhenFull::CloseOldest));
-        assert_eq!([1, 2, 1].map(|key| run.push_at(key, 5, 100)), [Pushed::Opened; 3]);
-        assert_eq!(run.reasons(), [CloseReason::Evicted; 2]);
-        run.engine.flush(&mut |summary| assert_eq!((summary.key, summary.part), (1, 1)));
+        let mut run = Run::new(crate::testing::config(stagger()).max_open_sessions(2, WhenFull::CloseOldest));
+        assert_eq!(
+            [3, 1, 2, 1].map(|key| run.push_at(key, 5, 100)),
+            [Pushed::Opened, Pushed::Opened, Pushed::Opened, Pushed::Extended]
+        );
+        assert_eq!([3, 1].map(|key| run.push_at(key, 5, 100)), [Pushed::Opened; 2]);
+        assert_eq!(run.reasons(), [CloseReason::Evicted; 3]);
+        run.engine.flush(&mut |summary| assert_eq!(summary.part, 1));
     }
 
     #[test]
@@ -483,5 +488,38 @@ mod tests {
         let mut run = Run::new(crate::testing::config(stagger()).max_open_sessions(1, WhenFull::Refuse));
         assert_eq!([1, 2].map(|key| run.push_at(key, 5, 100)), [Pushed::Opened, Pushed::Refused((), Refusal::Full)]);
         assert_eq!(run.push_at(2, 5, 110), Pushed::Opened, "the first is over");
+    }
+
+    #[test]
+    fn the_next_part_follows_the_latest_of_several_that_are_pending() {
+        for (remember, last_part) in [(100, 3), (0, 1)] {
+            let stagger = stagger().remember_parts(us(remember));
+            let mut run = Run::new(crate::testing::config(stagger).close_at_most(1));
+            for key in (1..=8).chain([9]) {
+                assert_eq!(run.push_at(key, 5, 100), Pushed::Opened);
+            }
+            assert_eq!([110, 120].map(|arrival| run.push_at(9, 5, arrival)), [Pushed::Opened; 2]);
+            assert_eq!((run.open(), run.engine.sessions_of(9).count()), (9, 3));
+            run.summaries();
+            run.close_all();
+            let parts = parts(&mut run);
+            assert_eq!(parts.last(), Some(&(9, last_part)), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn buckets_of_one_key_whose_hashes_look_alike_are_apart() {
+        let mut run = run(stagger());
+        for expected in [Pushed::Opened, Pushed::Extended] {
+            for bucket in 0..4_000 {
+                assert_eq!(run.push_at(1, 10 * bucket, 100), expected, "{bucket}");
+            }
+        }
+        assert_eq!(run.engine.sessions_of(1).count(), 4_000);
+        let Plan::Arrival(windows) = &run.engine.plan else { panic!("windows on the arrival clock") };
+        assert_eq!(windows.buckets.len(), 4_000);
+        assert_eq!(run.advance(110).len(), 4_000);
+        let Plan::Arrival(windows) = &run.engine.plan else { panic!("windows on the arrival clock") };
+        assert!(windows.buckets.is_empty(), "no bucket is kept that has no session");
     }
 }

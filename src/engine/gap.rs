@@ -173,7 +173,8 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
             self.0.enqueue(slot, shared);
             self.0.forget_obsolete(shared);
         }
-        if shared.clock.is_due() {
+        let is_over = self.0.table.get(slot).edge <= shared.clock.now();
+        if is_over && shared.clock.is_due() {
             self.drain_pending(shared, out);
         }
     }
@@ -310,12 +311,38 @@ mod tests {
     #[test]
     fn no_event_joins_a_session_that_is_pending() {
         let mut run = Run::new(tens().close_at_most(1));
-        for key in [1, 2] {
+        for key in 1..=5 {
             assert_eq!(run.push(key, 0), Pushed::Opened);
         }
         assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
-        assert_eq!(run.push(2, 5), Pushed::Opened);
-        assert_eq!(run.closed(), [(2, 0, 10, 1)]);
-        assert_eq!(run.advance(15), [(2, 5, 15, 1)]);
+        assert_eq!(run.push(5, 5), Pushed::Opened);
+        assert_eq!((run.closed(), run.open()), ([(2, 0, 10, 1)].into(), 4));
+        assert_eq!(run.flush(), [(3, 0, 10, 1), (4, 0, 10, 1), (5, 0, 10, 1), (5, 5, 15, 1)]);
+    }
+
+    #[test]
+    fn pending_sessions_come_before_a_correction_and_not_before_another_event() {
+        for (time, emitted) in [(3, 5), (10, 5), (11, 2)] {
+            let mut run = Run::new(tens().allowed_lateness(us(5)).close_at_most(1));
+            for key in 1..=5 {
+                assert_eq!(run.push(key, 0), Pushed::Opened);
+            }
+            run.close_until(10);
+            assert!(!run.push(5, time).is_returned());
+            assert_eq!(run.closed().len(), emitted, "an event at {time}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_begins_at_the_watermark_has_the_usual_id_and_one_behind_it_its_own() {
+        let id = |watermark| {
+            let mut run = Run::new(tens());
+            run.advance(watermark);
+            assert_eq!(run.push(1, 5), Pushed::Opened);
+            run.close_all();
+            run.summaries()[0].id()
+        };
+        assert_eq!(id(4), id(5));
+        assert_ne!(id(5), id(6));
     }
 }

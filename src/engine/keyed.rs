@@ -384,15 +384,16 @@ mod tests {
 
     #[test]
     fn the_furthest_of_all_gaps_counts() {
-        let own = config(Gap::new(us(10))).gap_per_event("at 0: 30, at 3: 0", |event| match event.value {
+        let own = config(Gap::new(us(10))).gap_per_event("at 0: 30, at 3: 0, at 20: 40", |event| match event.value {
             0 => Some(us(30)),
             3 => Some(us(0)),
+            20 => Some(us(40)),
             _ => None,
         });
         let mut run = Run::new(own);
-        assert_eq!([0, 1, 29].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended, Pushed::Extended]);
+        assert_eq!([0, 1, 20].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended, Pushed::Extended]);
         assert_eq!((run.push(2, 3), run.push(2, 4)), (Pushed::Opened, Pushed::Opened));
-        assert_eq!(run.flush(), [(2, 3, 4, 1), (2, 4, 14, 1), (1, 0, 39, 3)]);
+        assert_eq!(run.flush(), [(2, 3, 4, 1), (2, 4, 14, 1), (1, 0, 60, 3)]);
     }
 
     #[test]

@@ -392,7 +392,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
 mod tests {
     use alloc::vec::Vec;
 
-    use crate::rules::WhenFull;
+    use crate::rules::{FirstLast, WhenFull};
     use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Gap};
     use crate::summary::CloseReason::{self, Cut, CutBetween, Gap as Silence, MaxDuration};
@@ -520,5 +520,70 @@ mod tests {
         let mut run = Run::new(at_most_20().max_open_sessions(1, WhenFull::CloseOldest));
         assert_eq!([5, 6].map(|time| run.push(1, time)), [Pushed::Held; 2]);
         assert_eq!(emitted(&mut run), [(5, 15, 1, CloseReason::Evicted)]);
+    }
+
+    #[test]
+    fn pending_sessions_come_before_an_event_at_the_watermark_and_not_before_one_ahead() {
+        for (time, emitted) in [(10, 5), (11, 2)] {
+            let mut run = Run::new(at_most_20().close_at_most(1));
+            run.advance(0);
+            for key in 1..=5 {
+                assert_eq!(run.push(key, 0), Pushed::Opened);
+            }
+            run.close_until(10);
+            assert!(!run.push(9, time).is_returned());
+            assert_eq!(run.closed().len(), emitted, "an event at {time}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_begins_behind_the_watermark_has_an_id_of_its_own() {
+        let id = |watermark, times: &[i64]| {
+            let mut run = Run::new(at_most_20());
+            run.advance(watermark);
+            for time in times {
+                assert!(!run.push(1, *time).is_returned());
+            }
+            run.close_all();
+            run.summaries()[0].id()
+        };
+        assert_eq!(id(4, &[5]), id(5, &[5]));
+        assert_ne!(id(5, &[5]), id(6, &[5]));
+        assert_eq!(id(4, &[5, 8]), id(5, &[5, 8]));
+        assert_ne!(id(8, &[8, 5]), id(4, &[8, 5]), "the straggler has moved its start");
+        assert_eq!(id(8, &[8, 8]), id(8, &[8]));
+    }
+
+    #[test]
+    fn an_earlier_start_makes_the_session_end_earlier() {
+        let mut run = Run::new(at_most_20());
+        run.advance(30);
+        assert_eq!([30, 38].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Held]);
+        run.close_until(38);
+        assert_eq!(run.push(1, 21), Pushed::Extended);
+        assert_eq!((run.advance(40), run.advance(41)), ([].into(), [(1, 21, 41, 3)].into()));
+    }
+
+    #[test]
+    fn a_straggler_joins_a_session_that_was_cut_only_before_its_last_event() {
+        let mut run = Run::new(cut_by_tens().allowed_lateness(us(5)));
+        assert_eq!([7, 9].map(|time| run.push(1, time)), [Pushed::Held; 2]);
+        run.close_until(12);
+        assert_eq!(run.push(1, 12), Pushed::Opened);
+        assert_eq!(emitted(&mut run), [(7, 12, 2, CutBetween)]);
+        assert_eq!(run.push(1, 8), Pushed::Extended);
+        assert_eq!(emitted(&mut run), [(7, 12, 3, CutBetween)]);
+        assert_eq!(run.push(1, 10), Pushed::Extended);
+        assert_eq!(run.flush(), [(1, 10, 22, 2)]);
+    }
+
+    #[test]
+    fn by_arrival_the_first_to_arrive_is_the_first() {
+        let mut run = Run::new(at_most_20().first_last_by(FirstLast::Arrival));
+        assert_eq!([5, 7, 3].map(|time| run.push(1, time)), [Pushed::Held; 3]);
+        run.close_until(100);
+        assert!(run.counters().is_conserved());
+        let [summary] = &run.summaries()[..] else { panic!("one session") };
+        assert_eq!((summary.first_event, summary.last_event, summary.first_time), (5, 3, crate::testing::at(3)));
     }
 }

@@ -670,12 +670,24 @@ mod tests {
     #[test]
     fn what_one_call_may_not_emit_comes_with_the_next() {
         let mut run = Run::new(tens().close_at_most(2));
-        for key in 1..=3 {
+        for key in 1..=5 {
             assert_eq!(run.push(key, 5), Pushed::Opened);
         }
         assert_eq!(run.advance(10), [(1, 0, 10, 1), (2, 0, 10, 1)]);
-        assert_eq!((run.open(), run.push(3, 6)), (1, Pushed::Late(())));
-        assert_eq!(run.advance(10), [(3, 0, 10, 1)]);
+        assert_eq!((run.open(), run.push(5, 6)), (3, Pushed::Late(())));
+        assert_eq!(run.closed(), [(3, 0, 10, 1), (4, 0, 10, 1)]);
+        assert_eq!(run.advance(10), [(5, 0, 10, 1)]);
+    }
+
+    #[test]
+    fn pending_sessions_need_not_come_before_an_event_ahead_of_the_watermark() {
+        let mut run = Run::new(tens().allowed_lateness(us(5)).close_at_most(1));
+        for key in 1..=3 {
+            assert_eq!(run.push(key, 5), Pushed::Opened);
+        }
+        assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
+        assert_eq!(run.push(3, 11), Pushed::Opened);
+        assert_eq!(run.closed(), [(2, 0, 10, 1)]);
     }
 
     #[test]
