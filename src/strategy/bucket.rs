@@ -219,4 +219,23 @@ mod tests {
         assert_eq!(Bucket::floor(Unit::Day).to_string(), "floor to day in UTC");
         assert_eq!(Bucket::floor(Unit::Day).origin(at(1)).to_string(), "FLOOR with origin");
     }
+
+    #[test]
+    fn buckets_are_equal_if_all_their_settings_are() {
+        let all = || {
+            [
+                Bucket::step(us(10)),
+                Bucket::step(us(11)),
+                Bucket::step(us(10)).origin(at(1)),
+                Bucket::floor(Unit::Day),
+                Bucket::floor(Unit::Hour),
+                Bucket::floor(Unit::Day).origin(at(1)),
+            ]
+        };
+        for (i, one) in all().iter().enumerate() {
+            for (j, other) in all().iter().enumerate() {
+                assert_eq!(one == other, i == j, "{one} {other}");
+            }
+        }
+    }
 }

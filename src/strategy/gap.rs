@@ -202,4 +202,10 @@ mod tests {
         assert_eq!(limited.deadline(at(0), at(21)), at(20));
         assert_eq!(OPEN.limit(at(0)), Timestamp::MAX);
     }
+
+    #[test]
+    fn at_most_no_event_is_at_most_one() {
+        let most = |events| Gap::new(core::time::Duration::from_secs(1)).max_events(events).max_events;
+        assert_eq!([0, 1, 2].map(most), [Some(1), Some(1), Some(2)]);
+    }
 }
