@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::event::{Event, EventRef};
@@ -45,6 +46,11 @@ pub struct Sessions<I: Iterator, S: Sessionizer> {
 type Push<S, E> = fn(&mut S, E, &mut dyn FnMut(SummaryOf<S>)) -> Pushed<E>;
 
 impl<I: Iterator, S: Sessionizer> Sessions<I, S> {
+    /// Takes the events that found no session to join; see [`Sessionizer::take_orphans`].
+    pub fn take_orphans(&mut self) -> Vec<Event<S::Key, S::Value>> {
+        self.sessionizer.take_orphans()
+    }
+
     /// The sessionizer, for its counters and its clock.
     pub fn sessionizer(&self) -> &S {
         &self.sessionizer
@@ -181,6 +187,11 @@ impl<S: Sessionizer> Queued<S> {
     /// it is dropped stay in the queue.
     pub fn drain(&mut self) -> impl Iterator<Item = SummaryOf<S>> + '_ {
         core::iter::from_fn(|| self.ready.pop_front())
+    }
+
+    /// Takes the events that found no session to join; see [`Sessionizer::take_orphans`].
+    pub fn take_orphans(&mut self) -> Vec<Event<S::Key, S::Value>> {
+        self.sessionizer.take_orphans()
     }
 
     /// The next session that is over, oldest deadline first.

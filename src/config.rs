@@ -14,7 +14,7 @@ use crate::data::{Key, Value};
 use crate::engine::{Engine, EngineClock, Plan, Shape};
 use crate::error::ConfigError;
 use crate::event::EventRef;
-use crate::gap_rules::{CutWithRule, EndRule, Rules};
+use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule, Rules};
 use crate::open::OpenSession;
 use crate::rules::{CutRule, FirstLast, GapRule, Options, TimedValue, WhenFull};
 use crate::strategy::{Gap, StaggerClock, Strategy, length};
@@ -53,6 +53,7 @@ pub struct Config<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     cut: Option<Named<CutRule<V>>>,
     cut_with: Option<Named<CutWithRule<K, V, A::State>>>,
     end_at: Option<Named<EndRule<K, V>>>,
+    join_only: Option<Named<JoinRule<K, V>>>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -78,6 +79,7 @@ impl<K: Key, V: Value> Config<K, V> {
             cut: None,
             cut_with: None,
             end_at: None,
+            join_only: None,
             types: PhantomData,
         }
     }
@@ -85,7 +87,7 @@ impl<K: Key, V: Value> Config<K, V> {
     /// Keeps an [`Aggregate`] of the caller's own for each session.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
-        let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, end_at, types, .. } = self;
+        let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, end_at, join_only, types, .. } = self;
         // Set before, it knows nothing of the aggregate.
         let cut_with = cut_with.map(|(name, rule)| {
             let rule: CutWithRule<K, V, A::State> =
@@ -106,6 +108,7 @@ impl<K: Key, V: Value> Config<K, V> {
             cut,
             cut_with,
             end_at,
+            join_only,
             types,
         }
     }
@@ -329,6 +332,47 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         self
     }
 
+    /// Lets some events join a session that is there but never open one: heartbeats, page pings. For
+    /// [`Gap`](crate::Gap) only.
+    ///
+    /// Decided in order of time, and so exact for any order of arrival within the bound: such an event
+    /// joins the session that an event before it (or earlier at the same time) has opened. Without one,
+    /// and where a rule cuts between the session and the event, it is counted as
+    /// [`orphaned`](crate::Counters::orphaned) and comes back: from the push with
+    /// [`Refusal::NoSession`](crate::Refusal::NoSession) if the watermark has reached it by then, else
+    /// from [`take_orphans`](crate::Engine::take_orphans) when it has. [`JoinOnly`] says whether it prolongs the
+    /// session; its last time and event count in either case. `name` identifies the rule: a snapshot is
+    /// only restored under the same name. O(1) for each event, and the rule.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Event, Gap, JoinOnly, Timestamp, prelude::*};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut visits = Config::<String, String>::new(Gap::new(Duration::from_secs(1800)))
+    ///     .join_only("pings", |event| match event.value {
+    ///         "ping" => JoinOnly::DoesNotProlong,
+    ///         _ => JoinOnly::No,
+    ///     })
+    ///     .build()?;
+    /// for (second, what) in [(600, "ping"), (0, "page"), (1200, "ping"), (1800, "ping")] {
+    ///     let _ = visits.push(Event::new("ann", at(second), what), &mut |_| {});
+    /// }
+    /// visits.advance_to(at(1800), &mut |visit| assert_eq!((visit.count, visit.window.end), (3, at(1800))));
+    /// let orphans: Vec<_> = visits.take_orphans().into_iter().map(|event| event.event_time).collect();
+    /// assert_eq!(orphans, [at(1800)]);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn join_only(
+        mut self,
+        name: &str,
+        rule: impl for<'e> Fn(&EventRef<'e, K, V>) -> JoinOnly + Send + Sync + 'static,
+    ) -> Self {
+        self.join_only = Some((name.to_owned(), Arc::new(rule)));
+        self
+    }
+
     /// Checks the settings and makes an empty sessionizer.
     ///
     /// # Errors
@@ -340,6 +384,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
             cut: self.cut.map(|(_, rule)| rule),
             cut_with: self.cut_with.map(|(_, rule)| rule),
             end_at: self.end_at.map(|(_, rule)| rule),
+            join_only: self.join_only.map(|(_, rule)| rule),
         };
         let plan = Plan::new(&self.strategy, rules)?;
         let out_of_order = self.out_of_order.map(|bound| length("out-of-order bound", bound)).transpose()?;
@@ -414,6 +459,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         if let Some((name, _)) = &self.end_at {
             say("end_at", name.clone());
         }
+        if let Some((name, _)) = &self.join_only {
+            say("join_only", name.clone());
+        }
         say("out_of_order", or_none(self.out_of_order));
         say("max_future", or_none(self.max_future));
         say("allowed_lateness", format!("{:?}", self.allowed_lateness));
@@ -457,6 +505,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V> + Clone> Clone for Config<K, V, A> {
             cut: self.cut.clone(),
             cut_with: self.cut_with.clone(),
             end_at: self.end_at.clone(),
+            join_only: self.join_only.clone(),
             ..*self
         }
     }

@@ -21,17 +21,34 @@ pub(crate) type CutWithRule<K, V, S> = Arc<
 /// Whether an event ends its session.
 pub(crate) type EndRule<K, V> = Arc<dyn for<'e> Fn(&EventRef<'e, K, V>) -> bool + Send + Sync>;
 
+/// Whether an event may only join a session.
+pub(crate) type JoinRule<K, V> = Arc<dyn for<'e> Fn(&EventRef<'e, K, V>) -> JoinOnly + Send + Sync>;
+
+/// Whether an event may only join a session that is there, as [`Config::join_only`](crate::Config::join_only)
+/// decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum JoinOnly {
+    /// It opens a session if there is none, as usual.
+    #[default]
+    No,
+    /// It never opens a session. The one that it joins lasts until the gap after it.
+    Prolongs,
+    /// It never opens a session, and the one that it joins ends when it would have ended without it.
+    DoesNotProlong,
+}
+
 /// The caller's own rules about gap sessions.
 pub(crate) struct Rules<K: Key, V: Value, S> {
     pub(crate) gap: Option<GapRule<K, V>>,
     pub(crate) cut: Option<CutRule<V>>,
     pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
     pub(crate) end_at: Option<EndRule<K, V>>,
+    pub(crate) join_only: Option<JoinRule<K, V>>,
 }
 
 impl<K: Key, V: Value, S> Rules<K, V, S> {
     /// Whether there is one that looks at events in order of time.
     pub(crate) const fn need_order(&self) -> bool {
-        self.cut.is_some() || self.cut_with.is_some() || self.end_at.is_some()
+        self.cut.is_some() || self.cut_with.is_some() || self.end_at.is_some() || self.join_only.is_some()
     }
 }

@@ -111,6 +111,7 @@ pub use data::{ByRef, Key, Value};
 pub use engine::Engine;
 pub use error::{ConfigError, RestoreError};
 pub use event::{Event, EventRef};
+pub use gap_rules::JoinOnly;
 pub use id::{SessionId, SessionIdError, kinesis_sql_id};
 pub use open::OpenSession;
 pub use rules::{FirstLast, TimedValue, WhenFull};

@@ -73,6 +73,16 @@ impl<K: Key, V: Value> ReorderBuffer<K, V> {
         self.free.push(held.index);
     }
 
+    /// Gives an event away that was taken out: its buffers are not used again.
+    pub(crate) fn release(&mut self, held: HeldEvent<K, V>) -> Event<K, V> {
+        if self.order.is_empty() && self.events.len() > FEW {
+            *self = Self::new();
+        } else {
+            self.free.push(held.index);
+        }
+        held.event
+    }
+
     /// Gives back memory that a peak has left.
     pub(crate) fn shrink_to_fit(&mut self) {
         let mut before = core::mem::replace(self, Self::new());

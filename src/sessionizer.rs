@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::data::{Key, Value};
-use crate::event::EventRef;
+use crate::event::{Event, EventRef};
 use crate::session::MAX_EVENTS;
 use crate::summary::SessionSummary;
 use crate::time::Timestamp;
@@ -60,6 +60,12 @@ pub trait Sessionizer {
     ) -> Returned<EventRef<'e, Self::Key, Self::Value>> {
         let push = |(i, event): (usize, &EventRef<'e, Self::Key, Self::Value>)| (i, self.push(*event, out));
         events.iter().enumerate().map(push).filter(|(_, pushed)| pushed.is_returned()).collect()
+    }
+
+    /// Takes the events that waited and found no session to join; see [`Engine::take_orphans`](crate::Engine::take_orphans).
+    /// A sessionizer without such events has none.
+    fn take_orphans(&mut self) -> Vec<Event<Self::Key, Self::Value>> {
+        Vec::new()
     }
 
     /// Moves the clock to `time`: the watermark on the event clock ("no more events before `time`"),
@@ -174,6 +180,9 @@ pub enum Refusal {
     /// The slide is longer than the size, and it falls between two windows.
     #[error("it falls between two windows")]
     BetweenWindows,
+    /// It [may only join](crate::Config::join_only) a session, and there is none.
+    #[error("it may only join a session, and there is none")]
+    NoSession,
 }
 
 /// Counts since the beginning, kept through snapshots.
@@ -218,13 +227,17 @@ pub struct Counters {
     pub carried_in: u64,
     /// Open and held events given away when a snapshot was split.
     pub carried_out: u64,
+    /// Events that may only join and found no session: handed back, or left to be
+    /// [taken](crate::Engine::take_orphans).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub orphaned: u64,
 }
 
 impl Counters {
     /// Events handed back for a reason other than being late.
     #[must_use]
     pub const fn refused(&self) -> u64 {
-        self.refused_future + self.refused_full + self.between_windows
+        self.refused_future + self.refused_full + self.between_windows + self.orphaned
     }
 
     /// Events in open sessions that no summary has reported yet.
@@ -237,7 +250,7 @@ impl Counters {
     #[must_use]
     pub fn is_conserved(&self) -> bool {
         let sum = |counts: &[u64]| counts.iter().map(|&count| u128::from(count)).sum::<u128>();
-        let refused = [self.refused_future, self.refused_full, self.between_windows];
+        let refused = [self.refused_future, self.refused_full, self.between_windows, self.orphaned];
         let came = sum(&[self.pushed, self.extra_windows, self.carried_in]);
         let went = sum(&[self.late, self.held, self.placed, self.carried_out]) + sum(&refused);
         came == went && self.reported <= self.placed
@@ -248,10 +261,12 @@ impl Counters {
         self.clone().all().into_iter().all(|count| *count <= MAX_EVENTS)
     }
 
-    fn all(&mut self) -> [&mut u64; 16] {
+    fn all(&mut self) -> [&mut u64; 17] {
         let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, extra_windows, .. } =
             self;
-        let Self { late_windows, reported, opened, merged, closed, revisions, carried_in, carried_out, .. } = self;
+        let Self {
+            late_windows, reported, opened, merged, closed, revisions, carried_in, carried_out, orphaned, ..
+        } = self;
         [
             pushed,
             late,
@@ -269,6 +284,7 @@ impl Counters {
             revisions,
             carried_in,
             carried_out,
+            orphaned,
         ]
     }
 

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
 use crate::error::{ConfigError, RestoreError};
-use crate::event::EventRef;
+use crate::event::{Event, EventRef};
 use crate::open::OpenSession;
 use crate::sessionizer::{Clock, Counters, Pushed, Returned, SummaryOf};
 use crate::snapshot::Snapshot;
@@ -182,6 +182,15 @@ where
     /// The open sessions of all shards, in no particular order.
     pub fn open(&self) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
         self.shards.iter().flat_map(|shard| shard.engine.open())
+    }
+
+    /// Takes the events that found no session to join, in order of time, then of arrival; see
+    /// [`Engine::take_orphans`].
+    pub fn take_orphans(&mut self) -> Vec<Event<K, V>> {
+        let orphans = self.shards.iter_mut().filter_map(|shard| shard.engine.orphans_mut());
+        let mut orphans: Vec<_> = orphans.flat_map(core::mem::take).collect();
+        orphans.sort_by_key(|(event, seq)| (event.event_time, *seq));
+        orphans.into_iter().map(|(event, _)| event).collect()
     }
 
     /// Where the clock stands; [`Timestamp::MIN`] in the beginning.

@@ -62,6 +62,9 @@ pub struct Snapshot<K, V, S = ()> {
     held: Vec<HeldEvent<K, V>>,
     /// In the order in which they will be forgotten.
     parts: Vec<RememberedPart>,
+    /// Events without a session that the caller has not taken.
+    #[cfg_attr(feature = "serde", serde(default))]
+    orphans: Vec<HeldEvent<K, V>>,
 }
 
 /// A session, with all that is known about it under its own name.
@@ -121,6 +124,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             counters: self.counters(),
             sessions,
             held: self.plan.held().into_iter().flat_map(|held| held.iter()).map(copy).collect(),
+            orphans: self.plan.orphans().into_iter().flatten().map(|(event, seq)| copy((event, *seq))).collect(),
             parts: self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(part).collect(),
         }
     }
@@ -191,7 +195,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         }
         same_settings(&snapshot.settings, engine.settings())?;
         check(&snapshot, &engine.plan)?;
-        let Snapshot { now, flushes, arrivals, counters, mut sessions, held, parts, .. } = snapshot;
+        let Snapshot { now, flushes, arrivals, counters, mut sessions, held, parts, orphans, .. } = snapshot;
         let Engine { shared, plan, .. } = &mut engine;
         shared.clock.advance(now);
         (shared.flushes, shared.last_seq, shared.counters) = (flushes, arrivals, counters);
@@ -206,6 +210,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         }
         for HeldEvent { arrival, event } in held {
             plan.hold(&event.as_event_ref(), arrival, shared);
+        }
+        if let Some(kept) = plan.orphans_mut() {
+            kept.extend(orphans.into_iter().map(|orphan| (orphan.event, orphan.arrival)));
         }
         if let Some(reopened) = plan.reopened_mut() {
             let max = shared.options.max_open;
@@ -258,7 +265,9 @@ fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V,
     fine(counters.open_events() == open, "its counters do not agree with its sessions")?;
     fine(counters.held == snapshot.held.len() as u64, "its counters do not agree with the events held")?;
     fine(shape.holds_events || snapshot.held.is_empty(), "it holds events that this strategy never holds")?;
-    let known = snapshot.held.iter().all(|held| held.arrival <= snapshot.arrivals);
+    let has_orphans = !snapshot.orphans.is_empty();
+    fine(shape.holds_events || !has_orphans, "it has events without a session, as this strategy never has")?;
+    let known = snapshot.held.iter().chain(&snapshot.orphans).all(|held| held.arrival <= snapshot.arrivals);
     fine(known, "it holds an event that was never pushed")
 }
 
@@ -284,12 +293,13 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     #[must_use]
     pub fn split(self, pieces: usize, piece_of: impl Fn(&K) -> usize) -> Vec<Self> {
         let last = pieces.saturating_sub(1);
-        let Self { sessions, held, mut counters, .. } = self;
+        let Self { sessions, held, orphans, mut counters, .. } = self;
         let empty = || Self {
             settings: self.settings.clone(),
             counters: Counters::default(),
             sessions: Vec::new(),
             held: Vec::new(),
+            orphans: Vec::new(),
             parts: self.parts.clone(),
             ..self
         };
@@ -299,6 +309,9 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         }
         for event in held {
             all[piece_of(&event.event.key).min(last)].held.push(event);
+        }
+        for orphan in orphans {
+            all[piece_of(&orphan.event.key).min(last)].orphans.push(orphan);
         }
         for piece in &mut all[1..] {
             let placed = piece.sessions.iter().map(|session| session.count - session.reported()).sum();
@@ -336,6 +349,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         self.counters.add(&piece.counters);
         self.sessions.extend(piece.sessions);
         self.held.extend(piece.held);
+        self.orphans.extend(piece.orphans);
         self.parts.extend(piece.parts);
         self
     }
@@ -343,6 +357,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     pub(crate) fn in_order(mut self) -> Self {
         self.sessions.sort_by_key(|session| (session.opened, session.bucket));
         self.held.sort_by_key(|held| (held.event.event_time, held.arrival));
+        self.orphans.sort_by_key(|orphan| (orphan.event.event_time, orphan.arrival));
         self.parts.sort_by_key(|part| (part.opened, part.partition, part.part));
         self.parts.dedup();
         self

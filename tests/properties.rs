@@ -80,14 +80,18 @@ fn equals_the_batch(family: Family) {
     holds(within(family), |case| {
         let (mut engine, mut reader) = (build(&case.spec), Reader::default());
         let (mut pushed, mut rows, mut watermark) = (Vec::new(), Vec::new(), i64::MIN);
+        let mut orphans = Vec::new();
         for op in &case.ops {
             let step = step(&mut engine, op);
             watermark = watermark.max(watermark_after(&case.spec, op));
             if let Op::Push(event) = op {
                 pushed.push(*event);
-                assert_eq!(refusal(step.fate), expected_refusal(&case.spec, event));
+                let refusal = refusal(step.fate).filter(|fate| *fate != Fate::Orphan);
+                assert_eq!(refusal, expected_refusal(&case.spec, event));
+                orphans.extend((step.fate == Some(Fate::Orphan)).then_some(event.id));
             }
             assert_eq!(step.now, watermark);
+            orphans.extend(step.orphans);
             assert_conserved(&step.tally);
             let sessions = batch::sessions(&case.spec, &pushed);
             let mut due: Vec<_> = sessions.into_iter().filter(|s| s.deadline <= watermark).collect();
@@ -100,7 +104,13 @@ fn equals_the_batch(family: Family) {
         }
         let sessions = batch::sessions(&case.spec, &pushed);
         let rest = without(batch::rows_at_the_end(sessions, watermark), &rows);
-        assert_eq!(reader.rows(&step(&mut engine, &Op::Flush).summaries), rest);
+        let last = step(&mut engine, &Op::Flush);
+        assert_eq!(reader.rows(&last.summaries), rest);
+        orphans.extend(last.orphans);
+        orphans.sort_unstable();
+        let mut expected = batch::orphans(&case.spec, &pushed);
+        expected.sort_unstable();
+        assert_eq!(orphans, expected);
         assert_nothing_left(&engine);
     });
 }
@@ -126,7 +136,7 @@ fn watermark_after(spec: &Spec, op: &Op) -> i64 {
 }
 
 fn refusal(fate: Option<Fate>) -> Option<Fate> {
-    fate.filter(|fate| matches!(fate, Fate::Late | Fate::Future | Fate::Full | Fate::Between))
+    fate.filter(|fate| matches!(fate, Fate::Late | Fate::Future | Fate::Full | Fate::Between | Fate::Orphan))
 }
 
 fn expected_refusal(spec: &Spec, event: &Ev) -> Option<Fate> {
@@ -272,6 +282,7 @@ fn loses_nothing(family: Family) {
                 pushed.push(event.id);
                 returned.extend(refusal(step.fate).map(|_| event.id));
             }
+            returned.extend(step.orphans);
             for row in reader.rows(&step.summaries) {
                 assert_sane(&case.spec, &row);
                 for earlier in &row.replaces {
@@ -297,7 +308,7 @@ fn loses_nothing(family: Family) {
 }
 
 fn assert_conserved(tally: &Tally) {
-    let refused = tally.refused_future + tally.refused_full + tally.between_windows;
+    let refused = tally.refused_future + tally.refused_full + tally.between_windows + tally.orphaned;
     assert_eq!(tally.pushed + tally.extra_windows, tally.late + refused + tally.held + tally.placed, "{tally:?}");
     assert!(tally.reported <= tally.placed, "{tally:?}");
 }
@@ -393,8 +404,10 @@ fn is_the_same_in_shards(family: Family) {
         let (mut engine, mut sharded) = (build(&spec), Sharded::new(outputs(), || config(&spec)).expect("the same"));
         let is_push = |op: &Op| matches!(op, Op::Push(event) if event.id % 7 != 0);
         let flush = [Op::Flush];
+        let mut orphans = Vec::new();
         for (i, ops) in case.ops.chunk_by(|a, b| is_push(a) && is_push(b)).chain([&flush[..]]).enumerate() {
             let expected: Vec<Step> = ops.iter().map(|op| step(&mut engine, op)).collect();
+            orphans.extend(expected.iter().flat_map(|step| step.orphans.iter().copied()));
             let events: Vec<_> =
                 ops.iter().filter_map(|op| if let Op::Push(event) = op { Some(lend(event)) } else { None }).collect();
             match (&ops[0], &events[..]) {
@@ -427,6 +440,10 @@ fn is_the_same_in_shards(family: Family) {
                 sharded = Sharded::restore(outputs(), || config(&spec), sharded.snapshot()).expect("its own");
             }
         }
+        let mut theirs: Vec<u32> = sharded.take_orphans().into_iter().map(|event| event.value.0).collect();
+        theirs.sort_unstable();
+        orphans.sort_unstable();
+        assert_eq!(theirs, orphans);
     });
 }
 

@@ -285,7 +285,8 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         let (end, reason) = match () {
             () if session.is(Mark::Cut) => (session.edge, self.cut_by(slot)),
             () if limit < session.edge => (limit, CloseReason::MaxDuration),
-            () => (self.reach.window_end(session.edge), CloseReason::Gap),
+            // An event at an inclusive edge may join without prolonging: the window holds it.
+            () => (self.reach.window_end(session.edge).max(session.last.shift(1)), CloseReason::Gap),
         };
         let window = Window::new(session.first, end);
         Ending { window, bucket: None, reason: early.unwrap_or(reason), anchor: window.start }

@@ -29,7 +29,7 @@ use core::fmt;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::event::EventRef;
+use crate::event::{Event, EventRef};
 use crate::rules::Options;
 use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 use crate::summary::CloseReason;
@@ -87,6 +87,23 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// whenever one is over.
     pub fn shrink_to_fit(&mut self) {
         self.plan.shrink_to_fit(&mut self.shared);
+    }
+
+    /// Takes the events that [may only join](crate::Config::join_only), waited for the watermark, and
+    /// found no session there: in the order in which that was decided. They are counted as
+    /// [`orphaned`](Counters::orphaned), and kept, also in snapshots, until they are taken: take them after
+    /// each push, advance and flush.
+    ///
+    /// (A push answers long before, and summaries of others may be on their way to the callback when
+    /// it is decided; so such events have a list of their own.)
+    pub fn take_orphans(&mut self) -> Vec<Event<K, V>> {
+        let orphans = self.plan.orphans_mut().map(core::mem::take).unwrap_or_default();
+        orphans.into_iter().map(|(event, _)| event).collect()
+    }
+
+    #[cfg(feature = "std")]
+    pub(crate) fn orphans_mut(&mut self) -> Option<&mut Vec<ordered::Orphan<K, V>>> {
+        self.plan.orphans_mut()
     }
 
     #[inline]
@@ -267,6 +284,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     }
 
     #[inline]
+    fn take_orphans(&mut self) -> Vec<Event<K, V>> {
+        Self::take_orphans(self)
+    }
+
     fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
         Self::advance_to(self, time, out);
     }

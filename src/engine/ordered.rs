@@ -6,13 +6,15 @@
 //! Between two held events the sessions that end are closed, as if the watermark had come by slowly.
 //! An event at the watermark itself needs no holding: whatever comes at the same time comes later.
 
+use alloc::vec::Vec;
+
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::keyed::Keyed;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
-use crate::event::EventRef;
-use crate::gap_rules::{CutWithRule, EndRule};
+use crate::event::{Event, EventRef};
+use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule};
 use crate::reorder::ReorderBuffer;
 use crate::rules::{CutRule, FirstLast, TimedValue};
 use crate::session::{Mark, Opening};
@@ -26,8 +28,13 @@ use crate::window::is_past;
 pub(crate) struct OrderedSessions<K: Key, V: Value, S> {
     sessions: Keyed<K, V, S>,
     held: ReorderBuffer<K, V>,
+    /// Events that waited and found no session that they may join, until the caller takes them.
+    orphans: Vec<Orphan<K, V>>,
     rules: OrderRules<K, V, S>,
 }
+
+/// An event without a session, with the number of its push.
+pub(crate) type Orphan<K, V> = (Event<K, V>, u64);
 
 /// What ends sessions besides silence and their maximum duration.
 pub(crate) struct OrderRules<K: Key, V: Value, S> {
@@ -36,6 +43,7 @@ pub(crate) struct OrderRules<K: Key, V: Value, S> {
     pub(crate) cut: Option<CutRule<V>>,
     pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
     pub(crate) end_at: Option<EndRule<K, V>>,
+    pub(crate) join_only: Option<JoinRule<K, V>>,
     pub(crate) max_events: u64,
 }
 
@@ -58,11 +66,12 @@ struct Arriving<'a, 'e, K: Key, V: Value> {
     end: Timestamp,
     /// It came behind the watermark.
     is_behind: bool,
+    joins: JoinOnly,
 }
 
 impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     pub(crate) const fn new(sessions: Keyed<K, V, S>, rules: OrderRules<K, V, S>) -> Self {
-        Self { sessions, held: ReorderBuffer::new(), rules }
+        Self { sessions, held: ReorderBuffer::new(), orphans: Vec::new(), rules }
     }
 
     pub(crate) const fn sessions(&self) -> &Keyed<K, V, S> {
@@ -76,6 +85,15 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     /// The events that wait for the watermark.
     pub(crate) const fn held(&self) -> &ReorderBuffer<K, V> {
         &self.held
+    }
+
+    /// The events that found no session to join.
+    pub(crate) const fn orphans(&self) -> &Vec<Orphan<K, V>> {
+        &self.orphans
+    }
+
+    pub(crate) const fn orphans_mut(&mut self) -> &mut Vec<Orphan<K, V>> {
+        &mut self.orphans
     }
 
     /// Holds an event until the watermark reaches it.
@@ -105,11 +123,15 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         }
         let end = self.sessions.reach_of(event);
         let is_behind = event.event_time < now;
-        let arriving = Arriving { event, hash, seq: shared.last_seq, end, is_behind };
+        let joins = self.joins(event);
+        let arriving = Arriving { event, hash, seq: shared.last_seq, end, is_behind, joins };
         let fit = self.find_fit(&arriving, shared);
         let reach = &self.sessions.reach;
         if !matches!(fit, Fit::Joins(_)) && shared.is_late(reach.deadline(event.event_time, end)) {
             return shared.late();
+        }
+        if is_orphan(fit, joins) {
+            return shared.orphan();
         }
         let (slot, outcome) = self.put(&arriving, fit, shared);
         self.after_change(slot, shared, out);
@@ -138,14 +160,26 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let Some(first) = self.held.take_first() else { return false };
         let event = &first.event.as_event_ref();
         let (end, hash) = (self.sessions.reach_of(event), shared.hash(event.key));
-        let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false };
+        let joins = self.joins(event);
+        let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false, joins };
         let fit = self.find_fit(&arriving, shared);
+        if is_orphan(fit, joins) {
+            shared.counters.orphaned += 1;
+            let seq = first.seq;
+            self.orphans.push((self.held.release(first), seq));
+            return true;
+        }
         let (slot, _) = self.put(&arriving, fit, shared);
         if self.sessions.is_reported(slot) {
             self.sessions.enqueue(slot, shared);
         }
         self.held.recycle(first);
         true
+    }
+
+    /// Whether an event may only join.
+    fn joins(&self, event: &EventRef<'_, K, V>) -> JoinOnly {
+        self.rules.join_only.as_ref().map_or(JoinOnly::No, |rule| rule(event))
     }
 
     /// The latest session of the key that the event belongs to, or else the latest that it cuts, or follows.
@@ -172,10 +206,16 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if session.is(Mark::Cut) && time == session.last {
             return Fit::Follows(slot);
         }
+        let is_before = arriving.joins != JoinOnly::No && time < session.first;
         let is_cut_off = session.is(Mark::Cut) && time > session.last;
         let is_full = session.count() >= self.rules.max_events;
         let is_too_long = is_past(reach.limit(first), last);
-        if is_cut_off || is_full || is_too_long || !Reach::touches(session.first, session.edge, time, arriving.end) {
+        if is_before
+            || is_cut_off
+            || is_full
+            || is_too_long
+            || !Reach::touches(session.first, session.edge, time, arriving.end)
+        {
             return Fit::No;
         }
         let this = TimedValue { time, value: arriving.event.value };
@@ -228,7 +268,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         fit: Fit,
         shared: &mut Shared<A>,
     ) -> (SlotId, Outcome) {
-        let Arriving { event, hash, seq, end, is_behind } = *arriving;
+        let Arriving { event, hash, seq, end, is_behind, .. } = *arriving;
         let part = match fit {
             Fit::Joins(slot) => {
                 self.extend(slot, arriving, shared);
@@ -299,7 +339,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         arriving: &Arriving<'_, '_, K, V>,
         shared: &mut Shared<A>,
     ) {
-        let Arriving { event, hash, seq, end, is_behind } = *arriving;
+        let Arriving { event, hash, seq, end, is_behind, joins } = *arriving;
         let is_earlier = self.sessions.table.update(hash, slot, |table| {
             let before = table.get(slot);
             let (first, opened) = (before.first, before.opened);
@@ -316,7 +356,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             }
             let session = table.get_mut(slot);
             session.opened = opened.min(seq);
-            if !session.is(Mark::Cut) {
+            if !session.is(Mark::Cut) && joins != JoinOnly::DoesNotProlong {
                 session.edge = session.edge.max(end);
             }
             if is_behind && session.first < first {
@@ -351,6 +391,11 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             self.drain_pending(shared, out);
         }
     }
+}
+
+/// Whether an event may only join, and there is nothing to join.
+const fn is_orphan(fit: Fit, joins: JoinOnly) -> bool {
+    !matches!(joins, JoinOnly::No) && !matches!(fit, Fit::Joins(_))
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K, V, A::State> {

@@ -3,6 +3,8 @@
 //! A strategy is a variant of [`Plan`]: its arithmetic and its storage. Every match is exhaustive, so
 //! the compiler names the places where a new one needs an answer.
 
+use alloc::vec::Vec;
+
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::arrival::ArrivalWindows;
@@ -10,7 +12,7 @@ use crate::engine::clock::ClockSource;
 use crate::engine::gap::GapSessions;
 use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
-use crate::engine::ordered::{OrderRules, OrderedSessions};
+use crate::engine::ordered::{OrderRules, OrderedSessions, Orphan};
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::{Store, Whereabouts};
 use crate::engine::windows::Windows;
@@ -88,6 +90,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
             (rules.cut.is_some(), "cut"),
             (rules.cut_with.is_some(), "cut_with"),
             (rules.end_at.is_some(), "end_at"),
+            (rules.join_only.is_some(), "join_only"),
         ];
         let plan = match strategy {
             Strategy::Stagger(stagger) => match &stagger.clock {
@@ -108,13 +111,13 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
                 let has_limit = reach.max.is_some() || gap.max_events.is_some();
                 let is_ordered = has_limit || buckets.is_some() || rules.need_order();
-                let Rules { gap: gap_rule, cut, cut_with, end_at } = rules;
+                let Rules { gap: gap_rule, cut, cut_with, end_at, join_only } = rules;
                 let sessions = Keyed::new(reach, gap_rule);
                 if is_ordered {
                     let max_events = gap.max_events.unwrap_or(u64::MAX);
                     Self::Ordered(OrderedSessions::new(
                         sessions,
-                        OrderRules { buckets, cut, cut_with, end_at, max_events },
+                        OrderRules { buckets, cut, cut_with, end_at, join_only, max_events },
                     ))
                 } else {
                     Self::Gap(GapSessions::new(sessions))
@@ -360,6 +363,21 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         }
     }
 
+    /// The events that waited and found no session, where there may be any.
+    pub(crate) const fn orphans(&self) -> Option<&Vec<Orphan<K, V>>> {
+        match self {
+            Self::Ordered(sessions) => Some(sessions.orphans()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
+        }
+    }
+
+    pub(crate) const fn orphans_mut(&mut self) -> Option<&mut Vec<Orphan<K, V>>> {
+        match self {
+            Self::Ordered(sessions) => Some(sessions.orphans_mut()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
+        }
+    }
+
     /// Holds an event again.
     pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<A>) {
         match self {
@@ -419,7 +437,7 @@ mod tests {
     }
 
     const fn no_rules() -> Rules<u8, i64, ()> {
-        Rules { gap: None, cut: None, cut_with: None, end_at: None }
+        Rules { gap: None, cut: None, cut_with: None, end_at: None, join_only: None }
     }
 
     fn allows(plan: &Plan<u8, i64, ()>, first: i64, last: i64, bucket: i64, end: i64) -> bool {

@@ -146,6 +146,12 @@ impl<A> Shared<A> {
         Outcome::Late
     }
 
+    /// An event that may only join, without a session.
+    pub(crate) const fn orphan(&mut self) -> Outcome {
+        self.counters.orphaned += 1;
+        Outcome::Refused(Refusal::NoSession)
+    }
+
     // --- Room ---
 
     pub(crate) const fn full(&mut self) -> Outcome {

@@ -32,11 +32,21 @@ pub(crate) fn sessions(spec: &Spec, arrivals: &[Ev]) -> Vec<Session> {
     let mut sessions = match &spec.strategy {
         Strategy::Bucketed(rounding) => bucketed(spec, *rounding, &events),
         Strategy::Sliding { size, slide, origin } => sliding(spec, (*size, *slide, *origin), &events),
-        Strategy::Gap(gap) => by_key(&events).values().flat_map(|events| gaps(spec, gap, events)).collect(),
+        Strategy::Gap(gap) => by_key(&events).values().flat_map(|events| gaps(spec, gap, events).0).collect(),
         Strategy::Arrival { .. } => panic!("on the arrival clock the order of arrival decides: simulate"),
     };
     sessions.sort_by_key(|s| (s.deadline, s.opened, s.row.start, s.row.end));
     sessions
+}
+
+/// The events that found no session to join, in no particular order.
+pub(crate) fn orphans(spec: &Spec, arrivals: &[Ev]) -> Vec<u32> {
+    let Strategy::Gap(gap) = &spec.strategy else { return Vec::new() };
+    let seen = |(arrived, event): (usize, &Ev)| Seen { arrived, event: *event };
+    let mut events: Vec<Seen> = arrivals.iter().enumerate().map(seen).collect();
+    events.retain(|seen| !is_future(spec, &seen.event));
+    events.sort_by_key(|seen| (seen.event.time, seen.arrived));
+    by_key(&events).values().flat_map(|events| gaps(spec, gap, events).1).collect()
 }
 
 /// The rows of the sessions as they come out when the watermark ends at `watermark` and what is
@@ -84,11 +94,16 @@ fn sliding(spec: &Spec, (size, slide, origin): (i64, i64, i64), events: &[Seen])
     groups.into_iter().map(closed).collect()
 }
 
-/// The sessions of one key, whose events are in order of time.
-fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> Vec<Session> {
-    let mut sessions = Vec::new();
+/// The sessions of one key, whose events are in order of time, and the events without one.
+fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> (Vec<Session>, Vec<u32>) {
+    let (mut sessions, mut orphans) = (Vec::new(), Vec::new());
     let mut members: Vec<Seen> = Vec::new();
     for next in events {
+        let has_none = || is_silent_or_full(gap, &members, next) || cut_by(gap, &members, next).is_some();
+        if gap.is_ping(&next.event) && (members.is_empty() || has_none()) {
+            orphans.push(next.event.id);
+            continue;
+        }
         if !members.is_empty() {
             if is_silent_or_full(gap, &members, next) {
                 sessions.push(run_out(spec, gap, &members));
@@ -110,7 +125,7 @@ fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> Vec<Session> {
         sessions.push(run_out(spec, gap, &members));
     }
     number_cuts_within_an_instant(&mut sessions);
-    sessions
+    (sessions, orphans)
 }
 
 fn number_cuts_within_an_instant(sessions: &mut [Session]) {

@@ -190,6 +190,7 @@ fn gap(ground: Ground) -> impl Arbitrary<Value = GapSpec> {
         cut_with: false,
         max_events: None,
         end_kind: None,
+        pings: None,
     })
 }
 
@@ -201,11 +202,12 @@ fn ordered_gap() -> BoxedStrategy<(Strategy, Ground)> {
         .prop_flat_map(|(cut_between, ground)| {
             let max = weighted(0.6, (1..=25_i64, -1..=1_i64).prop_map(move |(n, jitter)| ground.length(n, jitter)));
             let ends = weighted(0.3, 0..KINDS);
-            let rules = (any::<bool>(), weighted_bool(0.3), weighted(0.3, 1..=6_usize), ends);
+            let pings = weighted(0.3, (0..KINDS, any::<bool>()));
+            let rules = (any::<bool>(), weighted_bool(0.3), weighted(0.3, 1..=6_usize), ends, pings);
             (gap(ground), max, Just(cut_between), rules, Just(ground))
         })
-        .prop_map(|(gap, max, cut_between, (cut_rule, cut_with, max_events, end_kind), ground)| {
-            (GapSpec { max, cut_between, cut_rule, cut_with, max_events, end_kind, ..gap }, ground)
+        .prop_map(|(gap, max, cut_between, (cut_rule, cut_with, max_events, end_kind, pings), ground)| {
+            (GapSpec { max, cut_between, cut_rule, cut_with, max_events, end_kind, pings, ..gap }, ground)
         })
         .prop_filter("without any of them the order does not matter", |(gap, _)| gap.needs_order())
         .prop_map(|(gap, ground)| (Strategy::Gap(gap), ground))

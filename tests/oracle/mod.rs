@@ -68,6 +68,8 @@ pub(crate) struct GapSpec {
     pub(crate) max_events: Option<usize>,
     /// The kind of event that ends a session.
     pub(crate) end_kind: Option<u8>,
+    /// The kind of event that never opens a session, and whether it prolongs one.
+    pub(crate) pings: Option<(u8, bool)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +123,7 @@ pub(crate) enum Fate {
     Future,
     Full,
     Between,
+    Orphan,
 }
 
 /// Why a session ended.
@@ -167,6 +170,7 @@ pub(crate) struct Tally {
     pub(crate) refused_future: u64,
     pub(crate) refused_full: u64,
     pub(crate) between_windows: u64,
+    pub(crate) orphaned: u64,
     pub(crate) held: u64,
     pub(crate) placed: u64,
     pub(crate) extra_windows: u64,
@@ -212,6 +216,11 @@ pub(crate) fn cuts_with(session: (i64, usize, u32), previous: u8, next: (i64, u8
 }
 
 impl GapSpec {
+    /// Whether an event may only join a session.
+    pub(crate) fn is_ping(&self, event: &Ev) -> bool {
+        self.pings.is_some_and(|(kind, _)| kind == event.kind)
+    }
+
     /// Whether only the order of time can tell where sessions end.
     pub(crate) fn needs_order(&self) -> bool {
         self.max.is_some()
@@ -220,6 +229,7 @@ impl GapSpec {
             || self.cut_with
             || self.max_events.is_some()
             || self.end_kind.is_some()
+            || self.pings.is_some()
     }
 
     /// The gap after one event; none at all counts as a microsecond.
@@ -230,7 +240,9 @@ impl GapSpec {
 
     /// `last + gap`, where a shorter later gap does not shrink the session.
     fn silent_from(&self, members: &[Seen]) -> i128 {
-        let ends = members.iter().map(|m| i128::from(m.event.time) + i128::from(self.gap_after(&m.event)));
+        let prolongs = |m: &&Seen| self.pings != Some((m.event.kind, false));
+        let ends =
+            members.iter().filter(prolongs).map(|m| i128::from(m.event.time) + i128::from(self.gap_after(&m.event)));
         ends.max().expect("a session has an event")
     }
 
@@ -242,7 +254,9 @@ impl GapSpec {
 
     /// The end that is reported: none, if every later event joins.
     pub(crate) fn end(&self, members: &[Seen]) -> i64 {
-        if self.reach(members) == i64::MAX { i64::MAX } else { clamp(self.silent_from(members)) }
+        // The window holds its last event, if it prolonged nothing at an inclusive edge.
+        let last = members.iter().map(|m| i128::from(m.event.time)).max().expect("a session has an event");
+        if self.reach(members) == i64::MAX { i64::MAX } else { clamp(self.silent_from(members).max(last + 1)) }
     }
 }
 

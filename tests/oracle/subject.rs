@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stagger::{
     Aggregate, Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast,
-    FixedOffset, Gap, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Sessionizer, Set,
-    Sliding, Stagger, Sum, Timestamp,
+    FixedOffset, Gap, JoinOnly, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Sessionizer,
+    Set, Sliding, Stagger, Sum, Timestamp,
 };
 
 use super::{
@@ -103,6 +103,10 @@ fn gaps(spec: &GapSpec) -> Config<Key, Value> {
     if let Some(kind) = spec.end_kind {
         config = config.end_at("one kind", move |event| event.value.1 == kind);
     }
+    if let Some((pings, prolongs)) = spec.pings {
+        let joins = if prolongs { JoinOnly::Prolongs } else { JoinOnly::DoesNotProlong };
+        config = config.join_only("pings", move |event| if event.value.1 == pings { joins } else { JoinOnly::No });
+    }
     if spec.cut_rule {
         config = config.cut("by kind", |previous, next| {
             cuts((previous.time.as_micros(), previous.value.1), (next.time.as_micros(), next.value.1))
@@ -166,8 +170,12 @@ pub(crate) fn step(engine: &mut dyn Sessionizer<Key = Key, Value = Value, Output
             None
         }
     };
+    // Some wait: they stay in a snapshot.
+    let waits = matches!(op, Op::Push(event) if event.id % 3 == 0);
+    let orphans = if waits { Vec::new() } else { engine.take_orphans() };
     Step {
         fate,
+        orphans: orphans.into_iter().map(|event| event.value.0).collect(),
         summaries,
         now: engine.now().as_micros(),
         open: engine.open_sessions(),
@@ -179,6 +187,8 @@ pub(crate) fn step(engine: &mut dyn Sessionizer<Key = Key, Value = Value, Output
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) fate: Option<Fate>,
+    /// Events that waited and found no session.
+    pub(crate) orphans: Vec<u32>,
     pub(crate) summaries: Vec<Summary>,
     pub(crate) now: i64,
     pub(crate) open: usize,
@@ -199,6 +209,7 @@ pub(crate) fn fate(event: &Ev, pushed: Pushed<EventRef<'_, Key, Value>>) -> Fate
         Pushed::Refused(_, Refusal::Future) => Fate::Future,
         Pushed::Refused(_, Refusal::Full) => Fate::Full,
         Pushed::Refused(_, Refusal::BetweenWindows) => Fate::Between,
+        Pushed::Refused(_, Refusal::NoSession) => Fate::Orphan,
         Pushed::Refused(_, other) => panic!("an unknown refusal: {other}"),
     }
 }
@@ -210,6 +221,7 @@ pub(crate) fn tally(counters: Counters) -> Tally {
         refused_future: counters.refused_future,
         refused_full: counters.refused_full,
         between_windows: counters.between_windows,
+        orphaned: counters.orphaned,
         held: counters.held,
         placed: counters.placed,
         extra_windows: counters.extra_windows,
