@@ -84,7 +84,8 @@ impl<K: Key, V: Value> Config<K, V> {
         }
     }
 
-    /// Keeps an [`Aggregate`] of the caller's own for each session.
+    /// Keeps an [`Aggregate`] of the caller's own for each session. [`EventFn`](crate::EventFn) shows how
+    /// to put an engine with one into a struct.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
         let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, end_at, join_only, types, .. } = self;
@@ -131,6 +132,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
 
     /// Hands back events whose event time is more than `ahead` after their arrival time. Such an
     /// event leaves the watermark alone.
+    ///
+    /// **It needs arrival times.** [`Event::new`](crate::Event::new) says that an event arrived when it
+    /// happened, and no such event is ahead: give the time of receipt with
+    /// [`arriving_at`](crate::Event::arriving_at), or this setting has no effect.
     #[must_use]
     pub fn max_future(mut self, ahead: Duration) -> Self {
         self.max_future = Some(ahead);

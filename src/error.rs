@@ -90,7 +90,7 @@ pub enum RestoreError {
     /// Taken under another configuration.
     #[error(
         "the snapshot was taken with {setting} = {snapshot}, but this configuration has {current}: \
-         restore with the old setting, or start afresh"
+         restore with the old setting, with `Config::restore_changed` if it may change, or start afresh"
     )]
     Setting {
         /// Which setting differs.
@@ -99,6 +99,18 @@ pub enum RestoreError {
         snapshot: String,
         /// Its value in the configuration.
         current: String,
+    },
+    /// Taken under another configuration, and the setting cannot change on the way.
+    #[error("{setting} cannot change from {snapshot} to {current} while sessions are open: {why}")]
+    Unchangeable {
+        /// Which setting differs.
+        setting: String,
+        /// Its value in the snapshot.
+        snapshot: String,
+        /// Its value in the configuration.
+        current: String,
+        /// What would be wrong.
+        why: &'static str,
     },
     /// The content contradicts itself.
     #[error("the snapshot is damaged: {what}")]

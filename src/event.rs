@@ -82,3 +82,29 @@ impl<K: Key, V: Value> Event<K, V> {
 
 /// An event as it is pushed into a sessionizer that keeps `K` and `V`: with both borrowed.
 pub type EventRef<'a, K, V> = Event<<K as Key>::Ref<'a>, <V as Value>::Ref<'a>>;
+
+/// A function that looks at an event: a type that can be named, for an aggregate in a struct.
+///
+/// A closure that captures nothing becomes one where the type is written out:
+///
+/// ```
+/// use core::time::Duration;
+/// use stagger::{Config, ConfigError, Engine, EventFn, Gap, Sum};
+///
+/// type Cents = Sum<EventFn<String, u32, u32>, u32>;
+///
+/// struct Shop {
+///     visits: Engine<String, u32, Cents>,
+/// }
+///
+/// impl Shop {
+///     fn new() -> Result<Self, ConfigError> {
+///         let cents: Cents = Sum::of(|event| event.value); // needs no type of its own
+///         let visits = Config::new(Gap::new(Duration::from_secs(1800))).aggregate(cents).build()?;
+///         Ok(Self { visits })
+///     }
+/// }
+/// # assert_eq!(Shop::new()?.visits.open_sessions(), 0);
+/// # Ok::<(), ConfigError>(())
+/// ```
+pub type EventFn<K, V, T> = for<'e> fn(&EventRef<'e, K, V>) -> T;

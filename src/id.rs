@@ -213,6 +213,19 @@ impl Hasher for Portable {
     }
 }
 
+/// In which of so many partitions a key belongs: the same in every run, process and release, and on
+/// every platform. A key and its borrowed form agree: `"ann"` and `String::from("ann")`.
+///
+/// For events that are shared out over several machines, and for [`Snapshot::split`](crate::Snapshot::split).
+/// It is part 0 of 0 or 1.
+#[must_use]
+pub fn partition_of(key: impl Hash, partitions: usize) -> usize {
+    let mut hasher = Portable::new();
+    key.hash(&mut hasher);
+    let upper = (hasher.finish128() >> 64) * partitions as u128;
+    (upper >> 64) as usize
+}
+
 /// The session id of AWS's clickstream article, as Kinesis SQL computed it:
 /// `UPPER(user || '_' || SUBSTRING(device, 1, 3) || bucket in epoch seconds)`.
 ///
@@ -289,6 +302,19 @@ mod tests {
             let key = "x".repeat(length);
             assert_eq!(id(&key, None, 1, 5, 0).as_u128(), by_parts(&key), "{length}");
         }
+    }
+
+    #[test]
+    fn partitions_are_the_same_for_both_forms_of_a_key() {
+        let keys = || (0..1_000_u32).map(|n| (alloc::format!("user {n}"), n));
+        let mut sizes = [0; 7];
+        for (name, n) in keys() {
+            let partition = partition_of((name.as_str(), n), 7);
+            assert_eq!(partition, partition_of((name, n), 7));
+            sizes[partition] += 1;
+        }
+        assert!(sizes.iter().all(|size| (100..200).contains(size)), "{sizes:?}");
+        assert_eq!((partition_of(5, 0), partition_of(5, 1)), (0, 0));
     }
 
     #[test]

@@ -110,9 +110,9 @@ pub use config::Config;
 pub use data::{ByRef, Key, Value};
 pub use engine::Engine;
 pub use error::{ConfigError, RestoreError};
-pub use event::{Event, EventRef};
+pub use event::{Event, EventFn, EventRef};
 pub use gap_rules::JoinOnly;
-pub use id::{SessionId, SessionIdError, kinesis_sql_id};
+pub use id::{SessionId, SessionIdError, kinesis_sql_id, partition_of};
 pub use open::OpenSession;
 pub use rules::{FirstLast, TimedValue, WhenFull};
 #[cfg(feature = "serde")]

@@ -128,7 +128,7 @@ where
         snapshot: Snapshot<K, V, A::State>,
     ) -> Result<Self, RestoreError> {
         let Self { shards, hasher } = Self::new(outputs, config)?;
-        let pieces = snapshot.split(shards.len(), |key| shard_of(&hasher, key.key_ref(), shards.len()));
+        let pieces = snapshot.split(shards.len(), |key| shard_of(&hasher, key, shards.len()));
         let restore = |(shard, piece): (Shard<K, V, O, A>, _)| {
             Ok(Shard { engine: shard.engine.go_on_from(piece)?, out: shard.out })
         };

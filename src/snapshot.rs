@@ -1,7 +1,7 @@
 //! The whole state of a sessionizer as a plain value: saved, restored, split and joined.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
@@ -184,6 +184,73 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         let engine = self.build()?;
         engine.go_on_from(snapshot)
     }
+
+    /// The same, under settings that are not those of the snapshot. The new ones count for the events
+    /// pushed from now on; sessions that are open keep the end that their events have given them.
+    ///
+    /// | setting | may change |
+    /// |---|---|
+    /// | gap length, gap per event | yes |
+    /// | `out_of_order`, `max_future` | yes; the watermark never goes back |
+    /// | `max_open_sessions` and what happens when it is reached | yes; with more sessions than the new bound, as if it were reached |
+    /// | `allowed_lateness` | yes, but not to zero: sessions that wait for corrections would have no place. Windows that were given up under the old lateness stay so |
+    /// | all others | no: they say which session an event belongs to |
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Event, Gap, Timestamp};
+    ///
+    /// let gap = |secs| Config::<String, ()>::new(Gap::new(Duration::from_secs(secs)));
+    /// let mut before = gap(60).build()?;
+    /// let _ = before.push(Event::new("alice", Timestamp::from_secs(0), ()), &mut |_| {});
+    /// let mut after = gap(300).restore_changed(before.snapshot())?;
+    /// for second in [50, 300] {
+    ///     let _ = after.push(Event::new("alice", Timestamp::from_secs(second), ()), &mut |_| {});
+    /// }
+    /// after.flush(&mut |session| assert_eq!(session.count, 3));
+    /// # Ok::<(), stagger::RestoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RestoreError::Unchangeable`] says which setting must stay, and why; the others as for
+    /// [`restore`](Self::restore).
+    pub fn restore_changed(self, snapshot: Snapshot<K, V, A::State>) -> Result<Engine<K, V, A>, RestoreError> {
+        let engine = self.build()?;
+        let mut snapshot = snapshot;
+        let given_up = snapshot.change_settings(engine.settings())?;
+        if let Some(end) = given_up {
+            snapshot.settings.push((GIVEN_UP.into(), end.as_micros().to_string()));
+        }
+        engine.go_on_from(snapshot)
+    }
+}
+
+/// A note beside the settings: windows that end up to here, in microseconds, are past.
+const GIVEN_UP: &str = "given_up";
+
+/// Why a setting cannot change while sessions are open; nothing if it can.
+fn unchangeable(setting: &str, new: &str) -> Option<&'static str> {
+    match setting {
+        "gap" | "gap_per_event" | "out_of_order" | "max_future" | "max_open_sessions" | "when_full" => None,
+        "allowed_lateness" if new != "0ns" => None,
+        "allowed_lateness" => Some("sessions that were emitted wait for corrections"),
+        "first_last_by" => Some("the first and last events of open sessions go by the old order"),
+        _ => Some("open sessions were built by it"),
+    }
+}
+
+/// The length in microseconds that `Duration` has written for debugging.
+fn length_of(text: &str) -> Option<i64> {
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(unit);
+    let scale = match unit {
+        "s" => 1e6,
+        "ms" => 1e3,
+        "µs" => 1.0,
+        "ns" => 1e-3,
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| (number * scale) as i64) // exact up to 285 years
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -193,8 +260,14 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         if snapshot.version != VERSION {
             return Err(RestoreError::Version { found: snapshot.version, expected: VERSION });
         }
+        let mut snapshot = snapshot;
+        let given_up = snapshot.take_given_up();
         same_settings(&snapshot.settings, engine.settings())?;
         check(&snapshot, &engine.plan)?;
+        if let Some(end) = given_up {
+            engine.shared.clock.give_up(end);
+            engine.settings.push((GIVEN_UP.into(), end.as_micros().to_string()));
+        }
         let Snapshot { now, flushes, arrivals, counters, mut sessions, held, parts, orphans, .. } = snapshot;
         let Engine { shared, plan, .. } = &mut engine;
         shared.clock.advance(now);
@@ -271,6 +344,32 @@ fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V,
     fine(known, "it holds an event that was never pushed")
 }
 
+impl<K, V, S> Snapshot<K, V, S> {
+    fn take_given_up(&mut self) -> Option<Timestamp> {
+        let place = self.settings.iter().position(|(name, _)| name == GIVEN_UP)?;
+        self.settings.remove(place).1.parse().ok().map(Timestamp::from_micros)
+    }
+
+    /// Puts other settings in the place of its own, if all that differ may change. Returns up to which
+    /// end windows were given up, if the lateness changes or has changed before.
+    fn change_settings(&mut self, new: &[(String, String)]) -> Result<Option<Timestamp>, RestoreError> {
+        let before = self.take_given_up();
+        let of = |settings: &[(String, String)], name: &str| {
+            settings.iter().find(|(n, _)| n == name).map_or_else(|| String::from("nothing"), |(_, value)| value.clone())
+        };
+        for (setting, _) in new.iter().chain(&self.settings) {
+            let (snapshot, current) = (of(&self.settings, setting), of(new, setting));
+            if let Some(why) = unchangeable(setting, &current).filter(|_| snapshot != current) {
+                return Err(RestoreError::Unchangeable { setting: setting.clone(), snapshot, current, why });
+            }
+        }
+        let (old, current) = (of(&self.settings, "allowed_lateness"), of(new, "allowed_lateness"));
+        let lateness = length_of(&old).filter(|_| old != current);
+        self.settings = new.to_vec();
+        Ok(before.max(lateness.map(|lateness| self.now.shift(-lateness))))
+    }
+}
+
 impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     /// Where the clock stood.
     #[must_use]
@@ -290,8 +389,31 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     ///
     /// What has been counted stays with the first piece; what is open is counted as carried over.
     /// All pieces keep the clock, and with it the order and the ids of their sessions.
+    ///
+    /// `piece_of` gets the key in its borrowed form, as events carry it. Choose the piece of an event by
+    /// the same function, such as [`partition_of`](crate::partition_of): by two that differ, a user's
+    /// open session lies in one place and the user's next events in another.
+    ///
+    /// From here on each piece has a clock of its own, which only its own events move. Where pieces must
+    /// close sessions at the same time, and call the same events late, build them without
+    /// [`out_of_order`](Config::out_of_order) and [advance](Engine::advance_to) all to one watermark,
+    /// that of a [`WatermarkMerger`](crate::WatermarkMerger) for example.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use stagger::{Config, Event, Gap, Timestamp, partition_of};
+    /// # let config = || Config::<String, ()>::new(Gap::new(Duration::from_secs(60)));
+    /// # let mut engine = config().build()?;
+    /// # let _ = engine.push(Event::new("alice", Timestamp::from_secs(1), ()), &mut |_| {});
+    /// let pieces = engine.snapshot().split(3, |user| partition_of(user, 3));
+    /// let mut engines = pieces.into_iter().map(|piece| config().restore(piece)).collect::<Result<Vec<_>, _>>()?;
+    /// let event = Event::new("alice", Timestamp::from_secs(9), ());
+    /// let pushed = engines[partition_of(event.key, 3)].push(event, &mut |_| {});
+    /// assert_eq!(pushed, stagger::Pushed::Extended);
+    /// # Ok::<(), stagger::RestoreError>(())
+    /// ```
     #[must_use]
-    pub fn split(self, pieces: usize, piece_of: impl Fn(&K) -> usize) -> Vec<Self> {
+    pub fn split(self, pieces: usize, piece_of: impl Fn(K::Ref<'_>) -> usize) -> Vec<Self> {
         let last = pieces.saturating_sub(1);
         let Self { sessions, held, orphans, mut counters, .. } = self;
         let empty = || Self {
@@ -305,13 +427,13 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         };
         let mut all: Vec<Self> = (0..=last).map(|_| empty()).collect();
         for session in sessions {
-            all[piece_of(&session.key).min(last)].sessions.push(session);
+            all[piece_of(session.key.key_ref()).min(last)].sessions.push(session);
         }
         for event in held {
-            all[piece_of(&event.event.key).min(last)].held.push(event);
+            all[piece_of(event.event.key.key_ref()).min(last)].held.push(event);
         }
         for orphan in orphans {
-            all[piece_of(&orphan.event.key).min(last)].orphans.push(orphan);
+            all[piece_of(orphan.event.key.key_ref()).min(last)].orphans.push(orphan);
         }
         for piece in &mut all[1..] {
             let placed = piece.sessions.iter().map(|session| session.count - session.reported()).sum();
@@ -485,7 +607,7 @@ mod tests {
         for config in [windows, by_arrival, gap, ordered] {
             let whole = taken(config());
             let (text, now) = (format!("{whole:?}"), whole.now());
-            let pieces = whole.split(3, |key| usize::from(*key) + 1);
+            let pieces = whole.split(3, |key| usize::from(key) + 1);
             assert_eq!(pieces.iter().map(Snapshot::open_sessions).sum::<usize>(), taken(config()).open_sessions());
             assert!(pieces.iter().all(|piece| piece.now() == now));
             assert!(pieces.iter().all(|piece| config().restore(piece.clone()).is_ok()));

@@ -134,3 +134,41 @@ fn a_summary_made_by_hand_is_that_of_an_engine() {
     assert_eq!((other.id().as_u128(), other.revision()), (9, 2));
     assert_ne!(other, by_hand);
 }
+
+#[test]
+fn settings_may_change_where_the_state_stays_valid() {
+    let steps = || Stagger::on_event_time(Bucket::step(Duration::from_secs(60)));
+    let late = |seconds| Config::<String, u32>::new(steps()).allowed_lateness(Duration::from_secs(seconds));
+    let mut before = late(30).build().unwrap();
+    let _ = before.push(Event::new("ann", at(70), 1), &mut |_| {});
+    before.advance_to(at(100), &mut |_| {}); // the first minute is given up: it ended 40 s ago
+    assert!(late(300).restore(before.snapshot()).unwrap_err().to_string().contains("restore_changed"));
+
+    let mut after = late(300).restore_changed(before.snapshot()).unwrap();
+    let back = after.push(Event::new("ann", at(10), 2), &mut |_| panic!("nothing closes"));
+    assert!(matches!(back, Pushed::Late(_)), "its summary may have been emitted and forgotten");
+    let mut again = late(300).restore(after.snapshot()).unwrap();
+    assert!(again.push(Event::new("ann", at(10), 2), &mut |_| {}).is_returned(), "after another restart too");
+    again.advance_to(at(400), &mut |_| {});
+    let mut revised = 0;
+    let pushed = again.push(Event::new("ann", at(80), 3), &mut |session| revised = session.revision());
+    assert_eq!((pushed, revised), (Pushed::Extended, 1), "the second minute has the new lateness");
+
+    let refused = |config: Config<String, u32>| config.restore_changed(before.snapshot()).unwrap_err().to_string();
+    assert!(refused(late(0)).starts_with("allowed_lateness cannot change from 30s to 0ns"), "{}", refused(late(0)));
+    assert!(refused(minute()).starts_with("strategy cannot change"));
+}
+
+#[test]
+fn a_shorter_gap_counts_from_the_restart_on() {
+    let gap = |seconds| Config::<String, u32>::new(Gap::new(Duration::from_secs(seconds)));
+    let mut before = gap(60).build().unwrap();
+    let _ = before.push(Event::new("ann", at(0), 1), &mut |_| {});
+    let mut after = gap(10).restore_changed(before.snapshot()).unwrap();
+    let mut counts = Vec::new();
+    for second in [50, 59, 70] {
+        let _ = after.push(Event::new("ann", at(second), 1), &mut |_| {});
+    }
+    after.flush(&mut |session| counts.push(session.count));
+    assert_eq!(counts, [3, 1], "the open session lasts to 60 as promised, then 10 s from its last event");
+}

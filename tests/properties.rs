@@ -483,7 +483,7 @@ fn goes_on_in_pieces(family: Family) {
         for op in before {
             let _ = step(&mut whole, op);
         }
-        let piece_of = |key: &String| usize::from(key.as_bytes()[0] % 3);
+        let piece_of = |key: &str| usize::from(key.as_bytes()[0] % 3);
         let pieces = whole.snapshot().split(3, piece_of);
         let mut joined =
             config(&spec).restore(Snapshot::join(pieces.clone()).expect("one configuration")).expect("whole again");
@@ -495,7 +495,7 @@ fn goes_on_in_pieces(family: Family) {
             assert_eq!(step(&mut joined, op), expected, "{op:?}");
             from_whole.extend(expected.summaries);
             for (i, piece) in apart.iter_mut().enumerate() {
-                if !matches!(op, Op::Push(event) if piece_of(&lend(event).key.to_owned()) != i) {
+                if !matches!(op, Op::Push(event) if piece_of(lend(event).key) != i) {
                     from_pieces.extend(step(piece, op).summaries);
                 }
                 if piece.now().as_micros() < expected.now {

@@ -95,7 +95,7 @@ fn every_shard_takes_its_part() {
     let mut sharded = Sharded::new([|_| {}; 4], gap).expect("it works");
     let _ = sharded.push_batch(&events(10_000));
     assert_eq!(sharded.shards(), 4);
-    let pieces = sharded.snapshot().split(4, |key| sharded.shard_of(*key));
+    let pieces = sharded.snapshot().split(4, |key| sharded.shard_of(key));
     assert!(pieces.iter().all(|piece| piece.open_sessions() > 0));
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Clock {
     next_due: Timestamp,
     /// How far an event time may be after the arrival; [`NO_BOUND`] without a bound.
     max_future: i64,
+    /// Windows that end up to here were given up under another lateness, before a restore.
+    given_up: Timestamp,
 }
 
 /// No event moves the clock further: none says that the stream is over, not even one at the end of time.
@@ -35,7 +37,7 @@ const NO_BOUND: i64 = i64::MAX;
 impl Clock {
     pub(crate) fn new(source: ClockSource, max_future: Option<i64>) -> Self {
         let (now, next_due, next_move) = (Timestamp::MIN, Timestamp::MAX, Timestamp::MIN);
-        Self { now, source, next_move, next_due, max_future: max_future.unwrap_or(NO_BOUND) }
+        Self { now, source, next_move, next_due, max_future: max_future.unwrap_or(NO_BOUND), given_up: Timestamp::MIN }
     }
 
     #[inline]
@@ -100,6 +102,11 @@ impl Clock {
         is_ahead
     }
 
+    /// Takes every window for past that ends up to `end`, whatever the lateness.
+    pub(crate) fn give_up(&mut self, end: Timestamp) {
+        self.given_up = self.given_up.max(end);
+    }
+
     /// Notes that something must be done when the clock reaches `deadline`.
     #[inline]
     pub(crate) fn schedule(&mut self, deadline: Timestamp) {
@@ -123,7 +130,7 @@ impl Clock {
     /// Whether the clock has reached `end` and the lateness after it.
     #[inline]
     pub(crate) fn is_past(&self, end: Timestamp, lateness: i64) -> bool {
-        self.now >= end.shift(lateness)
+        self.now >= end.shift(lateness) || end <= self.given_up
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) use plan::{Placement, Plan, Shape};
 pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     pub(crate) shared: Shared<A>,
     pub(crate) plan: Plan<K, V, A::State>,
-    settings: Vec<(String, String)>,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
