@@ -11,10 +11,10 @@ use std::thread::{self, JoinHandle};
 
 use events::columns::Columns;
 use events::failure::{Failure, Outcome, plain};
-use events::parse::keys;
+use rows::SessionRow;
 use rows::columns::check_names;
 use rows::hours::{folder_of, hour_of};
-use rows::parquet::{Row, Rows};
+use rows::parquet::Rows;
 use stagger::{SessionId, Timestamp};
 use tempfile::TempDir;
 
@@ -71,21 +71,9 @@ impl Folders {
     pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, id: SessionId) -> Outcome<()> {
         let rows = self.waiting.entry(hour_of(session.first_time));
         let rows = rows.or_insert_with(|| Rows::new(self.columns.clone()));
-        let superseded: Vec<String> = session.supersedes().iter().map(|earlier| earlier.id.to_string()).collect();
-        let row = Row {
-            id: &id.to_string(),
-            timeagg: session.bucket.unwrap_or(session.window.start),
-            events: session.count,
-            begin_navigation: session.first_event.0.as_str(),
-            end_navigation: session.last_event.0.as_str(),
-            begin: session.first_time,
-            end: session.last_time,
-            reason: session.reason.name(),
-            revision: session.revision(),
-            supersedes: &superseded.join(","),
-        };
-        let key = keys::split(session.key.as_str(), self.columns.key.len());
-        self.bytes += rows.push(&row, key).map_err(Failure::usage)?;
+        let key = (session.key.as_str(), &self.columns.kinds[..]);
+        let values = [&session.first_event, &session.last_event].map(|event| event.0.as_str().to_owned());
+        self.bytes += rows.push(&SessionRow::of(session, id, key, values.into())).map_err(Failure::usage)?;
         if self.bytes >= ENOUGH { self.write_files() } else { Ok(()) }
     }
 

@@ -174,7 +174,10 @@ def check_command(kinesis, command, *reached):
 
 def check_columns(stack):
     rows = (SOURCE.parents[1] / "rows/src/columns.rs").read_text()
-    others = re.findall(r'"(\w+)"', re.search(r"const SESSION: [^=]+= \[(.*?)\];", rows, re.S)[1])
+    table = re.search(r"static SESSION: [^=]+= \[(.*?)\n\];", rows, re.S)[1]
+    constants = dict(re.findall(r'const (\w+): &str = "(\w+)";', rows))
+    cells = [(constants.get(name, name.strip('"')), cell) for name, cell in re.findall(r"name: (\S+), cell: Cell::(\w+)", table)]
+    others = [name for name, _ in cells]
     key = stack.command()[stack.command().index("--key") + 1].split(",")
     fields = [field.partition(":") for field in key]
     expected = [others[0], *(name for name, _, _ in fields), *others[1:]]
@@ -184,6 +187,10 @@ def check_columns(stack):
     types = {column["Name"]: column["Type"] for column in columns}
     for name, _, kind in fields:
         check(f"{name} has its type", types[name] == ("bigint" if kind == "int" else "string"), types[name])
+    time, texts = ("timestamp", "string") if stack.values["Format"] == "parquet" else ("string", "array<string>")
+    kinds = {"Text": "string", "Texts": texts, "Time": time, "Long": "bigint", "Int": "int"}
+    for name, cell in cells:
+        check(f"{name} has its type", types[name] == kinds[cell], f"{types[name]}, not {kinds[cell]}")
     error = re.search(r"fn error\(.*?\n    }\n", (SOURCE / "consume/mod.rs").read_text(), re.S)[0]
     expected = {*re.findall(r'insert\(\s*"(\w+)"', error), "strategy"}
     names = {column["Name"] for column in stack.table("Errors")["StorageDescriptor"]["Columns"]}

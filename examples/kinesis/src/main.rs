@@ -19,7 +19,6 @@ mod replay;
 mod retry;
 mod serve;
 mod server;
-mod session;
 mod shutdown;
 mod sink;
 #[cfg(test)]

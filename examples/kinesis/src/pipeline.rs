@@ -9,16 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use events::columns::{Columns, KeyKind};
 use events::lengths;
-use events::parse::keys;
 use rows::ids::id_of;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Timestamp, WatermarkMerger};
 
 use crate::decode::Decoded;
-use crate::session::Session;
 use crate::strategy::Named;
 use crate::stream::ShardId;
+use rows::SessionRow;
 
 /// How time is understood. All but `allowed_lateness` may be another in the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +92,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) enum Out {
     /// A session of the rule with this number.
-    Session(usize, Session),
+    Session(usize, SessionRow),
     /// An event that the rule with this number did not take, and why; without a number, none did.
     NotTaken { rule: Option<usize>, is_late: bool, why: String },
 }
@@ -357,20 +355,10 @@ impl Timing {
     }
 }
 
-fn row(mut session: SessionSummary<String, String>, clock: Clock, kinds: &[KeyKind]) -> Session {
-    Session {
-        id: id_of(&mut session, clock).to_string(),
-        key: keys::split(&session.key, kinds.len()).zip(kinds).map(|(text, kind)| value(&text, *kind)).collect(),
-        timeagg: session.bucket.unwrap_or(session.window.start),
-        events: session.count,
-        begin: session.first_time,
-        end: session.last_time,
-        reason: session.reason.name().to_owned(),
-        revision: session.revision(),
-        supersedes: session.supersedes().iter().map(|old| old.id.to_string()).collect(),
-        begin_navigation: session.first_event,
-        end_navigation: session.last_event,
-    }
+fn row(mut session: SessionSummary<String, String>, clock: Clock, kinds: &[KeyKind]) -> SessionRow {
+    let id = id_of(&mut session, clock);
+    let values = (std::mem::take(&mut session.first_event), std::mem::take(&mut session.last_event));
+    SessionRow::of(&session, id, (&session.key, kinds), values)
 }
 
 /// Names in a sentence.
@@ -378,19 +366,12 @@ fn names(rules: &[&str]) -> String {
     if rules.is_empty() { "none".to_owned() } else { rules.join(", ") }
 }
 
-/// A key field as it stands in a row.
-fn value(text: &str, kind: KeyKind) -> Value {
-    match (kind, text.parse::<i64>()) {
-        (KeyKind::Integer, Ok(number)) => number.into(),
-        _ => text.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
+    use serde_json::Value;
 
     use super::*;
     use crate::consume::Options;
@@ -586,8 +567,8 @@ mod tests {
         assert!(start().again("--gap 30s --step 10s --allowed-lateness 0s").is_ok());
     }
 
-    fn line(name: &str, session: &Session) -> String {
-        let Session { id, key, events, begin_navigation, end_navigation, begin, end, .. } = session;
+    fn line(name: &str, session: &SessionRow) -> String {
+        let SessionRow { id, key, events, begin_navigation, end_navigation, begin, end, .. } = session;
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let key = key.iter().map(text).collect::<Vec<_>>().join(" ");
         format!("{name} {id} {key} {events} {begin_navigation} {end_navigation} {begin} {end}")

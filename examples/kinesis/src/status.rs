@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use stagger::Timestamp;
 
 use crate::output::Published;
-use crate::session::Session;
+use rows::SessionRow;
 
 /// How many of the latest sessions, alerts and troubles are kept.
 const RECENT: usize = 64;
@@ -48,7 +48,7 @@ pub(crate) struct Now {
     pub(crate) clock_ahead: i64,
     pub(crate) has_told_of_clock: bool,
     /// The latest, newest last: strategy and session.
-    pub(crate) recent: VecDeque<(usize, Session)>,
+    pub(crate) recent: VecDeque<(usize, SessionRow)>,
     pub(crate) recent_alerts: VecDeque<String>,
     /// What went wrong and was tried again or told; the latest, and how many there were.
     pub(crate) troubles: VecDeque<String>,
@@ -220,7 +220,7 @@ impl Status {
         });
     }
 
-    pub(crate) fn session(&self, strategy: usize, session: &Session) {
+    pub(crate) fn session(&self, strategy: usize, session: &SessionRow) {
         self.change(|now| {
             if let Some(strategy) = now.strategies.get_mut(strategy) {
                 strategy.seconds.add(session.duration().as_secs_f64());

@@ -89,6 +89,7 @@ impl Role {
             "revision" => Self::Revision,
             "supersedes" => Self::Supersedes,
             "window_start" | "window_end" | "bucket" | "part" => Self::Unused,
+            name if rows::columns::named(name).is_some() => Self::Unused,
             _ => Self::Key,
         }
     }

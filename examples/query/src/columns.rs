@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use events::columns::{Columns, KeyKind};
-use rows::columns::SESSION;
+use rows::columns::{Cell, SESSION, named};
 use serde_json::Value;
 
 use crate::folder::{DataFile, Kind, Table};
@@ -27,14 +27,15 @@ pub(crate) fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn declared(name: &str) -> DataType {
-    match name {
-        "timeagg" | "beginsession" | "endsession" => instant(),
-        "events" | "duration_sec" => DataType::Int64,
-        "revision" => DataType::Int32,
-        name if PARTITION.contains(&name) => DataType::Int32,
-        _ => DataType::Utf8,
-    }
+/// A column that every row has.
+fn declared(column: &rows::columns::Column) -> Column {
+    let kind = match column.cell {
+        Cell::Text(_) | Cell::Texts(_) => DataType::Utf8,
+        Cell::Time(_) => instant(),
+        Cell::Long(_) => DataType::Int64,
+        Cell::Int(_) => DataType::Int32,
+    };
+    (column.name.to_owned(), kind)
 }
 
 type Column = (String, DataType);
@@ -42,9 +43,9 @@ type Column = (String, DataType);
 /// All columns of a table, those of the partition included.
 pub(crate) fn of(table: &Table, keys: &Columns) -> Result<SchemaRef> {
     let mut found = found(table)?;
-    let is_sessions = found.is_empty() || found.iter().any(|(name, _)| name == SESSION[0]);
+    let is_sessions = found.is_empty() || found.iter().any(|(name, _)| name == SESSION[0].name);
     if is_sessions {
-        found.retain(|(name, _)| !SESSION.contains(&&**name));
+        found.retain(|(name, _)| named(name).is_none());
     }
     for (key, kind) in keys.key.iter().zip(&keys.kinds) {
         if let Some((_, found)) = found.iter_mut().find(|(name, _)| name == key) {
@@ -54,12 +55,9 @@ pub(crate) fn of(table: &Table, keys: &Columns) -> Result<SchemaRef> {
     if let Some((name, _)) = found.iter().find(|(name, _)| PARTITION.contains(&&**name)) {
         bail!("the files of table {} have a column {name}, which is the name of a folder: rename it", table.name);
     }
-    let declared = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), declared(name))).collect();
-    let (first, others): (Vec<Column>, Vec<Column>) = match is_sessions {
-        true => (declared(&SESSION[..1]), declared(&SESSION[1..])),
-        false => (Vec::new(), Vec::new()),
-    };
-    let columns = first.into_iter().chain(found).chain(others).chain(declared(&PARTITION));
+    let (first, others) = if is_sessions { SESSION.split_at(1) } else { (&[][..], &[][..]) };
+    let partition = PARTITION.map(|name| (name.to_owned(), DataType::Int32));
+    let columns = first.iter().map(declared).chain(found).chain(others.iter().map(declared)).chain(partition);
     Ok(Arc::new(Schema::new(columns.map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>())))
 }
 

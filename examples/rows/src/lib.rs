@@ -1,6 +1,6 @@
 //! Session rows out: what the programs beside this crate write, and what they read again.
 //!
-//! - [`columns`]: the columns of a table of sessions.
+//! - [`columns`]: a session as a row, and the columns of a table of sessions.
 //! - [`ids`]: session ids that are the same in every program.
 //! - [`cells`]: cells of CSV.
 //! - [`hours`]: a folder for each hour.
@@ -16,3 +16,5 @@ pub mod ids;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod visible;
+
+pub use columns::SessionRow;

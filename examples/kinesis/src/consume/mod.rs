@@ -39,7 +39,6 @@ use crate::log;
 use crate::output::{Content, Destination, ERRORS, Files, Layout, Pending, Row, Target};
 use crate::pipeline::{Out, Pipeline};
 use crate::retry::Retry;
-use crate::session::Session;
 use crate::shutdown;
 use crate::sink::Undelivered;
 use crate::status::{self, Status};
@@ -48,6 +47,7 @@ use crate::strategy::Named;
 use crate::stream::about::{self, Made};
 use crate::stream::feed::{Feed, Next, Progress};
 use crate::stream::{Reading, Start};
+use rows::SessionRow;
 use sinks::Sinks;
 
 /// How long it waits for news before it shows that it is still there.
@@ -119,7 +119,7 @@ struct Consumer {
 /// What came of a record, before it is handed on.
 #[derive(Default)]
 struct Results {
-    sessions: Vec<(usize, Session)>,
+    sessions: Vec<(usize, SessionRow)>,
     errors: Vec<NotUsed>,
 }
 

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::options::Options;
 use crate::aws::Aws;
 use crate::retry::Retry;
-use crate::session::{Json as _, Session};
 use crate::shutdown::with_courtesy;
 use crate::sink::Undelivered;
 use crate::sink::alerts::{Alerts, Rule};
@@ -19,6 +18,7 @@ use crate::sink::cloudwatch::CloudWatch;
 use crate::sink::firehose::Firehose;
 use crate::sink::webhook::{WEBHOOK, Webhook};
 use crate::status::Status;
+use rows::SessionRow;
 
 pub(super) struct Sinks {
     columns: Columns,
@@ -103,9 +103,9 @@ impl Sinks {
 
     /// Gives a session to all of them, and waits until they have taken it; the webhook and CloudWatch are
     /// not waited for.
-    pub(super) async fn session(&mut self, strategy: &str, session: &Session) -> Result<()> {
+    pub(super) async fn session(&mut self, strategy: &str, session: &SessionRow) -> Result<()> {
         if self.prints || self.firehose.is_some() {
-            let mut row = self.columns.json(session);
+            let mut row = session.json(&self.columns);
             row.insert("strategy".to_owned(), strategy.into());
             let mut line = Value::Object(row).to_string().into_bytes();
             line.push(b'\n');

@@ -12,8 +12,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 use serde_json::Value;
 
-use crate::session::Session;
 use crate::status::{Now, Shard, Strategy};
+use rows::SessionRow;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Wider than any terminal, in seconds.
@@ -248,7 +248,7 @@ fn draw_sessions(frame: &mut Frame<'_>, area: Rect, now: &Now, hint: &str) {
     frame.render_widget(table, area);
 }
 
-fn session_row<'r>(now: &'r Now, strategy: usize, session: &Session) -> Row<'r> {
+fn session_row<'r>(now: &'r Now, strategy: usize, session: &SessionRow) -> Row<'r> {
     let name = now.strategies.get(strategy).map_or("", |strategy| &strategy.name);
     let key = |index| session.key.get(index).map(plain).unwrap_or_default();
     let page = |name: &str| name.trim_start_matches("beer_").to_owned();
@@ -357,8 +357,8 @@ pub(crate) mod samples {
         status.now()
     }
 
-    fn session(number: u64) -> Session {
-        Session {
+    fn session(number: u64) -> SessionRow {
+        SessionRow {
             id: format!("{:032x}", 0xabcd_bd00_0000_0000_0000_0000_0000_0000_u128 + (u128::from(number) << 104)),
             key: vec![Value::from(10_000 + number), Value::from("computer")],
             timeagg: Timestamp::from_secs(1_543_534_500),

@@ -6,17 +6,18 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::ValueEnum;
 use events::columns::Columns;
+use rows::SessionRow;
 use rows::hours::{folder_of, formatted};
+use rows::parquet::Rows;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagger::Timestamp;
 
 use super::{Content, ERRORS, Publication};
 use crate::gzip;
-use crate::session::Json as _;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Format {
@@ -78,17 +79,23 @@ impl Layout {
         for row in rows {
             match row {
                 Content::Session(session) if self.target.format == Format::Parquet => sessions.push(session),
-                Content::Session(session) => lines.extend(self.columns.line(&session)),
+                Content::Session(session) => lines.extend(session.line(&self.columns)),
                 Content::Error(error) => writeln!(lines, "{}", Value::Object(error))?,
             }
         }
         if !sessions.is_empty() {
-            return super::parquet::write(&self.columns, &sessions);
+            return self.parquet(&sessions);
         }
         match self.target.compression {
             Compression::None => Ok(lines),
             Compression::Gzip => Ok(gzip::packed(&lines)?),
         }
+    }
+
+    fn parquet(&self, sessions: &[SessionRow]) -> Result<Vec<u8>> {
+        let mut rows = Rows::new(self.columns.clone());
+        sessions.iter().try_for_each(|session| rows.push(session).map(drop)).map_err(Error::msg)?;
+        rows.file().map_err(Error::msg)
     }
 }
 

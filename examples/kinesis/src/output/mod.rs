@@ -11,7 +11,6 @@
 //! still goes where that checkpoint says, since some of it may be there; what waits goes to the new place.
 
 mod layout;
-mod parquet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -23,8 +22,8 @@ use stagger::Timestamp;
 
 pub(crate) use layout::{Compression, Format, Layout, Target, prefix};
 
-use crate::session::Session;
 use crate::store::Store;
+use rows::SessionRow;
 
 const SEGMENTS: &str = "segments/";
 /// How often to look for segments that belong to no checkpoint.
@@ -41,7 +40,7 @@ pub(crate) struct Row {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Content {
-    Session(Session),
+    Session(SessionRow),
     Error(Map<String, Value>),
 }
 

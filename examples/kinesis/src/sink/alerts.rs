@@ -13,8 +13,8 @@ use events::columns::Columns;
 use serde_json::json;
 
 use super::webhook::{Post, Webhook};
-use crate::session::{Json as _, Session};
 use crate::status::Status;
+use rows::SessionRow;
 
 pub(crate) use rule::Rule;
 
@@ -40,7 +40,7 @@ impl Alerts {
     }
 
     /// Tells each rule that a session fulfils, in order. An error is one of the terminal.
-    pub(crate) fn check(&self, strategy: &str, session: &Session) -> Result<()> {
+    pub(crate) fn check(&self, strategy: &str, session: &SessionRow) -> Result<()> {
         for (number, rule) in self.rules.iter().enumerate() {
             if rule.holds(session) {
                 self.tell(&Alert { number, rule: rule.text(), strategy, session })?;
@@ -71,7 +71,7 @@ struct Alert<'a> {
     number: usize,
     rule: &'a str,
     strategy: &'a str,
-    session: &'a Session,
+    session: &'a SessionRow,
 }
 
 impl Alert<'_> {
@@ -84,13 +84,13 @@ impl Alert<'_> {
     }
 
     fn line(&self, columns: &Columns) -> String {
-        let row = serde_json::Value::Object(columns.json(self.session));
+        let row = serde_json::Value::Object(self.session.json(columns));
         format!("alert ({}): {}: {row}", self.strategy, self.rule)
     }
 
     fn post(&self, columns: &Columns) -> Post {
         let Self { rule, strategy, session, .. } = self;
-        let body = json!({ "rule": rule, "strategy": strategy, "session": columns.json(session) });
+        let body = json!({ "rule": rule, "strategy": strategy, "session": session.json(columns) });
         let about = format!("{rule} for session {}", session.id);
         Post { key: self.idempotency_key(), about, body: body.to_string() }
     }
@@ -117,8 +117,8 @@ mod tests {
         Columns::declared(&["user_id:int", "device_id"]).unwrap()
     }
 
-    pub(super) fn session() -> Session {
-        Session {
+    pub(super) fn session() -> SessionRow {
+        SessionRow {
             id: "0123abcd".to_owned(),
             key: vec![json!(20), json!("mobile")],
             timeagg: Timestamp::from_secs(60),
@@ -143,15 +143,15 @@ mod tests {
         let webhook = Webhook::new(nobody, retry, Vec::new(), Arc::clone(&status)).unwrap();
         let alerts = Alerts::new(rules, columns(), false, Some(webhook), Arc::clone(&status));
         alerts.check("minute", &session()).unwrap();
-        let corrected = Session { revision: 1, supersedes: vec!["0".to_owned()], events: 501, ..session() };
+        let corrected = SessionRow { revision: 1, supersedes: vec!["0".to_owned()], events: 501, ..session() };
         alerts.check("minute", &corrected).unwrap();
-        let long = Session { end: Timestamp::from_secs(90), reason: "gap".to_owned(), revision: 2, ..session() };
+        let long = SessionRow { end: Timestamp::from_secs(90), reason: "gap".to_owned(), revision: 2, ..session() };
         alerts.check("minute", &long).unwrap();
         let posts = alerts.webhook().unwrap().waiting();
         let keys: Vec<&str> = posts.iter().map(|post| post.key.as_str()).collect();
         let expected = ["0123abcd-0-0", "0123abcd-0-2", "0123abcd-1-0", "0123abcd-1-1", "0123abcd-1-2"];
         assert_eq!(keys, expected.map(|key| format!("minute-{key}")));
-        let row = Value::Object(columns().json(&session()));
+        let row = Value::Object(session().json(&columns()));
         let body: Value = serde_json::from_str(&posts[0].body).unwrap();
         assert_eq!(body, json!({ "rule": "duration < 20s", "strategy": "minute", "session": row }));
         assert_eq!(posts[0].about, "duration < 20s for session 0123abcd");
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn any_strategy_and_id_make_a_header() {
-        let session = Session { id: "É\n\u{7f}".to_owned(), ..session() };
+        let session = SessionRow { id: "É\n\u{7f}".to_owned(), ..session() };
         let alert = Alert { number: 0, rule: "", strategy: "日\r\n", session: &session };
         let key = alert.idempotency_key();
         assert_eq!(key, "日__-É__-0-0");

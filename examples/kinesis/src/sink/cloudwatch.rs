@@ -20,8 +20,8 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use tokio::task::JoinHandle;
 
 use crate::retry::{Passing, Retry, explain};
-use crate::session::Session;
 use crate::status::Status;
+use rows::SessionRow;
 
 /// The name among the sinks.
 const CLOUDWATCH: &str = "cloudwatch";
@@ -100,7 +100,7 @@ impl CloudWatch {
 
     /// A session that has closed: `Sessions`, `EventsPerSession` and `SessionDuration`, with the
     /// dimension `Strategy`.
-    pub(crate) fn observe(&mut self, session: &Session, strategy: &str) {
+    pub(crate) fn observe(&mut self, session: &SessionRow, strategy: &str) {
         let sessions = &mut self.collected.sessions;
         if !sessions.contains_key(strategy) {
             sessions.insert(strategy.to_owned(), Sessions::default());
@@ -408,8 +408,8 @@ mod tests {
     use crate::aws::Aws;
     use crate::stand_in::{Asked, HASTY, PATIENT, StandIn, answer, serve};
 
-    fn session(events: u64, millis: i64) -> Session {
-        Session {
+    fn session(events: u64, millis: i64) -> SessionRow {
+        SessionRow {
             id: String::new(),
             key: Vec::new(),
             timeagg: Timestamp::from_millis(0),

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::Field;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use stagger::Timestamp;
 
 use super::*;
 
@@ -15,27 +17,33 @@ fn columns() -> Columns {
 
 const AT: i64 = 1_543_534_510; // 2018-11-29T23:35:10Z
 
-fn row(begin: i64) -> Row<'static> {
-    Row {
-        id: "id",
+fn row(begin: i64) -> SessionRow {
+    SessionRow {
+        id: "id".to_owned(),
+        key: vec![20.into(), "d".into()],
         timeagg: Timestamp::from_secs(begin.div_euclid(60) * 60),
         events: 3,
-        begin_navigation: "beer_vitrine_nav",
-        end_navigation: "",
+        begin_navigation: "beer_vitrine_nav".to_owned(),
+        end_navigation: String::new(),
         begin: Timestamp::from_micros(begin * 1_000_000 + 123_456),
         end: Timestamp::from_micros(begin * 1_000_000 + 34_123_455),
-        reason: "range",
+        reason: "range".to_owned(),
         revision: 0,
-        supersedes: "",
+        supersedes: Vec::new(),
     }
+}
+
+fn with(row: SessionRow, id: &str, user: Value, device: &str) -> SessionRow {
+    SessionRow { id: id.to_owned(), key: vec![user, device.into()], ..row }
 }
 
 /// The second begins long before 1970; the third is a correction.
 fn rows() -> Rows {
     let mut rows = Rows::new(columns());
-    rows.push(&Row { id: "id-20", ..row(AT) }, ["20", "möbile"]).unwrap();
-    rows.push(&Row { id: "id-5", ..row(-AT) }, ["-5", ""]).unwrap();
-    rows.push(&Row { id: "id-7", revision: 2, supersedes: "x,y", ..row(AT) }, ["7", "möbile"]).unwrap();
+    rows.push(&with(row(AT), "id-20", 20.into(), "möbile")).unwrap();
+    rows.push(&with(row(-AT), "id-5", (-5).into(), "")).unwrap();
+    let supersedes = vec!["x".to_owned(), "y".to_owned()];
+    rows.push(&with(SessionRow { revision: 2, supersedes, ..row(AT) }, "id-7", "7".into(), "möbile")).unwrap();
     rows
 }
 
@@ -92,7 +100,8 @@ fn many_rows_are_in_groups_in_one_order() {
         for user in 0..10 {
             // Of two with the same begin the id decides, and of two with the same id the revision.
             let (id, revision) = (["b", "a"][user % 2], u32::from(user < 5));
-            rows.push(&Row { id, revision, ..row(AT - user as i64 / 4) }, [&*user.to_string(), "d"]).unwrap();
+            let row = SessionRow { revision, ..row(AT - user as i64 / 4) };
+            rows.push(&with(row, id, user.into(), "d")).unwrap();
         }
         rows
     };
@@ -106,7 +115,10 @@ fn many_rows_are_in_groups_in_one_order() {
 
 #[test]
 fn what_does_not_fit_is_an_error_that_names_the_row() {
-    let reason = |row: Row<'_>, key: &[&str]| Rows::new(columns()).push(&row, key).unwrap_err();
+    let reason = |row: SessionRow, key: &[&str]| {
+        let key = key.iter().map(|text| Value::from(*text)).collect();
+        Rows::new(columns()).push(&SessionRow { key, ..row }).unwrap_err()
+    };
     let no_integer = |value: &str| {
         format!(
             "the key field `user_id` is {value} in the row of session id, which is no integer of 64 bits: \
@@ -117,7 +129,7 @@ fn what_does_not_fit_is_an_error_that_names_the_row() {
     assert_eq!(reason(row(AT), &["2.5", "d"]), no_integer("\"2.5\""));
     assert_eq!(reason(row(AT), &["18446744073709551615", "d"]), no_integer("\"18446744073709551615\""));
     assert_eq!(reason(row(AT), &["1"]), "the row of session id is without the key field `device_id`");
-    let large = reason(Row { events: u64::MAX, ..row(AT) }, &["1", "d"]);
+    let large = reason(SessionRow { events: u64::MAX, ..row(AT) }, &["1", "d"]);
     assert_eq!(large, "18446744073709551615 in the row of session id is too large for its column");
 }
 

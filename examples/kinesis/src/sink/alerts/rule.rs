@@ -7,7 +7,7 @@ use events::lengths;
 use serde_json::Value;
 use stagger::CloseReason;
 
-use crate::session::Session;
+use rows::SessionRow;
 
 /// Conditions that must hold together.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Rule {
         Ok(Self { text: text.trim().to_owned(), conditions })
     }
 
-    pub(crate) fn holds(&self, session: &Session) -> bool {
+    pub(crate) fn holds(&self, session: &SessionRow) -> bool {
         self.conditions.iter().all(|condition| condition.holds(session))
     }
 
@@ -84,7 +84,7 @@ impl Rule {
 }
 
 impl Condition {
-    fn holds(&self, session: &Session) -> bool {
+    fn holds(&self, session: &SessionRow) -> bool {
         match self {
             Self::Duration(comparison, limit) => comparison.holds(&session.duration(), limit),
             Self::Events(comparison, limit) => comparison.holds(&session.events, limit),
@@ -97,7 +97,7 @@ impl Condition {
 }
 
 impl Field {
-    fn of(self, session: &Session) -> &str {
+    fn of(self, session: &SessionRow) -> &str {
         match self {
             Self::Begin => &session.begin_navigation,
             Self::End => &session.end_navigation,
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_no_number_is_not_below_one() {
-        let of = |text: &str, key: Vec<Value>| rule(text).holds(&Session { key, ..session() });
+        let of = |text: &str, key: Vec<Value>| rule(text).holds(&SessionRow { key, ..session() });
         assert!(!of("user_id < 99", vec![json!("100")]) && !of("user_id < 101", vec![json!("100")]));
         assert!(of("user_id = 20", vec![json!("20")]) && of("device_id = true", vec![json!(1), json!(true)]));
         assert!(!of("user_id = 20", Vec::new()) && !of("user_id != 20", Vec::new()));
