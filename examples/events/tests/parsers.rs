@@ -65,11 +65,11 @@ mod json {
 
     #[test]
     fn what_is_not_one_value_is_rejected() {
-        assert_eq!(read(r#"{"u": [1], "t": 5}"#), bad("`u` is a list"));
+        assert_eq!(read(r#"{"u": [1], "t": 5}"#), bad("`u` is an array"));
         assert_eq!(read(r#"{"u": {"id": 1}, "t": 5}"#), bad("`u` is an object"));
         assert_eq!(
             read(r#"{"u": 123456789012345678901, "t": 5}"#),
-            bad("`u` is a number too large to be read exactly")
+            bad("`u` is a number too large to be read exactly: send it as a text")
         );
         assert_eq!(read(r#"{"u": 18446744073709551615, "t": 5}"#), ok("18446744073709551615", 5, ""));
     }
@@ -324,13 +324,13 @@ mod quick_json {
     }
 
     #[test]
-    fn very_deep_names_are_left_to_the_library() {
+    fn very_deep_names_are_not_read_the_quick_way() {
         let depth = 130;
         let name = vec!["a"; depth].join(".");
-        let line = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let line = format!("{{\"t\":5,{}1{}", &"{\"a\":".repeat(depth)[1..], "}".repeat(depth));
         let fields = || wanted(&[&name], "t", None);
         let expected = owned(Jsonl::thorough(fields()).parse(line.as_bytes()));
-        assert!(expected.as_ref().is_err_and(|reason| reason.contains("recursion limit")), "{expected:?}");
+        assert_eq!(expected, ok("1", 5, ""));
         assert_eq!(owned(Jsonl::new(fields()).parse(line.as_bytes())), expected);
     }
 }

@@ -7,17 +7,15 @@
 //! A record may be gzip. A record of CloudWatch Logs holds several log events; each is an event. A field is
 //! looked for in the JSON of its message, then in the log event, then in what surrounds all of them.
 //!
-//! A field `a.b` is one whose own name is `a.b`, or else `b` within the object `a`. Of a name that
-//! occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
-//! an escape sequence or a number in one of them has no meaning is not noticed.
+//! Fields are picked as `files` picks them ([`events::parse::json`]), so that both find the same keys.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use events::columns::KeyKind;
-use events::parse::keys;
+use events::parse::json::{Place, name_of, number_of, pick, place, text_of, unquoted};
 use events::parse::times::{Recent, TimeFormat};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use events::parse::{keys, start_of};
 use serde_json::value::RawValue;
 use stagger::Timestamp;
 
@@ -100,16 +98,6 @@ impl fmt::Display for Reject {
 }
 
 impl std::error::Error for Reject {}
-
-/// Where a wanted field is looked for.
-#[derive(Clone, Debug)]
-struct Place {
-    name: String,
-    /// Of the whole name, among [`Decoder::names`].
-    whole: usize,
-    /// Of the first part of a name with dots, and the parts after it.
-    nested: Option<(usize, Vec<String>)>,
-}
 
 /// What is done with each object: its bytes, and what it is.
 type Each<'a> = &'a mut dyn FnMut(&[u8], Result<Decoded<'_>, Reject>);
@@ -231,25 +219,25 @@ impl Decoder {
 
     fn write_key(&self, found: &[Option<&str>], key: &mut String) -> Result<(), Reject> {
         key.clear();
-        let text = |place: &Place, json| text_of(json).map_err(|what| place.not(what));
+        let text = |place: &Place, json| text_of(json).map_err(|what| not(place, what));
         if let [(only, KeyKind::Text)] = &self.key[..] {
-            key.push_str(&text(only, only.json(found)?)?);
+            key.push_str(&text(only, json(only, found)?)?);
             return Ok(());
         }
         for (index, (place, kind)) in self.key.iter().enumerate() {
-            let field = text(place, place.json(found)?)?;
-            keys::push(key, index, &field, *kind).map_err(|_| place.not(NO_INTEGER))?;
+            let field = text(place, json(place, found)?)?;
+            keys::push(key, index, &field, *kind).map_err(|_| not(place, NO_INTEGER))?;
         }
         Ok(())
     }
 
     fn event_time(&self, found: &[Option<&str>]) -> Result<Timestamp, Reject> {
         let place = &self.time;
-        let json = place.json(found)?;
+        let json = json(place, found)?;
         let text = match json.as_bytes() {
-            [b'"', ..] => unquoted(json).map_err(|what| place.not(what))?,
+            [b'"', ..] => unquoted(json).map_err(|what| not(place, what))?,
             [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(json),
-            _ => return Err(place.not(name_of(json))),
+            _ => return Err(not(place, name_of(json))),
         };
         let time = self.time_format.parse_after(&text, &self.recent);
         time.ok_or_else(|| Reject::Time { field: place.name.clone(), text: start_of(&text) })
@@ -259,164 +247,22 @@ impl Decoder {
         let Some(place) = &self.value else { return Ok(Cow::Borrowed("")) };
         match place.find(found) {
             None | Some("null") => Ok(Cow::Borrowed("")),
-            Some(json) if json.starts_with('"') => unquoted(json).map_err(|what| place.not(what)),
+            Some(json) if json.starts_with('"') => unquoted(json).map_err(|what| not(place, what)),
             Some(json) => Ok(Cow::Borrowed(json)),
         }
     }
 }
 
-impl Place {
-    /// The JSON of the field.
-    fn find<'a>(&self, found: &[Option<&'a str>]) -> Option<&'a str> {
-        found[self.whole].or_else(|| {
-            let (first, path) = self.nested.as_ref()?;
-            path.iter().try_fold(found[*first]?, |object, name| {
-                let mut inner = [None];
-                pick(object, std::slice::from_ref(name), &mut inner).ok()?;
-                inner[0]
-            })
-        })
-    }
-
-    /// The JSON of the field, which must be there.
-    fn json<'a>(&self, found: &[Option<&'a str>]) -> Result<&'a str, Reject> {
-        self.find(found).ok_or_else(|| Reject::Missing { field: self.name.clone() })
-    }
-
-    fn not(&self, what: &'static str) -> Reject {
-        Reject::Not { field: self.name.clone(), what }
-    }
+/// The JSON of the field, which must be there.
+fn json<'a>(place: &Place, found: &[Option<&'a str>]) -> Result<&'a str, Reject> {
+    place.find(found).ok_or_else(|| Reject::Missing { field: place.name.clone() })
 }
 
-fn place(names: &mut Vec<String>, name: String) -> Place {
-    let whole = number_of(names, &name);
-    let nested = name.split_once('.').map(|(first, rest)| {
-        let path = rest.split('.').map(str::to_owned).collect();
-        (number_of(names, first), path)
-    });
-    Place { name, whole, nested }
-}
-
-fn number_of(names: &mut Vec<String>, name: &str) -> usize {
-    names.iter().position(|known| known == name).unwrap_or_else(|| {
-        names.push(name.to_owned());
-        names.len() - 1
-    })
+fn not(place: &Place, what: &'static str) -> Reject {
+    Reject::Not { field: place.name.clone(), what }
 }
 
 const NO_INTEGER: &str = "declared an integer, and is none that fits into 64 bits";
-
-/// A scalar as text, the same text however it is written in JSON; or what it is instead.
-fn text_of(json: &str) -> Result<Cow<'_, str>, &'static str> {
-    match json.as_bytes() {
-        [b'-' | b'0'..=b'9', ..] => number(json),
-        [b'"', ..] => unquoted(json),
-        [b't' | b'f', ..] => Ok(Cow::Borrowed(json)),
-        _ => Err(name_of(json)),
-    }
-}
-
-/// Refuses a number that would be rounded: two users might become one.
-fn number(json: &str) -> Result<Cow<'_, str>, &'static str> {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-    let is_integer = json != "-0" && !json.contains(['.', 'e', 'E']);
-    if is_integer && (json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok()) {
-        return Ok(Cow::Borrowed(json));
-    }
-    match json.parse::<f64>() {
-        Ok(number) if number.abs() < EXACT => Ok(Cow::Owned(number.to_string())),
-        _ => Err("a number too large to be read exactly: send it as a text"),
-    }
-}
-
-/// The text that a JSON string stands for.
-fn unquoted(json: &str) -> Result<Cow<'_, str>, &'static str> {
-    match json.get(1..json.len() - 1) {
-        Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text)),
-        _ => serde_json::from_str(json).map(Cow::Owned).map_err(|_| "a text with an escape sequence without meaning"),
-    }
-}
-
-fn name_of(json: &str) -> &'static str {
-    match json.as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a text",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
-}
-
-/// The beginning of a text, short enough for a message.
-fn start_of(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// Fills in the JSON of the named fields of an object. The text must hold nothing else.
-fn pick<'de>(object: &'de str, names: &[String], found: &mut [Option<&'de str>]) -> serde_json::Result<()> {
-    let mut json = serde_json::Deserializer::from_str(object);
-    Pick { names, found }.deserialize(&mut json)?;
-    json.end()
-}
-
-struct Pick<'a, 'de> {
-    names: &'a [String],
-    found: &'a mut [Option<&'de str>],
-}
-
-impl<'de> DeserializeSeed<'de> for Pick<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Pick<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name(self.names))? {
-            match name {
-                Some(index) => self.found[index] = Some(map.next_value::<&RawValue>()?.get()),
-                None => _ = map.next_value::<IgnoredAny>()?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The number of a name, if it is wanted.
-struct Name<'a>(&'a [String]);
-
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        deserializer.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|wanted| wanted == name))
-    }
-}
 
 /// The values that follow each other in a text: where each begins, its text, and whether it is JSON.
 struct Objects<'a> {

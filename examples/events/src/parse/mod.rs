@@ -10,13 +10,14 @@
 pub mod combined;
 pub mod csv;
 mod flat;
+pub mod json;
 pub mod jsonl;
 pub mod keys;
 mod reject;
 pub mod times;
 mod tree;
 
-pub use reject::Reject;
+pub use reject::{Reject, start_of};
 
 use std::ops::Range;
 

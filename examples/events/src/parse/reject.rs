@@ -41,7 +41,7 @@ impl Reject {
 }
 
 /// The beginning of a text, short enough for a message.
-pub(super) fn start_of(text: &str) -> String {
+pub fn start_of(text: &str) -> String {
     const MOST: usize = 60;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,5 +1,6 @@
 //! The wanted names as a tree, and what a line holds under them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Field;
@@ -98,6 +99,18 @@ impl Slots {
     #[inline]
     pub(super) fn set(&mut self, slot: usize, found: Found) {
         self.found[slot] = found;
+    }
+
+    /// A scalar as text, or what it is instead.
+    pub(super) fn found(&mut self, scalar: Result<Cow<'_, str>, &'static str>) -> Found {
+        match scalar {
+            Ok(text) => {
+                let start = self.text.len();
+                self.text.push_str(&text);
+                Found::Text(start..self.text.len())
+            }
+            Err(what) => Found::Not(what),
+        }
     }
 
     /// What an earlier field of the same name held is gone.
