@@ -9,7 +9,7 @@
 //! What is not wanted and not plain is passed over by `serde_json`. Anything else gives `None`, and
 //! the whole line is read by `serde_json` instead, which also says what is wrong with one that is no
 //! JSON. So whatever is accepted here must be what `serde_json` accepts, with the same meaning; the
-//! tests compare the two. docs/DESIGN.md has the figures that made this worth its lines.
+//! tests compare the two. examples/files/README.md has the figures that made this worth its lines.
 
 use std::ops::Range;
 
