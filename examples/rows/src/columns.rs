@@ -121,7 +121,7 @@ impl SessionRow {
         self.duration().as_secs()
     }
 
-    /// The row as a JSON object. Its columns are in order if `serde_json` preserves it.
+    /// The row as a JSON object, its columns in order.
     pub fn json(&self, columns: &Columns) -> Map<String, Value> {
         let [first, others @ ..] = &SESSION;
         let of_key = columns.key.iter().zip(&self.key).map(|(name, value)| (name.clone(), value.clone()));
