@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use events::columns::{Columns, KeyKind};
 use events::lengths;
+use rows::SessionRow;
 use rows::ids::id_of;
 use serde::{Deserialize, Serialize};
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Timestamp, WatermarkMerger};
@@ -16,7 +17,6 @@ use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, 
 use crate::decode::Decoded;
 use crate::strategy::Named;
 use crate::stream::ShardId;
-use rows::SessionRow;
 
 /// How time is understood. All but `allowed_lateness` may be another in the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

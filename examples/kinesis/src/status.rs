@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use rows::SessionRow;
 use stagger::Timestamp;
 
 use crate::output::Published;
-use rows::SessionRow;
 
 /// How many of the latest sessions, alerts and troubles are kept.
 const RECENT: usize = 64;

@@ -4,12 +4,13 @@
 //! add one, put a line into [`SESSION`] and, if [`SessionRow`] does not hold the value yet, a field into that and
 //! into [`SessionRow::of`]. Tables of AWS Glue have the column in `kinesis/deploy/template.yaml` too.
 
+use std::time::Duration;
+
 use events::columns::{Columns, KeyKind};
 use events::parse::keys;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::{SessionId, SessionSummary, Timestamp};
-use std::time::Duration;
 
 /// A session on its way to where it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rows::SessionRow;
 use rows::hours::hour_of;
 use serde_json::{Map, Value};
 use stagger::Timestamp;
@@ -47,7 +48,6 @@ use crate::strategy::Named;
 use crate::stream::about::{self, Made};
 use crate::stream::feed::{Feed, Next, Progress};
 use crate::stream::{Reading, Start};
-use rows::SessionRow;
 use sinks::Sinks;
 
 /// How long it waits for news before it shows that it is still there.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use events::columns::Columns;
+use rows::SessionRow;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,6 @@ use crate::sink::cloudwatch::CloudWatch;
 use crate::sink::firehose::Firehose;
 use crate::sink::webhook::{WEBHOOK, Webhook};
 use crate::status::Status;
-use rows::SessionRow;
 
 pub(super) struct Sinks {
     columns: Columns,

@@ -10,10 +10,10 @@ use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, Wrap};
+use rows::SessionRow;
 use serde_json::Value;
 
 use crate::status::{Now, Shard, Strategy};
-use rows::SessionRow;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Wider than any terminal, in seconds.

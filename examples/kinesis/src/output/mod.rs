@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rows::SessionRow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::Timestamp;
@@ -23,7 +24,6 @@ use stagger::Timestamp;
 pub(crate) use layout::{Compression, Format, Layout, Target, prefix};
 
 use crate::store::Store;
-use rows::SessionRow;
 
 const SEGMENTS: &str = "segments/";
 /// How often to look for segments that belong to no checkpoint.

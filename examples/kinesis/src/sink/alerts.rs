@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use events::columns::Columns;
+use rows::SessionRow;
 use serde_json::json;
 
 use super::webhook::{Post, Webhook};
 use crate::status::Status;
-use rows::SessionRow;
 
 pub(crate) use rule::Rule;
 

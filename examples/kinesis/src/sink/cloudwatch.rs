@@ -17,11 +17,11 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use rows::SessionRow;
 use tokio::task::JoinHandle;
 
 use crate::retry::{Passing, Retry, explain};
 use crate::status::Status;
-use rows::SessionRow;
 
 /// The name among the sinks.
 const CLOUDWATCH: &str = "cloudwatch";
