@@ -437,6 +437,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
 mod tests {
     use alloc::vec::Vec;
 
+    use crate::gap_rules::JoinOnly;
+
     use crate::rules::{FirstLast, WhenFull};
     use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Gap};
@@ -497,6 +499,21 @@ mod tests {
         assert_eq!(sessions(cut_by_tens(), &[8, 9, 10]), [(8, 10, 2, CutBetween), (10, 20, 1, Silence)]);
         assert_eq!(sessions(cut_by_tens(), &[8, 9, 13]), [(8, 13, 2, CutBetween), (13, 23, 1, Silence)]);
         assert_eq!(sessions(cut_by_tens(), &[0, 9]), [(0, 19, 2, Silence)]);
+    }
+
+    #[test]
+    fn pings_neither_keep_a_session_open_nor_open_one() {
+        let is_ping = |time: i64| if time % 6 == 0 && time > 0 { JoinOnly::DoesNotProlong } else { JoinOnly::No };
+        let config = config(Gap::new(us(18))).join_only("pings", move |event| is_ping(event.value));
+        let mut run = Run::new(config);
+        for time in (6..=72).step_by(6).chain([0, 73]) {
+            assert_eq!(run.push(1, time), Pushed::Held);
+        }
+        run.close_until(100);
+        assert_eq!(emitted(&mut run), [(0, 18, 3, Silence), (73, 91, 1, Silence)]);
+        let orphans: Vec<_> = run.engine.take_orphans().into_iter().map(|event| event.value).collect();
+        assert_eq!(orphans, [18, 24, 30, 36, 42, 48, 54, 60, 66, 72]);
+        assert_eq!((run.counters().orphaned, run.engine.take_orphans().len()), (10, 0));
     }
 
     #[test]
