@@ -515,66 +515,75 @@ mod signals {
         }
     }
 
+    /// A consumer whose state and files are in a bucket.
+    struct InABucket {
+        server: Server,
+        bucket: Arc<Bucket>,
+        s3: String,
+    }
+
+    impl InABucket {
+        async fn new() -> Self {
+            let (server, bucket) = (with_clicks(1, 200).await, Arc::<Bucket>::default());
+            let s3 = listen(Router::new().fallback(Bucket::answer).with_state(Arc::clone(&bucket))).await;
+            Self { server, bucket, s3 }
+        }
+
+        fn command(&self, more: &str) -> Command {
+            let places = "--state s3://mine/state --output s3://mine";
+            let mut command = self.server.command(&consume(&format!("{places} {more}")));
+            command.env("AWS_ENDPOINT_URL_S3", &self.s3);
+            command
+        }
+
+        /// A consumer that has written the rows of closed sessions when the bucket begins to hang.
+        async fn hanging(&self) -> Running {
+            let running = Running::start(self.command(""));
+            until("the rows of closed sessions, and nothing else to do", || {
+                self.bucket.rows().len() >= 150 && !self.bucket.has_segments()
+            })
+            .await;
+            self.bucket.hangs.store(true, Ordering::SeqCst);
+            self.server.until_the_next_second().await;
+            self.server.put((200..400).map(click)).await;
+            until("a request that hangs", || self.bucket.hanging.load(Ordering::SeqCst) > 0).await;
+            running
+        }
+
+        /// From now on only new requests are answered: those that hang do so for ever.
+        fn come_back(&self) {
+            self.bucket.hangs.store(false, Ordering::SeqCst);
+        }
+
+        async fn each_session_is_there_once(&self) {
+            succeed(self.command("--stop-when-idle 1s --flush")).await;
+            let ids: Vec<String> = self.bucket.rows().iter().map(|row| text(row, "session_id")).collect();
+            assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (400, 400));
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn s3_away_ends_it_in_time_and_the_next_run_goes_on() {
-        let server = with_clicks(1, 200).await;
-        let bucket = Arc::new(Bucket::default());
-        let s3 = listen(Router::new().fallback(Bucket::answer).with_state(Arc::clone(&bucket))).await;
-        let command = |more: &str| {
-            let places = "--state s3://mine/state --output s3://mine";
-            let mut command = server.command(&consume(&format!("{places} {more}")));
-            command.env("AWS_ENDPOINT_URL_S3", &s3);
-            command
-        };
-        let running = Running::start(command(""));
-        until("the rows of closed sessions, and nothing else to do", || {
-            bucket.rows().len() >= 150 && !bucket.has_segments()
-        })
-        .await;
-        bucket.hangs.store(true, Ordering::SeqCst);
-        server.until_the_next_second().await;
-        server.put((200..400).map(click)).await;
-        until("a request that hangs", || bucket.hanging.load(Ordering::SeqCst) > 0).await;
-        let (status, told) = running.terminate().await;
+        let consumer = InABucket::new().await;
+        let (status, told) = consumer.hanging().await.terminate().await;
         assert_eq!(status.code(), Some(1), "{told}");
         assert!(
             told.contains("no checkpoint could be written within 8 s: the next run on s3://mine/state goes on"),
             "{told}"
         );
-
-        bucket.hangs.store(false, Ordering::SeqCst);
-        succeed(command("--stop-when-idle 1s --flush")).await;
-        let ids: Vec<String> = bucket.rows().iter().map(|row| text(row, "session_id")).collect();
-        assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (400, 400));
+        consumer.come_back();
+        consumer.each_session_is_there_once().await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn s3_that_comes_back_in_time_gets_a_checkpoint() {
-        let server = Server::start(1).await;
-        let bucket = Arc::new(Bucket::default());
-        let s3 = listen(Router::new().fallback(Bucket::answer).with_state(Arc::clone(&bucket))).await;
-        let command = |more: &str| {
-            let mut command = server.command(&consume(&format!("--state s3://mine/state --output s3://mine {more}")));
-            command.env("AWS_ENDPOINT_URL_S3", &s3);
-            command
-        };
-        let running = Running::start(command(""));
-        server.put((0..200).map(click)).await;
-        until("the rows of closed sessions, and nothing else to do", || {
-            bucket.rows().len() >= 150 && !bucket.has_segments()
-        })
-        .await;
-        bucket.hangs.store(true, Ordering::SeqCst);
-        server.until_the_next_second().await;
-        server.put((200..400).map(click)).await;
-        until("a request that hangs", || bucket.hanging.load(Ordering::SeqCst) > 0).await;
+        let consumer = InABucket::new().await;
+        let running = consumer.hanging().await;
         running.ask_to_end();
-        bucket.hangs.store(false, Ordering::SeqCst); // the request that hangs does so for ever
+        consumer.come_back();
         let (status, told) = running.end().await;
         assert!(status.success() && told.contains("S3 PutObject: no answer; trying again"), "{told}");
-        succeed(command("--stop-when-idle 1s --flush")).await;
-        let ids: Vec<String> = bucket.rows().iter().map(|row| text(row, "session_id")).collect();
-        assert_eq!((ids.len(), ids.into_iter().collect::<BTreeSet<_>>().len()), (400, 400));
+        consumer.each_session_is_there_once().await;
     }
 
     /// The thread that writes hangs in the system, so nothing but the process can end.
