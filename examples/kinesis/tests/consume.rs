@@ -13,7 +13,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use stagger::Timestamp;
-use support::{STREAM, Server, output, parsed, rows, succeed};
+use support::{STREAM, Server, output, parsed, rows, rows_so_far, succeed};
 
 const SECOND: i64 = 1_000_000;
 /// 2026-01-05T00:00:00Z
@@ -273,7 +273,7 @@ async fn an_idle_shard_holds_nothing_open_and_makes_nothing_late() {
     let output = folder.path().join("output");
     // Sessions of the busy shard come into sight though nothing more comes on the other.
     let mut count = 0;
-    while rows(&output).get("step_1s").is_none_or(|rows| rows.len() < 3) {
+    while rows_so_far(&output).get("step_1s").is_none_or(|rows| rows.len() < 3) {
         put(&server, &[now(busy)]).await;
         count += 1;
         tokio::time::sleep(Duration::from_millis(100)).await;
