@@ -189,7 +189,7 @@ fn days_follow_the_clocks_of_a_zone() {
     // Midnight in Kathmandu is 18:15 in UTC.
     let input = "{\"user\":1,\"time\":\"2018-10-28T18:14:59Z\"}\n{\"user\":1,\"time\":\"2018-10-28T18:15:00Z\"}\n";
     let cut = |zone: &str| ok(input, &format!("--key user --time time --gap 1h --cut-daily --zone {zone}")).rows();
-    assert_eq!(pick(&cut("+05:45"), "count reason"), ["1 cut", "1 flush"]);
+    assert_eq!(pick(&cut("+05:45"), "count reason"), ["1 cut_between", "1 flush"]);
     assert_eq!(pick(&cut("Europe/Berlin"), "count reason"), ["2 flush"]);
 }
 
