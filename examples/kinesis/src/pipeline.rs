@@ -1,6 +1,6 @@
 //! From records to sessions: watermarks, engines and their state, without any input or output.
 //!
-//! Everything here is a function of the records and their order, which [`crate::stream::merge`] makes
+//! Everything here is a function of the records and their order, which [`crate::stream::feed`] makes
 //! the same in every run.
 
 use std::collections::BTreeMap;
