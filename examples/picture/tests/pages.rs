@@ -228,7 +228,7 @@ fn expected(data: &Path, name: &str) -> [u64; 3] {
 /// Runs `files` as a user would.
 fn files(folder: &Path, input: &Path, key: &str) {
     let mut command = std::process::Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--locked", "--package", "stagger", "--example", "files", "--"]).arg(input);
+    command.args(["run", "--quiet", "--locked", "--package", "files", "--"]).arg(input);
     command.args(["--key", key, "--time", "client_timestamp", "--value", "client_event"]);
     // The reference keeps events exactly 30 minutes apart in one session.
     command.args(["--gap", "30m", "--inclusive", "--output"]).arg(folder.join("sessions.csv"));
