@@ -56,9 +56,8 @@ class Server:
     def __init__(self, kinesis):
         command = [kinesis, "serve", "--port", "0", "--stream", STREAM, "--shards", "2"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.endpoint = self.process.stdout.readline().strip().removeprefix("Kinesis listens at ")
-        self.process.stdout.readline()
-        self.process.stdout.readline()
+        endpoint, *_ = [self.process.stdout.readline().strip() for _ in range(3)]  # the last one tells of the stream
+        self.endpoint = endpoint.removeprefix("Kinesis listens at ")
         self.client = boto3.client(
             "kinesis",
             endpoint_url=self.endpoint,

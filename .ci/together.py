@@ -88,7 +88,8 @@ def stream(programs):
     server = [programs.kinesis, "serve", "--port", "0", "--stream", "clicks", "--shards", "3"]
     with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as serving:
         try:
-            yield serving.stdout.readline().strip().removeprefix("Kinesis listens at ")
+            endpoint, *_ = [serving.stdout.readline().strip() for _ in range(3)]  # the last one tells of the stream
+            yield endpoint.removeprefix("Kinesis listens at ")
         finally:
             serving.kill()
 
