@@ -89,7 +89,7 @@ class Tools:
             say(f"making {file.name}")
             part = file.with_suffix(".part")
             sizes = ["--users", str(users), "--events", str(events), "--rate", str(CLICKS_PER_SECOND)]
-            command = [self.example("generate"), *sizes, "--disorder", DISORDER, "--no-arrival", "--output", str(part)]
+            command = [self.program("generate"), *sizes, "--disorder", DISORDER, "--no-arrival", "--output", str(part)]
             subprocess.run(command, check=True)
             part.rename(file)
         return str(file)

@@ -113,7 +113,7 @@ pub(crate) struct Results {
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Form of the rows [csv]
+    /// Form of the rows; csv if not given
     #[arg(long, value_name = "FORMAT")]
     pub(crate) output_format: Option<OutputFormat>,
 

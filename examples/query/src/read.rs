@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, RecordBatch, RecordBatchOptions, StringBuilder, new_null_array,
 };
@@ -15,6 +15,7 @@ use datafusion::arrow::json::ReaderBuilder;
 use flate2::bufread::MultiGzDecoder;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::ColumnChunkMetaData;
 use serde_json::{Map, Value};
 
 use crate::columns::PARTITION;
@@ -89,11 +90,20 @@ fn parquet_rows(file: &DataFile, columns: &SchemaRef, each: Each<'_>) -> Result<
 
 fn parquet(file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let opened = File::open(&file.path).with_context(|| format!("cannot open {}", file.path.display()))?;
-    ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| damaged(file, &error))
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| damaged(file, &error))?;
+    let mut columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    ensure!(columns.all(has_place), damaged(file, &"a column lies before the beginning"));
+    Ok(builder)
 }
 
-fn damaged(file: &DataFile, error: &dyn std::error::Error) -> anyhow::Error {
+fn damaged(file: &DataFile, error: &dyn std::fmt::Display) -> anyhow::Error {
     anyhow!("{} is not a whole Parquet file ({error}): {DAMAGED}", file.path.display())
+}
+
+/// Whether a column says where in the file it is. The reader takes it for granted, and panics.
+fn has_place(column: &ColumnChunkMetaData) -> bool {
+    let first = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    first >= 0 && column.compressed_size() >= 0
 }
 
 /// The columns of a Parquet file that a table can have.
