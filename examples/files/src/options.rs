@@ -75,7 +75,7 @@ pub(crate) struct StrategyOptions {
     #[arg(long)]
     pub(crate) cut_daily: bool,
 
-    /// Clocks that --floor, --cut-daily and --report go by: Europe/Berlin, +05:45 [UTC]
+    /// Clocks that --floor, --cut-daily and --report go by, such as Europe/Berlin or +05:45; UTC if not given
     #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
     pub(crate) zone: Option<AnyZone>,
 }
