@@ -48,7 +48,7 @@ fn draws_every_strategy_within_100_columns() {
         ("Gap 30s", "9 gap 2 gap 3 gap"),
         ("Gap 30s, inclusive", "11 gap 3 gap"),
         ("Gap 30s, max duration 1m", "4 max duration 4 max duration 1 gap 2 gap 3 gap"),
-        ("Gap 30s, cut daily", "7 cut 2 gap 2 gap 3 gap"),
+        ("Gap 30s, cut daily", "7 cut between 2 gap 2 gap 3 gap"),
     ] {
         let (_, lines) = strategy(&printed, name);
         assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>().join(" "), labels, "{name}");
