@@ -2,33 +2,14 @@
 
 use std::io::{self, Write};
 
-use events::columns::Columns;
 use events::parse::keys;
 use rows::cells::Cells;
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use rows::columns::ClosedSession;
+use rows::lines::Lines;
 use stagger::{SessionId, Timestamp, kinesis_sql_id};
 
-use crate::side::{KeyFields, Members};
+use crate::side::Members;
 use crate::text::Summary;
-
-/// The columns of the csv form; the key fields follow the first.
-const COLUMNS: [&str; 11] = [
-    "session_id",
-    "window_start",
-    "window_end",
-    "part",
-    "count",
-    "first_time",
-    "last_time",
-    "duration_us",
-    "first_event",
-    "last_event",
-    "reason",
-];
-
-/// Further ones when sessions may be corrected.
-const REVISION_COLUMNS: [&str; 2] = ["revision", "supersedes"];
 
 /// The columns of the article's DESTINATION_SQL_STREAM.
 const KINESIS_COLUMNS: [&str; 10] = [
@@ -44,11 +25,6 @@ const KINESIS_COLUMNS: [&str; 10] = [
     "duration_sec",
 ];
 
-/// Whether a key field cannot keep its own name, because a column has it already.
-pub(crate) fn is_taken(name: &str) -> bool {
-    COLUMNS.contains(&name) || REVISION_COLUMNS.contains(&name) || name == "bucket"
-}
-
 /// How many bytes are written at once.
 const BLOCK: usize = 1 << 18;
 
@@ -62,43 +38,34 @@ pub(crate) enum Form {
 pub(crate) struct Rows {
     to: Box<dyn Write + Send>,
     form: Form,
-    columns: Columns,
-    revisions: bool,
+    lines: Lines,
     /// Rows that have not been written yet.
     cells: Cells,
 }
 
 impl Rows {
-    /// Begins the output. `revisions`: whether sessions may be corrected.
-    pub(crate) fn new(to: Box<dyn Write + Send>, form: Form, columns: Columns, revisions: bool) -> Self {
-        let mut rows = Self { to, form, columns, revisions, cells: Cells::default() };
-        rows.header();
-        rows
-    }
-
-    fn header(&mut self) {
-        let keys = self.columns.key.iter().map(String::as_str);
-        let more: &[&str] = if self.revisions { &REVISION_COLUMNS } else { &[] };
-        let (first, others) = COLUMNS.split_at(1);
-        let csv = first.iter().copied().chain(keys).chain(others.iter().chain(more).copied());
-        match self.form {
-            Form::Csv => csv.for_each(|column| self.cells.text(column)),
-            Form::KinesisSql => KINESIS_COLUMNS.iter().for_each(|column| self.cells.text(column)),
-            Form::Jsonl => return,
+    /// Begins the output.
+    pub(crate) fn new(to: Box<dyn Write + Send>, form: Form, lines: Lines) -> Self {
+        let mut cells = Cells::default();
+        match form {
+            Form::Csv => lines.csv_header(&mut cells),
+            Form::KinesisSql => {
+                KINESIS_COLUMNS.iter().for_each(|column| cells.text(column));
+                cells.end_row();
+            }
+            Form::Jsonl => {}
         }
-        self.cells.end_row();
+        Self { to, form, lines, cells }
     }
 
     /// Writes the row of one session.
     pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, id: SessionId) -> io::Result<()> {
+        let values = (session.first_event.0.as_str(), session.last_event.0.as_str());
+        let row = ClosedSession::of(session, id, session.key.as_str(), values);
         match self.form {
-            Form::Csv => self.write_csv(session, id),
-            Form::KinesisSql => self.write_kinesis_sql(session),
-            Form::Jsonl => {
-                let row = Row { session, id, columns: &self.columns, revisions: self.revisions };
-                serde_json::to_writer(&mut self.cells.bytes, &row)?;
-                self.cells.bytes.push(b'\n');
-            }
+            Form::Csv => self.lines.csv(&row, &mut self.cells),
+            Form::Jsonl => self.lines.json(&row, &mut self.cells.bytes)?,
+            Form::KinesisSql => self.write_kinesis_sql(&row),
         }
         if self.cells.bytes.len() >= BLOCK { self.empty() } else { Ok(()) }
     }
@@ -114,35 +81,11 @@ impl Rows {
         self.to.flush()
     }
 
-    fn write_csv<O: Members>(&mut self, session: &Summary<O>, id: SessionId) {
-        let cells = &mut self.cells;
-        cells.id(id);
-        for part in keys::split(session.key.as_str(), self.columns.key.len()) {
-            cells.text(part.as_bytes());
-        }
-        cells.time(session.window.start);
-        cells.time(session.window.end);
-        cells.number(session.part);
-        cells.number(session.count);
-        cells.time(session.first_time);
-        cells.time(session.last_time);
-        cells.number(session.duration().as_micros() as u64); // of two i64: it fits
-        cells.text(session.first_event.0.as_str());
-        cells.text(session.last_event.0.as_str());
-        cells.text(session.reason.name());
-        if self.revisions {
-            cells.number(session.revision());
-            let ids: Vec<String> = session.supersedes().iter().map(|earlier| earlier.id.to_string()).collect();
-            cells.text(ids.join(" "));
-        }
-        cells.end_row();
-    }
-
     /// Times are printed as Kinesis SQL casts a TIMESTAMP to VARCHAR; begin and end keep, as in the
     /// article, what follows the hour.
-    fn write_kinesis_sql<O: Members>(&mut self, session: &Summary<O>) {
+    fn write_kinesis_sql(&mut self, session: &ClosedSession<'_>) {
         let cells = &mut self.cells;
-        let mut key = keys::split(session.key.as_str(), 2);
+        let mut key = keys::split(session.key, 2);
         let (user, device) = (key.next().unwrap_or_default(), key.next().unwrap_or_default());
         let bucket = session.bucket.unwrap_or(session.window.start);
         cells.text(kinesis_sql_id(&user, &device, bucket));
@@ -150,8 +93,8 @@ impl Rows {
         cells.text(device.as_bytes());
         cells.text(sql_timestamp(bucket));
         cells.number(session.count);
-        cells.text(session.first_event.0.as_str());
-        cells.text(session.last_event.0.as_str());
+        cells.text(session.first_event);
+        cells.text(session.last_event);
         for time in [session.first_time, session.last_time] {
             cells.text(substring(&sql_timestamp(time), 15, 19));
         }
@@ -178,41 +121,4 @@ fn sql_timestamp(time: Timestamp) -> String {
 fn substring(text: &str, from: usize, length: usize) -> &str {
     let rest = text.get(from - 1..).unwrap_or_default();
     rest.get(..length).unwrap_or(rest)
-}
-
-/// A session as a JSON object.
-struct Row<'a, O: Members> {
-    session: &'a Summary<O>,
-    id: SessionId,
-    columns: &'a Columns,
-    revisions: bool,
-}
-
-impl<O: Members> Serialize for Row<'_, O> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let session = self.session;
-        let time = |time: Timestamp| time.to_string();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("session_id", &self.id)?;
-        for (name, field) in (KeyFields { columns: self.columns, key: session.key.as_str() }).iter() {
-            map.serialize_entry(name, &field)?;
-        }
-        map.serialize_entry("window_start", &time(session.window.start))?;
-        map.serialize_entry("window_end", &time(session.window.end))?;
-        map.serialize_entry("bucket", &session.bucket.map(time))?;
-        map.serialize_entry("part", &session.part)?;
-        map.serialize_entry("count", &session.count)?;
-        map.serialize_entry("first_time", &time(session.first_time))?;
-        map.serialize_entry("last_time", &time(session.last_time))?;
-        map.serialize_entry("duration_us", &session.duration().as_micros())?;
-        map.serialize_entry("first_event", session.first_event.0.as_str())?;
-        map.serialize_entry("last_event", session.last_event.0.as_str())?;
-        map.serialize_entry("reason", session.reason.name())?;
-        if self.revisions {
-            map.serialize_entry("revision", &session.revision())?;
-            let ids: Vec<String> = session.supersedes().iter().map(|earlier| earlier.id.to_string()).collect();
-            map.serialize_entry("supersedes", &ids)?;
-        }
-        map.end()
-    }
 }

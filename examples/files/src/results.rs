@@ -7,13 +7,15 @@ use std::path::Path;
 use events::columns::Columns;
 use events::failure::{Failure, Outcome};
 use events::zones::AnyZone;
+use rows::columns::check_files_names;
 use rows::ids::id_of;
+use rows::lines::Lines;
 use stagger::Clock;
 
 #[cfg(feature = "parquet")]
 use crate::folders::Folders;
 use crate::options::{Options, OutputFormat};
-use crate::output::{self, Form, Rows};
+use crate::output::{Form, Rows};
 use crate::report::Report;
 use crate::side::{EventsFile, JsonLines, Members};
 use crate::strategy;
@@ -107,11 +109,12 @@ fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
 
 /// The rows of one file, and whether they go to a terminal.
 fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
-    if let Some(name) = columns.key.iter().find(|name| form != Form::KinesisSql && output::is_taken(name)) {
-        return Err(Failure::usage(format_args!("the key field `{name}` has the name of an output column")));
+    if form != Form::KinesisSql {
+        check_files_names(columns).map_err(Failure::usage)?;
     }
     let (to, is_on_terminal) = rows_to(options)?;
-    let rows = Rows::new(to, form, columns.clone(), options.has_revisions());
+    let lines = Lines { columns: columns.clone(), has_revisions: options.has_revisions() };
+    let rows = Rows::new(to, form, lines);
     Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
 }
 

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use events::columns::{Columns, KeyKind};
+use events::columns::Columns;
 use events::failure::{Failure, Outcome};
-use events::parse::keys;
+use rows::key::KeyFields;
+use rows::lines::Time;
 use serde::Serialize;
-use serde::ser::Serializer;
 use stagger::{SessionId, Timestamp, Value};
 
 use crate::text::{Place, Summary, Text, Unkept};
@@ -34,50 +34,6 @@ impl JsonLines {
 
     pub(crate) fn finish(mut self) -> Outcome<()> {
         self.to.flush().map_err(|error| Failure::file("write", &self.path, &error))
-    }
-}
-
-/// The key fields under their names.
-pub(crate) struct KeyFields<'a> {
-    pub(crate) columns: &'a Columns,
-    pub(crate) key: &'a str,
-}
-
-impl<'a> KeyFields<'a> {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, KeyField<'a>)> + use<'a> {
-        let Columns { key: names, kinds } = self.columns;
-        let fields = keys::split(self.key, names.len()).zip(kinds).map(|(text, kind)| KeyField { text, kind: *kind });
-        names.iter().map(String::as_str).zip(fields)
-    }
-}
-
-impl Serialize for KeyFields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
-/// A key field: a number if it was declared as one.
-pub(crate) struct KeyField<'a> {
-    text: Cow<'a, str>,
-    kind: KeyKind,
-}
-
-impl Serialize for KeyField<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.kind, self.text.parse::<i64>()) {
-            (KeyKind::Integer, Ok(number)) => serializer.serialize_i64(number),
-            _ => serializer.serialize_str(&self.text),
-        }
-    }
-}
-
-/// A time as in the rows.
-pub(crate) struct Time(pub(crate) Timestamp);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use events::columns::Columns;
 use events::failure::{Failure, Outcome};
 use events::parse::Reject;
+use rows::key::KeyFields;
+use rows::lines::Time;
 use stagger::{Refusal, Timestamp};
 
 use crate::options::Options;
-use crate::side::{JsonLines, KeyFields, LateRow, RejectRow, Time};
+use crate::side::{JsonLines, LateRow, RejectRow};
 use crate::text::{EventRef, Place};
 
 const SHOWN: usize = 5;

@@ -1,16 +1,19 @@
-//! A session as a row, and the columns of a table of sessions: the one place to add a column.
+//! The columns of the rows of sessions: the one place to add a column.
 //!
-//! `kinesis` writes these columns as JSON and as Parquet, `files` as Parquet; `query` and `picture` read them. To
-//! add one, put a line into [`SESSION`] and, if [`SessionRow`] does not hold the value yet, a field into that and
-//! into [`SessionRow::of`]. Tables of AWS Glue have the column in `kinesis/deploy/template.yaml` too.
+//! - [`SESSION`] has the columns of a table of sessions, named as in the article. `kinesis` writes them as JSON and
+//!   as Parquet, `files` as Parquet; `query` and `picture` read them.
+//! - [`FILES`] has the columns that `files` writes as CSV and as JSON lines, named as in the library.
+//!
+//! To add a column, add a line to its list. If the row ([`SessionRow`] or [`ClosedSession`]) does not hold the value
+//! yet, add a field to the row and to its `of`. Tables of AWS Glue declare the columns of [`SESSION`] in
+//! `kinesis/deploy/template.yaml`.
 
 use std::time::Duration;
 
 use events::columns::{Columns, KeyKind};
-use events::parse::keys;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stagger::{SessionId, SessionSummary, Timestamp};
+use stagger::{CloseReason, SessionId, SessionSummary, Superseded, Timestamp, Window};
 
 /// A session on its way to where it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +102,7 @@ impl SessionRow {
     ) -> Self {
         Self {
             id: id.to_string(),
-            key: keys::split(key, kinds.len()).zip(kinds).map(|(text, kind)| key_value(&text, *kind)).collect(),
+            key: crate::key::fields(key, kinds).map(|field| field.value()).collect(),
             timeagg: session.bucket.unwrap_or(session.window.start),
             events: session.count,
             begin_navigation: first,
@@ -151,11 +154,115 @@ impl Cell {
     }
 }
 
-/// A key field as it stands in a row.
-fn key_value(text: &str, kind: KeyKind) -> Value {
-    match (kind, text.parse::<i64>()) {
-        (KeyKind::Integer, Ok(number)) => number.into(),
-        _ => text.into(),
+/// A closed session on its way into a row of [`FILES`]. It borrows its texts: `files` writes millions of rows.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedSession<'a> {
+    pub id: SessionId,
+    pub key: &'a str,
+    pub window: Window,
+    pub bucket: Option<Timestamp>,
+    pub part: u32,
+    pub count: u64,
+    pub first_time: Timestamp,
+    pub last_time: Timestamp,
+    pub first_event: &'a str,
+    pub last_event: &'a str,
+    pub reason: CloseReason,
+    pub revision: u32,
+    pub supersedes: &'a [Superseded],
+}
+
+impl<'a> ClosedSession<'a> {
+    /// The row of a session with this id, this key as one text, and these first and last values.
+    #[inline]
+    pub fn of<K, V, O>(
+        session: &'a SessionSummary<K, V, O>,
+        id: SessionId,
+        key: &'a str,
+        (first_event, last_event): (&'a str, &'a str),
+    ) -> Self {
+        let SessionSummary { window, bucket, part, count, first_time, last_time, reason, .. } = *session;
+        let (revision, supersedes) = (session.revision(), session.supersedes());
+        Self {
+            id,
+            key,
+            window,
+            bucket,
+            part,
+            count,
+            first_time,
+            last_time,
+            first_event,
+            last_event,
+            reason,
+            revision,
+            supersedes,
+        }
+    }
+
+    fn duration_us(&self) -> u64 {
+        self.last_time.since(self.first_time).as_micros() as u64 // of two i64: it fits
+    }
+}
+
+/// A column of the CSV and the JSON lines of `files` that is no key field.
+#[derive(Clone, Copy, Debug)]
+pub struct FilesColumn {
+    pub name: &'static str,
+    pub written: Written,
+    pub cell: for<'s> fn(&ClosedSession<'s>) -> FilesCell<'s>,
+}
+
+/// Which outputs have a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    Always,
+    /// JSON lines, not CSV.
+    InJson,
+    /// Both, if sessions may be corrected.
+    WithRevisions,
+}
+
+/// A cell of a column of [`FILES`].
+#[derive(Clone, Copy, Debug)]
+pub enum FilesCell<'a> {
+    Id(SessionId),
+    Text(&'a str),
+    Time(Timestamp),
+    TimeOrNull(Option<Timestamp>),
+    Number(u64),
+    /// A list; in CSV one text with blanks between the ids.
+    Ids(&'a [Superseded]),
+}
+
+/// The columns of the CSV and the JSON lines of `files`, in order. The key fields stand behind the first.
+#[rustfmt::skip] // a line for each
+pub static FILES: [FilesColumn; 14] = {
+    use FilesCell::{Id, Ids, Number, Text, Time, TimeOrNull};
+    use Written::{Always, InJson, WithRevisions};
+    [
+        FilesColumn { name: "session_id", written: Always, cell: |row| Id(row.id) },
+        FilesColumn { name: "window_start", written: Always, cell: |row| Time(row.window.start) },
+        FilesColumn { name: "window_end", written: Always, cell: |row| Time(row.window.end) },
+        FilesColumn { name: "bucket", written: InJson, cell: |row| TimeOrNull(row.bucket) },
+        FilesColumn { name: "part", written: Always, cell: |row| Number(row.part.into()) },
+        FilesColumn { name: "count", written: Always, cell: |row| Number(row.count) },
+        FilesColumn { name: "first_time", written: Always, cell: |row| Time(row.first_time) },
+        FilesColumn { name: "last_time", written: Always, cell: |row| Time(row.last_time) },
+        FilesColumn { name: "duration_us", written: Always, cell: |row| Number(row.duration_us()) },
+        FilesColumn { name: "first_event", written: Always, cell: |row| Text(row.first_event) },
+        FilesColumn { name: "last_event", written: Always, cell: |row| Text(row.last_event) },
+        FilesColumn { name: "reason", written: Always, cell: |row| Text(row.reason.name()) },
+        FilesColumn { name: REVISION, written: WithRevisions, cell: |row| Number(row.revision.into()) },
+        FilesColumn { name: SUPERSEDES, written: WithRevisions, cell: |row| Ids(row.supersedes) },
+    ]
+};
+
+/// Refuses a key field that has the name of a column of [`FILES`].
+pub fn check_files_names(columns: &Columns) -> Result<(), String> {
+    match columns.key.iter().find(|name| FILES.iter().any(|column| column.name == *name)) {
+        Some(name) => Err(format!("the key field `{name}` has the name of an output column")),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Session rows out: what the programs beside this crate write, and what they read again.
 //!
-//! - [`columns`]: a session as a row, and the columns of a table of sessions.
+//! - [`columns`]: the columns of the rows, each said once; a session as a row.
+//! - [`key`]: key fields by name.
+//! - [`lines`]: CSV and JSON lines, as `files` writes them.
 //! - [`ids`]: session ids that are the same in every program.
 //! - [`cells`]: cells of CSV.
 //! - [`hours`]: a folder for each hour.
@@ -13,6 +15,8 @@ pub mod cells;
 pub mod columns;
 pub mod hours;
 pub mod ids;
+pub mod key;
+pub mod lines;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod visible;

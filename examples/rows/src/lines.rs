@@ -1,0 +1,172 @@
+//! Rows of the columns [`FILES`] as CSV and as JSON lines.
+
+use std::io;
+
+use events::columns::Columns;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use stagger::{Superseded, Timestamp};
+
+use crate::cells::Cells;
+use crate::columns::{ClosedSession, FILES, FilesCell, FilesColumn, Written};
+use crate::key::KeyFields;
+
+/// Writes rows. It knows the key fields, and whether sessions may be corrected.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    pub columns: Columns,
+    pub has_revisions: bool,
+}
+
+impl Lines {
+    /// The names of the columns, as the first line of CSV.
+    pub fn csv_header(&self, cells: &mut Cells) {
+        let [first, others @ ..] = &FILES;
+        cells.text(first.name);
+        self.columns.key.iter().for_each(|name| cells.text(name));
+        others.iter().filter(|column| self.is_in_csv(column)).for_each(|column| cells.text(column.name));
+        cells.end_row();
+    }
+
+    pub fn csv(&self, session: &ClosedSession<'_>, cells: &mut Cells) {
+        let [first, others @ ..] = &FILES;
+        put(cells, (first.cell)(session));
+        for field in crate::key::fields(session.key, &self.columns.kinds) {
+            cells.text(field.text());
+        }
+        for column in others.iter().filter(|column| self.is_in_csv(column)) {
+            put(cells, (column.cell)(session));
+        }
+        cells.end_row();
+    }
+
+    pub fn json(&self, session: &ClosedSession<'_>, bytes: &mut Vec<u8>) -> io::Result<()> {
+        serde_json::to_writer(&mut *bytes, &JsonRow { lines: self, session })?;
+        bytes.push(b'\n');
+        Ok(())
+    }
+
+    fn is_in_csv(&self, column: &FilesColumn) -> bool {
+        column.written != Written::InJson && self.is_in_json(column)
+    }
+
+    fn is_in_json(&self, column: &FilesColumn) -> bool {
+        column.written != Written::WithRevisions || self.has_revisions
+    }
+}
+
+fn put(cells: &mut Cells, cell: FilesCell<'_>) {
+    match cell {
+        FilesCell::Id(id) => cells.id(id),
+        FilesCell::Text(text) => cells.text(text),
+        FilesCell::Time(time) | FilesCell::TimeOrNull(Some(time)) => cells.time(time),
+        FilesCell::TimeOrNull(None) => cells.text(""),
+        FilesCell::Number(number) => cells.number(number),
+        FilesCell::Ids(ids) => cells.text(texts(ids).join(" ")),
+    }
+}
+
+fn texts(ids: &[Superseded]) -> Vec<String> {
+    ids.iter().map(|earlier| earlier.id.to_string()).collect()
+}
+
+/// A session as a JSON object.
+struct JsonRow<'a> {
+    lines: &'a Lines,
+    session: &'a ClosedSession<'a>,
+}
+
+impl Serialize for JsonRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { lines, session } = *self;
+        let [first, others @ ..] = &FILES;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(first.name, &(first.cell)(session))?;
+        for (name, field) in (KeyFields { columns: &lines.columns, key: session.key }).iter() {
+            map.serialize_entry(name, &field)?;
+        }
+        for column in others.iter().filter(|column| lines.is_in_json(column)) {
+            map.serialize_entry(column.name, &(column.cell)(session))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for FilesCell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Id(id) => id.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Time(time) => Time(*time).serialize(serializer),
+            Self::TimeOrNull(time) => time.map(Time).serialize(serializer),
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Ids(ids) => texts(ids).serialize(serializer),
+        }
+    }
+}
+
+/// A time as in the rows: text.
+#[derive(Clone, Copy, Debug)]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stagger::{CloseReason, Window};
+
+    use super::*;
+
+    /// The header, the CSV row and the JSON line of a session, as names and as texts.
+    fn written(has_revisions: bool) -> (Vec<String>, Vec<String>, Vec<String>) {
+        let lines = Lines { columns: Columns::declared(&["user:int"]).unwrap(), has_revisions };
+        let window = Window::new(Timestamp::EPOCH, Timestamp::from_secs(60));
+        let session = ClosedSession {
+            id: format!("{:032x}", 7).parse().unwrap(),
+            key: "7",
+            window,
+            bucket: None,
+            part: 1,
+            count: 2,
+            first_time: window.start,
+            last_time: window.end,
+            first_event: "a",
+            last_event: "b",
+            reason: CloseReason::Gap,
+            revision: 0,
+            supersedes: &[],
+        };
+        let mut csv = Cells::default();
+        lines.csv_header(&mut csv);
+        lines.csv(&session, &mut csv);
+        let csv = String::from_utf8(csv.bytes).unwrap();
+        let mut rows = csv.lines().map(|line| line.split(',').map(str::to_owned).collect());
+        let mut json = Vec::new();
+        lines.json(&session, &mut json).unwrap();
+        let json: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["user"], 7, "declared as an integer");
+        (rows.next().unwrap(), rows.next().unwrap(), json.keys().cloned().collect())
+    }
+
+    /// The names of the columns that are written so, the key field behind the first.
+    fn expected(is_written: impl Fn(Written) -> bool) -> Vec<String> {
+        let mut names: Vec<_> =
+            FILES.iter().filter(|column| is_written(column.written)).map(|column| column.name.to_owned()).collect();
+        names.insert(1, "user".to_owned());
+        names
+    }
+
+    #[test]
+    fn every_column_is_written_where_it_belongs() {
+        for has_revisions in [false, true] {
+            let (header, row, json) = written(has_revisions);
+            let is_there = |written| written != Written::WithRevisions || has_revisions;
+            assert_eq!(header, expected(|written| is_there(written) && written != Written::InJson));
+            assert_eq!(row.len(), header.len());
+            assert_eq!(json, expected(is_there));
+        }
+    }
+}
