@@ -6,9 +6,7 @@
 //! the same. A case that neither agrees nor is listed fails the test, and so does a listed one that
 //! does agree.
 //!
-//! The cases are not part of the repository. They are looked for in the folder named by
-//! `STAGGER_SHARED`, or in `../shared` beside the repository; where they are absent the tests say so
-//! and check nothing.
+//! The cases are not part of the repository; where they are absent the tests are ignored (`needs_shared`).
 
 #[path = "vectors/case.rs"]
 mod case;
@@ -23,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use case::{Case, Kind};
 use differs::{DIFFERS, Lens, listed};
+use needs_shared::{needs_shared, shared_folder};
 use serde_json::Value;
 
 /// The files, and how many cases each holds: agreeing, and listed as differing.
@@ -40,14 +39,8 @@ const FILES: [(&str, usize, usize); 11] = [
     ("11_cross_dialect.jsonl", 1, 5),
 ];
 
-fn vectors() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let vectors = std::env::var_os("STAGGER_SHARED").map_or_else(beside, PathBuf::from).join("vectors");
-    if vectors.is_dir() {
-        return Some(vectors);
-    }
-    println!("SKIPPED: no folder {}; set STAGGER_SHARED to where the vectors are", vectors.display());
-    None
+fn vectors() -> PathBuf {
+    Path::new(shared_folder!()).join("vectors")
 }
 
 /// The cases of a file, as JSON.
@@ -83,9 +76,10 @@ fn verdict(case: &Case) -> Result<bool, String> {
     }
 }
 
+#[needs_shared]
 #[test]
 fn every_case_agrees_or_is_listed() {
-    let Some(vectors) = vectors() else { return };
+    let vectors = vectors();
     let (mut wrong, mut ids) = (Vec::new(), Vec::new());
     for (file, agreeing, differing) in FILES {
         let verdicts: Vec<_> = read(&vectors.join(file))
@@ -114,9 +108,10 @@ fn every_case_agrees_or_is_listed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[needs_shared]
 #[test]
 fn no_file_is_forgotten() {
-    let Some(vectors) = vectors() else { return };
+    let vectors = vectors();
     let mut found: Vec<_> = std::fs::read_dir(vectors)
         .expect("a readable folder")
         .map(|entry| entry.expect("a readable entry").file_name().into_string().expect("a plain name"))
@@ -127,9 +122,10 @@ fn no_file_is_forgotten() {
 }
 
 /// The test of the runner itself: a case that expects anything else must not pass.
+#[needs_shared]
 #[test]
 fn every_expectation_is_looked_at() {
-    let Some(vectors) = vectors() else { return };
+    let vectors = vectors();
     let mut changes = 0;
     for (file, ..) in FILES {
         for case in read(&vectors.join(file)) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use needs_shared::needs_shared;
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -236,9 +237,10 @@ fn files(folder: &Path, input: &Path, key: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[needs_shared]
 #[test]
 fn pictures_of_real_logs_have_the_sums_of_the_reference() {
-    let Some(shared) = shared_data() else { return };
+    let shared = shared_data();
     let sets = [
         ("rees46", "user_id", "user"),
         ("apache", "user_id,device_id", "user_device"),

@@ -1,20 +1,18 @@
 //! On real logs: every expected file beside them is reproduced exactly, from
 //! the raw file and from the same events in their common shape.
 //!
-//! The logs are not part of the repository. They are looked for in the folder named by
-//! `STAGGER_SHARED`, or in `../shared` beside the repository, when the tests are built (`build.rs`); where
-//! they are absent the tests are ignored.
+//! The logs are not part of the repository; where they are absent the tests are ignored (`needs_shared`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use needs_shared::{needs_shared, shared_folder};
 
 use crate::support::{Row, program};
 
 fn data() -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    std::env::var_os("STAGGER_SHARED").map_or_else(beside, PathBuf::from).join("data")
+    Path::new(shared_folder!()).join("data")
 }
 
 fn rows(csv: &[u8]) -> Vec<Row> {
@@ -135,8 +133,8 @@ fn assert_counts(counts: &[(&str, usize)], expected: &[(&str, usize)]) {
     assert_eq!(counts, twice);
 }
 
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn web_server_log() {
     let raw = Reading { file: "apache_access.log.gz", fields: "", user: ("address", "key"), device: "agent" };
     let counts = compare_all("apache", &[raw, events("apache.events.jsonl.gz")]);
@@ -152,8 +150,8 @@ fn web_server_log() {
     assert_counts(&counts, &expected);
 }
 
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn online_shop() {
     let raw = Reading {
         file: "rees46_2019-10-01.csv.gz",
@@ -173,8 +171,8 @@ fn online_shop() {
     assert_counts(&counts, &expected);
 }
 
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn public_activity() {
     let raw = Reading {
         file: "gharchive_2015-01-01_00-01.jsonl.gz",
@@ -196,8 +194,8 @@ fn public_activity() {
 }
 
 /// The README of the data gives these numbers for the edge of the gap and for other zones.
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn exclusive_gaps_and_other_zones() {
     let data = data();
     let rees46 = data.join("rees46.events.jsonl.gz");
@@ -216,8 +214,8 @@ fn exclusive_gaps_and_other_zones() {
 }
 
 /// The shop's own session ids, as keys of sessions that no silence ends.
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn sessions_given_by_the_source() {
     let data = data();
     let fields = ["--time", "event_time", "--value", "event_type", "--key", "user_session,user_id"];
@@ -232,8 +230,8 @@ fn sessions_given_by_the_source() {
 }
 
 /// The lines that the README calls broken are the only ones that are not used.
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn broken_lines_are_named() {
     let data = data();
     let (_, said) = files(&data.join("apache_access.log.gz"), &[]);
@@ -249,8 +247,8 @@ fn broken_lines_are_named() {
 }
 
 /// As a stream with a bound beyond the disorder of the file, the rows are the same.
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn streaming_gives_the_same() {
     let data = data();
     let log = data.join("apache_access.log.gz");

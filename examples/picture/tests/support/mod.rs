@@ -87,13 +87,7 @@ pub(crate) fn time(seconds: u64) -> String {
     format!("2018-11-29T{hours:02}:{minutes:02}:{seconds:02}.000000Z")
 }
 
-/// Where the real logs are, if they are there: `STAGGER_SHARED`, or `../shared` beside the repository.
-pub(crate) fn shared_data() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let data = std::env::var_os("STAGGER_SHARED").map_or_else(beside, PathBuf::from).join("data");
-    if data.is_dir() {
-        return Some(data);
-    }
-    println!("SKIPPED: no folder {}; set STAGGER_SHARED to where the logs are", data.display());
-    None
+/// Where the real logs are.
+pub(crate) fn shared_data() -> PathBuf {
+    Path::new(needs_shared::shared_folder!()).join("data")
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 
 use chrono::NaiveDateTime;
 use flate2::read::GzDecoder;
+use needs_shared::needs_shared;
 use serde_json::Value;
 
 use crate::support::{Folder, KINDS, Kind, Session, query, shared, some_sessions, time};
@@ -52,10 +53,10 @@ fn parsed(rows: &[String]) -> Vec<(i64, i64)> {
     pairs
 }
 
+#[needs_shared]
 #[test]
 fn the_texts_are_those_of_the_article() {
-    let Some(article) = shared("reference/aws-clickstream-sessions.txt") else { return };
-    let article = std::fs::read_to_string(article).unwrap();
+    let article = std::fs::read_to_string(shared("reference/aws-clickstream-sessions.txt")).unwrap();
     for text in TEXTS {
         assert!(article.contains(text.trim_end()), "{text}");
     }

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::Read;
 
 use flate2::read::GzDecoder;
+use needs_shared::needs_shared;
 
 use crate::support::{Folder, KINDS, Session, micros, shared};
 
 /// The rows of a file of expected sessions.
-fn expected(name: &str) -> Option<Vec<Session>> {
-    let path = shared(&format!("data/expected/{name}.gap30m.user.csv.gz"))?;
+fn expected(name: &str) -> Vec<Session> {
+    let path = shared(&format!("data/expected/{name}.gap30m.user.csv.gz"));
     let mut rows = csv::Reader::from_reader(GzDecoder::new(File::open(path).unwrap()));
     let mut sessions = Vec::new();
     for row in rows.records() {
@@ -25,21 +26,18 @@ fn expected(name: &str) -> Option<Vec<Session>> {
             ..Session::new("", row[0].parse().unwrap(), time(3), 0)
         });
     }
-    Some(sessions)
+    sessions
 }
 
 /// The totals that the summary beside the sessions has.
 fn summary(name: &str) -> String {
     let mut text = String::new();
-    File::open(shared(&format!("data/expected/{name}.summary.json")).unwrap())
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
+    File::open(shared(&format!("data/expected/{name}.summary.json"))).unwrap().read_to_string(&mut text).unwrap();
     text
 }
 
 fn check(name: &str, count: usize, today: &str) {
-    let Some(sessions) = expected(name) else { return };
+    let sessions = expected(name);
     assert_eq!(sessions.len(), count);
     assert!(summary(name).contains(&count.to_string()), "{name}");
     let folder = Folder::new();
@@ -67,16 +65,19 @@ fn check(name: &str, count: usize, today: &str) {
     assert_eq!(folder.rows("SELECT sum(events) FROM clicks_today", today), [of_today.to_string()]);
 }
 
+#[needs_shared]
 #[test]
 fn a_web_server() {
     check("apache", 3052, "2015-05-18");
 }
 
+#[needs_shared]
 #[test]
 fn a_shop() {
     check("rees46", 4518, "2019-10-01");
 }
 
+#[needs_shared]
 #[test]
 fn a_code_host() {
     check("gharchive", 6900, "2015-01-01");

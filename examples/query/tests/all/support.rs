@@ -242,14 +242,7 @@ pub(crate) fn some_sessions(count: usize, from: &str, days: i64) -> Vec<Session>
     (0..count).map(session).collect()
 }
 
-/// A folder beside the repository, which not everybody has.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    // Past the capture of output: who runs the tests shall see it.
-    let mut errors = std::io::stderr();
-    writeln!(errors, "SKIPPED: {} is not there", path.display()).unwrap();
-    None
+/// A path in the folder that `needs_shared` looks for.
+pub(crate) fn shared(path: &str) -> PathBuf {
+    Path::new(needs_shared::shared_folder!()).join(path)
 }

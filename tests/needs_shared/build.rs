@@ -1,4 +1,4 @@
-//! Tells the tests whether the real logs are there (`cfg(shared)`), which are no part of the repository.
+//! Looks for the folder `shared`, which is no part of the repository.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(shared)");
     println!("cargo::rerun-if-env-changed=STAGGER_SHARED");
     println!("cargo::rerun-if-changed={}", shared.display());
+    println!("cargo::rustc-env=SHARED_FOLDER={}", shared.display());
     if shared.join("data").is_dir() {
         println!("cargo::rustc-cfg=shared");
     }
