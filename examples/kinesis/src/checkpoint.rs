@@ -98,8 +98,8 @@ mod tests {
     use super::*;
     use crate::decode::Decoded;
     use crate::pipeline::{Pipeline, Timing};
-    use crate::strategy::Strategies;
     use events::columns::Columns;
+    use events::rules::Strategies;
 
     fn checkpoint() -> Checkpoint {
         let timing = Timing {

@@ -25,7 +25,6 @@ mod sink;
 mod stand_in;
 mod status;
 mod store;
-mod strategy;
 mod stream;
 
 use std::io::{self, Write};

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Timestamp, WatermarkMerger};
 
 use crate::decode::Decoded;
-use crate::strategy::Named;
 use crate::stream::ShardId;
+use events::rules::Named;
 
 /// How time is understood. All but `allowed_lateness` may be another in the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

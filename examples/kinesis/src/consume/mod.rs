@@ -44,10 +44,10 @@ use crate::shutdown;
 use crate::sink::Undelivered;
 use crate::status::{self, Status};
 use crate::store::Store;
-use crate::strategy::Named;
 use crate::stream::about::{self, Made};
 use crate::stream::feed::{Feed, Next, Progress};
 use crate::stream::{Reading, Start};
+use events::rules::Named;
 use sinks::Sinks;
 
 /// How long it waits for news before it shows that it is still there.
@@ -141,7 +141,7 @@ impl Consumer {
         quiet: bool,
     ) -> Result<Self> {
         let retry = Retry { give_up_after: options.source.give_up_after };
-        let named = options.strategies.named()?;
+        let named = options.strategies.named().map_err(anyhow::Error::msg)?;
         let timing = options.timing.timing();
         let store = match &options.state.state {
             Some(place) => {

@@ -14,7 +14,7 @@ use tracing_subscriber::filter::Targets;
 use crate::decode::Fields;
 use crate::output::{Compression, Format, Target, prefix};
 use crate::pipeline::Timing;
-use crate::strategy::Strategies;
+use events::rules::Strategies;
 
 const MEGABYTE: u64 = 1024 * 1024;
 

@@ -1,37 +1,37 @@
-//! What makes a session: one or several rules at once, each with a name that its rows go under.
+//! What makes a session in a stream: one or several rules at once, each with a name that its rows go under.
+//! Shared by the programs that read streams.
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use crate::lengths;
 use clap::Args;
-use events::lengths;
 use stagger::{Bucket, Config, FirstLast, Gap, Stagger, Strategy, Unit};
 
 /// Any number of them; the article's `step=30s` if there is none.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What makes a session (any number at once) [default: --stagger step=30s]")]
-pub(crate) struct Strategies {
+pub struct Strategies {
     /// Kinesis SQL's WINDOWED BY STAGGER, on the clock of arrival: step=LENGTH or floor=UNIT, and
     /// /RANGE where a window stays open for longer or shorter than its bucket: step=30s/60s
     #[arg(long, value_name = "BUCKET[/RANGE]", value_parser = stagger)]
-    pub(crate) stagger: Vec<OnArrival>,
+    pub stagger: Vec<OnArrival>,
 
     /// Windows of a fixed length for each key, on the event clock: 30s
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
-    pub(crate) step: Vec<Duration>,
+    pub step: Vec<Duration>,
 
     /// A window for each second, minute, hour or day, on the event clock
     #[arg(long, value_name = "UNIT", value_parser = unit)]
-    pub(crate) floor: Vec<Unit>,
+    pub floor: Vec<Unit>,
 
     /// A session ends after so long without an event: 30m
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
-    pub(crate) gap: Vec<Duration>,
+    pub gap: Vec<Duration>,
 }
 
 /// A stagger window on the clock of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OnArrival {
+pub struct OnArrival {
     bucket: Rounding,
     range: Duration,
 }
@@ -93,8 +93,8 @@ enum Meaning {
 
 /// A rule with its name, as good for a table as for a folder.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
-    pub(crate) name: String,
+pub struct Named {
+    pub name: String,
     option: String,
     meaning: Meaning,
     strategy: Strategy,
@@ -103,16 +103,16 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    pub(crate) fn config(&self) -> Config<String, String> {
+    pub fn config(&self) -> Config<String, String> {
         Config::new(self.strategy.clone()).first_last_by(self.first_last)
     }
 
     /// The rule as an option, for messages.
-    pub(crate) fn option(&self) -> &str {
+    pub fn option(&self) -> &str {
         &self.option
     }
 
-    pub(crate) fn is_on_arrival(&self) -> bool {
+    pub fn is_on_arrival(&self) -> bool {
         self.first_last == FirstLast::Arrival
     }
 }
@@ -169,7 +169,7 @@ impl Strategies {
     ///
     /// # Errors
     /// Two rules that mean the same would write every session twice under one id.
-    pub(crate) fn named(&self) -> Result<Vec<Named>> {
+    pub fn named(&self) -> Result<Vec<Named>, String> {
         let Self { stagger, step, floor, gap } = self;
         let mut all: Vec<Named> = stagger.iter().map(|rule| rule.named()).collect();
         all.extend(step.iter().map(|width| Named::step(*width)));
@@ -181,10 +181,10 @@ impl Strategies {
         }
         for (number, rule) in all.iter().enumerate() {
             if let Some(same) = all[..number].iter().find(|earlier| earlier.meaning == rule.meaning) {
-                match same.option == rule.option {
-                    true => bail!("{} is given twice: leave one out", rule.option),
-                    false => bail!("{} and {} are the same rule: leave one out", same.option, rule.option),
-                }
+                return Err(match same.option == rule.option {
+                    true => format!("{} is given twice: leave one out", rule.option),
+                    false => format!("{} and {} are the same rule: leave one out", same.option, rule.option),
+                });
             }
         }
         Ok(all)
@@ -204,9 +204,9 @@ mod tests {
     }
 
     fn names(arguments: &str) -> Result<Vec<String>, String> {
-        let line = Line::try_parse_from(std::iter::once("kinesis").chain(arguments.split_whitespace()));
+        let line = Line::try_parse_from(std::iter::once("program").chain(arguments.split_whitespace()));
         let line = line.map_err(|error| error.to_string())?;
-        let named = line.strategies.named().map_err(|error| error.to_string())?;
+        let named = line.strategies.named()?;
         Ok(named.into_iter().map(|named| named.config().build().map(|_| named.name)).collect::<Result<_, _>>().unwrap())
     }
 
