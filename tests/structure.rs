@@ -1,4 +1,5 @@
-//! The plan of the house: modules import one way, and docs/DESIGN.md names every file.
+//! The plan of the house: modules import one way, docs/DESIGN.md names every file of the library, and
+//! docs/ARCHITECTURE.md names packages, files and functions that are there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -194,6 +195,80 @@ fn the_table_of_files_is_complete() {
     for name in &engine {
         assert!(files.contains(name), "src/engine/mod.rs names {name}, which is not there");
     }
+}
+
+/// The folders of the packages of the workspace.
+fn members() -> Vec<String> {
+    let manifest = read("Cargo.toml");
+    let members = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("members");
+    members.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The name of a package, and the packages of this tree that it depends on, but for its tests.
+fn package(folder: &str) -> (String, Vec<String>) {
+    let manifest = read(Path::new(folder).join("Cargo.toml"));
+    let name = manifest.split("name = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");
+    let needed = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+    let by_path = needed.lines().filter(|line| line.contains("path = \"."));
+    let used = by_path.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned()).collect();
+    (name.to_owned(), used)
+}
+
+/// What stands in backticks in each cell of the tables: in each row, its cells.
+fn cells(text: &str) -> impl Iterator<Item = Vec<Vec<&str>>> {
+    let rows = text.lines().filter_map(|line| line.trim().strip_prefix('|'));
+    rows.map(|row| row.split('|').map(|cell| cell.split('`').skip(1).step_by(2).collect()).collect())
+}
+
+#[test]
+fn the_map_has_every_package() {
+    let map = read("docs/ARCHITECTURE.md");
+    let named: BTreeSet<(String, String)> = cells(&map)
+        .filter_map(|row| match &row[..] {
+            [name, folder, ..] if name.len() == 1 && folder.len() == 1 => Some((name[0].into(), folder[0].into())),
+            _ => None,
+        })
+        .collect();
+    let folder = |member: &str| if member == "." { "src/".to_owned() } else { format!("{member}/") };
+    let there: BTreeSet<_> = members().iter().map(|member| (package(member).0, folder(member))).collect();
+    assert_eq!(named, there, "docs/ARCHITECTURE.md, and the members of the workspace");
+}
+
+/// As docs/ARCHITECTURE.md draws it.
+#[test]
+fn programs_depend_on_the_shared_crates_only() {
+    for (name, used) in members().iter().skip(1).map(|member| package(member)) {
+        for used in used {
+            let is_shared = ["stagger", "events", "rows"].contains(&used.as_str());
+            let is_drawn = is_shared || (name.as_str(), used.as_str()) == ("kinesis", "generate");
+            assert!(is_drawn && (name.as_str(), used.as_str()) != ("events", "rows"), "{name} depends on {used}");
+        }
+    }
+}
+
+/// Every path in a table is there, and every name behind the path of a file is in that file.
+#[test]
+fn the_map_names_what_is_there() {
+    let mut paths = 0;
+    for document in ["docs/ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = read(document);
+        for cell in cells(&text).flatten() {
+            let mut file = None;
+            for named in cell {
+                if named.contains('/') && !named.contains([' ', '*', '{']) {
+                    assert!(root().join(named).exists(), "{document} names {named}, which is not there");
+                    file = root().join(named).is_file().then_some(named);
+                    paths += 1;
+                } else if let Some(file) = file {
+                    let text = read(file);
+                    let kinds = ["fn", "struct", "enum", "static", "const"];
+                    let is_there = kinds.iter().any(|kind| text.contains(&format!("{kind} {named}")));
+                    assert!(is_there, "{document} says that {named} is in {file}");
+                }
+            }
+        }
+    }
+    assert!(paths > 50, "paths are found: {paths}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn every_timeline_runs_as_written() {
     }
     println!("{cases} timelines");
     assert!(cases > 30, "the timelines are found");
-    assert!(wrong.is_empty(), "{} of {cases} timelines differ:\n\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} runs of {cases} timelines differ:\n\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// The test of the runner: it shows the line that differs, and where the case stands.
