@@ -271,6 +271,57 @@ fn the_map_names_what_is_there() {
     assert!(paths > 50, "paths are found: {paths}");
 }
 
+/// All Markdown files, as paths from the root.
+fn documents() -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let name = entry.file_name().into_string().expect("a plain name");
+            let path = folder.join(&name);
+            if root().join(&path).is_dir() {
+                let is_ours = !name.starts_with('.') && !name.starts_with("target") && name != "node_modules";
+                folders.extend(is_ours.then_some(path));
+            } else if name.ends_with(".md") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// The targets of links: `[text](target)` and `[name]: target`.
+fn links(text: &str) -> Vec<&str> {
+    let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let named = text.lines().filter(|line| line.starts_with('[')).filter_map(|line| line.split_once("]: "));
+    inline.chain(named.map(|(_, target)| target)).collect()
+}
+
+#[test]
+fn links_lead_to_files_that_are_there() {
+    let mut found = 0;
+    for document in documents() {
+        for link in
+            links(&read(&document)).into_iter().filter(|link| !link.starts_with("http") && !link.starts_with('#'))
+        {
+            let target = link.split('#').next().unwrap_or_default();
+            let path = root().join(&document).parent().expect("a folder").join(target);
+            assert!(path.exists(), "{} links to {link}, which is not there", document.display());
+            found += 1;
+        }
+    }
+    assert!(found > 30, "links are found: {found}");
+}
+
+/// crates.io and docs.rs show the README without the files beside it.
+#[test]
+fn links_of_the_readme_work_elsewhere_once_there_is_a_repository() {
+    let manifest = read("Cargo.toml");
+    let Some(repository) = manifest.lines().find_map(|line| line.strip_prefix("repository = \"")) else { return };
+    for link in links(&read("README.md")) {
+        assert!(link.starts_with("http"), "README.md: write {link} as an address in {repository}");
+    }
+}
+
 #[test]
 fn circles_are_found() {
     let uses = |pairs: &[(&str, &str)]| {
