@@ -33,6 +33,7 @@
 //! - **When is a session over, and what is late?** [`Config::out_of_order`],
 //!   [`Config::allowed_lateness`], [`WatermarkMerger`] for several shards.
 //! - **What comes out?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
+//! - **Which session took this event?** [`Engine::push_tagged`].
 //! - **What is open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
 //! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
 //!   it, [`Queued`] a queue to poll in async code.
@@ -108,7 +109,7 @@ pub use calendar::ChronoZone;
 pub use calendar::{FixedOffset, Unit, UnitError, Zone};
 pub use config::Config;
 pub use data::{ByRef, Key, Value};
-pub use engine::Engine;
+pub use engine::{Engine, Tagged};
 pub use error::{ConfigError, RestoreError};
 pub use event::{Event, EventFn, EventRef};
 pub use gap_rules::JoinOnly;

@@ -47,6 +47,7 @@ pub struct OpenSession<'e, K, V, S = ()> {
 }
 
 impl<'e, K, V, S> OpenSession<'e, K, V, S> {
+    #[inline(always)]
     pub(crate) fn new(
         session: &'e Session<K, V, S>,
         rare: Option<&RareState<V>>,

@@ -76,10 +76,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
 
     /// One look at what is likely to be the only session of a key. The usual event needs no more.
     #[inline(always)]
-    pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<&mut Session<K, V, S>> {
+    pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<(SlotId, &mut Session<K, V, S>)> {
         let Some(number) = self.index.likely(hash) else { return Glance::Absent };
-        match Location(number).slot().and_then(|slot| self.slots.get_mut(slot)) {
-            Some(session) if session.key.key_eq(key) => Glance::Found(session),
+        let Some(slot) = Location(number).slot() else { return Glance::Unsure };
+        match self.slots.get_mut(slot) {
+            Some(session) if session.key.key_eq(key) => Glance::Found((slot, session)),
             _ => Glance::Unsure,
         }
     }

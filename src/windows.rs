@@ -107,6 +107,16 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
         Some(id)
     }
 
+    /// The same, without a note.
+    pub(crate) fn peek(&self, start: i64) -> Option<WindowId> {
+        self.by_start.get(&start).copied()
+    }
+
+    /// The window with an id, if there is one.
+    pub(crate) fn try_get(&self, id: WindowId) -> Option<&OpenWindow<K, V, S>> {
+        self.windows.get(id)
+    }
+
     #[inline(always)]
     pub(crate) fn get(&self, id: WindowId) -> &OpenWindow<K, V, S> {
         &self.windows[id]

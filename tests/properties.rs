@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 
 use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
-use oracle::subject::{NAMES, Reader, Step, Subject, Summary, build, config, lend, row_of, step};
+use oracle::subject::{NAMES, Reader, Step, Subject, Summary, View, build, config, lend, row_of, step};
 use oracle::{Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use stagger::{Event, OpenSession, Output, Pushed, Queued, Sessionize, Sharded, Snapshot, Timestamp};
+use stagger::{Event, OpenSession, Output, Pushed, Queued, SessionId, Sessionize, Sharded, Snapshot, Timestamp};
 
 macro_rules! each_family {
     ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(
@@ -31,29 +31,29 @@ each_family! {
     Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
 }
 
 /// Runs a property over many cases. What failed once is tried again first, in every later run.
@@ -388,6 +388,51 @@ fn is_the_same_in_batches(family: Family) {
             assert_eq!(in_batches.now(), one_by_one.now());
         }
     });
+}
+
+/// A push leads to the sessions that hold the event, also in batches, and changes nothing else.
+fn tags_every_event(family: Family) {
+    holds(wild(family), |case| {
+        let [mut plain, mut tagging, mut in_batches] = [(); 3].map(|()| build(&case.spec));
+        let mut expected = Vec::new();
+        for op in case.ops.iter().chain([&Op::Flush]) {
+            let Op::Push(event) = op else {
+                let tags: Vec<Vec<SessionId>> = tags_of_batch(&mut in_batches, &mut Vec::new(), &expected);
+                assert_eq!(tags, expected.drain(..).map(|(_, tags)| tags).collect::<Vec<_>>());
+                let steps = [&mut plain, &mut tagging, &mut in_batches].map(|engine| step(engine, op).summaries);
+                assert!(steps.iter().all(|summaries| *summaries == steps[0]));
+                continue;
+            };
+            let (mut closed, mut summaries) = (Vec::new(), Vec::new());
+            let pushed = plain.push(lend(event), &mut |summary| closed.push(summary));
+            let tagged = tagging.push_tagged(lend(event), &mut |summary| summaries.push(summary));
+            assert_eq!((tagged.pushed(), &summaries), (&pushed, &closed));
+            let holds_it = |view: &View<'_>| row_of(view).members.contains(&event.id);
+            let tags: Vec<_> =
+                tagged.sessions().inspect(|view| assert!(holds_it(view))).map(|view| view.id()).collect();
+            assert_eq!(tagged.session().map(|view| (holds_it(&view), view.id())), tags.last().map(|id| (true, *id)));
+            assert_eq!(plain.open().filter(holds_it).count(), tags.len());
+            let is_placed = matches!(pushed, Pushed::Opened | Pushed::Extended | Pushed::Merged);
+            if is_placed && tags.is_empty() {
+                let last = closed.last().expect("its session closed at once");
+                assert!(last.aggregate.0.contains(&event.id), "{last:?}");
+            }
+            assert!(is_placed || tags.is_empty());
+            expected.push((*event, tags));
+        }
+        assert_eq!(tagging.counters(), plain.counters());
+    });
+}
+
+/// The tags of events that are pushed together.
+fn tags_of_batch(engine: &mut Subject, out: &mut Vec<Summary>, events: &[(Ev, Vec<SessionId>)]) -> Vec<Vec<SessionId>> {
+    let events: Vec<_> = events.iter().map(|(event, _)| lend(event)).collect();
+    let mut tags = Vec::new();
+    engine.push_batch_tagged(&events, &mut |summary| out.push(summary), |i, tagged| {
+        assert_eq!(i, tags.len());
+        tags.push(tagged.sessions().map(|view| view.id()).collect());
+    });
+    tags
 }
 
 /// Several shards do what one engine does: each emits that engine's sessions of its own keys, in order.

@@ -12,7 +12,8 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Outcome, Shared};
-use crate::engine::store::{Store, Whereabouts};
+use crate::engine::store::Store;
+use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::id::{Identity, SessionId};
 use crate::index::Index;
@@ -97,7 +98,9 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         numbers
     }
 
-    fn sighting(&self, number: u32) -> Option<Sighting<'_, K, V, S>> {
+    /// The session with a number, if it is open.
+    #[inline(always)]
+    pub(crate) fn sighting(&self, number: u32) -> Option<Sighting<'_, K, V, S>> {
         let session = self.get(number)?;
         let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
         Some(Sighting { session, rare, ending: self.ending(session, CloseReason::Range) })
@@ -142,7 +145,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     /// Where the session under a hash is likely to be, after one look at the index.
     #[inline]
     pub(crate) fn likely(&self, hash: u64) -> Option<Whereabouts> {
-        Some(Whereabouts { window: 0, number: self.index.likely(hash)? })
+        Some(Whereabouts::numbered(self.index.likely(hash)?))
     }
 
     #[inline]
@@ -173,9 +176,11 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             }
             is_here && !is_over
         });
-        if let Some(session) = found.and_then(|number| self.sessions.get_mut(number)?.as_mut()) {
+        if let Some((number, session)) =
+            found.and_then(|number| Some((number, self.sessions.get_mut(number)?.as_mut()?)))
+        {
             shared.extend::<K, V, false>(session, event);
-            return Outcome::Extended;
+            return Outcome::Extended(Whereabouts::numbered(number));
         }
         if shared.is_bounded() && shared.has_pending() && self.reopened.is_on() {
             self.drain_pending(shared, out); // it may make room for itself among the parts that are remembered
@@ -198,7 +203,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         if part != 1 {
             self.set_rare(number, RareState { part, ..RareState::default() });
         }
-        Outcome::Opened
+        Outcome::Opened(Whereabouts::numbered(number))
     }
 
     fn part_of(&self, number: u32) -> u32 {

@@ -6,17 +6,15 @@
 //! then the events are taken one by one. That is plain code: a load whose result nothing depends on
 //! does not stop the processor, and what it brings stays in the cache. The result cannot differ.
 
-use alloc::vec::Vec;
 use core::hint::black_box;
 use core::mem::{needs_drop, size_of};
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
-use crate::engine::shared::Out;
+use crate::engine::shared::{Out, Outcome};
 use crate::event::EventRef;
 use crate::session::Session;
-use crate::sessionizer::Returned;
 
 /// So many events are looked at ahead: more than a processor can wait for at once.
 const AHEAD: usize = 64;
@@ -24,12 +22,14 @@ const AHEAD: usize = 64;
 const CACHE: usize = 1 << 20;
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
+    /// Takes several events. `each` gets each of them, with its index and what has become of it.
+    #[inline(always)]
     pub(super) fn take_batch<'e>(
         &mut self,
         events: &[EventRef<'e, K, V>],
         out: Out<'_, K, V, A>,
-    ) -> Returned<EventRef<'e, K, V>> {
-        let mut returned = Vec::new();
+        mut each: impl FnMut(&Self, usize, EventRef<'e, K, V>, Outcome),
+    ) {
         let mut hashes = [0; AHEAD];
         for (chunk, events) in events.chunks(AHEAD).enumerate() {
             let looks_ahead = self.is_large();
@@ -37,13 +37,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 self.look_ahead(events, &mut hashes);
             }
             for (i, (event, hash)) in events.iter().zip(hashes).enumerate() {
-                let pushed = self.take(event, looks_ahead.then_some(hash), out).with(*event);
-                if pushed.is_returned() {
-                    returned.push((chunk * AHEAD + i, pushed));
-                }
+                let outcome = self.take(event, looks_ahead.then_some(hash), out);
+                each(self, chunk * AHEAD + i, *event, outcome);
             }
         }
-        returned
     }
 
     fn is_large(&self) -> bool {

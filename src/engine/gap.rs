@@ -5,6 +5,7 @@ use crate::data::{Key, Value};
 use crate::engine::keyed::Keyed;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
+use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::index::Glance;
 use crate::session::{Opening, Session};
@@ -52,13 +53,13 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         let (time, now) = (event.event_time, shared.clock.now());
         let Keyed { table, reach, gap_varies, .. } = &mut self.0;
         match table.glance(hash, event.key) {
-            Glance::Found(session) => {
+            Glance::Found((slot, session)) => {
                 let is_within = time >= session.first && time < session.edge;
                 let is_simple = PLAIN || (session.edge > now && !session.has_rare_state());
                 if is_within && is_simple && !*gap_varies {
                     session.edge = session.edge.max(reach.after(time));
                     shared.extend::<K, V, PLAIN>(session, event);
-                    return Outcome::Extended;
+                    return Outcome::Extended(Whereabouts::numbered(slot));
                 }
                 self.assign_anyhow(event, hash, shared, out)
             }
@@ -96,8 +97,11 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         let touching = self.0.table.select(location, end, |session| is_pending(session, now), touches);
         let (slot, outcome) = match touching[..] {
             [] => return self.open(event, hash, Some(location), end, shared, out),
-            [only] => (only, Outcome::Extended),
-            _ => (self.merge(hash, &touching, shared), Outcome::Merged),
+            [only] => (only, Outcome::Extended(Whereabouts::numbered(only))),
+            _ => {
+                let slot = self.merge(hash, &touching, shared);
+                (slot, Outcome::Merged(Whereabouts::numbered(slot)))
+            }
         };
         self.0.table.update(hash, slot, |table| {
             let session = table.get_mut(slot);
@@ -135,7 +139,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         let opening = Opening { edge: end, opened: shared.last_seq, again: event.event_time < shared.clock.now() };
         let slot = self.0.open(hash, others, event, opening, shared);
         self.after_change(slot, shared, out);
-        Outcome::Opened
+        Outcome::Opened(Whereabouts::numbered(slot))
     }
 
     /// Joins sessions that an event bridges. The one that opened first goes on.

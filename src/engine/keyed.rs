@@ -9,7 +9,7 @@ use crate::data::{Key, Value};
 use crate::deadline::{DeadlineQueue, Due};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Shared};
-use crate::engine::store::Whereabouts;
+use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::rules::GapRule;
 use crate::session::{Mark, Opening, RareState, Session};
@@ -55,9 +55,19 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         location.into_iter().flat_map(|location| self.table.all_of(location)).map(|slot| self.sighting(slot))
     }
 
+    /// The session in a slot, if there is one.
+    #[inline(always)]
+    pub(crate) fn try_sighting(&self, slot: SlotId) -> Option<Sighting<'_, K, V, S>> {
+        self.table.try_get(slot).map(|session| self.sighting_of(slot, session))
+    }
+
     pub(super) fn sighting(&self, slot: SlotId) -> Sighting<'_, K, V, S> {
-        let session = self.table.get(slot);
-        Sighting { session, rare: self.table.rare(slot, session), ending: self.ending(slot, None) }
+        self.sighting_of(slot, self.table.get(slot))
+    }
+
+    #[inline(always)]
+    fn sighting_of<'e>(&'e self, slot: SlotId, session: &'e Session<K, V, S>) -> Sighting<'e, K, V, S> {
+        Sighting { session, rare: self.table.rare(slot, session), ending: self.ending_of(slot, session, None) }
     }
 
     /// Up to which instant this event keeps a session open.
@@ -86,7 +96,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     /// Where the session under a hash is likely to be, after one look at the index.
     #[inline(always)]
     pub(crate) fn likely(&self, hash: u64) -> Option<Whereabouts> {
-        Some(Whereabouts { window: 0, number: self.table.likely(hash)? })
+        Some(Whereabouts::numbered(self.table.likely(hash)?))
     }
 
     #[inline(always)]
@@ -280,7 +290,11 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     /// What a summary says of how a session ends.
     #[inline]
     fn ending(&self, slot: SlotId, early: Option<CloseReason>) -> Ending {
-        let session = self.table.get(slot);
+        self.ending_of(slot, self.table.get(slot), early)
+    }
+
+    #[inline(always)]
+    fn ending_of(&self, slot: SlotId, session: &Session<K, V, S>, early: Option<CloseReason>) -> Ending {
         let limit = self.reach.limit(session.first);
         let (end, reason) = match () {
             () if session.is(Mark::Cut) => (session.edge, self.cut_by(slot)),

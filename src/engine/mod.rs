@@ -5,11 +5,13 @@
 //! | `plan` | everything that depends on the strategy |
 //! | `clock` | where the clock stands, what moves it, what is past |
 //! | `shared` | what is late, whether there is room, what a summary holds |
+//! | `whereabouts` | where a session lies in a storage |
 //! | `store` | what a strategy's storage must be able to do |
 //! | `windows`, `arrival`, `gap`, `ordered` | which session an event belongs to, and when it is over |
 //! | `keyed` | what the two forms of gap sessions share |
 //! | `batch` | looking ahead over many events |
 //! | `look` | looking at open sessions |
+//! | `tag` | the session that took an event |
 
 mod arrival;
 mod batch;
@@ -21,6 +23,8 @@ mod ordered;
 mod plan;
 mod shared;
 mod store;
+mod tag;
+mod whereabouts;
 mod windows;
 
 use alloc::string::String;
@@ -39,6 +43,7 @@ use self::shared::{Out, Outcome, Shared};
 
 pub(crate) use clock::Clock as EngineClock;
 pub(crate) use plan::{Placement, Plan, Shape};
+pub use tag::Tagged;
 
 /// The sessionizer, made by [`Config::build`](crate::Config::build). It has the methods of the trait
 /// [`Sessionizer`], which is for code that takes or wraps any sessionizer.
@@ -200,7 +205,14 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         events: &[EventRef<'e, K, V>],
         out: &mut dyn FnMut(SummaryOf<Self>),
     ) -> Returned<EventRef<'e, K, V>> {
-        self.take_batch(events, out)
+        let mut returned = Vec::new();
+        self.take_batch(events, out, |_, i, event, outcome| {
+            let pushed = outcome.with(event);
+            if pushed.is_returned() {
+                returned.push((i, pushed));
+            }
+        });
+        returned
     }
 
     /// Moves the clock to `time`; see [`Sessionizer::advance_to`].

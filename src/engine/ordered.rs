@@ -13,6 +13,7 @@ use crate::data::{Key, Value};
 use crate::engine::keyed::Keyed;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
+use crate::engine::whereabouts::Whereabouts;
 use crate::event::{Event, EventRef};
 use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule};
 use crate::reorder::ReorderBuffer;
@@ -273,7 +274,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             Fit::Joins(slot) => {
                 self.extend(slot, arriving, shared);
                 self.end_after(slot, event, shared);
-                return (slot, Outcome::Extended);
+                return (slot, Outcome::Extended(Whereabouts::numbered(slot)));
             }
             Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
             Fit::Follows(slot) => self.part_after(slot, event.event_time),
@@ -286,7 +287,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             self.sessions.table.with_rare(slot).1.part = part;
         }
         self.end_after(slot, event, shared);
-        (slot, Outcome::Opened)
+        (slot, Outcome::Opened(Whereabouts::numbered(slot)))
     }
 
     /// Ends a session where another begins, but not before its own last event. Returns the part that

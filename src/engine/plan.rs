@@ -14,7 +14,8 @@ use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
 use crate::engine::ordered::{OrderRules, OrderedSessions, Orphan};
 use crate::engine::shared::{Out, Outcome, Shared};
-use crate::engine::store::{Store, Whereabouts};
+use crate::engine::store::Store;
+use crate::engine::whereabouts::Whereabouts;
 use crate::engine::windows::Windows;
 use crate::error::ConfigError;
 use crate::event::EventRef;
@@ -215,7 +216,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     /// The session that is there now, if there is one.
     #[inline(always)]
     pub(crate) fn session_at(&self, whereabouts: Whereabouts) -> Option<&Session<K, V, S>> {
-        let Whereabouts { window, number } = whereabouts;
+        let (window, number) = (whereabouts.window(), whereabouts.number());
         match self {
             Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.session_at(window, number),
             Self::Arrival(windows) => windows.session_at(number),
@@ -288,6 +289,35 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         let arrival = arrival.into_iter().flat_map(move |windows| windows.sightings_of(key, shared));
         let keyed = keyed.into_iter().flat_map(move |sessions| sessions.sightings_of(hash(), key));
         windows.chain(arrival).chain(keyed)
+    }
+
+    /// The session that lies there, if one does.
+    #[inline(always)]
+    pub(crate) fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, S>> {
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.sighting(at),
+            Self::Arrival(windows) => windows.sighting(at.number()),
+            Self::Gap(sessions) => sessions.sessions().try_sighting(at.number()),
+            Self::Ordered(sessions) => sessions.sessions().try_sighting(at.number()),
+        }
+    }
+
+    /// The sessions that an event at `time` is in, if one of them lies there: in order of their windows.
+    pub(crate) fn sightings_with<'e, A>(
+        &'e self,
+        at: Whereabouts,
+        time: Timestamp,
+        shared: &'e Shared<A>,
+    ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
+        let one = self.sighting(at);
+        let (one, several) = match self {
+            Self::Sliding(hops, windows) => (None, one.map(|one| (hops, windows, one.session.key.key_ref()))),
+            Self::Bucketed(..) | Self::Arrival(_) | Self::Gap(_) | Self::Ordered(_) => (one, None),
+        };
+        let several = several.into_iter();
+        let several =
+            several.flat_map(move |(hops, windows, key)| windows.sightings_in(hops, time, shared.hash(key), key));
+        one.into_iter().chain(several)
     }
 
     // --- Snapshots ---

@@ -7,6 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::clock::Clock;
+use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::id::{Identity, SummaryId};
 use crate::rules::{FirstLast, Options, WhenFull};
@@ -36,25 +37,34 @@ pub(crate) struct Shared<A> {
     hasher: DefaultHashBuilder,
 }
 
-/// What has become of an event. (To move the event into the answer here would cost more than the
+/// What has become of an event, and where the session lies that took it. (To move the event into the answer here would cost more than the
 /// rest of the answer.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Opened,
-    Extended,
-    Merged,
+    Opened(Whereabouts),
+    Extended(Whereabouts),
+    Merged(Whereabouts),
     Held,
     Late,
     Refused(Refusal),
 }
 
 impl Outcome {
+    /// Where the session lies that took the event.
+    #[inline(always)]
+    pub(crate) const fn place(self) -> Option<Whereabouts> {
+        match self {
+            Self::Opened(at) | Self::Extended(at) | Self::Merged(at) => Some(at),
+            Self::Held | Self::Late | Self::Refused(_) => None,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn with<E>(self, event: E) -> Pushed<E> {
         match self {
-            Self::Opened => Pushed::Opened,
-            Self::Extended => Pushed::Extended,
-            Self::Merged => Pushed::Merged,
+            Self::Opened(_) => Pushed::Opened,
+            Self::Extended(_) => Pushed::Extended,
+            Self::Merged(_) => Pushed::Merged,
             Self::Held => Pushed::Held,
             Self::Late => Pushed::Late(event),
             Self::Refused(why) => Pushed::Refused(event, why),

@@ -5,14 +5,6 @@ use crate::data::{Key, Value};
 use crate::engine::shared::{Out, Shared};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
-use crate::windows::WindowId;
-
-/// Where a session lies: its number, and its window where windows own their sessions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Whereabouts {
-    pub(crate) window: WindowId,
-    pub(crate) number: u32,
-}
 
 /// The open sessions of a strategy. Each implementation has a file of its own.
 pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {

@@ -8,7 +8,8 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Outcome, Shared};
-use crate::engine::store::{Store, Whereabouts};
+use crate::engine::store::Store;
+use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::index::Glance;
 use crate::session::{Opening, RareState, Session};
@@ -128,7 +129,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     #[inline(always)]
     pub(crate) fn likely(&mut self, rounding: &Rounding, time: Timestamp, hash: u64) -> Option<Whereabouts> {
         let window = self.bucket_of(rounding, time)?;
-        Some(Whereabouts { window, number: self.table.get(window).likely(hash)? })
+        Some(Whereabouts::in_window(window, self.table.get(window).likely(hash)?))
     }
 
     #[inline(always)]
@@ -150,8 +151,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             self.drain_for_correction(shared, event, out);
         }
         if let Some(id) = self.bucket_of(rounding, event.event_time) {
-            if self.extend::<A, PLAIN>(id, event, hash, shared, out) {
-                return Outcome::Extended;
+            if let Some(number) = self.extend::<A, PLAIN>(id, event, hash, shared, out) {
+                return Outcome::Extended(Whereabouts::in_window(id, number));
             }
         }
         self.open_bucket(event, hash, shared, out)
@@ -172,9 +173,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if !self.make_room(1, shared, out) {
             return shared.full();
         }
-        let id = self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out);
-        self.recent = (span, Some(id));
-        Outcome::Opened
+        let opened = self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out);
+        self.recent = (span, Some(opened.window()));
+        Outcome::Opened(opened)
     }
 
     /// Assigns an event to each sliding window that holds it.
@@ -208,15 +209,45 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         }
         shared.counters.late_windows += past as u64;
         shared.counters.extra_windows += open - 1;
-        let mut outcome = Outcome::Extended;
+        let mut outcome = Outcome::Late;
+        let mut has_opened = false;
         for index in windows {
-            let id = self.table.find(index as i64);
-            if !id.is_some_and(|id| self.extend::<A, false>(id, event, hash, shared, out)) {
-                self.open(event, hash, Place { start: index as i64, span: hops.window(index) }, shared, out);
-                outcome = Outcome::Opened;
+            let found = self.table.find(index as i64);
+            let extended = found.and_then(|id| Some((id, self.extend::<A, false>(id, event, hash, shared, out)?)));
+            if let Some((id, number)) = extended {
+                let at = Whereabouts::in_window(id, number);
+                outcome = if has_opened { Outcome::Opened(at) } else { Outcome::Extended(at) };
+            } else {
+                has_opened = true;
+                let place = Place { start: index as i64, span: hops.window(index) };
+                outcome = Outcome::Opened(self.open(event, hash, place, shared, out));
             }
         }
         outcome
+    }
+
+    /// The sessions of a key in the sliding windows that hold an instant, in order of their start.
+    pub(crate) fn sightings_in(
+        &self,
+        hops: &Hops,
+        time: Timestamp,
+        hash: u64,
+        key: K::Ref<'_>,
+    ) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
+        let windows = hops.indices_of(time).filter_map(|index| self.table.peek(index as i64));
+        windows.filter_map(move |id| {
+            let window = self.table.get(id);
+            self.sighting(Whereabouts::in_window(id, window.find(hash, key)?))
+        })
+    }
+
+    /// The session that lies there, if one does.
+    #[inline(always)]
+    pub(crate) fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, S>> {
+        let window = self.table.try_get(at.window())?;
+        let session = window.get(at.number())?;
+        let ending = ending(window.span, CloseReason::Watermark);
+        Some(Sighting { session, rare: window.rare(at.number(), session), ending })
     }
 
     fn make_room_for_all<A: Aggregate<K, V, State = S>>(
@@ -249,7 +280,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         }
     }
 
-    /// Adds the event to the session of its key in a window, if one is open.
+    /// Adds the event to the session of its key in a window, if one is open. Returns its number.
     #[inline(always)]
     fn extend<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
         &mut self,
@@ -258,18 +289,18 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         hash: u64,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
-    ) -> bool {
+    ) -> Option<Number> {
         let window = self.table.get_mut(id);
         let (number, session) = match window.glance(hash, event.key) {
             Glance::Found(found) => found,
-            Glance::Absent => return false,
+            Glance::Absent => return None,
             Glance::Unsure => return extend_anyhow(window, event, hash, shared, out),
         };
         shared.extend::<K, V, PLAIN>(session, event);
         if !PLAIN && session.has_rare_state() {
             correct(window, number, shared, out);
         }
-        true
+        Some(number)
     }
 
     /// Opens a session in a window.
@@ -281,7 +312,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         place: Place,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
-    ) -> WindowId {
+    ) -> Whereabouts {
         let end = place.span.end;
         // Over, but within the lateness: its window was emitted, or nothing was in it.
         let is_over = end <= shared.clock.now();
@@ -291,7 +322,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if is_over {
             emit_and_keep(self.table.get_mut(id), number, shared, out);
         }
-        id
+        Whereabouts::in_window(id, number)
     }
 
     /// Puts a session into its window. `is_emitted`: it was emitted before, or is at once.
@@ -435,7 +466,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     }
 }
 
-/// Adds the event to the session of its key, if there is one, whatever the index says at first.
+/// Adds the event to the session of its key, if there is one, whatever the index says at first. Returns
+/// its number.
 #[inline(never)]
 fn extend_anyhow<K: Key, V: Value, A: Aggregate<K, V>>(
     window: &mut OpenWindow<K, V, A::State>,
@@ -443,14 +475,14 @@ fn extend_anyhow<K: Key, V: Value, A: Aggregate<K, V>>(
     hash: u64,
     shared: &mut Shared<A>,
     out: Out<'_, K, V, A>,
-) -> bool {
-    let Some(number) = window.find(hash, event.key) else { return false };
-    let Some(session) = window.get_mut(number) else { return false };
+) -> Option<Number> {
+    let number = window.find(hash, event.key)?;
+    let session = window.get_mut(number)?;
     shared.extend::<K, V, false>(session, event);
     if session.has_rare_state() {
         correct(window, number, shared, out);
     }
-    true
+    Some(number)
 }
 
 /// Emits sessions that stay for corrections, as far as the quota reaches. Returns whether all are done.
