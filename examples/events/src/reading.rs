@@ -9,9 +9,12 @@ use std::panic::resume_unwind;
 use std::thread::{self, JoinHandle};
 
 use crate::batch::Batch;
+use crate::failure::Outcome;
+use crate::input::{Input, Source};
 use crate::lines::Lines;
 use crate::parse::Parser;
 use crate::relay::{Filling, Using, relay};
+use crate::setup::{self, AnyParser};
 
 /// Batches of very long lines are used one at a time, so that memory stays bounded.
 const LARGE: usize = 1 << 20;
@@ -54,6 +57,21 @@ impl Iterator for Reading {
         }
         next
     }
+}
+
+/// Begins to read an input, behind its header line if it has one.
+pub fn start(source: &Source, input: Input, parser: AnyParser) -> Outcome<Reading> {
+    let mut lines = Lines::new(input.content());
+    Ok(match parser {
+        AnyParser::Jsonl(parser) => Reading::start(lines, parser),
+        AnyParser::Combined(parser) => Reading::start(lines, parser),
+        AnyParser::Csv(mut parser) => {
+            if let Some(header) = lines.next(&mut parser).map_err(|error| source.unreadable(&error))? {
+                parser.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
+            }
+            Reading::start(lines, parser)
+        }
+    })
 }
 
 /// Reads everything, unless nobody takes it.

@@ -8,9 +8,8 @@ use std::time::Instant;
 use events::batch::Item;
 use events::failure::{Failure, Outcome};
 use events::input::{Input, Source};
-use events::lines::Lines;
 use events::parse::Record;
-use events::reading::Reading;
+use events::reading;
 use events::setup::{self, AnyParser};
 use stagger::{Clock, Event, List, Pushed, Refusal, Sessionizer, Timestamp};
 
@@ -108,7 +107,7 @@ where
         parser: AnyParser,
         progress: &Progress,
     ) -> Outcome<()> {
-        let mut reading = start(source, input, parser)?;
+        let mut reading = reading::start(source, input, parser)?;
         while let Some(batch) = reading.next() {
             for item in batch.iter() {
                 match item {
@@ -235,19 +234,4 @@ where
         let _ = writeln!(say, "{line}; {sessions}; {seconds:.2} s, {} events/s", grouped(rate));
         Ok(())
     }
-}
-
-/// Begins to read an input, behind its header line if it has one.
-fn start(source: &Source, input: Input, parser: AnyParser) -> Outcome<Reading> {
-    let mut lines = Lines::new(input.content());
-    Ok(match parser {
-        AnyParser::Jsonl(parser) => Reading::start(lines, parser),
-        AnyParser::Combined(parser) => Reading::start(lines, parser),
-        AnyParser::Csv(mut parser) => {
-            if let Some(header) = lines.next(&mut parser).map_err(|error| source.unreadable(&error))? {
-                parser.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
-            }
-            Reading::start(lines, parser)
-        }
-    })
 }

@@ -1,0 +1,106 @@
+//! From the command line to a dataflow that runs.
+
+use std::process::exit;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use events::columns::Columns;
+use events::input::Source;
+use events::setup;
+use timely::communication::Config as Communication;
+use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::probe::Handle;
+use timely::worker::Worker;
+
+use crate::clockwork::Clockwork;
+use crate::commit::commit;
+use crate::message::Epoch;
+use crate::options::Run;
+use crate::sessions::sessions;
+use crate::source::messages;
+use crate::state::{Folder, Resumed};
+
+/// Runs a job to its end. Returns whether there was anything left to do.
+pub fn run(run: Run) -> Result<bool> {
+    let failed = |failure: events::failure::Failure| anyhow!(failure.message);
+    let sources = setup::sources(&run.inputs);
+    if sources.contains(&Source::Stdin) {
+        bail!("standard input cannot be read again after a restart: give files");
+    }
+    setup::check(&run.fields, &sources).map_err(failed)?;
+    let columns = setup::columns(&run.fields, &sources).map_err(failed)?;
+    rows::columns::check_names(&columns).map_err(|problem| anyhow!(problem))?;
+    run.rule.config().build()?; // a wrong setting is told before anything starts
+    let folder = Folder::new(&run.state);
+    if folder.resume(0, 1)?.is_none() {
+        return Ok(false);
+    }
+    end_with_the_others();
+    let job = Arc::new(Job { run, sources, columns, folder });
+    let config = timely::Config { communication: communication(&job.run)?, worker: timely::WorkerConfig::default() };
+    let guards = timely::execute(config, move |worker| job.start(worker)).map_err(|problem| anyhow!(problem))?;
+    for result in guards.join() {
+        result.map_err(|problem| anyhow!("a worker failed: {problem}"))?;
+    }
+    Ok(true)
+}
+
+fn communication(run: &Run) -> Result<Communication> {
+    let threads = run.workers.max(1);
+    let Some(process) = run.process else { return Ok(Communication::Process(threads)) };
+    if process >= run.addresses.len() {
+        bail!("--process {process} is not there: --addresses has {} (from 0)", run.addresses.len());
+    }
+    let addresses = run.addresses.iter().map(ToString::to_string).collect();
+    Ok(Communication::Cluster { threads, process, addresses, report: false, zerocopy: false })
+}
+
+struct Job {
+    run: Run,
+    sources: Vec<Source>,
+    columns: Columns,
+    folder: Folder,
+}
+
+impl Job {
+    /// Builds the dataflow on one worker. Timely runs it to its end.
+    fn start(&self, worker: &mut Worker) {
+        let (run, index, peers) = (&self.run, worker.index(), worker.peers());
+        let resumed = self.folder.resume(index, peers).unwrap_or_else(|error| stop(&error)).unwrap_or_default();
+        let engine = self.engine(&resumed).unwrap_or_else(|error| stop(&error));
+        let clockwork = Clockwork::new(run.out_of_order, run.epoch, run.checkpoint);
+        worker.dataflow::<Epoch, _, _>(|scope| {
+            let done = Handle::new();
+            let messages = messages(scope, &self.sources, &run.fields, clockwork, &resumed, done.clone());
+            let mut streams = sessions(messages, engine, resumed.progress.clone());
+            streams.sessions = streams.sessions.probe_with(&done);
+            commit(streams, self.folder.clone(), self.columns.clone());
+        });
+    }
+
+    fn engine(&self, resumed: &Resumed) -> Result<stagger::Engine<String, String>> {
+        let config = self.run.rule.config();
+        Ok(match &resumed.engine {
+            Some(snapshot) => config.restore(snapshot.clone())?,
+            None => config.build()?,
+        })
+    }
+}
+
+/// When the connection to another process is lost, timely panics on several threads. One sentence says it better.
+fn end_with_the_others() {
+    let earlier = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        if thread.name().is_some_and(|name| name.starts_with("timely:recv") || name.starts_with("timely:send")) {
+            stop(&anyhow!("the connection to another process is lost: start all processes again"));
+        }
+        earlier(panic);
+    }));
+}
+
+/// Ends the process: the state on disk is whole at any time, and the other processes cannot go on without this one.
+pub fn stop(error: &anyhow::Error) -> ! {
+    eprintln!("timely-sessions: {error:#}");
+    exit(1)
+}

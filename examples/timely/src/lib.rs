@@ -1,0 +1,18 @@
+//! Sessions on timely dataflow: files in, sessions out, on several threads and machines.
+//!
+//! - [`source`]: files as sources; the watermark of each is its capability.
+//! - [`sessions`]: the operator, with the frontier as watermark.
+//! - [`commit`], [`state`]: rows and state, written together; restart.
+//! - [`job`], [`options`]: from the command line to a dataflow.
+//! - [`message`], [`clockwork`]: what travels between workers, and its times.
+
+#![allow(missing_docs, reason = "for the program beside it only")]
+
+pub mod clockwork;
+pub mod commit;
+pub mod job;
+pub mod message;
+pub mod options;
+pub mod sessions;
+pub mod source;
+pub mod state;

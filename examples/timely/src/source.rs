@@ -1,0 +1,189 @@
+//! Files as sources of a dataflow.
+//!
+//! Each file has a capability of its own, at its watermark (greatest event time less `--out-of-order`), rounded down
+//! to an epoch. So the frontier of the dataflow is the watermark over all files: a file that is behind holds it
+//! back, a file at its end does not.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use events::batch::Item;
+use events::fields::Fields;
+use events::input::Source;
+use events::reading::Reading;
+use stagger::Timestamp;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::{OutputBuilderSession, operator};
+use timely::dataflow::operators::probe::Handle;
+use timely::dataflow::{Scope, Stream};
+
+use crate::clockwork::Clockwork;
+use crate::job::stop;
+use crate::message::{Epoch, Message, Occurrence, Place, Timed};
+use crate::state::Resumed;
+
+/// How many epochs a file may be ahead of the slowest one: memory stays bounded.
+const AHEAD: i64 = 16;
+/// How long a worker waits whose files are all that far ahead.
+const PAUSE: Duration = Duration::from_millis(1);
+
+type Output<'a> = OutputBuilderSession<'a, Epoch, CapacityContainerBuilder<Vec<Timed<Message>>>>;
+
+/// One file on its way.
+struct File {
+    index: u32,
+    reading: Reading,
+    /// Lines that an earlier run has used.
+    skip: u64,
+    greatest: Option<Timestamp>,
+    capability: Capability<Epoch>,
+}
+
+/// The messages of this worker's share of the files.
+pub fn messages<'scope>(
+    scope: Scope<'scope, Epoch>,
+    files: &[Source],
+    fields: &Fields,
+    clockwork: Clockwork,
+    resumed: &Resumed,
+    done: Handle<Epoch>,
+) -> Stream<'scope, Epoch, Vec<Timed<Message>>> {
+    let (worker, peers) = (scope.index(), scope.peers());
+    operator::source(scope, "files", |capability, info| {
+        let mut files: Vec<File> = (0..)
+            .zip(files)
+            .filter(|(index, _)| *index as usize % peers == worker)
+            .map(|(index, source)| {
+                let reading = start(source, fields).unwrap_or_else(|error| stop(&error));
+                let reached = resumed.progress.get(&index).copied().unwrap_or_default();
+                File { index, reading, skip: reached.line, greatest: reached.greatest, capability: capability.clone() }
+            })
+            .collect();
+        drop(capability);
+        let mut resumed_at = resumed.epoch;
+        let activator = scope.activator_for(info.address);
+        move |output| {
+            if let Some(epoch) = resumed_at.take() {
+                files.iter_mut().for_each(|file| file.resume(epoch, output, peers, clockwork));
+            }
+            let mut is_blocked = true;
+            files.retain_mut(|file| {
+                if file.is_ahead(&done, clockwork) {
+                    return true;
+                }
+                is_blocked = false;
+                let goes_on = file.read(output, peers, clockwork);
+                if !goes_on {
+                    file.end(output, peers);
+                }
+                goes_on
+            });
+            match (files.is_empty(), is_blocked) {
+                (true, _) => {}
+                (false, true) => activator.activate_after(PAUSE),
+                (false, false) => activator.activate(),
+            }
+        }
+    })
+}
+
+impl File {
+    fn is_ahead(&self, done: &Handle<Epoch>, clockwork: Clockwork) -> bool {
+        let behind = self.capability.time().saturating_sub(AHEAD * clockwork.epoch);
+        // At the beginning nothing is known: the first batch of each file is read in any case.
+        *self.capability.time() > Epoch::MIN && done.less_than(&behind)
+    }
+
+    /// Goes on where an earlier run was, whose state before this epoch is known. A checkpoint that was asked for by
+    /// the last line which that state holds is asked for again.
+    fn resume(&mut self, epoch: Epoch, output: &mut Output<'_>, peers: usize, clockwork: Clockwork) {
+        let watermark = self.greatest.map_or(epoch, |greatest| clockwork.watermark(greatest).max(epoch));
+        if let Some(later) = clockwork.checkpoint_between(epoch, watermark) {
+            let mut asked = checkpoints(later, peers).collect();
+            self.give(&mut asked, output);
+        }
+        self.capability.downgrade(&watermark);
+    }
+
+    /// Sends a batch of lines. `false` at the end of the file.
+    fn read(&mut self, output: &mut Output<'_>, peers: usize, clockwork: Clockwork) -> bool {
+        let Some(batch) = self.reading.next() else { return false };
+        let mut waiting = Vec::new();
+        for item in batch.iter() {
+            let message = match item {
+                Item::Record(line, record) => Message::Event(Occurrence {
+                    at: Place { source: self.index, line },
+                    key: record.key.to_owned(),
+                    time: record.time,
+                    value: record.value.to_owned(),
+                }),
+                Item::Rejected(bad) => Message::Unreadable {
+                    at: Place { source: self.index, line: bad.line },
+                    text: String::from_utf8_lossy(&bad.bytes).into_owned(),
+                    reason: bad.reject.to_string(),
+                },
+            };
+            self.send(message, &mut waiting, output, peers, clockwork);
+        }
+        self.give(&mut waiting, output);
+        if let Some(error) = &batch.failure {
+            stop(&anyhow::anyhow!("cannot read input {}: {error}", self.index + 1));
+        }
+        self.reading.give_back(batch);
+        true
+    }
+
+    fn send(
+        &mut self,
+        message: Message,
+        waiting: &mut Vec<Message>,
+        output: &mut Output<'_>,
+        peers: usize,
+        clockwork: Clockwork,
+    ) {
+        let (line, time) = match &message {
+            Message::Event(event) => (event.at.line, Some(event.time)),
+            Message::Unreadable { at, .. } => (at.line, None),
+            Message::Checkpoint { .. } | Message::End { .. } => return,
+        };
+        if line <= self.skip {
+            return;
+        }
+        waiting.push(message);
+        self.greatest = self.greatest.max(time);
+        let Some(greatest) = self.greatest else { return };
+        let (before, after) = (*self.capability.time(), clockwork.watermark(greatest));
+        if after > before {
+            waiting
+                .extend(clockwork.checkpoint_between(before, after).into_iter().flat_map(|at| checkpoints(at, peers)));
+            self.give(waiting, output);
+            self.capability.downgrade(&after);
+        }
+    }
+
+    fn give(&self, waiting: &mut Vec<Message>, output: &mut Output<'_>) {
+        if !waiting.is_empty() {
+            let epoch = *self.capability.time();
+            output.session(&self.capability).give_iterator(waiting.drain(..).map(|message| (epoch, message)));
+        }
+    }
+
+    fn end(&self, output: &mut Output<'_>, peers: usize) {
+        let watermark = *self.capability.time();
+        let mut ends = (0..peers).map(|worker| Message::End { worker, watermark }).collect();
+        self.give(&mut ends, output);
+    }
+}
+
+/// Asks all workers for a checkpoint.
+fn checkpoints(epoch: Epoch, peers: usize) -> impl Iterator<Item = Message> {
+    (0..peers).map(move |worker| Message::Checkpoint { worker, epoch })
+}
+
+fn start(source: &Source, fields: &Fields) -> Result<Reading> {
+    let failed = |failure: events::failure::Failure| anyhow::anyhow!(failure.message);
+    let input = source.open(&std::sync::Arc::default()).map_err(failed)?;
+    let parser = events::setup::parser(fields, source, &input).map_err(failed)?;
+    events::reading::start(source, input, parser).map_err(failed).context("cannot begin to read")
+}

@@ -1,0 +1,248 @@
+//! The program as its user runs it: several workers, several processes, killed and started again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use timely_sessions::state::CRASH;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_timely-sessions");
+const FILES: usize = 3;
+const RULE: [&str; 8] = ["--gap", "30s", "--out-of-order", "10s", "--epoch", "10s", "--checkpoint", "5m"];
+
+/// An event of a file, as the naive reading sees it: user, seconds, value.
+type Click = (u64, i64, usize);
+
+/// Three files with clicks that are up to 10 s out of order, one of which is far behind, and a line that is none.
+struct Input {
+    folder: TempDir,
+    files: Vec<Vec<Click>>,
+}
+
+impl Input {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut random = 88_172_645_463_325_252_u64;
+        let mut next = move |most: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % most
+        };
+        let mut files = vec![Vec::new(); FILES];
+        for second in 0..4_000 {
+            for (file, clicks) in files.iter_mut().enumerate() {
+                let time = second - next(10) as i64 - 600 * i64::from(second == 3_000 && file == 1);
+                clicks.push((next(60), time, clicks.len()));
+            }
+        }
+        for (index, clicks) in files.iter().enumerate() {
+            let mut text = String::new();
+            for (number, (user, time, value)) in clicks.iter().enumerate() {
+                writeln!(text, r#"{{"user":"u{user}","time":{},"what":"v{value}"}}"#, 1_700_000_000 + time).unwrap();
+                if index == 2 && number == 1_500 {
+                    text += "no JSON\n";
+                }
+            }
+            fs::write(folder.path().join(format!("{index}.jsonl")), text).unwrap();
+        }
+        Self { folder, files }
+    }
+
+    fn command(&self, state: &Path, workers: usize) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("run");
+        command.args((0..FILES).map(|index| self.folder.path().join(format!("{index}.jsonl"))));
+        command.args(["--key", "user", "--time", "time", "--value", "what"]).args(RULE);
+        command.args(["--workers", &workers.to_string()]).arg("--state").arg(state);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Starts this many processes of one job.
+    fn start(&self, state: &Path, workers: usize, processes: usize, crash: Option<usize>) -> Vec<Child> {
+        let addresses = free_addresses(processes);
+        (0..processes)
+            .map(|process| {
+                let mut command = self.command(state, workers);
+                if processes > 1 {
+                    command.args(["--addresses", &addresses, "--process", &process.to_string()]);
+                }
+                if let Some(number) = crash.filter(|_| process == processes - 1) {
+                    command.env(CRASH, number.to_string());
+                }
+                command.spawn().unwrap()
+            })
+            .collect()
+    }
+
+    fn run(&self, state: &Path, workers: usize, processes: usize, crash: Option<usize>) -> Vec<ExitStatus> {
+        self.start(state, workers, processes, crash).into_iter().map(|mut child| child.wait().unwrap()).collect()
+    }
+
+    /// The sessions by a loop that knows nothing of streams: the late click of the second file left out.
+    fn expected(&self) -> Vec<(String, i64, i64, u64)> {
+        let mut of_user: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+        for (file, clicks) in self.files.iter().enumerate() {
+            for (number, (user, time, _)) in clicks.iter().enumerate() {
+                if (file, number) != (1, 3_000) {
+                    of_user.entry(*user).or_default().push(*time);
+                }
+            }
+        }
+        let mut sessions = Vec::new();
+        for (user, mut times) in of_user {
+            times.sort_unstable();
+            for session in times.chunk_by(|a, b| b - a < 30) {
+                sessions.push((format!("u{user}"), session[0], session[session.len() - 1], session.len() as u64));
+            }
+        }
+        sessions.sort_unstable();
+        sessions
+    }
+}
+
+/// Ports that are free now.
+fn free_addresses(processes: usize) -> String {
+    let listeners: Vec<_> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses: Vec<String> = listeners.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
+    addresses.join(",")
+}
+
+fn rows(state: &Path, unused: bool) -> Vec<String> {
+    let mut command = Command::new(PROGRAM);
+    command.arg("rows").arg(state).args(unused.then_some("--unused"));
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    let mut lines: Vec<String> = String::from_utf8(stdout).unwrap().lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Rows of sessions, and what is in none.
+fn result(state: &Path) -> (Vec<String>, Vec<String>) {
+    (rows(state, false), rows(state, true))
+}
+
+/// The rows of a result that the other does not have, for messages.
+fn difference((found, others): &(Vec<String>, Vec<String>), expected: &(Vec<String>, Vec<String>)) -> String {
+    let missing: Vec<_> = expected.0.iter().filter(|row| !found.contains(row)).take(5).collect();
+    let more: Vec<_> = found.iter().filter(|row| !expected.0.contains(row)).take(5).collect();
+    format!("{} rows for {}, missing {missing:#?}, more {more:#?}, unused {others:#?}", found.len(), expected.0.len())
+}
+
+fn undisturbed(input: &Input, folder: &Path) -> (Vec<String>, Vec<String>) {
+    let state = folder.join("undisturbed");
+    assert!(input.run(&state, 1, 1, None).iter().all(ExitStatus::success));
+    result(&state)
+}
+
+fn state(folder: &TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
+}
+
+#[test]
+fn sessions_are_those_of_a_naive_loop() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let (sessions, unused) = undisturbed(&input, folder.path());
+    let instant = |value: &Value| {
+        let text = value.as_str().unwrap();
+        text.parse::<stagger::Timestamp>().unwrap().as_micros() / 1_000_000 - 1_700_000_000
+    };
+    let mut found: Vec<(String, i64, i64, u64)> = sessions
+        .iter()
+        .map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let user = row["user"].as_str().unwrap().to_owned();
+            (user, instant(&row["beginsession"]), instant(&row["endsession"]), row["events"].as_u64().unwrap())
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, input.expected());
+    let reasons: Vec<Value> = unused.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
+    let of = |source: u64| reasons.iter().find(|row| row["source"] == source).unwrap();
+    assert_eq!(reasons.len(), 2, "{unused:?}");
+    assert_eq!((&of(2)["line"], &of(2)["reason"]), (&Value::from(3_001), &Value::from("late")));
+    assert_eq!((&of(3)["line"], &of(3)["text"]), (&Value::from(1_502), &Value::from("no JSON")));
+}
+
+#[test]
+fn rows_are_the_same_on_1_2_and_4_workers_in_1_and_2_processes() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let expected = undisturbed(&input, folder.path());
+    for (workers, processes) in [(2, 1), (4, 1), (1, 2), (2, 2)] {
+        let state = state(&folder, &format!("{workers}-{processes}"));
+        assert!(input.run(&state, workers, processes, None).iter().all(ExitStatus::success));
+        assert!(result(&state) == expected, "{workers} workers, {processes} processes");
+    }
+}
+
+#[test]
+fn a_kill_before_any_file_that_is_written_changes_no_row() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let expected = undisturbed(&input, folder.path());
+    let mut kills = 0;
+    for crash in (1..).step_by(3) {
+        let state = state(&folder, &format!("crash-{crash}"));
+        if input.run(&state, 2, 1, Some(crash)).iter().all(ExitStatus::success) {
+            break; // it writes fewer files than that
+        }
+        kills += 1;
+        assert!(input.run(&state, 2, 1, None).iter().all(ExitStatus::success), "killed at {crash}");
+        let found = result(&state);
+        assert!(found == expected, "killed at {crash}: {}", difference(&found, &expected));
+    }
+    assert!(kills > 20, "{kills}");
+}
+
+#[test]
+fn when_one_of_two_processes_is_killed_the_other_ends_and_both_go_on() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let expected = undisturbed(&input, folder.path());
+    for crash in [3, 4, 18, 19, 21] {
+        let state = state(&folder, &format!("crash-{crash}"));
+        let ended = input.run(&state, 1, 2, Some(crash));
+        assert!(ended.iter().all(|status| !status.success()), "{ended:?}");
+        assert!(!state.join("end").exists(), "an end without the other process");
+        assert!(input.run(&state, 1, 2, None).iter().all(ExitStatus::success));
+        let found = result(&state);
+        assert!(found == expected, "killed at {crash}: {}", difference(&found, &expected));
+    }
+}
+
+#[test]
+fn a_job_goes_on_with_another_number_of_workers() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let expected = undisturbed(&input, folder.path());
+    let state = state(&folder, "rescaled");
+    // 2 workers, then 3, then 1 in each of 2 processes.
+    assert!(!input.run(&state, 2, 1, Some(14)).iter().all(ExitStatus::success));
+    assert!(!input.run(&state, 3, 1, Some(20)).iter().all(ExitStatus::success));
+    assert!(input.run(&state, 1, 2, None).iter().all(ExitStatus::success));
+    assert!(result(&state) == expected);
+}
+
+#[test]
+fn another_rule_is_refused_and_a_finished_job_says_so() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let state = state(&folder, "state");
+    assert!(!input.run(&state, 1, 1, Some(14)).iter().all(ExitStatus::success));
+    let other = input.command(&state, 1).args(["--gap", "31s"]).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(other.status.code(), Some(2), "clap refuses --gap twice: {}", String::from_utf8_lossy(&other.stderr));
+    let mut command = Command::new(PROGRAM);
+    command.arg("run").arg(input.folder.path().join("0.jsonl"));
+    command.args(["--key", "user", "--time", "time", "--gap", "31s"]).arg("--state").arg(&state);
+    let Output { status, stderr, .. } = command.output().unwrap();
+    let message = String::from_utf8_lossy(&stderr);
+    assert!(!status.success() && message.contains("gap"), "{message}");
+
+    assert!(input.run(&state, 1, 1, None).iter().all(ExitStatus::success));
+    let again = input.command(&state, 1).stderr(Stdio::piped()).output().unwrap();
+    let message = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && message.contains("has ended already"), "{message}");
+}
