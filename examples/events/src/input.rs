@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
+use program::same;
 
 use crate::failure::{Failure, Outcome};
 
@@ -47,6 +48,15 @@ impl Source {
             Self::Bundled => Some(Path::new("clicks.jsonl.gz")),
             Self::Stdin => None,
             Self::File(path) => Some(path),
+        }
+    }
+
+    /// What is read, if it is not in the program itself.
+    pub fn input(&self) -> Option<same::Input<'_>> {
+        match self {
+            Self::Bundled => None,
+            Self::Stdin => Some(same::Input::Stdin),
+            Self::File(path) => Some(same::Input::File(path)),
         }
     }
 

@@ -17,7 +17,6 @@
 
 pub mod batch;
 pub mod columns;
-pub mod failure;
 pub mod fields;
 pub mod formats;
 pub mod input;
@@ -29,3 +28,5 @@ pub mod relay;
 pub mod rules;
 pub mod setup;
 pub mod zones;
+
+pub use program::failure;

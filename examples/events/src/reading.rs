@@ -7,13 +7,14 @@
 use std::io::{self, Read};
 use std::panic::resume_unwind;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::failure::Outcome;
 use crate::input::{Input, Source};
 use crate::lines::Lines;
 use crate::parse::Parser;
-use crate::relay::{Filling, Using, relay};
+use crate::relay::{Filling, Using, Waited, relay};
 use crate::setup::{self, AnyParser};
 
 /// Batches of very long lines are used one at a time, so that memory stays bounded.
@@ -43,6 +44,21 @@ impl Reading {
         batch.clear();
         self.using.give_back(batch);
     }
+
+    /// The next batch, if it is there within some time.
+    pub fn next_within(&mut self, time: Duration) -> Waited<Batch> {
+        let waited = self.using.next_within(time);
+        if let Waited::Over = waited {
+            self.end();
+        }
+        waited
+    }
+
+    fn end(&mut self) {
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            resume_unwind(panic);
+        }
+    }
 }
 
 impl Iterator for Reading {
@@ -50,10 +66,8 @@ impl Iterator for Reading {
 
     fn next(&mut self) -> Option<Batch> {
         let next = self.using.next();
-        if next.is_none()
-            && let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
-        {
-            resume_unwind(panic);
+        if next.is_none() {
+            self.end();
         }
         next
     }

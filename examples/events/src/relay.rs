@@ -2,7 +2,8 @@
 //!
 //! Only so many are under way at once: a thread that is ahead waits, and memory does not grow.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 /// Buffers that may wait to be taken: enough that neither side often waits for the other.
 const AHEAD: usize = 4;
@@ -19,6 +20,25 @@ pub struct Filling<T> {
 pub struct Using<T> {
     full: Receiver<T>,
     used: Sender<T>,
+}
+
+/// What came of waiting for a buffer.
+pub enum Waited<T> {
+    Ready(T),
+    /// None is there yet.
+    Nothing,
+    /// None will be.
+    Over,
+}
+
+impl<T> From<Result<T, RecvTimeoutError>> for Waited<T> {
+    fn from(received: Result<T, RecvTimeoutError>) -> Self {
+        match received {
+            Ok(buffer) => Self::Ready(buffer),
+            Err(RecvTimeoutError::Timeout) => Self::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Self::Over,
+        }
+    }
 }
 
 pub fn relay<T>() -> (Filling<T>, Using<T>) {
@@ -49,6 +69,16 @@ impl<T> Using<T> {
     /// The next buffer, as soon as it is there. None is left when the other side is gone.
     pub fn next(&self) -> Option<T> {
         self.full.recv().ok()
+    }
+
+    /// The next buffer, if it is there within some time.
+    pub fn next_within(&self, time: Duration) -> Waited<T> {
+        self.full.recv_timeout(time).into()
+    }
+
+    /// The next buffer, if it is there.
+    pub fn next_now(&self) -> Waited<T> {
+        self.next_within(Duration::ZERO)
     }
 
     /// Gives an empty buffer back.

@@ -11,12 +11,12 @@ use std::thread::{self, JoinHandle};
 
 use events::columns::Columns;
 use events::failure::{Failure, Outcome, plain};
+use program::growing::Growing;
 use rows::SessionRow;
 use rows::columns::check_names;
 use rows::hours::{folder_of, hour_of};
 use rows::parquet::Rows;
 use stagger::{SessionId, Timestamp};
-use tempfile::TempDir;
 
 use crate::side::Members;
 use crate::text::Summary;
@@ -27,15 +27,31 @@ const ENOUGH: usize = 64 << 20;
 
 pub(crate) struct Folders {
     output: PathBuf,
-    /// Where it grows.
-    growing: TempDir,
+    /// Makes files of what waited before, at the same time. Ends before the folder goes.
+    making: Making,
+    growing: Growing,
     columns: Columns,
     /// What waits, by hour.
     waiting: BTreeMap<Timestamp, Rows>,
     bytes: usize,
     files: u32,
-    /// Makes files of what waited before, at the same time.
-    making: Option<JoinHandle<Result<(), String>>>,
+}
+
+/// A thread that makes files.
+#[derive(Default)]
+struct Making(Option<JoinHandle<Result<(), String>>>);
+
+impl Making {
+    /// Waits for its end.
+    fn end(&mut self) -> Result<(), String> {
+        self.0.take().map_or(Ok(()), |thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(JoinHandle::join);
+    }
 }
 
 impl Folders {
@@ -48,15 +64,10 @@ impl Folders {
                 "{shown} is there already, and two runs in one folder would count twice: name a new one, or remove it"
             )));
         }
-        let name =
-            output.file_name().ok_or_else(|| Failure::usage(format_args!("{shown} is no name: name a new folder")))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(".");
-        let beside = output.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let growing =
-            fs::create_dir_all(beside).and_then(|()| tempfile::Builder::new().prefix(&hidden).tempdir_in(beside));
-        let growing = growing.map_err(|error| Failure::file("write", output, &error))?;
+        if output.file_name().is_none() {
+            return Err(Failure::usage(format_args!("{shown} is no name: name a new folder")));
+        }
+        let growing = Growing::folder(output).map_err(|error| Failure::file("write", output, &error))?;
         Ok(Self {
             output: output.to_owned(),
             growing,
@@ -64,7 +75,7 @@ impl Folders {
             waiting: BTreeMap::new(),
             bytes: 0,
             files: 0,
-            making: None,
+            making: Making::default(),
         })
     }
 
@@ -90,33 +101,21 @@ impl Folders {
             let mut numbered = (first..).zip(rows);
             numbered.try_for_each(|(number, (hour, rows))| write(&folder.join(folder_of(hour)), number, rows))
         });
-        self.making = Some(making.map_err(|error| Failure::file("write", &self.output, &error))?);
+        self.making.0 = Some(making.map_err(|error| Failure::file("write", &self.output, &error))?);
         Ok(())
     }
 
     /// Waits for the files that are being made.
     fn wait(&mut self) -> Outcome<()> {
-        let made = self.making.take().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         let output = self.output.display();
-        made.unwrap_or(Ok(())).map_err(|error| Failure::usage(format_args!("cannot write {output}: {error}")))
+        self.making.end().map_err(|error| Failure::usage(format_args!("cannot write {output}: {error}")))
     }
 
-    /// Puts everything in its place.
-    pub(crate) fn finish(mut self) -> Outcome<()> {
+    /// Completes the folder, which is to be placed.
+    pub(crate) fn finish(mut self) -> Outcome<Growing> {
         self.write_files()?;
         self.wait()?;
-        let cleared = if self.output.exists() { fs::remove_dir(&self.output) } else { Ok(()) }; // it was empty
-        let placed = cleared.and_then(|()| fs::rename(self.growing.path(), &self.output));
-        placed.map_err(|error| Failure::file("write", &self.output, &error))?;
-        self.growing.disable_cleanup(true); // it has another name now
-        Ok(())
-    }
-}
-
-/// Nothing may be written any more into a folder that goes.
-impl Drop for Folders {
-    fn drop(&mut self) {
-        let _ = self.making.take().map(JoinHandle::join);
+        Ok(self.growing)
     }
 }
 

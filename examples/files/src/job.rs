@@ -1,24 +1,30 @@
 //! The work itself: records in, sessions out, nothing lost in between.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use events::batch::Item;
+use events::batch::{Batch, Item};
 use events::failure::{Failure, Outcome};
 use events::input::{Input, Source};
 use events::parse::Record;
 use events::reading;
-use events::setup::{self, AnyParser};
+use events::relay::Waited;
+use events::setup;
+use program::growing::Growing;
+use program::same;
+use program::signals::Orderly;
 use stagger::{Clock, Event, List, Pushed, Refusal, Sessionizer, Timestamp};
 
+use crate::closing::{self, Amount};
 use crate::options::Options;
-use crate::outputs;
 use crate::progress::Progress;
-use crate::report::{counted, grouped};
+use crate::report::counted;
 use crate::results::Results;
 use crate::side::{Member, Members};
+use crate::silence::Silence;
 use crate::strategy;
 use crate::text::{EventRef, Payload, Place, Text};
 use crate::unused::Unused;
@@ -32,9 +38,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
             Member { time: event.event_time, value: value.into(), place }
         });
         let config = strategy::config::<Vec<Member>>(options).aggregate(list);
-        Job::new(options, config.build()?)?.run()
+        Job::new(options, config.build().map_err(Failure::usage)?)?.run()
     } else {
-        Job::new(options, strategy::config::<()>(options).build()?)?.run()
+        Job::new(options, strategy::config::<()>(options).build().map_err(Failure::usage)?)?.run()
     }
 }
 
@@ -48,9 +54,12 @@ struct Job<'o, S, O: Members> {
     unused: Unused,
     /// The greatest event time that was used.
     greatest: Option<Timestamp>,
-    lines: u64,
-    events: u64,
-    empty: u64,
+    /// How far the clock has come that closes sessions.
+    present: Option<Timestamp>,
+    amount: Amount,
+    silence: Silence,
+    /// Only of a stream: it can end at any time.
+    orderly: Option<Orderly>,
 }
 
 impl<'o, S, O: Members> Job<'o, S, O>
@@ -60,7 +69,7 @@ where
     /// Checks everything that can be checked before the first line, then creates the outputs.
     fn new(options: &'o Options, engine: S) -> Outcome<Self> {
         let sources = setup::sources(&options.inputs);
-        outputs::check(&options.results, &sources)?;
+        same::check(sources.iter().filter_map(Source::input), options.results.files())?;
         setup::check(&options.fields, &sources)?;
         let columns = setup::columns(&options.fields, &sources)?;
         let names: Vec<String> = sources.iter().map(Source::name).collect();
@@ -73,9 +82,10 @@ where
             results: Results::new(options, &names, &columns)?,
             unused: Unused::new(options, names, columns)?,
             greatest: None,
-            lines: 0,
-            events: 0,
-            empty: 0,
+            present: None,
+            amount: Amount::default(),
+            silence: Silence::default(),
+            orderly: options.streams().then(Orderly::begin),
         })
     }
 
@@ -84,52 +94,97 @@ where
         let read = Arc::new(AtomicU64::new(0));
         let total = self.sources.iter().map(Source::bytes).sum();
         let progress = Progress::new(total, self.results.is_on_terminal, Arc::clone(&read));
+        let mut is_whole = true;
         for (index, source) in self.sources.clone().iter().enumerate() {
-            let input = source.open(&read)?;
-            let parser = setup::parser(&self.options.fields, source, &input)?;
-            self.read(index as u32, source, input, parser, &progress)?;
+            is_whole = is_whole && self.read(index as u32, source, &read, &progress)?;
         }
-        self.end()?;
+        if is_whole {
+            self.end()?;
+        }
         progress.finish();
-        self.unused.finish()?;
-        if let (0, Some(field)) = (self.events, self.unused.missing_everywhere()) {
+        if let (0, Some(field)) = (self.amount.events, self.unused.missing_everywhere()) {
             return Err(Failure::usage(format_args!("no line has the field `{field}`")));
         }
-        self.close(started)
+        self.close(started, is_whole)
     }
 
-    /// Reads one input.
-    fn read(
-        &mut self,
-        index: u32,
-        source: &Source,
-        input: Input,
-        parser: AnyParser,
-        progress: &Progress,
-    ) -> Outcome<()> {
+    /// Reads one input. `false` if the work should end before its end.
+    fn read(&mut self, index: u32, source: &Source, read: &Arc<AtomicU64>, progress: &Progress) -> Outcome<bool> {
+        let Some(input) = self.open(source, read)? else { return Ok(false) };
+        let parser = setup::parser(&self.options.fields, source, &input)?;
         let mut reading = reading::start(source, input, parser)?;
-        while let Some(batch) = reading.next() {
-            for item in batch.iter() {
-                match item {
-                    Item::Record(line, record) => self.take(record, Place { input: index, line })?,
-                    Item::Rejected(bad) => {
-                        self.unused.reject(Place { input: index, line: bad.line }, &bad.bytes, &bad.reject)?;
-                    }
-                }
-            }
-            if let Some(error) = &batch.failure {
-                return Err(source.unreadable(error));
-            }
-            self.lines += batch.lines;
-            self.empty += batch.empty;
+        while let Some(batch) = self.wait(|time| reading.next_within(time))? {
+            self.use_batch(index, source, &batch)?;
             reading.give_back(batch);
             progress.update();
         }
+        Ok(!self.is_asked_to_end())
+    }
+
+    /// Opens an input, which may be a pipe that says nothing for a long time.
+    fn open(&mut self, source: &Source, read: &Arc<AtomicU64>) -> Outcome<Option<Input>> {
+        let (input, opened) = sync_channel(1);
+        let (source, read) = (source.clone(), Arc::clone(read));
+        let thread = thread::Builder::new().name("opening".to_owned());
+        thread.spawn(move || input.send(source.open(&read))).expect("the system starts a thread");
+        self.wait(|time| opened.recv_timeout(time).into())?.transpose()
+    }
+
+    fn use_batch(&mut self, index: u32, source: &Source, batch: &Batch) -> Outcome<()> {
+        for item in batch.iter() {
+            match item {
+                Item::Record(line, record) => self.take(record, Place { input: index, line })?,
+                Item::Rejected(bad) => {
+                    self.unused.reject(Place { input: index, line: bad.line }, &bad.bytes, &bad.reject)?;
+                }
+            }
+        }
+        if let Some(error) = &batch.failure {
+            return Err(source.unreadable(error));
+        }
+        self.amount.lines += batch.lines;
+        self.amount.empty += batch.empty;
         Ok(())
     }
 
+    /// Waits for what another thread makes. Meanwhile a stream shows what it has. None if nothing comes any
+    /// more, or if the work should end.
+    fn wait<T>(&mut self, mut next: impl FnMut(Duration) -> Waited<T>) -> Outcome<Option<T>> {
+        while !self.is_asked_to_end() {
+            match next(self.silence.patience()) {
+                Waited::Ready(input) => {
+                    self.silence = Silence::default();
+                    return Ok(Some(input));
+                }
+                Waited::Over => break,
+                Waited::Nothing if self.options.streams() => self.pause()?,
+                Waited::Nothing => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_asked_to_end(&self) -> bool {
+        self.orderly.as_ref().is_some_and(Orderly::is_asked_to_end)
+    }
+
+    /// The input is silent: what is there is shown, and with `--max-delay` time goes on.
+    fn pause(&mut self) -> Outcome<()> {
+        let goes_on = self.options.streaming.max_delay.zip(self.present);
+        if let Some((delay, present)) = goes_on {
+            let results = &mut self.results;
+            let now = present + self.silence.length() - delay;
+            self.engine.advance_to(now, &mut |session| results.session(session));
+        } else if self.silence.is_noted {
+            return Ok(());
+        }
+        self.silence.is_noted = true;
+        self.unused.flush()?;
+        self.results.pause()
+    }
+
     fn take(&mut self, record: Record<'_>, place: Place) -> Outcome<()> {
-        self.events += 1;
+        self.amount.events += 1;
         let arrival = record.arrival.unwrap_or_else(|| self.assumed_arrival(record.time));
         let event = Event::new(record.key, record.time, (record.value, place)).arriving_at(arrival);
         match &mut self.waiting {
@@ -173,9 +228,16 @@ where
     /// Event time has come as far as this event, by its arrival at most: a fast clock makes no event of others late.
     fn reached(&mut self, event: &EventRef<'_>) {
         self.greatest = self.greatest.max(Some(event.event_time));
-        if let Some(bound) = self.options.bound_by_arrival() {
+        let bound = self.options.bound_by_arrival();
+        let present = match (self.engine.clock(), bound) {
+            (Clock::Arrival, _) => event.arrival_time,
+            (Clock::Event, Some(_)) => event.event_time.min(event.arrival_time),
+            (Clock::Event, None) => event.event_time,
+        };
+        self.present = self.present.max(Some(present));
+        if let Some(bound) = bound {
             let results = &mut self.results;
-            let watermark = event.event_time.min(event.arrival_time) - bound;
+            let watermark = present - bound;
             if watermark > self.engine.now() {
                 self.engine.advance_to(watermark, &mut |session| results.session(session));
             }
@@ -198,40 +260,26 @@ where
         self.results.check()
     }
 
-    /// Finishes the outputs and says what was done.
-    fn close(self, started: Instant) -> Outcome<()> {
-        let counters = self.engine.counters();
-        let is_report = self.results.report.is_some();
-        self.results.finish(&self.unused, self.sources[0] == Source::Bundled)?;
-        let mut say = io::stderr().lock();
-        if !is_report {
-            for message in &self.unused.first {
-                let _ = writeln!(say, "not used: {message}");
-            }
-            let more = self.unused.rejected - self.unused.first.len() as u64;
-            if more > 0 {
-                let _ = writeln!(say, "not used: {} more (see --rejects)", grouped(more));
-            }
+    /// Places the outputs, and says what was done.
+    fn close(mut self, started: Instant, is_whole: bool) -> Outcome<()> {
+        let (counters, open) = (self.engine.counters(), self.engine.open_sessions());
+        if self.results.report.is_none() {
+            closing::tell_unused(&self.unused);
         }
-        let seconds = started.elapsed().as_secs_f64();
-        let mut line = format!(
-            "{} read: {}, {} rejected, {} late",
-            counted(self.lines, "line"),
-            counted(self.events, "event"),
-            grouped(self.unused.rejected),
-            grouped(self.unused.late_events),
-        );
-        for (count, what) in [(self.unused.refused, "refused"), (counters.revisions, "corrected")] {
-            if count > 0 {
-                line += &format!(", {} {what}", grouped(count));
-            }
+        let allowed = self.options.results.max_rejected;
+        let is_used = self.amount.events > 0 || self.unused.rejected == 0;
+        let mut files = self.unused.finish()?;
+        let results = self.results.finish(&self.unused, self.sources[0] == Source::Bundled)?;
+        // An earlier result stays where there is none now.
+        files.splice(..0, results.into_iter().filter(|_| is_used));
+        Growing::place(files).map_err(|(path, error)| Failure::file("write", &path, &error))?;
+        closing::tell(&self.amount, &self.unused, &counters, started.elapsed());
+        if !is_whole {
+            return Err(Failure::interrupted(format_args!(
+                "interrupted: the sessions that had closed are written, {} still open are not",
+                counted(open as u64, "session")
+            )));
         }
-        if self.empty > 0 {
-            line += &format!(", {}", counted(self.empty, "empty line"));
-        }
-        let rate = (self.events as f64 / seconds.max(1e-6)) as u64;
-        let sessions = counted(counters.closed, "session");
-        let _ = writeln!(say, "{line}; {sessions}; {seconds:.2} s, {} events/s", grouped(rate));
-        Ok(())
+        closing::status(&self.amount, &self.unused, allowed)
     }
 }

@@ -8,16 +8,17 @@
 //! alike: the clock moves to the latest event, and what is still open then is flushed. Rows come in
 //! the order in which the library closes sessions.
 
+mod closing;
 #[cfg(feature = "parquet")]
 mod folders;
 mod job;
 mod options;
 mod output;
-mod outputs;
 mod progress;
 mod report;
 mod results;
 mod side;
+mod silence;
 mod strategy;
 mod text;
 mod unused;
@@ -25,25 +26,20 @@ mod waiting;
 mod writing;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
-use events::failure::{Failure, Outcome};
-use options::Asked;
+use events::failure::Outcome;
+use program::signals;
 
 /// Without arguments the bundled clicks are read as a stream, so that the report has something to
 /// say about events that come too late, or from the future.
 const DEFAULT: [&str; 6] = ["--out-of-order", "1m", "--arrival", "arrival_timestamp", "--max-future", "1h"];
 
 fn main() -> ExitCode {
+    signals::watch("files");
     match work() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { status, message }) => {
-            if !message.is_empty() {
-                eprintln!("files: {message}");
-            }
-            ExitCode::from(status)
-        }
+        Err(failure) => failure.end("files"),
     }
 }
 
@@ -53,10 +49,7 @@ fn work() -> Outcome<()> {
         arguments = std::iter::once("files").chain(DEFAULT).map(OsString::from).collect();
     }
     match options::read(arguments.into_iter())? {
-        Asked::Run(options) => job::run(&options),
-        Asked::Help(text) => {
-            let written = std::io::stdout().write_all(text.as_bytes());
-            written.map_err(|error| Failure::writing(&error))
-        }
+        Some(options) => job::run(&options),
+        None => Ok(()),
     }
 }

@@ -1,13 +1,15 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
-use events::failure::{Failure, Outcome, one_sentence};
+use events::failure::{Failure, Outcome};
 use events::fields::Fields;
 use events::lengths::{self, unit};
 use events::zones::{self, AnyZone};
+use program::command;
 use stagger::{Clock, Unit};
 
 /// Turns events in files into sessions.
@@ -15,7 +17,7 @@ use stagger::{Clock, Unit};
 /// Reads JSON lines, CSV and web server logs, and writes one row for each session. Without any
 /// argument it shows the sessions of a day of bundled clicks.
 #[derive(Debug, Parser)]
-#[command(name = "files", after_help = EXAMPLES, max_term_width = 100, disable_version_flag = true)]
+#[command(name = "files", after_help = EXAMPLES, max_term_width = 100, version)]
 pub(crate) struct Options {
     /// Files to read, `-` for standard input; gzip is read as it is. None: the bundled clicks
     #[arg(value_name = "INPUT")]
@@ -100,6 +102,11 @@ pub(crate) struct Streaming {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "out_of_order")]
     pub(crate) allowed_lateness: Option<Duration>,
 
+    /// Events come at most so long after they happened: while the input is silent, time goes on, this far
+    /// behind, and closes sessions
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "out_of_order")]
+    pub(crate) max_delay: Option<Duration>,
+
     /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
     /// the latest event so far, so choose it longer than any silence in the input)
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
@@ -134,9 +141,21 @@ pub(crate) struct Results {
     #[arg(long, value_name = "FILE")]
     pub(crate) late: Option<PathBuf>,
 
+    /// Share of the lines that may be unusable, such as 1% or 0.01; beyond it the exit status is 1 [1%]
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "1%", hide_default_value = true)]
+    pub(crate) max_rejected: f64,
+
     /// Stop at the first line that cannot be used, with exit status 1
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+impl Results {
+    /// The files to write.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let output = self.output.as_deref().filter(|path| *path != Path::new("-"));
+        output.into_iter().chain([&self.events, &self.rejects, &self.late].into_iter().flatten().map(PathBuf::as_path))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -171,7 +190,18 @@ Examples:
         --stagger step=30s --range 30s --output-format kinesis-sql
   zcat -f log/* | files - --format combined --out-of-order 1m --late late.jsonl
 
-Exit status: 0, 1 if --strict met a bad line, 2 if the command or its files cannot work.";
+Exit status: 0 if all lines were used but the share that --max-rejected allows; 1 if more could not be used,
+or none could; 2 if the command or its files cannot work; 130 after SIGINT, SIGTERM or SIGHUP; 141 if the
+reader of the rows went away. Outputs appear under their names when they are complete: a run that fails
+leaves earlier ones as they were.";
+
+/// Reads `1%` or `0.01`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.trim().parse::<f64>().map(|number| number / unit).ok();
+    let share = share.filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share is a number from 0 to 1, or from 0% to 100%".to_owned())
+}
 
 fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
     match text.split_once('=') {
@@ -182,24 +212,10 @@ fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
     }
 }
 
-/// What the command line asks for.
-pub(crate) enum Asked {
-    /// To do the work.
-    Run(Box<Options>),
-    /// To read this.
-    Help(String),
-}
-
-/// Reads the command line, the program's name first.
-pub(crate) fn read(arguments: impl Iterator<Item = std::ffi::OsString>) -> Outcome<Asked> {
-    match Options::try_parse_from(arguments) {
-        Ok(options) => {
-            options.check()?;
-            Ok(Asked::Run(Box::new(options)))
-        }
-        Err(error) if !error.use_stderr() => Ok(Asked::Help(error.render().to_string())),
-        Err(error) => Err(Failure::usage(one_sentence(&error))),
-    }
+/// Reads the command line, the program's name first. None if it asked for help, which is written.
+pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Outcome<Option<Options>> {
+    let options: Option<Options> = command::parse(arguments)?;
+    options.map(|options| options.check().map(|()| options)).transpose()
 }
 
 impl Options {
@@ -284,6 +300,11 @@ impl Options {
     pub(crate) fn shows_report(&self) -> bool {
         let Results { output, output_format, report, .. } = &self.results;
         *report || (self.inputs.is_empty() && output.is_none() && output_format.is_none())
+    }
+
+    /// Whether the input is a stream, of which sessions are shown as they close.
+    pub(crate) fn streams(&self) -> bool {
+        self.streaming.out_of_order.is_some()
     }
 
     /// Whether sessions may be corrected.

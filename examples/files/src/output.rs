@@ -1,8 +1,12 @@
 //! The rows: one for each session, as CSV, as JSON lines or as the article's SQL wrote them.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
+use events::failure::{Failure, Outcome};
 use events::parse::keys;
+use program::growing::Growing;
+use program::stdout;
 use rows::cells::Cells;
 use rows::columns::ClosedSession;
 use rows::lines::Lines;
@@ -35,8 +39,30 @@ pub(crate) enum Form {
     KinesisSql,
 }
 
+/// Where rows go.
+pub(crate) enum Output {
+    Stdout,
+    File(Growing),
+}
+
+impl Output {
+    /// `-`, or nothing, is standard output.
+    pub(crate) fn create(path: Option<&Path>) -> Outcome<Self> {
+        match path {
+            Some(path) if path != Path::new("-") => {
+                Ok(Self::File(Growing::file(path).map_err(|error| Failure::file("write", path, &error))?))
+            }
+            _ => stdout::check().map(|()| Self::Stdout),
+        }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Stdout) && io::stdout().is_terminal()
+    }
+}
+
 pub(crate) struct Rows {
-    to: Box<dyn Write + Send>,
+    to: Output,
     form: Form,
     lines: Lines,
     /// Rows that have not been written yet.
@@ -45,7 +71,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Begins the output.
-    pub(crate) fn new(to: Box<dyn Write + Send>, form: Form, lines: Lines) -> Self {
+    pub(crate) fn new(to: Output, form: Form, lines: Lines) -> Self {
         let mut cells = Cells::default();
         match form {
             Form::Csv => lines.csv_header(&mut cells),
@@ -71,14 +97,29 @@ impl Rows {
     }
 
     fn empty(&mut self) -> io::Result<()> {
-        let written = self.to.write_all(&self.cells.bytes);
+        let written = match &mut self.to {
+            Output::Stdout => write_out(&self.cells.bytes),
+            Output::File(file) => file.write_all(&self.cells.bytes),
+        };
         self.cells.bytes.clear();
         written
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    /// Writes what waits, where others see it.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match &self.to {
+            Output::File(file) if !file.is_direct() => Ok(()),
+            _ => self.empty(),
+        }
+    }
+
+    /// Writes the last rows. The file, if there is one, is to be placed.
+    pub(crate) fn finish(mut self) -> io::Result<Option<Growing>> {
         self.empty()?;
-        self.to.flush()
+        Ok(match self.to {
+            Output::Stdout => None,
+            Output::File(file) => Some(file),
+        })
     }
 
     /// Times are printed as Kinesis SQL casts a TIMESTAMP to VARCHAR; begin and end keep, as in the
@@ -104,11 +145,10 @@ impl Rows {
     }
 }
 
-/// What is left when the work stops early.
-impl Drop for Rows {
-    fn drop(&mut self) {
-        let _ = self.empty();
-    }
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 /// `2018-11-29 23:35:10.123`, cut to milliseconds.

@@ -1,12 +1,10 @@
 //! Where the sessions go: to the files that are written, and to the report.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
-
 use events::columns::Columns;
 use events::failure::{Failure, Outcome};
 use events::zones::AnyZone;
+use program::growing::Growing;
+use program::stdout;
 use rows::columns::check_files_names;
 use rows::ids::id_of;
 use rows::lines::Lines;
@@ -15,7 +13,7 @@ use stagger::Clock;
 #[cfg(feature = "parquet")]
 use crate::folders::Folders;
 use crate::options::{Options, OutputFormat};
-use crate::output::{Form, Rows};
+use crate::output::{Form, Output, Rows};
 use crate::report::Report;
 use crate::side::{EventsFile, JsonLines, Members};
 use crate::strategy;
@@ -40,13 +38,12 @@ impl<O: Members> Results<O> {
             let (sessions, is_on_terminal) = session_files(options, columns)?;
             (files.sessions, results.is_on_terminal) = (Some(sessions), is_on_terminal);
         }
-        // Not before the sessions' files, which may be refused: this one is emptied if it is there.
         if let Some(path) = &options.results.events {
             let (inputs, columns, revisions) = (inputs.to_vec(), columns.clone(), options.has_revisions());
             files.events = Some(EventsFile { file: JsonLines::create(path)?, inputs, columns, revisions });
         }
         if files.sessions.is_some() || files.events.is_some() {
-            results.writing = Some(Writing::start(files));
+            results.writing = Some(Writing::start(files, options.streams()));
         }
         Ok(results)
     }
@@ -66,20 +63,27 @@ impl<O: Members> Results<O> {
     #[inline]
     pub(crate) fn check(&mut self) -> Outcome<()> {
         match &mut self.writing {
-            Some(writing) if writing.has_failed() => writing.finish(),
+            Some(writing) if writing.has_failed() => writing.finish().map(drop),
             _ => Ok(()),
         }
     }
 
-    pub(crate) fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<()> {
-        if let Some(mut writing) = self.writing {
-            writing.finish()?;
+    /// Hands on what waits, since the input pauses.
+    pub(crate) fn pause(&mut self) -> Outcome<()> {
+        if let Some(writing) = &mut self.writing {
+            writing.hand_over();
         }
+        self.check()
+    }
+
+    /// Completes the files, which are to be placed, and shows the report.
+    pub(crate) fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<Vec<Growing>> {
+        let files = self.writing.map_or(Ok(Vec::new()), |mut writing| writing.finish())?;
         if let Some(report) = self.report {
             let text = report.text(unused) + if is_bundled { TRY_YOUR_OWN } else { "" };
-            io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+            stdout::write(text)?;
         }
-        Ok(())
+        Ok(files)
     }
 }
 
@@ -95,7 +99,7 @@ fn session_files(options: &Options, columns: &Columns) -> Outcome<(SessionFiles,
 
 #[cfg(feature = "parquet")]
 fn folders(options: &Options, columns: &Columns) -> Outcome<SessionFiles> {
-    let output = options.results.output.as_deref().unwrap_or(Path::new(""));
+    let output = options.results.output.as_deref().unwrap_or(std::path::Path::new(""));
     Ok(SessionFiles::Folders(Box::new(Folders::create(output, columns.clone())?)))
 }
 
@@ -112,21 +116,11 @@ fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFil
     if form != Form::KinesisSql {
         check_files_names(columns).map_err(Failure::usage)?;
     }
-    let (to, is_on_terminal) = rows_to(options)?;
+    let to = Output::create(options.results.output.as_deref())?;
+    let is_on_terminal = to.is_terminal();
     let lines = Lines { columns: columns.clone(), has_revisions: options.has_revisions() };
     let rows = Rows::new(to, form, lines);
     Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
-}
-
-/// Where the rows go, and whether that is a terminal.
-fn rows_to(options: &Options) -> Outcome<(Box<dyn Write + Send>, bool)> {
-    match options.results.output.as_deref() {
-        Some(path) if path != Path::new("-") => {
-            let file = File::create(path).map_err(|error| Failure::file("write", path, &error))?;
-            Ok((Box::new(file), false))
-        }
-        _ => Ok((Box::new(io::stdout()), io::stdout().is_terminal())),
-    }
 }
 
 /// What sessions are written as.
@@ -158,17 +152,24 @@ impl Files {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Outcome<()> {
-        match self.sessions {
+    /// Writes what waits, where others see it.
+    pub(crate) fn flush(&mut self) -> Outcome<()> {
+        if let Some(SessionFiles::Rows(rows)) = &mut self.sessions {
+            rows.flush().map_err(|error| Failure::writing(&error))?;
+        }
+        self.events.iter_mut().try_for_each(|events| events.file.flush())
+    }
+
+    /// Completes the files, which are to be placed.
+    pub(crate) fn finish(self) -> Outcome<Vec<Growing>> {
+        let sessions = match self.sessions {
             Some(SessionFiles::Rows(rows)) => rows.finish().map_err(|error| Failure::writing(&error))?,
             #[cfg(feature = "parquet")]
-            Some(SessionFiles::Folders(folders)) => folders.finish()?,
-            None => {}
-        }
-        if let Some(events) = self.events {
-            events.file.finish()?;
-        }
-        Ok(())
+            Some(SessionFiles::Folders(folders)) => Some(folders.finish()?),
+            None => None,
+        };
+        let events = self.events.map(|events| events.file.finish()).transpose()?;
+        Ok(sessions.into_iter().chain(events).collect())
     }
 }
 

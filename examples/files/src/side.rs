@@ -1,12 +1,12 @@
 //! The files beside the rows, all of them JSON lines: events with their sessions, rejects, late.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use events::columns::Columns;
 use events::failure::{Failure, Outcome};
+use program::growing::Growing;
 use rows::key::KeyFields;
 use rows::lines::Time;
 use serde::Serialize;
@@ -17,12 +17,12 @@ use crate::text::{Place, Summary, Text, Unkept};
 /// A file of JSON lines.
 pub(crate) struct JsonLines {
     path: PathBuf,
-    to: BufWriter<File>,
+    to: BufWriter<Growing>,
 }
 
 impl JsonLines {
     pub(crate) fn create(path: &Path) -> Outcome<Self> {
-        let file = File::create(path).map_err(|error| Failure::file("write", path, &error))?;
+        let file = Growing::file(path).map_err(|error| Failure::file("write", path, &error))?;
         Ok(Self { path: path.to_owned(), to: BufWriter::with_capacity(1 << 18, file) })
     }
 
@@ -32,8 +32,16 @@ impl JsonLines {
         written.map_err(|error| Failure::file("write", &self.path, &error))
     }
 
-    pub(crate) fn finish(mut self) -> Outcome<()> {
-        self.to.flush().map_err(|error| Failure::file("write", &self.path, &error))
+    /// Writes what waits, if others see it.
+    pub(crate) fn flush(&mut self) -> Outcome<()> {
+        let flushed = if self.to.get_ref().is_direct() { self.to.flush() } else { Ok(()) };
+        flushed.map_err(|error| Failure::file("write", &self.path, &error))
+    }
+
+    /// Writes the last of it. The file is to be placed.
+    pub(crate) fn finish(self) -> Outcome<Growing> {
+        let Self { path, to } = self;
+        to.into_inner().map_err(|error| Failure::file("write", &path, error.error()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use events::columns::Columns;
 use events::failure::{Failure, Outcome};
 use events::parse::Reject;
+use program::growing::Growing;
 use rows::key::KeyFields;
 use rows::lines::Time;
 use stagger::{Refusal, Timestamp};
@@ -68,7 +69,7 @@ impl Unused {
             file.write(&RejectRow { input, line: place.line, reason: reject.to_string(), text })?;
         }
         if self.strict {
-            return Err(Failure::strict(message));
+            return Err(Failure::not_used(message));
         }
         if self.first.len() < SHOWN {
             self.first.push(message);
@@ -110,7 +111,13 @@ impl Unused {
         self.only_missing.as_deref()
     }
 
-    pub(crate) fn finish(&mut self) -> Outcome<()> {
-        self.rejects.take().into_iter().chain(self.late.take()).try_for_each(JsonLines::finish)
+    /// Writes what waits, where others see it.
+    pub(crate) fn flush(&mut self) -> Outcome<()> {
+        self.rejects.iter_mut().chain(&mut self.late).try_for_each(JsonLines::flush)
+    }
+
+    /// Completes the files, which are to be placed.
+    pub(crate) fn finish(&mut self) -> Outcome<Vec<Growing>> {
+        self.rejects.take().into_iter().chain(self.late.take()).map(JsonLines::finish).collect()
     }
 }

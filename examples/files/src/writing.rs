@@ -4,7 +4,8 @@ use std::panic::resume_unwind;
 use std::thread::{self, JoinHandle};
 
 use events::failure::Outcome;
-use events::relay::{Filling, Using, relay};
+use events::relay::{Filling, Using, Waited, relay};
+use program::growing::Growing;
 
 use crate::results::Files;
 use crate::side::Members;
@@ -23,11 +24,11 @@ pub(crate) struct Writing<O: Members> {
 }
 
 impl<O: Members> Writing<O> {
-    /// Begins to write.
-    pub(crate) fn start(files: Files) -> Self {
+    /// Begins to write. `streams`: rows are shown as soon as they are there.
+    pub(crate) fn start(files: Files, streams: bool) -> Self {
         let (filling, using) = relay();
         let thread = thread::Builder::new().name("writing".to_owned());
-        let thread = thread.spawn(move || write(files, &using)).expect("the system starts a thread");
+        let thread = thread.spawn(move || write(files, &using, streams)).expect("the system starts a thread");
         Self { sessions: Vec::new(), filling: Some(filling), thread: Some(thread), has_failed: false }
     }
 
@@ -41,7 +42,8 @@ impl<O: Members> Writing<O> {
 }
 
 impl<O: Members> Writing<O> {
-    fn hand_over(&mut self) {
+    /// Passes on the sessions that wait.
+    pub(crate) fn hand_over(&mut self) {
         if let Some(filling) = &mut self.filling {
             self.has_failed |= !filling.hand_over(&mut self.sessions);
         }
@@ -54,8 +56,8 @@ impl<O: Members> Writing<O> {
     }
 
     /// Waits until everything is written and finished, or tells what failed.
-    pub(crate) fn finish(&mut self) -> Outcome<()> {
-        self.wait()?.map_or(Ok(()), Files::finish)
+    pub(crate) fn finish(&mut self) -> Outcome<Vec<Growing>> {
+        self.wait()?.map_or(Ok(Vec::new()), Files::finish)
     }
 
     fn wait(&mut self) -> Outcome<Option<Files>> {
@@ -66,8 +68,7 @@ impl<O: Members> Writing<O> {
     }
 }
 
-/// What has closed is written even where the work stops early. It is not finished then: of files that
-/// appear as a whole there will be none.
+/// Where rows are shown as they come, those that have closed are shown even where the work stops early.
 impl<O: Members> Drop for Writing<O> {
     fn drop(&mut self) {
         if !thread::panicking() {
@@ -77,11 +78,16 @@ impl<O: Members> Drop for Writing<O> {
 }
 
 /// Writes all sessions, until the first failure.
-fn write<O: Members>(mut files: Files, using: &Using<Vec<Summary<O>>>) -> Outcome<Files> {
-    while let Some(mut sessions) = using.next() {
+fn write<O: Members>(mut files: Files, using: &Using<Vec<Summary<O>>>, streams: bool) -> Outcome<Files> {
+    loop {
+        let waited = using.next_now();
+        if streams && !matches!(waited, Waited::Ready(_)) {
+            files.flush()?;
+        }
+        let next = if let Waited::Ready(sessions) = waited { Some(sessions) } else { using.next() };
+        let Some(mut sessions) = next else { return Ok(files) };
         sessions.iter_mut().try_for_each(|session| files.write(session))?;
         sessions.clear();
         using.give_back(sessions);
     }
-    Ok(files)
 }

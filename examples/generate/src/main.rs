@@ -10,22 +10,32 @@
 //!
 //! `cargo run --release -p generate -- --users 1000 --rate 50 --duration 10m --disorder 5s`
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use generate::Options;
+use program::failure::{Failure, Outcome};
+use program::growing::Growing;
+use program::{command, signals, stdout};
 
-fn run(options: &Options) -> io::Result<()> {
+fn run(options: &Options) -> Outcome<()> {
     let Some(path) = &options.output else {
+        stdout::check()?;
         let mut to = BufWriter::new(io::stdout().lock());
-        options.write(&mut to)?;
-        return to.flush();
+        return options.write(&mut to).and_then(|()| to.flush()).map_err(|error| Failure::writing(&error));
     };
-    let mut to = BufWriter::new(File::create(path)?);
+    let unwritten = |error: io::Error| Failure::file("write", path, &error);
+    let mut to = Growing::file(path).map_err(unwritten)?;
+    write(options, path, &mut to).map_err(unwritten)?;
+    Growing::place([to]).map_err(|(path, error)| Failure::file("write", &path, &error))
+}
+
+/// Writes all clicks, packed if the name says so.
+fn write(options: &Options, path: &Path, to: &mut Growing) -> io::Result<()> {
+    let mut to = BufWriter::new(to);
     if path.extension().is_some_and(|ending| ending == "gz") {
         let mut packed = GzEncoder::new(to, Compression::best());
         options.write(&mut packed)?;
@@ -37,12 +47,10 @@ fn run(options: &Options) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    signals::watch("generate");
+    let options = command::parse(std::env::args_os());
+    match options.and_then(|options| options.map_or(Ok(()), |options| run(&options))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("generate: {error}");
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.end("generate"),
     }
 }

@@ -11,7 +11,7 @@ use crate::{Lines, Plan};
 
 /// Makes clicks of a beer shop as JSON lines, in order of arrival.
 #[derive(Debug, Parser)]
-#[command(name = "generate", disable_version_flag = true)]
+#[command(name = "generate", version)]
 pub struct Options {
     #[command(flatten)]
     plan: Plan,

@@ -1,5 +1,7 @@
 //! The lines of `generate`.
 
+use std::process::{Command, Stdio};
+
 use clap::Parser;
 use generate::Options;
 
@@ -17,4 +19,43 @@ fn no_arrival_leaves_out_the_arrival_and_nothing_else() {
     let expected: Option<String> = with.lines().map(cut).collect();
     assert!(without.lines().count() >= 200);
     assert_eq!(Some(without), expected);
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_generate"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// `PROGRAM 2>&1 | head`: the reader of standard output, of standard error, or of both is gone.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("the system makes a pipe");
+        drop(reader);
+        writer
+    };
+    for (arguments, status) in [(&[][..], 141), (&["--help"], 141), (&["--version"], 141), (&["--xyzzy"], 2)] {
+        let run = |command: &mut Command| command.args(arguments).status().expect("the program starts").code();
+        assert_eq!(run(program().stdout(closed()).stderr(Stdio::null())), Some(status), "{arguments:?}");
+        assert_eq!(run(program().stdout(closed()).stderr(closed())), Some(status), "{arguments:?}");
+        let all_is_well = if status == 141 { 0 } else { status };
+        assert_eq!(run(program().stdout(Stdio::null()).stderr(closed())), Some(all_is_well), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_has_its_name_when_it_is_complete() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let path = folder.path().join("clicks.jsonl");
+    let write = |path: &std::path::Path| program().args(["--events", "5", "--output"]).arg(path).output().unwrap();
+    assert!(write(&path).status.success());
+    assert!(std::fs::read_to_string(&path).unwrap().lines().count() >= 5);
+    let failed = write(std::path::Path::new("/dev/full"));
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(
+        (failed.status.code(), said.as_str()),
+        (Some(2), "generate: cannot write /dev/full: no space left on device\n")
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

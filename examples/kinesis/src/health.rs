@@ -1,5 +1,6 @@
 //! `health`: asks a consumer on this machine whether it works, for the health check of a container.
 
+use std::io::{Write, stdout};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,6 +27,5 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let status = answer.status();
     let body = answer.text().await.unwrap_or_default();
     ensure!(status.is_success(), "{address} answers {status}: {}", body.trim());
-    println!("{}", body.trim());
-    Ok(())
+    Ok(writeln!(stdout(), "{}", body.trim())?)
 }

@@ -176,9 +176,8 @@ impl Run {
         let (record, has_field) = Record::of_line(given.line, &self.partition_key);
         if !record.fits() {
             self.refused += 1;
-            let told =
-                || eprintln!("{place} is refused: with its key it has more than the 1 MiB that a record may have");
-            self.progress.suspend(told);
+            let told = format!("{place} is refused: with its key it has more than the 1 MiB that a record may have");
+            self.progress.suspend(|| drop(writeln!(stderr(), "{told}"))); // nobody reads it then
             return Ok(());
         }
         self.without_key += u64::from(!has_field);

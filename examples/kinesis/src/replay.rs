@@ -5,6 +5,7 @@
 //! the file: who is killed before that puts them again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Write, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,13 +130,14 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         replay.file(&name, &noted).await.with_context(|| format!("{name} in {}", options.output))?;
     }
     let Counts { put, before, others, too_large } = replay.counts;
-    println!(
+    writeln!(
+        stdout(),
         "{}{} {put} rows of {errors} on {}; {before} were put before, {others} are of other kinds or times, \
          {too_large} are too large",
         if is_stopped { "stopped: " } else { "" },
         if options.dry_run { "would put" } else { "put" },
         options.stream,
-    );
+    )?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use events::failure::{Failure, Outcome, one_sentence};
+use events::failure::Outcome;
 use events::fields::Fields;
 use events::lengths;
 use stagger::Unit;
@@ -17,7 +17,7 @@ use crate::strategies::Choice;
 /// Reads JSON lines, CSV and web server logs into memory, then makes sessions of them under each
 /// strategy. Without any argument it measures a day of bundled clicks.
 #[derive(Debug, Parser)]
-#[command(name = "measure", max_term_width = 100, disable_version_flag = true)]
+#[command(name = "measure", max_term_width = 100, version)]
 pub(crate) struct Command {
     /// Files to read, `-` for standard input; gzip is read as it is. None: the bundled clicks
     #[arg(value_name = "INPUT")]
@@ -87,22 +87,12 @@ pub(crate) struct Lengths {
 /// The bundled clicks have late ones, and clocks a year ahead.
 const DEFAULT: [&str; 6] = ["--out-of-order", "1m", "--arrival", "arrival_timestamp", "--max-future", "1h"];
 
-/// What the command line asks for.
-pub(crate) enum Asked {
-    Run(Box<Command>),
-    Help(String),
-}
-
-/// Reads the command line, the program's name first.
-pub(crate) fn read(mut arguments: Vec<OsString>) -> Outcome<Asked> {
+/// Reads the command line, the program's name first. None if it asked for help, which is written.
+pub(crate) fn read(mut arguments: Vec<OsString>) -> Outcome<Option<Command>> {
     if arguments.len() <= 1 {
         arguments = std::iter::once("measure").chain(DEFAULT).map(OsString::from).collect();
     }
-    match Command::try_parse_from(arguments) {
-        Ok(command) => Ok(Asked::Run(Box::new(command))),
-        Err(error) if !error.use_stderr() => Ok(Asked::Help(error.render().to_string())),
-        Err(error) => Err(Failure::usage(one_sentence(&error))),
-    }
+    program::command::parse(arguments)
 }
 
 impl Command {

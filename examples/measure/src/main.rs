@@ -18,45 +18,28 @@ mod race;
 mod show;
 mod strategies;
 
-// Of `files`: used by `command` and `load` alone, but for the kind of failure.
-
-use std::io::Write;
 use std::process::ExitCode;
 
-use command::Asked;
 use disorder::Disorder;
-use events::failure::{Failure, Outcome};
+use events::failure::Outcome;
+use program::stdout;
 
 fn main() -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { status, message }) => {
-            if !message.is_empty() {
-                eprintln!("measure: {message}");
-            }
-            ExitCode::from(status)
-        }
+        Err(failure) => failure.end("measure"),
     }
 }
 
 fn work() -> Outcome<()> {
-    let text = match command::read(std::env::args_os().collect())? {
-        Asked::Help(text) => text,
-        Asked::Run(command) => {
-            let loaded = load::load(&command)?;
-            let events = loaded.events();
-            let disorder = Disorder::of(&events);
-            let bound = command.measuring.out_of_order.unwrap_or_else(|| disorder.most());
-            let numbers = load::numbered(&events);
-            let results = race::run(&command, bound, &events, &numbers)?;
-            let about = show::About { loaded: &loaded, disorder: &disorder, bound, keys: load::keys(&numbers) };
-            if command.measuring.json {
-                show::json(&command, &about, &results)
-            } else {
-                show::table(&command, &about, &results)
-            }
-        }
-    };
-    let written = std::io::stdout().write_all(text.as_bytes());
-    written.map_err(|error| Failure::writing(&error))
+    let Some(command) = command::read(std::env::args_os().collect())? else { return Ok(()) };
+    let loaded = load::load(&command)?;
+    let events = loaded.events();
+    let disorder = Disorder::of(&events);
+    let bound = command.measuring.out_of_order.unwrap_or_else(|| disorder.most());
+    let numbers = load::numbered(&events);
+    let results = race::run(&command, bound, &events, &numbers)?;
+    let about = show::About { loaded: &loaded, disorder: &disorder, bound, keys: load::keys(&numbers) };
+    let show = if command.measuring.json { show::json } else { show::table };
+    stdout::write(show(&command, &about, &results))
 }

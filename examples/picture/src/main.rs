@@ -21,6 +21,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use input::{Reading, plain};
+use program::failure::Failure;
+use program::say::say;
+use program::{command, growing, signals};
 use sessions::{Passed, Sessions};
 
 /// Makes one HTML file from sessions: a treemap of devices, durations, sessions over time, first and
@@ -30,7 +33,7 @@ use sessions::{Passed, Sessions};
 /// and those of `files` (CSV and JSON lines), with gzip or without. Without any argument
 /// it shows the sessions of a day of bundled clicks.
 #[derive(Debug, Parser)]
-#[command(name = "picture", disable_version_flag = true, max_term_width = 100)]
+#[command(name = "picture", version, max_term_width = 100)]
 struct Options {
     /// Files of session rows, or folders with such files
     #[arg(value_name = "FILE-OR-FOLDER")]
@@ -54,12 +57,11 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match work(&Options::parse()) {
+    signals::watch("picture");
+    let options = command::parse(std::env::args_os());
+    match options.and_then(|options| options.map_or(Ok(()), |options| work(&options).map_err(Failure::usage))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("picture: {message}");
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.end("picture"),
     }
 }
 
@@ -68,30 +70,35 @@ fn work(options: &Options) -> Result<(), String> {
     match options.made_up {
         Some(number) => made_up::add_to(&mut sessions, number)?,
         None if options.inputs.is_empty() => bundled::add_to(&mut sessions)?,
-        None => read(&options.inputs, &mut sessions)?,
+        None => read(options, &mut sessions)?,
     }
     let (list, passed) = sessions.finish();
     let data = pack::pack(&list, &sessions, &options.title)?;
     let page = page::html(&data, &options.title);
     let output = options.output.display();
-    std::fs::write(&options.output, &page).map_err(|error| format!("cannot write {output}: {}", plain(&error)))?;
-    say(passed);
+    growing::write(&options.output, page.as_bytes())
+        .map_err(|error| format!("cannot write {output}: {}", plain(&error)))?;
+    tell_passed(passed);
     let total = &data["total"];
     let (events, seconds) = (&total["events"], &total["seconds"]);
-    eprintln!("{output}: {} sessions, {events} events, {seconds} s in sessions, {} bytes", list.len(), page.len());
+    say(format_args!(
+        "{output}: {} sessions, {events} events, {seconds} s in sessions, {} bytes",
+        list.len(),
+        page.len()
+    ));
     Ok(())
 }
 
 /// Reads all files. Fails if one is not there, or if they hold rows but not one that is a session.
-fn read(inputs: &[PathBuf], sessions: &mut Sessions) -> Result<(), String> {
-    let mut reading = Reading::new(sessions);
-    inputs.iter().try_for_each(|path| reading.path(path))?;
+fn read(options: &Options, sessions: &mut Sessions) -> Result<(), String> {
+    let mut reading = Reading::new(sessions, &options.output);
+    options.inputs.iter().try_for_each(|path| reading.path(path))?;
     let Reading { files, good, bad, tables, told, .. } = reading;
     for reason in &told {
-        eprintln!("picture: {reason}");
+        say(format_args!("picture: {reason}"));
     }
     if bad > 0 {
-        eprintln!("picture: {bad} rows or files could not be read, {good} rows could, in {files} files");
+        say(format_args!("picture: {bad} rows or files could not be read, {good} rows could, in {files} files"));
     }
     if tables.len() > 1 {
         let named = |table: &PathBuf| {
@@ -99,7 +106,10 @@ fn read(inputs: &[PathBuf], sessions: &mut Sessions) -> Result<(), String> {
         };
         let names: Vec<_> = tables.iter().map(named).collect();
         let names = names.join(", ");
-        eprintln!("picture: these are {} tables in one picture, {names}: name one to see it alone", tables.len());
+        say(format_args!(
+            "picture: these are {} tables in one picture, {names}: name one to see it alone",
+            tables.len()
+        ));
     }
     if good == 0 {
         return Err("no session row could be read: name files that `kinesis` or `files` wrote".to_owned());
@@ -107,11 +117,11 @@ fn read(inputs: &[PathBuf], sessions: &mut Sessions) -> Result<(), String> {
     sessions.group_column().map(drop)
 }
 
-fn say(passed: Passed) {
+fn tell_passed(passed: Passed) {
     if passed.superseded > 0 {
-        eprintln!("picture: {} rows are left out, since corrected rows take their place", passed.superseded);
+        say(format_args!("picture: {} rows are left out, since corrected rows take their place", passed.superseded));
     }
     if passed.repeated > 0 {
-        eprintln!("picture: {} rows are left out, since they were there before", passed.repeated);
+        say(format_args!("picture: {} rows are left out, since they were there before", passed.repeated));
     }
 }

@@ -255,3 +255,36 @@ fn pictures_of_real_logs_have_the_sums_of_the_reference() {
         println!("{name}: {sessions} sessions, {events} events, {} s, as in the reference", millis / 1000);
     }
 }
+
+#[test]
+fn no_input_is_overwritten_and_an_earlier_page_survives_a_failure() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let file = folder.path().join("rows.csv");
+    std::fs::write(&file, csv(&rows())).unwrap();
+    for input in ["rows.csv", "."] {
+        let ran = picture(folder.path(), &[input, "--output", "rows.csv"]);
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(
+            (ran.status.code(), said.as_str()),
+            (Some(2), "picture: rows.csv is an input: write to another file\n")
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), csv(&rows()));
+    std::fs::write(folder.path().join("sessions.html"), "yesterday").unwrap();
+    std::fs::write(folder.path().join("bad.csv"), "no session\n").unwrap();
+    assert_eq!(picture(folder.path(), &["bad.csv"]).status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(folder.path().join("sessions.html")).unwrap(), "yesterday");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+/// `picture 2>&1 | head`: it says what it made, but nobody listens.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let (reader, writer) = std::io::pipe().expect("the system makes a pipe");
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_picture"));
+    let ran = command.current_dir(folder.path()).stdout(writer.try_clone().unwrap()).stderr(writer).status();
+    assert_eq!(ran.unwrap().code(), Some(0));
+    assert!(folder.path().join("sessions.html").exists());
+}

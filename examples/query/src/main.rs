@@ -16,7 +16,7 @@ mod sample;
 mod sentence;
 mod table;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,14 +34,19 @@ const DURATIONS: &str = include_str!("../sql/durations.sql");
 /// what is used of a stack takes memory.
 const STACK: usize = 512 << 20;
 
+/// What a shell tells of a program that SIGPIPE has ended: not all was written, and who closed the pipe
+/// knows why.
+const BROKEN_PIPE: u8 = 128 + 13;
+
 fn main() -> ExitCode {
     let options = Options::parse();
     match with_stack(move || work(&options)) {
-        Err(error) if !is_broken_pipe(&error) => {
-            eprintln!("query: {error:#}");
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
+        Err(error) => {
+            say(&format!("query: {error:#}\n"));
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
     }
 }
 
@@ -55,7 +60,8 @@ fn work(options: &Options) -> Result<()> {
     if let Some(folder) = &options.sample {
         let files = sample::write(folder)?;
         let folder = folder.display();
-        eprintln!("{files} files are in {folder}: cargo run --release -p query -- {folder} --today {}", sample::DAY);
+        let day = sample::DAY;
+        say(&format!("{files} files are in {folder}: cargo run --release -p query -- {folder} --today {day}\n"));
         return Ok(());
     }
     let sql = sql(options)?;
@@ -65,7 +71,7 @@ fn work(options: &Options) -> Result<()> {
             let folder =
                 tempfile::tempdir().context("cannot make a folder for the sample: name a FOLDER of sessions")?;
             sample::write(folder.path())?;
-            eprintln!("without a FOLDER: sessions of the bundled clicks of {}", sample::DAY);
+            say(&format!("without a FOLDER: sessions of the bundled clicks of {}\n", sample::DAY));
             answer(options, folder.path(), options.today.unwrap_or(sample::DAY), &sql)
         }
     }
@@ -104,8 +110,13 @@ fn answer(options: &Options, folder: &Path, today: NaiveDate, sql: &str) -> Resu
         anyhow::Ok(())
     });
     // Also of a query that failed: then it tells how far it came.
-    eprint!("{}", engine.reads().report(options.explain_files.then_some(folder), today));
+    say(&engine.reads().report(options.explain_files.then_some(folder), today));
     asked
+}
+
+/// Writes on standard error. That nobody reads it is no reason to stop.
+fn say(message: &str) {
+    let _ = io::stderr().write_all(message.as_bytes());
 }
 
 /// Whether nobody reads the output any more, as behind `| head`.

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 
 /// SQL over files of sessions, as `kinesis` and `files` write them
 #[derive(Debug, Parser)]
-#[command(name = "query", disable_version_flag = true)]
+#[command(name = "query", version)]
 pub(crate) struct Options {
     /// A folder that holds a folder for each table: FOLDER/TABLE/YYYY/MM/DD/HH/file, where a file is
     /// .json, .json.gz or .parquet; or the folder of one table [default: sessions of the bundled clicks]

@@ -17,19 +17,21 @@ mod strategies;
 mod svg;
 mod terminal;
 
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use events::failure::{Failure, Outcome};
 use events::lengths;
+use program::{command, growing, same, signals, stdout};
 use scale::Scale;
 use stagger::Unit;
 
 /// Draws one user's events under each strategy.
 #[derive(Debug, Parser)]
-#[command(name = "timeline", disable_version_flag = true)]
+#[command(name = "timeline", version)]
 struct Options {
     /// Lines of `SECONDS [ARRIVAL]`, or - for standard input; without it, events made up to show
     /// the differences
@@ -62,31 +64,30 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match draw(&Options::parse()) {
+    signals::watch("timeline");
+    let options = command::parse(std::env::args_os());
+    match options.and_then(|options| options.map_or(Ok(()), |options| draw(&options))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.end("timeline"),
     }
 }
 
-fn draw(options: &Options) -> Result<(), String> {
+fn draw(options: &Options) -> Outcome<()> {
+    let input = options.events.as_deref();
+    let input = input.map(|path| if path == Path::new("-") { same::Input::Stdin } else { same::Input::File(path) });
+    same::check(input, options.svg.as_deref())?;
     let clicks = match &options.events {
-        Some(path) => reading::read(path)?,
+        Some(path) => reading::read(path).map_err(Failure::usage)?,
         None => reading::sample(),
     };
-    let rows = strategies::rows(options, &clicks).map_err(|error| error.to_string())?;
+    let rows = strategies::rows(options, &clicks).map_err(Failure::usage)?;
     let scale = Scale::over(&clicks, &rows);
-    let mut stdout = std::io::stdout();
-    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let drawing = terminal::draw(&scale, &clicks, &rows, colour);
-    // A reader that has seen enough, such as `head`, is no failure.
-    let _ = stdout.write_all(drawing.as_bytes());
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut text = terminal::draw(&scale, &clicks, &rows, colour);
     if let Some(path) = &options.svg {
-        std::fs::write(path, svg::draw(&scale, &clicks, &rows))
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        let _ = writeln!(stdout, "\nThe picture is in {}.", path.display());
+        let picture = svg::draw(&scale, &clicks, &rows);
+        growing::write(path, picture.as_bytes()).map_err(|error| Failure::file("write", path, &error))?;
+        text += &format!("\nThe picture is in {}.\n", path.display());
     }
-    Ok(())
+    stdout::write(text)
 }

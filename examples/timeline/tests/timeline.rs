@@ -114,7 +114,34 @@ fn says_what_is_wrong_with_its_input() {
         let events = file(&folder, "events.txt", content);
         let output = program().arg("--events").arg(events).args(options).output().expect("it starts");
         assert_eq!(output.status.code(), Some(2), "{content}");
-        assert!(text(&output.stderr).starts_with(message), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).starts_with(&format!("timeline: {message}")), "{}", text(&output.stderr));
         assert_eq!(text(&output.stdout), "");
     }
+}
+
+/// `PROGRAM 2>&1 | head`: the reader of standard output, of standard error, or of both is gone.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("the system makes a pipe");
+        drop(reader);
+        writer
+    };
+    for (arguments, status) in [(&[][..], 141), (&["--help"], 141), (&["--version"], 141), (&["--xyzzy"], 2)] {
+        let run = |command: &mut Command| command.args(arguments).status().expect("the program starts").code();
+        assert_eq!(run(program().stdout(closed()).stderr(Stdio::null())), Some(status), "{arguments:?}");
+        assert_eq!(run(program().stdout(closed()).stderr(closed())), Some(status), "{arguments:?}");
+        let all_is_well = if status == 141 { 0 } else { status };
+        assert_eq!(run(program().stdout(Stdio::null()).stderr(closed())), Some(all_is_well), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_picture_takes_no_input_along() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let events = file(&folder, "events.txt", "1\n2\n");
+    let ran = program().arg("--events").arg(&events).arg("--svg").arg(&events).output().unwrap();
+    let sentence = format!("timeline: {} is an input: write to another file\n", events.display());
+    assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(2), sentence));
+    assert_eq!(std::fs::read_to_string(&events).unwrap(), "1\n2\n");
 }

@@ -314,7 +314,7 @@ fn nothing_vanishes() {
     let lines = input.lines().count();
     for strategy in ["--step 30s", "--gap 5m", "--gap 5m --max-duration 10m"] {
         let options = format!(
-            "{CLICK_FIELDS} {strategy} --out-of-order 10s --arrival arrival_timestamp --max-future 1h --late {} --rejects {}",
+            "{CLICK_FIELDS} {strategy} --out-of-order 10s --arrival arrival_timestamp --max-future 1h --max-rejected 5% --late {} --rejects {}",
             folder.path("late.jsonl"),
             folder.path("rejects.jsonl")
         );
@@ -363,7 +363,7 @@ fn rejects_have_line_number_reason_and_text() {
 #[test]
 fn only_the_first_rejects_are_shown() {
     let input = clicks(&[("ann", 0, "a")]) + &"oops\n".repeat(8);
-    let ran = ok(&input, FIELDS);
+    let ran = ok(&input, &format!("{FIELDS} --max-rejected 100%"));
     assert_eq!(ran.said.matches("not used: standard input, line ").count(), 5);
     assert!(ran.said.contains("not used: 3 more (see --rejects)\n"), "{}", ran.said);
 }
@@ -515,7 +515,7 @@ fn without_parquet_the_program_says_how_to_get_it() {
 #[test]
 fn a_key_field_declared_as_an_integer_is_one() {
     let input = "user,time\n7,0\n007,1\n+7,2\n-3,3\nann,4\n9223372036854775808,5\n";
-    let ran = ok(input, "--key user:int --time time --output-format jsonl");
+    let ran = ok(input, "--key user:int --time time --output-format jsonl --max-rejected 50%");
     let rows: Vec<(Value, Value)> =
         json_lines(&ran.out).iter().map(|row| (row["user"].clone(), row["count"].clone())).collect();
     assert_eq!(rows, [(7.into(), 3.into()), ((-3).into(), 1.into())]);
@@ -632,13 +632,13 @@ fn mistakes_are_one_sentence_and_status_2() {
     // A field that only some lines have is no mistake.
     let ran = run_on(
         &format!("{}{{\"usr\": 1, \"time\": 5}}\n", clicks(&[("ann", 0, "a"); 3])),
-        &words("- --key usr --time time"),
+        &words("- --key usr --time time --max-rejected 75%"),
     );
     assert_eq!((ran.status, ran.rows().len()), (0, 1), "{}", ran.said);
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_reader_that_has_seen_enough_ends_it_without_a_word() {
     let folder = Folder::new();
     let path = folder.write("in.jsonl", generated(""));
     let arguments = format!("{path} {CLICK_FIELDS} --sliding 10m/20s");
@@ -652,7 +652,11 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).unwrap();
     assert!(line.starts_with("session_id,"));
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+        (Some(141), ""),
+        "as from a shell"
+    );
 }
 
 #[test]
@@ -662,7 +666,7 @@ fn help_names_every_option() {
     for option in words(
         "--format --key --time --value --arrival --time-format --step --floor --zone --gap --inclusive --max-duration \
          --cut-daily --sliding --stagger --range --out-of-order --allowed-lateness --max-future --output \
-         --output-format --events --rejects --late --strict --report",
+         --output-format --events --rejects --late --strict --report --max-rejected --max-delay",
     ) {
         assert!(ran.out.contains(option), "{option}");
     }

@@ -2,6 +2,7 @@
 
 mod article_queries;
 mod cli;
+mod failing;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod shared_data;

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use program::same;
 
 use crate::row::Draft;
 use crate::sessions::Sessions;
@@ -27,6 +28,7 @@ const ENDINGS: [&str; 5] = ["json", "jsonl", "ndjson", "csv", "parquet"];
 /// Takes rows, and keeps count of those that are none.
 pub(crate) struct Reading<'a> {
     sessions: &'a mut Sessions,
+    output: &'a Path,
     file: PathBuf,
     pub(crate) files: u64,
     pub(crate) good: u64,
@@ -38,8 +40,9 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(crate) fn new(sessions: &'a mut Sessions) -> Self {
-        Self { sessions, file: PathBuf::new(), files: 0, good: 0, bad: 0, tables: Vec::new(), told: Vec::new() }
+    /// Begins to read for a page that is written there, which none of the files may be.
+    pub(crate) fn new(sessions: &'a mut Sessions, output: &'a Path) -> Self {
+        Self { sessions, output, file: PathBuf::new(), files: 0, good: 0, bad: 0, tables: Vec::new(), told: Vec::new() }
     }
 
     /// Reads a file, or all files of a folder. Fails if it is not there.
@@ -49,6 +52,8 @@ impl<'a> Reading<'a> {
         if files.is_empty() {
             return Err(format!("{} holds no file of session rows: name another folder", path.display()));
         }
+        same::check(files.iter().map(|file| same::Input::File(file)), [self.output])
+            .map_err(|failure| failure.message)?;
         for file in files {
             self.files += 1;
             self.file = file.clone();

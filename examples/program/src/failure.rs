@@ -3,34 +3,52 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
-use stagger::ConfigError;
+
+use crate::say::say;
+use crate::signals;
+
+/// Some of the input could not be used, more than was allowed, or none of it could.
+const NOT_USED: u8 = 1;
+/// The command or its files cannot work as they are.
+const CANNOT: u8 = 2;
+/// What a shell tells of a program that SIGPIPE has ended: not all was written, and who closed the pipe knows why.
+const CLOSED_PIPE: u8 = 128 + 13;
 
 /// One clear sentence, and the exit status that goes with it.
 #[derive(Debug)]
 pub struct Failure {
     pub status: u8,
+    /// Empty where there is nothing to say.
     pub message: String,
 }
 
 pub type Outcome<T> = Result<T, Failure>;
 
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::usage(error)
-    }
-}
-
 impl Failure {
     /// The command or its files cannot work as they are: status 2.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Self { status: 2, message: message.to_string() }
+        Self { status: CANNOT, message: message.to_string() }
     }
 
-    /// `--strict` met a bad line: status 1.
-    pub fn strict(message: impl fmt::Display) -> Self {
-        Self { status: 1, message: message.to_string() }
+    /// Input could not be used: status 1.
+    pub fn not_used(message: impl fmt::Display) -> Self {
+        Self { status: NOT_USED, message: message.to_string() }
+    }
+
+    /// A signal has ended the work early: status 130.
+    pub fn interrupted(message: impl fmt::Display) -> Self {
+        Self { status: signals::STATUS, message: message.to_string() }
+    }
+
+    /// Says why, as the program of this name, and gives the exit status.
+    pub fn end(self, name: &str) -> ExitCode {
+        if !self.message.is_empty() {
+            say(format_args!("{name}: {}", self.message));
+        }
+        ExitCode::from(self.status)
     }
 
     /// A file could not be read or written.
@@ -38,10 +56,10 @@ impl Failure {
         Self::usage(format_args!("cannot {doing} {}: {}", path.display(), plain(error)))
     }
 
-    /// Writing the results failed. A reader that has seen enough (`| head`) is no failure.
+    /// Writing the results failed. A reader that has seen enough (`| head`) needs no message.
     pub fn writing(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { status: 0, message: String::new() };
+            return Self { status: CLOSED_PIPE, message: String::new() };
         }
         Self::usage(format_args!("cannot write the results: {}", plain(error)))
     }
@@ -54,7 +72,7 @@ pub fn plain(error: &io::Error) -> String {
 }
 
 /// The message of an error in the command line without the usage that follows it.
-pub fn one_sentence(error: &clap::Error) -> String {
+pub(crate) fn one_sentence(error: &clap::Error) -> String {
     if let (ErrorKind::UnknownArgument, Some(option)) = (error.kind(), error.get(ContextKind::InvalidArg)) {
         let meant = error.get(ContextKind::SuggestedArg).map(|similar| format!("; did you mean {similar}?"));
         return format!("there is no option {option}{}", meant.unwrap_or_default());

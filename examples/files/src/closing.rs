@@ -1,0 +1,72 @@
+//! The end of a run: what was done in one line, and the exit status.
+
+use std::time::Duration;
+
+use events::failure::{Failure, Outcome};
+use program::say::say;
+use stagger::Counters;
+
+use crate::report::{counted, grouped};
+use crate::unused::Unused;
+
+/// How much was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Amount {
+    pub(crate) lines: u64,
+    pub(crate) empty: u64,
+    pub(crate) events: u64,
+}
+
+/// Says which lines were not used, as far as they are remembered.
+pub(crate) fn tell_unused(unused: &Unused) {
+    for message in &unused.first {
+        say(format_args!("not used: {message}"));
+    }
+    let more = unused.rejected - unused.first.len() as u64;
+    if more > 0 {
+        say(format_args!("not used: {} more (see --rejects)", grouped(more)));
+    }
+}
+
+/// Says in one line what was done.
+pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, took: Duration) {
+    let Amount { lines, empty, events } = *amount;
+    let mut line = format!(
+        "{} read: {}, {} rejected, {} late",
+        counted(lines, "line"),
+        counted(events, "event"),
+        grouped(unused.rejected),
+        grouped(unused.late_events),
+    );
+    for (count, what) in [(unused.refused, "refused"), (counters.revisions, "corrected")] {
+        if count > 0 {
+            line += &format!(", {} {what}", grouped(count));
+        }
+    }
+    if empty > 0 {
+        line += &format!(", {}", counted(empty, "empty line"));
+    }
+    let seconds = took.as_secs_f64();
+    let rate = (events as f64 / seconds.max(1e-6)) as u64;
+    let sessions = counted(counters.closed, "session");
+    say(format_args!("{line}; {sessions}; {seconds:.2} s, {} events/s", grouped(rate)));
+}
+
+/// Status 1 if none of the lines could be used, or if a greater share than `allowed` could not.
+pub(crate) fn status(amount: &Amount, unused: &Unused, allowed: f64) -> Outcome<()> {
+    let (rejected, events) = (unused.rejected, amount.events);
+    if rejected == 0 {
+        return Ok(());
+    }
+    if events == 0 {
+        return Err(Failure::not_used("no line could be used, so no session is written"));
+    }
+    let all = rejected + events;
+    if rejected as f64 <= allowed * all as f64 {
+        return Ok(());
+    }
+    let (rejected, all) = (grouped(rejected), counted(all, "line"));
+    Err(Failure::not_used(format_args!(
+        "{rejected} of {all} could not be used: --rejects FILE keeps them, --max-rejected SHARE allows some"
+    )))
+}

@@ -1,0 +1,282 @@
+//! What a run that fails, or is ended, leaves behind; and how it says so.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::*;
+
+const YESTERDAY: &str = "yesterday\n";
+
+fn names(folder: &Folder) -> Vec<String> {
+    let names = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    sorted(names.collect())
+}
+
+/// Every output, and what makes a run fail after it has begun.
+#[test]
+fn an_earlier_result_survives_a_failure() {
+    let good = clicks(&[("ann", 0, "a"), ("ann", 9_999, "b")]);
+    let failures = [
+        ("bad.jsonl", good.clone() + "oops\n", "--strict", 1),
+        ("nothing.jsonl", "oops\n".to_owned(), "", 1),
+        ("missing.jsonl", good.replace("user", "usr"), "", 2),
+    ];
+    for (option, more) in
+        [("--output", ""), ("--output", "--out-of-order 1s"), ("--events", ""), ("--events", "--report")]
+    {
+        for (name, input, how, status) in &failures {
+            let folder = Folder::new();
+            let (input, result) = (folder.write(name, input), folder.write("result", YESTERDAY));
+            let ran = run_on("", &words(&format!("{input} {FIELDS} {how} {more} {option} {result}")));
+            let case = format!("{option} {more} {name}: {}", ran.said);
+            assert_eq!((ran.status, folder.read("result").as_str()), (*status, YESTERDAY), "{case}");
+            assert_eq!(names(&folder), sorted(vec!["result".to_owned(), (*name).to_owned()]), "{case}");
+        }
+    }
+    for option in ["--rejects", "--late"] {
+        let folder = Folder::new();
+        let (input, result) = (folder.write("in.jsonl", &failures[0].1), folder.write("result", YESTERDAY));
+        let ran = run_on("", &words(&format!("{input} {FIELDS} --strict {option} {result}")));
+        assert_eq!((ran.status, folder.read("result").as_str(), names(&folder).len()), (1, YESTERDAY, 2), "{option}");
+    }
+}
+
+#[test]
+fn rejects_are_written_though_nothing_could_be_used() {
+    let folder = Folder::new();
+    let (rows, rejects) = (folder.write("rows", YESTERDAY), folder.path("rejects"));
+    let ran = run_on("{oops\n", &words(&format!("- {FIELDS} --output {rows} --rejects {rejects}")));
+    assert_eq!((ran.status, folder.read("rows").as_str()), (1, YESTERDAY));
+    assert_eq!(json_lines(&folder.read("rejects")).len(), 1);
+    assert!(ran.said.ends_with("files: no line could be used, so no session is written\n"), "{}", ran.said);
+}
+
+#[test]
+fn the_exit_status_says_whether_all_was_used() {
+    let good = clicks(&[("ann", 0, "a")]);
+    let (one_of_two, one_of_200) = (good.clone() + "oops\n", good.repeat(199) + "oops\n");
+    for (input, options, status) in [
+        (&good, "", 0),
+        (&String::new(), "", 0),
+        (&one_of_200, "", 0),
+        (&one_of_200, "--max-rejected 0.5%", 0),
+        (&one_of_200, "--max-rejected 0.004", 1),
+        (&one_of_200, "--max-rejected 0", 1),
+        (&one_of_two, "", 1),
+        (&one_of_two, "--max-rejected 50%", 0),
+        (&one_of_two, "--strict", 1),
+        (&"{oops\n".to_owned(), "", 1),
+        (&"{oops\n".to_owned(), "--max-rejected 100%", 1),
+        (&"{oops\n".to_owned(), "--report", 1),
+        (&good, "--max-rejected 2", 2),
+        (&good, "--max-rejected many", 2),
+    ] {
+        let ran = run_on(input, &words(&format!("- {FIELDS} {options}")));
+        assert_eq!(ran.status, status, "{} lines, {options}: {}", input.lines().count(), ran.said);
+    }
+    let ran = run_on(&one_of_two, &words(&format!("- {FIELDS}")));
+    let last = "files: 1 of 2 lines could not be used: --rejects FILE keeps them, --max-rejected SHARE allows some\n";
+    assert!(ran.said.ends_with(last) && ran.rows().len() == 1, "{}", ran.said);
+}
+
+#[cfg(unix)]
+#[test]
+fn input_and_output_are_never_the_same_file() {
+    let folder = Folder::new();
+    let input = clicks(&[("ann", 0, "a")]);
+    let path = folder.write("in.jsonl", &input);
+    let (hard, soft) = (folder.path("hard"), folder.path("soft"));
+    fs::hard_link(&path, &hard).unwrap();
+    std::os::unix::fs::symlink(&path, &soft).unwrap();
+    for option in ["--output", "--events", "--rejects", "--late"] {
+        for output in [&hard, &soft, &folder.path("./in.jsonl")] {
+            for from_stdin in [false, true] {
+                let stdin = if from_stdin { File::open(&path).unwrap().into() } else { Stdio::null() };
+                let source = if from_stdin { "-" } else { &path };
+                let arguments = format!("{source} {FIELDS} {option} {output}");
+                let ran = program().args(words(&arguments)).stdin(stdin).output().unwrap();
+                let said = String::from_utf8(ran.stderr).unwrap();
+                let sentence = format!("files: {output} is an input: write to another file\n");
+                assert_eq!((ran.status.code(), said), (Some(2), sentence), "{arguments}");
+            }
+        }
+    }
+    // By redirection: `< a >> a`, and `a >> a`.
+    for source in ["-", &path] {
+        let (read, write) = (File::open(&path).unwrap(), OpenOptions::new().append(true).open(&path).unwrap());
+        let arguments = format!("{source} {FIELDS}");
+        let ran = program().args(words(&arguments)).stdin(read).stdout(write).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(
+            (ran.status.code(), said.as_str()),
+            (Some(2), "files: standard output is an input: write to another file\n")
+        );
+    }
+    assert_eq!(folder.read("in.jsonl"), input);
+    // Outputs that are one file under two names.
+    let (a, b) = (folder.path("out"), folder.path("./out"));
+    let ran = run_on("", &words(&format!("{path} {FIELDS} --late {a} --rejects {b}")));
+    assert_eq!((ran.status, ran.said), (2, format!("files: {a} is written twice: name two files\n")));
+}
+
+#[cfg(unix)]
+#[test]
+fn closed_standard_output_is_an_error() {
+    let folder = Folder::new();
+    let path = folder.write("in.jsonl", clicks(&[("ann", 0, "a")]));
+    let program = env!("CARGO_BIN_EXE_files");
+    for (arguments, status) in [
+        (format!("{path} {FIELDS} >&-"), 2),
+        (format!("{path} {FIELDS} --report >&-"), 2),
+        ("--help >&-".to_owned(), 2),
+        ("--version >&-".to_owned(), 2),
+        (format!("{path} {FIELDS} >/dev/null"), 0),
+        (format!("{path} {FIELDS} >/dev/full"), 2),
+        (format!("{path} {FIELDS} --output {} >&-", folder.path("out")), 0),
+        // Nobody hears the message; the work is done.
+        (format!("{path} {FIELDS} 2>&- >/dev/null"), 0),
+        (format!("{path} {FIELDS} --xyzzy 2>&-"), 2),
+    ] {
+        let ran = Command::new("sh").args(["-c", &format!("{program} {arguments}")]).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(status), "{arguments}: {said}");
+        let is_told = said.is_empty()
+            || !arguments.contains(" >&-")
+            || status == 0
+            || said.contains("standard output: it is closed");
+        assert!(is_told, "{arguments}: {said}");
+    }
+}
+
+/// A run on a pipe that stays open.
+struct Live {
+    child: Child,
+    /// None once it is closed.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Live {
+    fn start(arguments: &str) -> Self {
+        let piped = Stdio::piped;
+        let command = format!("- {arguments}");
+        let mut child = program().args(words(&command)).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    fn write(&mut self, text: &str) {
+        self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits for the next line of its output, and tells its key.
+    fn key(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.split(',').nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// Sends a signal, and waits for the end: status, the rest of the output, messages.
+    fn end_by(mut self, signal: Signal) -> (Option<i32>, String, String) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let (mut rest, mut said) = (String::new(), String::new());
+        self.output.read_to_string(&mut rest).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), rest, said) // the input is open until here
+    }
+}
+
+#[test]
+fn a_stream_shows_rows_when_they_close() {
+    let mut live = Live::start(&format!("{FIELDS} --gap 30s --out-of-order 10s"));
+    live.write(&clicks(&[("ann", 0, "a"), ("bob", 45, "b")]));
+    assert_eq!((live.key(), live.key()), ("user".to_owned(), "ann".to_owned()));
+    live.write(&clicks(&[("cid", 90, "c")]));
+    assert_eq!(live.key(), "bob");
+    live.input = None;
+    assert_eq!(live.key(), "cid");
+}
+
+#[test]
+fn sessions_close_though_nothing_more_comes() {
+    for rule in ["--gap 200ms", "--step 200ms", "--stagger none --range 200ms", "--gap 200ms --arrival time"] {
+        let mut live = Live::start(&format!("{FIELDS} {rule} --out-of-order 0s --max-delay 0s"));
+        live.write(&clicks(&[("ann", 0, "a")]));
+        assert_eq!((live.key(), live.key()), ("user".to_owned(), "ann".to_owned()), "{rule}");
+    }
+    let ran = run_on("", &words(&format!("- {FIELDS} --max-delay 1s")));
+    assert_eq!(ran.status, 2, "a set has no clock");
+}
+
+#[test]
+fn a_signal_ends_a_stream_with_what_has_closed() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let folder = Folder::new();
+        let events = folder.write("events", YESTERDAY);
+        let mut live = Live::start(&format!("{FIELDS} --gap 30s --out-of-order 10s --events {events}"));
+        live.write(&clicks(&[("ann", 0, "a"), ("bob", 45, "b")]));
+        assert_eq!((live.key(), live.key()), ("user".to_owned(), "ann".to_owned()));
+        let (status, rest, said) = live.end_by(signal);
+        assert_eq!((status, rest.as_str()), (Some(130), ""), "{said}");
+        let sentence = "files: interrupted: the sessions that had closed are written, 1 session still open are not\n";
+        assert!(said.ends_with(sentence), "{said}");
+        let written = json_lines(&folder.read("events"));
+        assert_eq!((written.len(), &written[0]["value"]), (1, &"a".into()));
+        assert_eq!(names(&folder), ["events"]);
+    }
+}
+
+/// Also where it waits for the first line.
+#[test]
+fn a_signal_ends_a_stream_that_has_not_begun() {
+    let folder = Folder::new();
+    let live = Live::start(&format!("{FIELDS} --out-of-order 10s --events {}", folder.path("events")));
+    while names(&folder).is_empty() {
+        std::thread::yield_now();
+    }
+    let (status, _, said) = live.end_by(Signal::TERM);
+    assert_eq!(status, Some(130), "{said}");
+}
+
+#[test]
+fn a_signal_leaves_nothing_of_a_set() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let folder = Folder::new();
+        let output = folder.write("rows", YESTERDAY);
+        let (events, late) = (folder.path("events"), folder.path("late"));
+        let mut live = Live::start(&format!("{FIELDS} --output {output} --events {events} --late {late}"));
+        live.write(&clicks(&[("ann", 0, "a")]).repeat(20_000)); // more than a pipe holds: it reads
+        assert_eq!(names(&folder).len(), 4);
+        let (status, rest, said) = live.end_by(signal);
+        assert_eq!((status, rest.as_str()), (Some(130), ""), "{said}");
+        assert_eq!(said, "files: interrupted before the end: no file is written\n");
+        assert_eq!((names(&folder), folder.read("rows").as_str()), (vec!["rows".to_owned()], YESTERDAY));
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_signal_leaves_no_hidden_folder() {
+    let folder = Folder::new();
+    let mut live = Live::start(&format!("{FIELDS} --output-format parquet --output {}", folder.path("visits")));
+    live.write(&clicks(&[("ann", 0, "a")]).repeat(20_000));
+    assert_eq!(names(&folder).len(), 1);
+    let (status, _, said) = live.end_by(Signal::TERM);
+    assert_eq!((status, names(&folder).len()), (Some(130), 0), "{said}");
+}
+
+#[test]
+fn leftovers_of_a_killed_run_go_with_the_next() {
+    let folder = Folder::new();
+    let output = folder.path("rows");
+    let mut live = Live::start(&format!("{FIELDS} --output {output}"));
+    live.write(&clicks(&[("ann", 0, "a")]).repeat(20_000));
+    assert!(names(&folder)[0].starts_with(".rows."), "{:?}", names(&folder));
+    live.end_by(Signal::KILL);
+    assert_eq!(names(&folder).len(), 1);
+    ok(&clicks(&[("ann", 0, "a")]), &format!("{FIELDS} --output {output}"));
+    assert_eq!(names(&folder), ["rows"]);
+}

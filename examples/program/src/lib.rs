@@ -1,0 +1,19 @@
+//! What the programs beside this crate do alike at their edges, each decision in one place.
+//!
+//! - [`command`]: the command line.
+//! - [`failure`]: why a program stops, and with which exit status.
+//! - [`growing`]: files and folders that get their names when they are complete.
+//! - [`signals`]: SIGINT, SIGTERM and SIGHUP.
+//! - [`same`]: whether an output is an input.
+//! - [`say`]: messages, safe for a terminal.
+//! - [`stdout`]: standard output, closed or not.
+
+#![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
+
+pub mod command;
+pub mod failure;
+pub mod growing;
+pub mod same;
+pub mod say;
+pub mod signals;
+pub mod stdout;

@@ -1,0 +1,58 @@
+//! SIGINT, SIGTERM and SIGHUP: what is unfinished goes, and the process ends with status 130.
+//!
+//! A program that can end in an orderly way [asks](Orderly) from time to time whether it should. Only a second
+//! signal ends it at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::growing;
+use crate::say::say;
+
+/// The exit status after a signal.
+pub const STATUS: u8 = 130;
+
+static IS_ORDERLY: AtomicBool = AtomicBool::new(false);
+static WAS_ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Begins to watch for signals. `name`: the program, for its message.
+pub fn watch(name: &'static str) {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        // Without them, the system does what it does with other programs.
+        let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
+        let watch = move || signals.forever().for_each(|_| act(name));
+        let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    }
+}
+
+fn act(name: &str) {
+    if IS_ORDERLY.load(Ordering::SeqCst) && !WAS_ASKED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let _nothing_is_renamed = growing::abandon();
+    say(format_args!("{name}: interrupted before the end: no file is written"));
+    std::process::exit(STATUS.into());
+}
+
+/// As long as this lives, the first signal waits to be asked for.
+pub struct Orderly(());
+
+impl Orderly {
+    #[must_use]
+    pub fn begin() -> Self {
+        IS_ORDERLY.store(true, Ordering::SeqCst);
+        Self(())
+    }
+
+    /// Whether the work should end.
+    pub fn is_asked_to_end(&self) -> bool {
+        WAS_ASKED.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Orderly {
+    fn drop(&mut self) {
+        IS_ORDERLY.store(false, Ordering::SeqCst);
+    }
+}
