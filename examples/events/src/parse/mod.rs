@@ -14,6 +14,7 @@ pub mod json;
 pub mod jsonl;
 pub mod keys;
 mod reject;
+pub mod row;
 pub mod times;
 mod tree;
 

@@ -1,0 +1,243 @@
+//! A run over a file.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use events::failure::{Failure, Outcome};
+use events::input::Source as Input;
+use events::lines::{Framed, Lines};
+use events::parse::{Line, Parser, Record, Reject};
+use sql::plan::{Plan, Stream};
+use sql::run::{Run, Written};
+use sql::source::{Arrival, Source, time_columns};
+use sql::types::{self, Type, Value};
+use stagger::Timestamp;
+
+use crate::options::{Form, RunOptions};
+use crate::output::Rows;
+
+/// The columns of the service's error stream.
+const ERRORS: [&str; 7] =
+    ["ERROR_TIME", "ERROR_LEVEL", "ERROR_NAME", "MESSAGE", "DATA_ROWTIME", "DATA_ROW", "PUMP_NAME"];
+
+/// So many failures are shown.
+const SHOWN: u64 = 5;
+
+/// Records are framed by lines here, and read by [`Source`].
+struct OneLine;
+
+impl Parser for OneLine {
+    fn parse_line<'a>(&'a mut self, _: Line<'a>) -> Result<Record<'a>, Reject> {
+        Err(Reject::NotAnObject)
+    }
+}
+
+/// Where rows go.
+struct Outputs<'p> {
+    plan: &'p Plan,
+    /// For each stream, if its rows are written.
+    streams: Vec<Option<Rows>>,
+    errors: Option<Rows>,
+    rows: u64,
+    failed: u64,
+    said: Vec<String>,
+}
+
+/// Reads all records, and writes the rows that the application makes of them.
+pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Outcome<()> {
+    let arrival = arrival(plan, options)?;
+    let mut source = Source::new(plan, &arrival);
+    let mut run = Run::new(plan).map_err(Failure::usage)?;
+    let input = Input::new(&options.input);
+    let read = Arc::new(AtomicU64::new(0));
+    let mut lines = Lines::new(input.open(&read)?.content());
+    let mut outputs = Outputs::new(plan, options)?;
+    let mut row = Vec::new();
+    let mut records = 0_u64;
+    while let Some(Framed { bytes, whole, .. }) = lines.next(&mut OneLine).map_err(|error| input.unreadable(&error))? {
+        records += 1;
+        let line = whole.map_err(|reject| reject.to_string()).and_then(|()| text_of(bytes));
+        let read = line.and_then(|line| source.read(line, &mut row).map_err(|failure| failure.0));
+        match read {
+            Ok(arrival) => {
+                let arrival = arrival.unwrap_or(run.now());
+                run.push(&mut row, arrival, &mut |written| outputs.take(written));
+            }
+            Err(what) => outputs.reject(run.now(), bytes, &what),
+        }
+        if outputs.has_failed() {
+            break;
+        }
+    }
+    run.finish(&mut |written| outputs.take(written));
+    outputs.finish(records)
+}
+
+fn text_of(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "not valid UTF-8".to_owned())
+}
+
+/// Where the arrival is: in the field that was named, or in the only column of time.
+fn arrival(plan: &Plan, options: &RunOptions) -> Outcome<Arrival> {
+    if let Some(field) = &options.arrival {
+        return Ok(Arrival::Field(field.clone()));
+    }
+    match &time_columns(plan)[..] {
+        [only] if only.fields.len() == 1 => Ok(Arrival::Field(only.fields[0].clone())),
+        columns => Err(Failure::usage(format_args!(
+            "say which field tells when a record arrived with --arrival FIELD: the text uses {} columns of type \
+             TIMESTAMP, so it cannot be told from it",
+            columns.len()
+        ))),
+    }
+}
+
+impl<'p> Outputs<'p> {
+    fn new(plan: &'p Plan, options: &RunOptions) -> Outcome<Self> {
+        let form = options.output_format;
+        let is_folder = options.output.as_deref().is_some_and(|path| path.is_dir() || path.extension().is_none());
+        let mut outputs = Self {
+            plan,
+            streams: plan.streams.iter().map(|_| None).collect(),
+            errors: None,
+            rows: 0,
+            failed: 0,
+            said: Vec::new(),
+        };
+        match (&options.output, &options.stream) {
+            (Some(folder), None) if is_folder => outputs.open_folder(folder, form)?,
+            (path, name) => {
+                let stream = one_stream(plan, name.as_deref())?;
+                let to: Box<dyn Write> = match path {
+                    Some(path) => Box::new(create(path)?),
+                    None => Box::new(io::stdout()),
+                };
+                outputs.streams[stream] = Some(rows(&plan.streams[stream], to, form));
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn open_folder(&mut self, folder: &Path, form: Form) -> Outcome<()> {
+        fs::create_dir_all(folder).map_err(|error| Failure::file("create", folder, &error))?;
+        let ending = if form == Form::Csv { "csv" } else { "jsonl" };
+        let path = |name: &str| -> PathBuf { folder.join(format!("{}.{ending}", file_name(name))) };
+        for (stream, rows_of) in self.plan.streams.iter().zip(&mut self.streams) {
+            if stream.is_filled {
+                *rows_of = Some(rows(stream, Box::new(create(&path(&stream.name))?), form));
+            }
+        }
+        self.errors = Some(Rows::new(Box::new(create(&path("error_stream"))?), form, &ERRORS));
+        Ok(())
+    }
+
+    fn take(&mut self, written: Written<'_>) {
+        match written {
+            Written::Row { stream, values, .. } => {
+                if let Some(rows) = &mut self.streams[stream] {
+                    rows.write(values);
+                    self.rows += 1;
+                }
+            }
+            Written::Failed { pump, rowtime, row, failure } => {
+                let pump = pump.map_or("", |pump| self.plan.pumps[pump].name.as_str());
+                let mut text = Default::default();
+                for (index, value) in row.iter().enumerate() {
+                    if index > 0 {
+                        text += ",";
+                    }
+                    types::write_text(value, &mut text);
+                }
+                self.fail(rowtime, text.as_bytes(), &failure.0, pump);
+            }
+        }
+    }
+
+    /// A record that is no row of the source.
+    fn reject(&mut self, now: Timestamp, record: &[u8], what: &str) {
+        self.fail(now, record, what, "");
+    }
+
+    fn fail(&mut self, rowtime: Timestamp, data: &[u8], what: &str, pump: &str) {
+        self.failed += 1;
+        if self.failed <= SHOWN {
+            let of = if pump.is_empty() { "a record".to_owned() } else { format!("a row of \"{pump}\"") };
+            self.said.push(format!("error stream: {of}: {what}"));
+        }
+        let Some(errors) = &mut self.errors else { return };
+        let time = if rowtime == Timestamp::MIN { Value::Null } else { Value::Timestamp(rowtime.as_millis()) };
+        let hex: String = data.iter().take(24 << 10).map(|byte| format!("{byte:02x}")).collect();
+        errors.write(&[
+            time.clone(),
+            Value::text("ERROR"),
+            Value::text(if pump.is_empty() { "Coercion error" } else { "Evaluation error" }),
+            Value::text(what),
+            time,
+            Value::text(hex),
+            Value::text(pump),
+        ]);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.streams.iter().flatten().chain(&self.errors).any(Rows::has_failed)
+    }
+
+    fn finish(self, records: u64) -> Outcome<()> {
+        for rows in self.streams.into_iter().flatten().chain(self.errors) {
+            rows.finish().map_err(|error| Failure::writing(&error))?;
+        }
+        let mut say = io::stderr().lock();
+        for line in &self.said {
+            let _ = writeln!(say, "{line}");
+        }
+        let _ =
+            writeln!(say, "{records} records read, {} rows written, {} to the error stream", self.rows, self.failed);
+        Ok(())
+    }
+}
+
+fn rows(stream: &Stream, to: Box<dyn Write>, form: Form) -> Rows {
+    let names: Vec<&str> = stream.columns.iter().map(|column| column.name.as_str()).collect();
+    Rows::new(to, form, &names)
+}
+
+fn create(path: &Path) -> Outcome<File> {
+    File::create(path).map_err(|error| Failure::file("create", path, &error))
+}
+
+/// A name as that of a file, without characters that would lead elsewhere.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' }).collect()
+}
+
+/// The stream that is meant, or the only one that no pump reads.
+fn one_stream(plan: &Plan, name: Option<&str>) -> Outcome<usize> {
+    let filled = || plan.streams.iter().enumerate().filter(|(_, stream)| stream.is_filled);
+    let names = |list: Vec<(usize, &Stream)>| {
+        list.iter().map(|(_, stream)| stream.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(name) = name {
+        let found = filled().find(|(_, stream)| stream.name == name);
+        return found.map(|(index, _)| index).ok_or_else(|| {
+            Failure::usage(format_args!("no pump fills a stream \"{name}\": there are {}", names(filled().collect())))
+        });
+    }
+    match filled().filter(|(_, stream)| !stream.is_read).collect::<Vec<_>>()[..] {
+        [(only, _)] => Ok(only),
+        _ => Err(Failure::usage(format_args!(
+            "the application fills several streams: {}. Name one with --stream, or a folder for all with --output",
+            names(filled().collect())
+        ))),
+    }
+}
+
+/// The types that the source's columns were taken to have.
+pub(crate) fn assumed(plan: &Plan) -> Option<String> {
+    let columns = &plan.streams[plan.source].columns;
+    let one = |(name, ty): (&str, Type)| format!("\"{name}\" {ty}");
+    let list: Vec<String> = columns.iter().map(|column| one((&column.name, column.ty))).collect();
+    (plan.is_inferred && !list.is_empty()).then(|| list.join(", "))
+}

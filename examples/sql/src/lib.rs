@@ -1,0 +1,25 @@
+//! Runs the text of Amazon Kinesis Data Analytics SQL applications.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`parse`] | the text as a tree; [`text`] shows where a mistake is |
+//! | [`plan`](mod@plan) | names and types: what each pump does; [`infer`] guesses the types of the source |
+//! | [`compile`], [`expr`], [`functions`], [`types`] | expressions, with SQL's logic of three values |
+//! | [`aggregate`], [`window`] | aggregates, and windows by the library's engine |
+//! | [`run`] | rows in, rows out |
+//! | [`source`] | records as rows |
+#![allow(missing_docs)] // for the programs beside it
+
+pub mod aggregate;
+pub mod compile;
+pub mod expr;
+pub mod functions;
+pub mod infer;
+mod pairs;
+pub mod parse;
+pub mod plan;
+pub mod run;
+pub mod source;
+pub mod text;
+pub mod types;
+pub mod window;

@@ -1,0 +1,75 @@
+//! Runs the text of Amazon Kinesis Data Analytics SQL applications: the program.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use events::failure::{Failure, Outcome, one_sentence};
+use sql::parse;
+use sql::plan::{self, Plan};
+
+use crate::options::{Command, Options};
+
+mod job;
+mod options;
+mod output;
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            print!("{error}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return said(&Failure::usage(format_args!("{} (see sql --help)", one_sentence(&error)))),
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => said(&failure),
+    }
+}
+
+fn said(failure: &Failure) -> ExitCode {
+    if !failure.message.is_empty() {
+        eprintln!("{}", failure.message);
+    }
+    ExitCode::from(failure.status)
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    match (&options.command, &options.run) {
+        (Some(Command::Explain(text)), _) => {
+            let (_, _) = planned(&text.text, text.schema.as_deref())?;
+            Ok(())
+        }
+        (None, Some(run)) => {
+            let (plan, _) = planned(&run.text, run.schema.as_deref())?;
+            if let Some(assumed) = job::assumed(&plan) {
+                eprintln!("columns of the source, by their use: {assumed} (--schema says otherwise)");
+            }
+            job::run(&plan, run)
+        }
+        (None, None) => Err(Failure::usage("give the text of an application (see sql --help)")),
+    }
+}
+
+/// The plan of a text, and the text itself.
+fn planned(path: &Path, schema: Option<&str>) -> Outcome<(Plan, String)> {
+    let text = read(path)?;
+    let schema = schema.map(self::schema).transpose()?;
+    let plan = plan::plan(&text, schema.as_deref())
+        .map_err(|mistake| Failure::usage(mistake.show(&path.display().to_string(), &text)))?;
+    Ok((plan, text))
+}
+
+/// Columns, or a file with them.
+fn schema(given: &str) -> Outcome<Vec<parse::Column>> {
+    let text = if Path::new(given).is_file() { read(Path::new(given))? } else { given.to_owned() };
+    parse::parse_columns(&text).map_err(|mistake| Failure::usage(mistake.show("--schema", &text)))
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))
+}

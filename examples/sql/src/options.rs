@@ -1,0 +1,79 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs the text of an Amazon Kinesis Data Analytics SQL application: JSON lines in, rows out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sql",
+    disable_version_flag = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: Option<RunOptions>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Says for each pump which clock, window, partition and aggregates it has, and what differs from the service
+    Explain(TextOptions),
+}
+
+/// The text, and what it leaves open.
+#[derive(Debug, Args)]
+pub(crate) struct TextOptions {
+    /// The text of the application
+    #[arg(value_name = "APP.SQL")]
+    pub(crate) text: PathBuf,
+
+    /// Columns of the source as CREATE STREAM has them: '"user_id" INTEGER, "at" TIMESTAMP', or a file with them.
+    /// By default the types are taken from what the text does with the columns
+    #[arg(long, value_name = "COLUMNS")]
+    pub(crate) schema: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The text of the application
+    #[arg(value_name = "APP.SQL")]
+    pub(crate) text: PathBuf,
+
+    /// Columns of the source as CREATE STREAM has them: '"user_id" INTEGER, "at" TIMESTAMP', or a file with them.
+    /// By default the types are taken from what the text does with the columns
+    #[arg(long, value_name = "COLUMNS")]
+    pub(crate) schema: Option<String>,
+
+    /// The records: JSON lines, packed or not; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+
+    /// Field with the time of arrival, which is ROWTIME. By default rows arrive when they happen, if the text uses
+    /// one column of time
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) arrival: Option<String>,
+
+    /// A file for the rows of one stream; or a folder, with a file for each stream and for the error stream
+    /// [default: standard output]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The stream whose rows are written, if it is not the only one that no pump reads
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: Option<String>,
+
+    /// Form of the rows
+    #[arg(long, value_name = "FORM", default_value = "csv")]
+    pub(crate) output_format: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Csv,
+    Jsonl,
+}

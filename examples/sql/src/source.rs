@@ -1,0 +1,111 @@
+//! From records to rows of the source.
+
+use events::parse::row::JsonRow;
+use events::parse::times::{Recent, TimeFormat};
+use events::parse::{Field, start_of};
+use stagger::Timestamp;
+
+use crate::plan::{Column, Plan};
+use crate::types::{Evaluated, Failure, Type, Value, cast, failure};
+
+/// Reads records of JSON.
+pub struct Source {
+    columns: Vec<SourceColumn>,
+    json: JsonRow,
+    recent: Recent,
+    /// The number of the field with the time of arrival, if it is in the record.
+    arrival: Option<usize>,
+    arrival_name: String,
+    arrival_recent: Recent,
+}
+
+struct SourceColumn {
+    name: String,
+    ty: Type,
+    /// The numbers of the fields that may hold it.
+    fields: Vec<usize>,
+}
+
+/// What arrival is to be taken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A field of the record.
+    Field(String),
+    /// What brought the record knows it.
+    Known,
+}
+
+impl Source {
+    pub fn new(plan: &Plan, arrival: &Arrival) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut number_of = |name: &String| {
+            names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            })
+        };
+        let column = |Column { name, ty, fields }: &Column| SourceColumn {
+            name: name.clone(),
+            ty: *ty,
+            fields: fields.iter().map(&mut number_of).collect(),
+        };
+        let columns = plan.streams[plan.source].columns.iter().map(column).collect();
+        let (arrival, arrival_name) = match arrival {
+            Arrival::Field(name) => (Some(number_of(name)), name.clone()),
+            Arrival::Known => (None, String::new()),
+        };
+        let json = JsonRow::new(names);
+        Self { columns, json, recent: Recent::default(), arrival, arrival_name, arrival_recent: Recent::default() }
+    }
+
+    /// Reads a record. The row has room for the two columns that every source has. Gives the arrival, if it is in
+    /// the record.
+    pub fn read(&mut self, line: &str, row: &mut Vec<Value>) -> Result<Option<Timestamp>, Failure> {
+        row.clear();
+        self.json.read(line).or_else(|reject| failure(reject.to_string()))?;
+        for column in &self.columns {
+            let field = |index: &usize| match self.json.field(*index, line) {
+                Field::Missing => None,
+                found => Some(found),
+            };
+            row.push(match column.fields.iter().find_map(field) {
+                None | Some(Field::Null) => Value::Null,
+                Some(Field::Text(text)) => self.value(text, column)?,
+                Some(Field::Not(what)) => return failure(format!("\"{}\" is {what}", column.name)),
+                Some(_) => return failure(format!("\"{}\" is no text", column.name)),
+            });
+        }
+        row.extend([Value::Null, Value::Null]);
+        self.arrival(line)
+    }
+
+    fn arrival(&self, line: &str) -> Result<Option<Timestamp>, Failure> {
+        let Some(index) = self.arrival else { return Ok(None) };
+        let Field::Text(text) = self.json.field(index, line) else {
+            return failure(format!("`{}`, the time of arrival, is missing", self.arrival_name));
+        };
+        match TimeFormat::Auto.parse_after(text, &self.arrival_recent) {
+            Some(time) => Ok(Some(time)),
+            None => failure(format!("`{}`, the time of arrival, is no time: {}", self.arrival_name, start_of(text))),
+        }
+    }
+
+    /// The value of a field, as its column has it. Times are read in every form that the programs know.
+    #[inline]
+    fn value(&self, text: &str, column: &SourceColumn) -> Evaluated {
+        match column.ty {
+            Type::Varchar(None) => Ok(Value::text(text)),
+            Type::Timestamp => match TimeFormat::Auto.parse_after(text, &self.recent) {
+                Some(time) => Ok(Value::Timestamp(time.as_micros().div_euclid(1_000))),
+                None => failure(format!("\"{}\" is no TIMESTAMP: '{}'", column.name, start_of(text))),
+            },
+            to => cast(Value::text(text), to).map_err(|Failure(what)| Failure(format!("\"{}\": {what}", column.name))),
+        }
+    }
+}
+
+/// The columns that an event's time is taken from, by their use: those of type TIMESTAMP.
+pub fn time_columns(plan: &Plan) -> Vec<&Column> {
+    let is_time = |column: &&Column| column.ty == Type::Timestamp;
+    plan.streams[plan.source].columns.iter().filter(is_time).collect()
+}

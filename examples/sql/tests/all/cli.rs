@@ -1,0 +1,118 @@
+//! The program: its options, its files, and what it says.
+
+use std::fs;
+
+use crate::support::program;
+
+const APP: &str = "-- counts clicks\n\
+    CREATE OR REPLACE STREAM clean (page VARCHAR(20), price DOUBLE);\n\
+    CREATE OR REPLACE STREAM counts (page VARCHAR(20), n INTEGER, total DOUBLE);\n\
+    /* only those\n with a page */\n\
+    CREATE OR REPLACE PUMP a AS INSERT INTO clean (price, page)\n\
+    SELECT STREAM \"price\", LOWER(TRIM(\"page\")) FROM SOURCE_SQL_STREAM_001 WHERE \"page\" IS NOT NULL;\n\
+    CREATE OR REPLACE PUMP b AS INSERT INTO counts SELECT STREAM page, COUNT(*), SUM(price) FROM clean\n\
+    GROUP BY page, FLOOR(clean.ROWTIME TO MINUTE) HAVING COUNT(*) > 1;\n";
+
+const CLICKS: &str = r#"{"page": " A", "price": 1.5, "at": "2018-11-29T10:00:00Z"}
+{"page": "a", "price": 2, "at": "2018-11-29T10:00:59.999Z"}
+{"page": "b", "price": 1, "at": "2018-11-29T10:00:59.999Z"}
+
+{"page": "much longer than twenty characters", "price": 1, "at": "2018-11-29T10:01:00Z"}
+{"price": 1, "at": "2018-11-29T10:01:00Z"}
+{"page": "b", "price": "x", "at": "2018-11-29T10:01:00Z"}
+not JSON
+{"page": "b", "price": null, "at": "2018-11-29T10:01:00Z"}
+{"page": "b", "price": 4, "at": "2018-11-29T10:01:30Z"}
+"#;
+
+fn folder(app: &str) -> (tempfile::TempDir, impl Fn(&str) -> String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path().to_owned();
+    fs::write(base.join("app.sql"), app).expect("room");
+    fs::write(base.join("clicks.jsonl"), CLICKS).expect("room");
+    (folder, move |name: &str| base.join(name).to_str().expect("UTF-8").to_owned())
+}
+
+#[test]
+fn one_pump_reads_what_another_one_fills() {
+    let (_folder, path) = folder(APP);
+    let ran = program(&[&path("app.sql"), "--input", &path("clicks.jsonl"), "--arrival", "at"]);
+    assert_eq!(ran.out, "PAGE,N,TOTAL\na,2,3.5\nb,2,4.0\n", "{}", ran.said);
+    assert_eq!(ran.status, 0);
+    assert!(ran.said.contains("\"price\" DOUBLE, \"page\" VARCHAR (--schema says otherwise)"), "{}", ran.said);
+    assert!(ran.said.contains("a row of \"A\": 'much longer than twenty characters' is longer than VARCHAR(20)"));
+    assert!(ran.said.ends_with("9 records read, 2 rows written, 3 to the error stream\n"), "{}", ran.said);
+}
+
+#[test]
+fn a_folder_has_a_file_for_each_stream_and_for_errors() {
+    let (_folder, path) = folder(APP);
+    let ran = program(&[
+        &path("app.sql"),
+        "--input",
+        &path("clicks.jsonl"),
+        "--arrival",
+        "at",
+        "--output",
+        &path("rows"),
+        "--output-format",
+        "jsonl",
+    ]);
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{}", ran.said);
+    let read = |name: &str| fs::read_to_string(path(name)).expect("a file");
+    assert_eq!(read("rows/CLEAN.jsonl").lines().next(), Some(r#"{"PAGE":"a","PRICE":1.5}"#));
+    assert!(read("rows/CLEAN.jsonl").contains(r#"{"PAGE":"b","PRICE":null}"#));
+    assert_eq!(read("rows/COUNTS.jsonl").lines().count(), 2);
+    let errors = read("rows/error_stream.jsonl");
+    assert_eq!(errors.lines().count(), 3);
+    assert!(errors.contains(
+        r#""MESSAGE":"\"price\": 'x' is no DOUBLE","DATA_ROWTIME":"2018-11-29 10:01:00.000","DATA_ROW":"7b22"#
+    ));
+    assert!(errors.contains(r#""PUMP_NAME":"A""#));
+}
+
+#[test]
+fn one_stream_of_several_is_named() {
+    let (_folder, path) = folder(APP);
+    let with = |more: &[&str]| {
+        let (app, clicks) = (path("app.sql"), path("clicks.jsonl"));
+        let all = [&[app.as_str(), "--input", &clicks, "--arrival", "at"], more].concat();
+        program(&all)
+    };
+    let clean = with(&["--stream", "CLEAN", "--output", &path("clean.csv")]);
+    assert_eq!(clean.status, 0, "{}", clean.said);
+    assert_eq!(fs::read_to_string(path("clean.csv")).expect("a file").lines().count(), 6);
+    let wrong = with(&["--stream", "clean"]);
+    assert_eq!(wrong.said.lines().last(), Some("no pump fills a stream \"clean\": there are CLEAN, COUNTS"));
+    assert_eq!(wrong.status, 2);
+}
+
+#[test]
+fn types_may_be_told() {
+    let app = "CREATE STREAM d (v VARCHAR(9)); CREATE PUMP p AS INSERT INTO d SELECT STREAM CAST(\"price\" AS VARCHAR(9)) FROM s;";
+    let (_folder, path) = folder(app);
+    let rows = |schema: &str| {
+        let ran = program(&[&path("app.sql"), "--input", &path("clicks.jsonl"), "--arrival", "at", "--schema", schema]);
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        ran.out.lines().skip(1).take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(rows("\"price\" DECIMAL(9, 2)"), "1.50 2.00");
+    assert_eq!(rows("\"price\" INTEGER"), "2 2");
+    let wrong = program(&[&path("app.sql"), "--input", "x", "--schema", "price FLOATY"]);
+    assert!(wrong.said.contains("the type FLOATY is not supported"), "{}", wrong.said);
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let (_folder, path) = folder(APP);
+    let run = |arguments: &[&str]| {
+        let ran = program(arguments);
+        assert_eq!(ran.status, 2, "{}", ran.said);
+        ran.said.lines().last().unwrap_or_default().to_owned()
+    };
+    assert!(run(&[]).contains("--input <FILE> <APP.SQL>"));
+    assert!(run(&["no.sql", "--input", "x"]).contains("cannot read no.sql"));
+    let no_arrival = run(&[&path("app.sql"), "--input", &path("clicks.jsonl")]);
+    assert!(no_arrival.contains("with --arrival FIELD"), "{no_arrival}");
+    assert!(run(&[&path("app.sql"), "--input", "no.jsonl", "--arrival", "at"]).contains("cannot read no.jsonl"));
+}

@@ -1,0 +1,8 @@
+//! Tests of the program and of what it is made of.
+
+mod article;
+mod cli;
+mod golden;
+mod refusals;
+mod support;
+mod vectors;
