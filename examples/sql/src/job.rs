@@ -1,8 +1,8 @@
 //! A run over a file.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -10,6 +10,9 @@ use events::failure::{Failure, Outcome};
 use events::input::Source as Input;
 use events::lines::{Framed, Lines};
 use events::parse::{Line, Parser, Record, Reject};
+use program::growing::Growing;
+use program::say::say;
+use program::{same, stdout};
 use sql::plan::{Plan, Stream};
 use sql::run::{Run, Written};
 use sql::source::{Arrival, Source, time_columns};
@@ -17,7 +20,7 @@ use sql::types::{self, Type, Value};
 use stagger::Timestamp;
 
 use crate::options::{Form, RunOptions};
-use crate::output::Rows;
+use crate::output::{Rows, To};
 
 /// The columns of the service's error stream.
 const ERRORS: [&str; 7] =
@@ -41,6 +44,8 @@ struct Outputs<'p> {
     /// For each stream, if its rows are written.
     streams: Vec<Option<Rows>>,
     errors: Option<Rows>,
+    /// The folder that they are in.
+    folder: Option<Growing>,
     rows: u64,
     failed: u64,
     said: Vec<String>,
@@ -49,6 +54,9 @@ struct Outputs<'p> {
 /// Reads all records, and writes the rows that the application makes of them.
 pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Outcome<()> {
     let arrival = arrival(plan, options)?;
+    let is_stdin = options.input == Path::new("-");
+    let from = if is_stdin { same::Input::Stdin } else { same::Input::File(&options.input) };
+    same::check([from], options.output.as_deref())?;
     let mut source = Source::new(plan, &arrival);
     let mut run = Run::new(plan).map_err(Failure::usage)?;
     let input = Input::new(&options.input);
@@ -99,21 +107,18 @@ impl<'p> Outputs<'p> {
     fn new(plan: &'p Plan, options: &RunOptions) -> Outcome<Self> {
         let form = options.output_format;
         let is_folder = options.output.as_deref().is_some_and(|path| path.is_dir() || path.extension().is_none());
-        let mut outputs = Self {
-            plan,
-            streams: plan.streams.iter().map(|_| None).collect(),
-            errors: None,
-            rows: 0,
-            failed: 0,
-            said: Vec::new(),
-        };
+        let streams = plan.streams.iter().map(|_| None).collect();
+        let mut outputs = Self { plan, streams, errors: None, folder: None, rows: 0, failed: 0, said: Vec::new() };
         match (&options.output, &options.stream) {
             (Some(folder), None) if is_folder => outputs.open_folder(folder, form)?,
             (path, name) => {
                 let stream = one_stream(plan, name.as_deref())?;
-                let to: Box<dyn Write> = match path {
-                    Some(path) => Box::new(create(path)?),
-                    None => Box::new(io::stdout()),
+                let to = match path {
+                    Some(path) => To::File(Growing::file(path).map_err(|error| Failure::file("create", path, &error))?),
+                    None => {
+                        stdout::check()?;
+                        To::Stdout(io::stdout())
+                    }
                 };
                 outputs.streams[stream] = Some(rows(&plan.streams[stream], to, form));
             }
@@ -122,15 +127,19 @@ impl<'p> Outputs<'p> {
     }
 
     fn open_folder(&mut self, folder: &Path, form: Form) -> Outcome<()> {
-        fs::create_dir_all(folder).map_err(|error| Failure::file("create", folder, &error))?;
+        let growing = Growing::folder(folder).map_err(|error| Failure::file("create", folder, &error))?;
         let ending = if form == Form::Csv { "csv" } else { "jsonl" };
-        let path = |name: &str| -> PathBuf { folder.join(format!("{}.{ending}", file_name(name))) };
+        let create = |name: &str| {
+            let path = growing.path().join(format!("{}.{ending}", file_name(name)));
+            File::create(&path).map(To::Within).map_err(|error| Failure::file("create", &path, &error))
+        };
         for (stream, rows_of) in self.plan.streams.iter().zip(&mut self.streams) {
             if stream.is_filled {
-                *rows_of = Some(rows(stream, Box::new(create(&path(&stream.name))?), form));
+                *rows_of = Some(rows(stream, create(&stream.name)?, form));
             }
         }
-        self.errors = Some(Rows::new(Box::new(create(&path("error_stream"))?), form, &ERRORS));
+        self.errors = Some(Rows::new(create("error_stream")?, form, &ERRORS));
+        self.folder = Some(growing);
         Ok(())
     }
 
@@ -186,26 +195,21 @@ impl<'p> Outputs<'p> {
     }
 
     fn finish(self, records: u64) -> Outcome<()> {
+        let mut complete = Vec::new();
         for rows in self.streams.into_iter().flatten().chain(self.errors) {
-            rows.finish().map_err(|error| Failure::writing(&error))?;
+            complete.extend(rows.finish().map_err(|error| Failure::writing(&error))?);
         }
-        let mut say = io::stderr().lock();
-        for line in &self.said {
-            let _ = writeln!(say, "{line}");
-        }
-        let _ =
-            writeln!(say, "{records} records read, {} rows written, {} to the error stream", self.rows, self.failed);
+        complete.extend(self.folder);
+        Growing::place(complete).map_err(|(path, error)| Failure::file("write", &path, &error))?;
+        self.said.iter().for_each(say);
+        say(format_args!("{records} records read, {} rows written, {} to the error stream", self.rows, self.failed));
         Ok(())
     }
 }
 
-fn rows(stream: &Stream, to: Box<dyn Write>, form: Form) -> Rows {
+fn rows(stream: &Stream, to: To, form: Form) -> Rows {
     let names: Vec<&str> = stream.columns.iter().map(|column| column.name.as_str()).collect();
     Rows::new(to, form, &names)
-}
-
-fn create(path: &Path) -> Outcome<File> {
-    File::create(path).map_err(|error| Failure::file("create", path, &error))
 }
 
 /// A name as that of a file, without characters that would lead elsewhere.

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use clap::error::ErrorKind;
-use events::failure::{Failure, Outcome, one_sentence};
+use events::failure::{Failure, Outcome};
+use program::say::say;
+use program::{command, signals};
 use sql::parse;
 use sql::plan::{self, Plan};
+use sql::text::Mistake;
 
 use crate::options::{Command, Options};
 
@@ -17,25 +18,12 @@ mod options;
 mod output;
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            print!("{error}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => return said(&Failure::usage(format_args!("{} (see sql --help)", one_sentence(&error)))),
-    };
-    match run(&options) {
+    signals::watch("sql");
+    let options = command::parse(std::env::args_os());
+    match options.and_then(|options| options.map_or(Ok(()), |options| run(&options))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => said(&failure),
+        Err(failure) => failure.end("sql"),
     }
-}
-
-fn said(failure: &Failure) -> ExitCode {
-    if !failure.message.is_empty() {
-        eprintln!("{}", failure.message);
-    }
-    ExitCode::from(failure.status)
 }
 
 fn run(options: &Options) -> Outcome<()> {
@@ -47,7 +35,7 @@ fn run(options: &Options) -> Outcome<()> {
         (None, Some(run)) => {
             let (plan, _) = planned(&run.text, run.schema.as_deref())?;
             if let Some(assumed) = job::assumed(&plan) {
-                eprintln!("columns of the source, by their use: {assumed} (--schema says otherwise)");
+                say(format_args!("columns of the source, by their use: {assumed} (--schema says otherwise)"));
             }
             job::run(&plan, run)
         }
@@ -60,16 +48,22 @@ fn planned(path: &Path, schema: Option<&str>) -> Outcome<(Plan, String)> {
     let text = read(path)?;
     let schema = schema.map(self::schema).transpose()?;
     let plan = plan::plan(&text, schema.as_deref())
-        .map_err(|mistake| Failure::usage(mistake.show(&path.display().to_string(), &text)))?;
+        .map_err(|mistake| failure(&mistake, &path.display().to_string(), &text))?;
     Ok((plan, text))
 }
 
 /// Columns, or a file with them.
 fn schema(given: &str) -> Outcome<Vec<parse::Column>> {
     let text = if Path::new(given).is_file() { read(Path::new(given))? } else { given.to_owned() };
-    parse::parse_columns(&text).map_err(|mistake| Failure::usage(mistake.show("--schema", &text)))
+    parse::parse_columns(&text).map_err(|mistake| failure(&mistake, "--schema", &text))
 }
 
 fn read(path: &Path) -> Outcome<String> {
     fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))
+}
+
+/// Says what is wrong with a text, on several lines.
+fn failure(mistake: &Mistake, file: &str, text: &str) -> Failure {
+    mistake.show(file, text).lines().for_each(say);
+    Failure { message: String::new(), ..Failure::usage("") }
 }

@@ -6,12 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs the text of an Amazon Kinesis Data Analytics SQL application: JSON lines in, rows out.
 #[derive(Debug, Parser)]
-#[command(
-    name = "sql",
-    disable_version_flag = true,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
+#[command(name = "sql", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -1,8 +1,10 @@
 //! Rows as CSV and as JSON lines.
 
+use std::fs::File;
 use std::io::{self, Write};
 
 use compact_str::CompactString;
+use program::growing::Growing;
 use sql::types::{Value, write_text};
 
 use crate::options::Form;
@@ -10,9 +12,35 @@ use crate::options::Form;
 /// How many bytes are written at once.
 const BLOCK: usize = 1 << 18;
 
+/// Where rows go.
+pub(crate) enum To {
+    Stdout(io::Stdout),
+    File(Growing),
+    /// In a folder that grows as a whole.
+    Within(File),
+}
+
+impl Write for To {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(to) => to.write(bytes),
+            Self::File(to) => to.write(bytes),
+            Self::Within(to) => to.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(to) => to.flush(),
+            Self::File(to) => to.flush(),
+            Self::Within(to) => to.flush(),
+        }
+    }
+}
+
 /// The rows of one stream.
 pub(crate) struct Rows {
-    to: Box<dyn Write>,
+    to: To,
     form: Form,
     /// The names of the columns: for JSON as they stand before their values.
     names: Vec<String>,
@@ -22,7 +50,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(to: Box<dyn Write>, form: Form, names: &[&str]) -> Self {
+    pub(crate) fn new(to: To, form: Form, names: &[&str]) -> Self {
         let mut rows =
             Self { to, form, names: Vec::new(), bytes: Vec::new(), text: CompactString::default(), failure: None };
         match form {
@@ -107,12 +135,14 @@ impl Rows {
         self.failure.is_some()
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    /// Writes the rest. Gives the file that is to be placed, if it is one.
+    pub(crate) fn finish(mut self) -> io::Result<Option<Growing>> {
         self.empty();
         match self.failure {
-            Some(error) => Err(error),
-            None => self.to.flush(),
+            Some(error) => return Err(error),
+            None => self.to.flush()?,
         }
+        Ok(if let To::File(growing) = self.to { Some(growing) } else { None })
     }
 }
 

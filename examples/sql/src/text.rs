@@ -40,9 +40,8 @@ impl Mistake {
             _ => format!("{file}:{line}:{column}: {}", self.what),
         };
         if let Some(source) = text.lines().nth((line as usize).wrapping_sub(1)) {
-            let before: String = source.chars().take((column as usize).saturating_sub(1)).collect();
-            let blank: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let _ = write!(shown, "\n    {source}\n    {blank}^");
+            let before = (column as usize).saturating_sub(1);
+            let _ = write!(shown, "\n    {}\n    {:before$}^", source.replace('\t', " "), "");
         }
         if !self.instead.is_empty() {
             let _ = write!(shown, "\n{}", self.instead);
@@ -77,7 +76,7 @@ mod tests {
     fn the_caret_stands_below_the_place() {
         let text = "SELECT\n\tå JOIN b";
         let mistake = Mistake::new(Place { line: 2, column: 4 }, "JOIN is not supported", "use one stream");
-        let expected = "app.sql:2:4: JOIN is not supported\n    \tå JOIN b\n    \t  ^\nuse one stream";
+        let expected = "app.sql:2:4: JOIN is not supported\n     å JOIN b\n       ^\nuse one stream";
         assert_eq!(mistake.show("app.sql", text), expected);
         let nowhere = Mistake::new(Place::default(), "no pump", "");
         assert_eq!(nowhere.show("app.sql", text), "app.sql: no pump");

@@ -83,7 +83,7 @@ fn one_stream_of_several_is_named() {
     assert_eq!(clean.status, 0, "{}", clean.said);
     assert_eq!(fs::read_to_string(path("clean.csv")).expect("a file").lines().count(), 6);
     let wrong = with(&["--stream", "clean"]);
-    assert_eq!(wrong.said.lines().last(), Some("no pump fills a stream \"clean\": there are CLEAN, COUNTS"));
+    assert_eq!(wrong.said.lines().last(), Some("sql: no pump fills a stream \"clean\": there are CLEAN, COUNTS"));
     assert_eq!(wrong.status, 2);
 }
 
