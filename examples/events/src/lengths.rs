@@ -38,6 +38,9 @@ fn explain(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return format!("say the unit: {text}s, {text}m, {text}h");
     }
+    if let Some(length) = text.strip_prefix('-') {
+        return format!("a length of time cannot be negative: say {length}");
+    }
     "a length of time is a whole number and a unit (us, ms, s, m, h, d, w), such as 30s or 1h30m".to_owned()
 }
 

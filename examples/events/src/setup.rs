@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use program::say::list;
+
 use crate::columns::{Columns, KeyKind};
 use crate::failure::{Failure, Outcome};
 use crate::fields::Fields;
@@ -81,7 +83,7 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
 
 /// The failure of a field that an input does not have.
 pub fn no_field(source: &Source, name: &str, offered: &[String]) -> Failure {
-    let list = if offered.is_empty() { String::new() } else { format!("; it has {}", offered.join(", ")) };
+    let list = if offered.is_empty() { String::new() } else { format!("; it has {}", list(offered)) };
     Failure::usage(format_args!("{} has no field `{name}`{list}", source.name()))
 }
 
@@ -97,7 +99,7 @@ fn wanted(fields: &Fields, source: &Source, format: Format, offered: &Offered, i
         Failure::usage(format_args!(
             "say which field of {} tells {what} with {option} FIELD: it has {}",
             source.name(),
-            offered.names.join(", ")
+            list(&offered.names)
         ))
     };
     if fields.key.is_empty() && defaults.is_none() {

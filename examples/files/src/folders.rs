@@ -13,7 +13,7 @@ use events::columns::Columns;
 use events::failure::{Failure, Outcome, plain};
 use program::growing::Growing;
 use rows::SessionRow;
-use rows::columns::check_names;
+use rows::columns::session_columns;
 use rows::hours::{folder_of, hour_of};
 use rows::parquet::Rows;
 use stagger::{SessionId, Timestamp};
@@ -57,7 +57,6 @@ impl Drop for Making {
 impl Folders {
     /// Begins a table in a folder that is new or empty.
     pub(crate) fn create(output: &Path, columns: Columns) -> Outcome<Self> {
-        check_names(&columns).map_err(Failure::usage)?;
         let shown = output.display();
         if fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some()) || output.is_file() {
             return Err(Failure::usage(format_args!(
@@ -71,7 +70,7 @@ impl Folders {
         Ok(Self {
             output: output.to_owned(),
             growing,
-            columns,
+            columns: session_columns(columns),
             waiting: BTreeMap::new(),
             bytes: 0,
             files: 0,

@@ -58,11 +58,11 @@ pub(crate) struct StrategyOptions {
 
     /// Kinesis SQL's stagger windows, on the arrival clock: step=30s, floor=minute or none. First and last
     /// event go by arrival, as FIRST_VALUE and LAST_VALUE do
-    #[arg(long, value_name = "BUCKET", value_parser = stagger_bucket, group = "strategy", requires = "range")]
+    #[arg(long, value_name = "BUCKET", value_parser = stagger_bucket, group = "strategy")]
     pub(crate) stagger: Option<StaggerBucket>,
 
     /// With --stagger: how long a window stays open
-    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "stagger")]
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) range: Option<Duration>,
 
     /// With --gap: two events exactly the gap apart are one session
@@ -99,12 +99,12 @@ pub(crate) struct Streaming {
     pub(crate) out_of_order: Option<Duration>,
 
     /// Correct sessions for so long after their end: rows get a revision, and the ids it replaces
-    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "out_of_order")]
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) allowed_lateness: Option<Duration>,
 
     /// Events come at most so long after they happened: while the input is silent, time goes on, this far
     /// behind, and closes sessions
-    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, requires = "out_of_order")]
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_delay: Option<Duration>,
 
     /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
@@ -227,6 +227,18 @@ impl Options {
             || strategy.floor.is_some()
             || strategy.sliding.is_some()
             || strategy.stagger.is_some());
+        unless(strategy.stagger.is_some() || strategy.range.is_none(), "--range is for --stagger only")?;
+        unless(
+            strategy.stagger.is_none() || strategy.range.is_some(),
+            "--stagger needs a --range: how long a window stays open, such as --range 30s",
+        )?;
+        for (name, is_given) in [
+            ("--allowed-lateness", streaming.allowed_lateness.is_some()),
+            ("--max-delay", streaming.max_delay.is_some()),
+        ] {
+            let message = format!("{name} is for streams only: say --out-of-order too");
+            unless(self.streams() || !is_given, &message)?;
+        }
         unless(is_gap || !strategy.inclusive, "--inclusive is for --gap only")?;
         unless(is_gap || strategy.max_duration.is_none(), "--max-duration is for --gap only")?;
         unless(is_gap || !strategy.cut_daily, "--cut-daily is for --gap only")?;

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use events::lengths;
 use events::parse::keys;
 use events::zones::AnyZone;
+use program::say::escaped;
 use rows::visible::visible;
 use stagger::{Timestamp, Zone};
 
@@ -131,7 +132,7 @@ impl Report {
         let sessions = self.durations.len() as u64;
         let keys = self.different_keys.len() as u64;
         write!(text, "{} of {}", counted(sessions, "session"), counted(self.events, "event"))?;
-        writeln!(text, ", for {} of {}", counted(keys, "different value"), self.keys.join(" and "))?;
+        writeln!(text, ", for {} of {}", counted(keys, "different value"), escaped(&self.keys.join(" and ")))?;
         if let Some((from, to)) = self.span {
             writeln!(text, "from {} to {} {}", self.local(from), self.local(to), self.zone.name())?;
         }
@@ -198,13 +199,13 @@ fn not_used(text: &mut String, unused: &Unused) -> fmt::Result {
     let mut reasons: Vec<_> = unused.reasons.iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (reason, count) in reasons {
-        writeln!(text, "  {:>7}  {reason}", grouped(*count))?;
+        writeln!(text, "  {:>7}  {}", grouped(*count), escaped(reason))?;
     }
     if !unused.first.is_empty() {
         writeln!(text, "  the first lines that could not be read:")?;
     }
     for message in &unused.first {
-        writeln!(text, "    {message}")?;
+        writeln!(text, "    {}", escaped(message))?;
     }
     Ok(())
 }

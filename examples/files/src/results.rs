@@ -5,7 +5,7 @@ use events::failure::{Failure, Outcome};
 use events::zones::AnyZone;
 use program::growing::Growing;
 use program::stdout;
-use rows::columns::check_files_names;
+use rows::columns::files_columns;
 use rows::ids::id_of;
 use rows::lines::Lines;
 use stagger::Clock;
@@ -113,12 +113,9 @@ fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
 
 /// The rows of one file, and whether they go to a terminal.
 fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
-    if form != Form::KinesisSql {
-        check_files_names(columns).map_err(Failure::usage)?;
-    }
     let to = Output::create(options.results.output.as_deref())?;
     let is_on_terminal = to.is_terminal();
-    let lines = Lines { columns: columns.clone(), has_revisions: options.has_revisions() };
+    let lines = Lines { columns: files_columns(columns.clone()), has_revisions: options.has_revisions() };
     let rows = Rows::new(to, form, lines);
     Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
 }

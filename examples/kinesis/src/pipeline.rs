@@ -581,7 +581,7 @@ mod tests {
         let options = options("--step 30s --floor minute --gap 5s --stagger step=30s/5s");
         let (named, columns) = (options.strategies.named().unwrap(), options.fields.columns().unwrap());
         let mut pipeline = Pipeline::new(&named, &columns, options.timing.timing()).unwrap();
-        let mut decoder = Decoder::new(options.fields.fields(&columns));
+        let mut decoder = Decoder::new(options.fields.fields().unwrap());
         let mut rows = Vec::new();
         let mut out = |out| match out {
             Out::Session(rule, session) => rows.push(line(&named[rule].name, &session)),

@@ -12,6 +12,7 @@ use events::input::Source;
 use events::lines::Lines;
 use events::parse::{Parser, Record, Reject};
 use events::setup::{self, AnyParser};
+use program::say::escaped;
 use stagger::{Event, Timestamp};
 
 use crate::command::Command;
@@ -90,7 +91,7 @@ impl Loaded {
             });
             goes_on = block.map_err(|error| source.unreadable(&error))?;
         }
-        self.names.push(source.name());
+        self.names.push(escaped(&source.name()).into_owned());
         match first {
             Some(why) if self.stored.len() == before => Err(nothing_in(source, &why)),
             _ => Ok(()),

@@ -84,12 +84,23 @@ pub fn named(name: &str) -> Option<&'static Column> {
     SESSION.iter().find(|column| column.name == name)
 }
 
-/// Refuses a key field that has the name of another column of the rows.
-pub fn check_names(columns: &Columns) -> Result<(), String> {
-    match columns.key.iter().find(|name| named(name).is_some()) {
-        Some(name) => Err(format!("`{name}` is a column of every row: give the key field another name")),
-        None => Ok(()),
+/// The key fields under names that no column of [`SESSION`] has.
+pub fn session_columns(columns: Columns) -> Columns {
+    beside(columns, |name| named(name).is_some())
+}
+
+/// A key field with the name of another column, or of another key field, gets a prefix.
+fn beside(mut columns: Columns, is_taken: impl Fn(&str) -> bool) -> Columns {
+    for index in 0..columns.key.len() {
+        while is_taken(&columns.key[index]) || is_repeated(&columns.key, index) {
+            columns.key[index].insert_str(0, "key_");
+        }
     }
+    columns
+}
+
+fn is_repeated(names: &[String], index: usize) -> bool {
+    names.iter().enumerate().any(|(other, name)| other != index && *name == names[index])
 }
 
 impl SessionRow {
@@ -258,12 +269,9 @@ pub static FILES: [FilesColumn; 14] = {
     ]
 };
 
-/// Refuses a key field that has the name of a column of [`FILES`].
-pub fn check_files_names(columns: &Columns) -> Result<(), String> {
-    match columns.key.iter().find(|name| FILES.iter().any(|column| column.name == *name)) {
-        Some(name) => Err(format!("the key field `{name}` has the name of an output column")),
-        None => Ok(()),
-    }
+/// The key fields under names that no column of [`FILES`] has.
+pub fn files_columns(columns: Columns) -> Columns {
+    beside(columns, |name| FILES.iter().any(|column| column.name == name))
 }
 
 #[cfg(test)]
@@ -271,10 +279,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_field_with_the_name_of_another_column_is_refused() {
-        let taken = check_names(&Columns::declared(&["events:int"]).unwrap());
-        assert_eq!(taken.unwrap_err(), "`events` is a column of every row: give the key field another name");
-        assert_eq!(check_names(&Columns::declared(&["user_id:int"]).unwrap()), Ok(()));
+    fn a_key_field_with_the_name_of_another_column_gets_a_prefix() {
+        let declared = |names: &[&str]| Columns::declared(names).unwrap();
+        assert_eq!(session_columns(declared(&["events:int", "user_id"])).key, ["key_events", "user_id"]);
+        assert_eq!(files_columns(declared(&["count", "key_count"])).key, ["key_key_count", "key_count"]);
+        assert_eq!(files_columns(declared(&["events"])).key, ["events"]);
     }
 
     #[test]

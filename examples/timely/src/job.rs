@@ -28,8 +28,7 @@ pub fn run(run: Run) -> Result<bool> {
         bail!("standard input cannot be read again after a restart: give files");
     }
     setup::check(&run.fields, &sources).map_err(failed)?;
-    let columns = setup::columns(&run.fields, &sources).map_err(failed)?;
-    rows::columns::check_names(&columns).map_err(|problem| anyhow!(problem))?;
+    let columns = rows::columns::session_columns(setup::columns(&run.fields, &sources).map_err(failed)?);
     run.rule.config().build()?; // a wrong setting is told before anything starts
     let folder = Folder::new(&run.state);
     if folder.resume(0, 1)?.is_none() {

@@ -3,6 +3,7 @@
 mod article_queries;
 mod cli;
 mod failing;
+mod messages;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod shared_data;

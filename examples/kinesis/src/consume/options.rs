@@ -7,7 +7,7 @@ use clap::{Args, Parser, ValueEnum};
 use events::columns::Columns;
 use events::lengths;
 use events::parse::times::TimeFormat;
-use rows::columns::check_names;
+use rows::columns::session_columns;
 use stagger::Timestamp;
 use tracing_subscriber::filter::Targets;
 
@@ -144,19 +144,25 @@ pub(crate) enum Misplaced {
 }
 
 impl FieldOptions {
+    /// The key columns of the rows.
     pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
-        let columns = Columns::declared(&self.key).and_then(|columns| check_names(&columns).map(|()| columns));
-        columns.map_err(|error| anyhow::anyhow!("--key: {error}"))
+        self.declared().map(session_columns)
     }
 
-    pub(crate) fn fields(&self, columns: &Columns) -> Fields {
-        Fields {
-            key: columns.key.clone(),
-            kinds: columns.kinds.clone(),
+    /// The key fields of the events.
+    fn declared(&self) -> anyhow::Result<Columns> {
+        Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
+    }
+
+    pub(crate) fn fields(&self) -> anyhow::Result<Fields> {
+        let Columns { key, kinds } = self.declared()?;
+        Ok(Fields {
+            key,
+            kinds,
             time: self.time.clone(),
             value: Some(self.value.clone()),
             time_format: self.time_format.clone(),
-        }
+        })
     }
 
     /// The key fields as they were asked for: two runs of one checkpoint must agree.
