@@ -119,10 +119,22 @@ impl Unit {
 }
 
 /// The text names no unit of the calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a unit of the calendar: write second, minute, hour, day, week, month, quarter or year")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnitError;
+
+impl fmt::Display for UnitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [units @ .., last] = Unit::ALL;
+        f.write_str("not a unit of the calendar: write ")?;
+        for (index, unit) in units.iter().enumerate() {
+            write!(f, "{}{unit}", if index == 0 { "" } else { ", " })?;
+        }
+        write!(f, " or {last}")
+    }
+}
+
+impl core::error::Error for UnitError {}
 
 impl FromStr for Unit {
     type Err = UnitError;
@@ -270,6 +282,12 @@ mod tests {
         let (start, end) = unit.floor_in(Timestamp::from_micros(at), zone);
         assert!(start.as_micros() <= at && at < end.as_micros());
         (start.as_micros() / MINUTE, end.as_micros() / MINUTE)
+    }
+
+    #[test]
+    fn an_unknown_unit_is_refused_with_the_names_of_all() {
+        let text = "fortnight".parse::<Unit>().unwrap_err().to_string();
+        assert_eq!(text, "not a unit of the calendar: write second, minute, hour, day, week, month, quarter or year");
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn a_gap_session_runs_across_1970() {
 fn the_year_9999_ends_like_others() {
     let last = "9999-12-31T23:59:59.999999Z";
     let after = Timestamp::from_micros(at(last).as_micros() + 1);
-    for unit in [Unit::Second, Unit::Minute, Unit::Hour, Unit::Day, Unit::Month, Unit::Quarter, Unit::Year] {
+    for unit in Unit::ALL.into_iter().filter(|unit| *unit != Unit::Week) {
         let window = Bucket::floor(unit).window_of(at(last)).expect("a bucket");
         assert_eq!(window.end, after, "{unit:?}");
         assert_eq!(Bucket::floor(unit).window_of(after).expect("a bucket").start, after, "{unit:?}");

@@ -100,14 +100,11 @@ type Sessions = Engine<String, String, Values>;
 type Summary = SummaryOf<Sessions>;
 type Saved = Snapshot<String, String, Vec<(Timestamp, String)>>;
 
-const UNITS: [Unit; 8] =
-    [Unit::Second, Unit::Minute, Unit::Hour, Unit::Day, Unit::Week, Unit::Month, Unit::Quarter, Unit::Year];
-
 fn bucket(bytes: &mut Bytes) -> Bucket {
     if bytes.one_in(2) {
         return Bucket::step(bytes.length()).origin(bytes.time(0));
     }
-    let floor = Bucket::floor(bytes.pick(&UNITS));
+    let floor = Bucket::floor(bytes.pick(&Unit::ALL));
     match bytes.byte() % 3 {
         0 => floor,
         1 => floor.zone(ChronoZone(chrono_tz::Europe::Berlin)),

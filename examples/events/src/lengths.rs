@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stagger::Unit;
+use stagger::{Unit, UnitError};
 
 const UNITS: [(&str, u64); 8] = [
     ("us", 1),
@@ -52,10 +52,7 @@ pub fn parse_pair(text: &str) -> Result<(Duration, Duration), String> {
 
 /// Reads the name of a calendar unit.
 pub fn unit(text: &str) -> Result<Unit, String> {
-    use Unit::{Day, Hour, Minute, Month, Quarter, Second, Week, Year};
-    let units = [Second, Minute, Hour, Day, Week, Month, Quarter, Year];
-    let found = units.into_iter().find(|unit| unit.name() == text);
-    found.ok_or_else(|| "choose second, minute, hour, day, week, month, quarter or year".to_owned())
+    text.parse().map_err(|error: UnitError| error.to_string())
 }
 
 /// Writes a length of time as it could be given as an option: `1h30m`.
