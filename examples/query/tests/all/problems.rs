@@ -180,7 +180,7 @@ fn a_folder_instead_of_a_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     /// Bytes changed anywhere: rows or a sentence.
     #[test]
