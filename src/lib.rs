@@ -39,7 +39,7 @@
 //!   it, [`Queued`] a queue to poll in async code.
 //! - **How do I make it fast?** [`Sessionizer::push_batch`] where very many sessions are open,
 //!   [`Config::close_at_most`] where no call may take long, `Sharded` (with `std`) on several cores.
-//! - **How does it survive a restart?** [`Snapshot`].
+//! - **How does it survive a restart?** [`Snapshot`]; with a large state, [`Changes`] in between.
 //! - **What can be a key or a value?** [`Key`] and [`Value`]: integers, text, tuples, your own types.
 //!
 //! # The rules of time
@@ -121,7 +121,7 @@ pub use serial::Rfc3339;
 pub use sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 #[cfg(feature = "std")]
 pub use sharded::Sharded;
-pub use snapshot::Snapshot;
+pub use snapshot::{Changes, Snapshot};
 pub use strategy::{Bucket, Gap, Sliding, Stagger, Strategy};
 pub use summary::{CloseReason, SessionSummary, Superseded};
 pub use time::{ParseTimestampError, TimeRangeError, Timestamp};

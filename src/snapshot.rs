@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use crate::aggregate::Aggregate;
 use crate::config::Config;
@@ -63,7 +65,7 @@ pub struct Snapshot<K, V, S = ()> {
     /// In the order in which they will be forgotten.
     parts: Vec<RememberedPart>,
     /// Events without a session that the caller has not taken.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(feature = "serde", serde(default = "Vec::new"))] // `default` alone wants K and V to have a default
     orphans: Vec<HeldEvent<K, V>>,
 }
 
@@ -97,6 +99,30 @@ struct HeldEvent<K, V> {
     event: Event<K, V>,
 }
 
+/// Keys that are borrowed. A set of `K::Ref` would want all of them, and those looked for, to live equally long.
+struct KeySet<'k, K> {
+    table: HashTable<&'k K>,
+    hasher: DefaultHashBuilder,
+}
+
+impl<K> Default for KeySet<'_, K> {
+    fn default() -> Self {
+        Self { table: HashTable::new(), hasher: DefaultHashBuilder::default() }
+    }
+}
+
+impl<'k, K: Key> KeySet<'k, K> {
+    fn insert(&mut self, key: &'k K) {
+        let Self { table, hasher } = self;
+        let hash = |key: &K| hasher.hash_one(key.key_ref());
+        let _ = table.entry(hash(key), |known| known.key_eq(key.key_ref()), |known| hash(known)).or_insert(key);
+    }
+
+    fn contains(&self, key: &K) -> bool {
+        self.table.find(self.hasher.hash_one(key.key_ref()), |known| known.key_eq(key.key_ref())).is_some()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct RememberedPart {
@@ -105,16 +131,83 @@ struct RememberedPart {
     opened: Timestamp,
 }
 
+/// What has become of some keys of an [`Engine`]: those that changed since its last [`Snapshot`].
+///
+/// A large state is saved as a snapshot now and then, and as changes in between, whose size goes by the
+/// number of changed keys. [`Snapshot::with_changes`] puts them together again.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct Changes<K, V, S = ()> {
+    keys: Vec<K>,
+    /// Clock and counters are those of the whole state; sessions and events are those of the keys.
+    state: Snapshot<K, V, S>,
+}
+
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Copies the state. Time and memory are linear in the open sessions and held events.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
-        let mut sessions = Vec::with_capacity(self.open_sessions());
-        self.plan.for_each(|session, rare, placement| sessions.push(Saved::new(session, rare, placement)));
+        self.snapshot_of(|_| true)
+    }
+
+    /// Copies the state of some keys, to be put in the place of what an earlier snapshot or earlier changes
+    /// say of them.
+    ///
+    /// The keys that can have changed are those of the events pushed and of the summaries emitted since then.
+    /// If the key of an open session is left out, restoring finds that counters and sessions disagree.
+    ///
+    /// `None` where sessions change without an event or a summary of their key; take snapshots there: with a
+    /// strategy that [holds](crate::Pushed::Held) events, and with both
+    /// [`allowed_lateness`](Config::allowed_lateness) and [`max_open_sessions`](Config::max_open_sessions), where
+    /// the bound removes sessions that wait for corrections.
+    ///
+    /// Looks at every open session, and copies those of the keys: time O(open sessions), memory O(keys).
+    /// Windows remembered on the arrival clock ([`remember_parts`](crate::Stagger::remember_parts)) are copied
+    /// all.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Event, Gap, Timestamp};
+    ///
+    /// let config = || Config::<String, u32>::new(Gap::new(Duration::from_secs(60)));
+    /// let mut engine = config().build()?;
+    /// let _ = engine.push(Event::new("alice", Timestamp::from_secs(1), 7), &mut |_| {});
+    /// let base = engine.snapshot();
+    /// let _ = engine.push(Event::new("bob", Timestamp::from_secs(9), 8), &mut |_| {});
+    /// let changes = engine.changes(["bob"]).expect("this strategy holds no events");
+    ///
+    /// let again = config().restore(base.with_changes([changes])?)?;
+    /// assert_eq!(again.snapshot(), engine.snapshot());
+    /// # Ok::<(), stagger::RestoreError>(())
+    /// ```
+    #[must_use]
+    pub fn changes<'k>(&self, keys: impl IntoIterator<Item = K::Ref<'k>>) -> Option<Changes<K, V, A::State>> {
+        if self.plan.shape().holds_events || self.shared.may_drop_silently() {
+            return None;
+        }
+        let keys: Vec<K> = keys.into_iter().map(K::key_from).collect();
+        let mut known = KeySet::default();
+        keys.iter().for_each(|key| known.insert(key));
+        let state = self.snapshot_of(|key| known.contains(key));
+        drop(known); // it borrows the keys
+        Some(Changes { keys, state })
+    }
+
+    /// With the sessions and events of the keys that are wanted.
+    fn snapshot_of(&self, is_wanted: impl Fn(&K) -> bool) -> Snapshot<K, V, A::State> {
+        let mut sessions = Vec::new();
+        self.plan.for_each(|session, rare, placement| {
+            if is_wanted(&session.key) {
+                sessions.push(Saved::new(session, rare, placement));
+            }
+        });
         sessions.sort_by_key(|session| (session.opened, session.bucket));
         let copy =
             |(event, arrival): (&Event<K, V>, u64)| HeldEvent { arrival, event: event.as_event_ref().into_owned() };
         let part = |(partition, part, opened)| RememberedPart { partition, part, opened };
+        let held = self.plan.held().into_iter().flat_map(|held| held.iter());
+        let orphans = self.plan.orphans().into_iter().flatten().map(|(event, seq)| (event, *seq));
         Snapshot {
             version: VERSION,
             settings: self.settings().to_vec(),
@@ -123,8 +216,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             arrivals: self.shared.last_seq,
             counters: self.counters(),
             sessions,
-            held: self.plan.held().into_iter().flat_map(|held| held.iter()).map(copy).collect(),
-            orphans: self.plan.orphans().into_iter().flatten().map(|(event, seq)| copy((event, *seq))).collect(),
+            held: held.filter(|(event, _)| is_wanted(&event.key)).map(copy).collect(),
+            orphans: orphans.filter(|(event, _)| is_wanted(&event.key)).map(copy).collect(),
             parts: self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(part).collect(),
         }
     }
@@ -166,6 +259,11 @@ impl<K: Key, V: Value, S> Saved<K, V, S> {
 
     const fn placement(&self) -> Placement {
         Placement { bucket: self.bucket, end: self.end }
+    }
+
+    /// Whether a summary has said all of it.
+    fn is_obsolete(&self) -> bool {
+        self.extra.as_ref().is_some_and(RareState::is_current)
     }
 
     /// How many of its events a summary has held.
@@ -277,6 +375,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             sessions.sort_by_key(|session| (session.end, session.opened));
         }
         for session in sessions {
+            if session.is_obsolete() && shared.is_late(session.end) {
+                continue; // kept for corrections, in a state older than its changes
+            }
             let bucket = session.bucket;
             let (session, rare) = session.open();
             plan.resume(session, rare, bucket, shared);
@@ -461,6 +562,38 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
             whole = whole.with(piece);
         }
         Ok(whole.in_order())
+    }
+
+    /// The state as it was when the last of these changes was taken: changes in the order in which they were
+    /// taken, all of one engine, beginning with the first after this snapshot.
+    ///
+    /// Time and memory are linear in the sessions and events of the snapshot and of all changes.
+    ///
+    /// # Errors
+    /// If version or settings differ. Whether sessions and counters agree is found when the state is restored.
+    pub fn with_changes(self, changes: impl IntoIterator<Item = Changes<K, V, S>>) -> Result<Self, RestoreError> {
+        let (keys, mut states): (Vec<Vec<K>>, Vec<Self>) = core::iter::once((Vec::new(), self))
+            .chain(changes.into_iter().map(|changes| (changes.keys, changes.state)))
+            .unzip();
+        let none = || RestoreError::Damaged { what: String::from("there is nothing to change") };
+        let mut whole = states.pop().ok_or_else(none)?;
+        let mut newer = KeySet::default();
+        for (keys, state) in keys.iter().skip(1).zip(states).rev() {
+            keys.iter().for_each(|key| newer.insert(key));
+            if state.version != whole.version {
+                return Err(RestoreError::Version { found: state.version, expected: whole.version });
+            }
+            same_settings(&state.settings, &whole.settings)?;
+            if state.flushes < whole.flushes {
+                break; // a flush leaves nothing
+            }
+            let is_newest = |key: &K| !newer.contains(key);
+            whole.sessions.extend(state.sessions.into_iter().filter(|session| is_newest(&session.key)));
+            whole.held.extend(state.held.into_iter().filter(|held| is_newest(&held.event.key)));
+            whole.orphans.extend(state.orphans.into_iter().filter(|orphan| is_newest(&orphan.event.key)));
+        }
+        let parts = core::mem::take(&mut whole.parts); // in their own order already
+        Ok(Self { parts, ..whole.in_order() })
     }
 
     /// With a piece of the same configuration.

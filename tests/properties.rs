@@ -30,15 +30,15 @@ macro_rules! each_family {
 each_family! {
     Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
@@ -46,13 +46,13 @@ each_family! {
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
     StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
 }
 
@@ -360,6 +360,26 @@ fn goes_on_after_snapshots(family: Family) {
             let read = serde_json::from_str(&json).expect("and read");
             resumed = config(&case.spec).restore(read).unwrap_or_else(|e| panic!("{e}: {json}"));
             assert_eq!(serde_json::to_string(&resumed.snapshot()).expect("again"), json);
+        }
+    });
+}
+
+/// A snapshot with the changes since is the snapshot of now: of the keys that events and summaries name.
+fn goes_on_after_changes(family: Family) {
+    holds(wild(family), |case| {
+        let mut engine = build(&case.spec);
+        let (mut base, mut changes) = (engine.snapshot(), Vec::new());
+        for (i, op) in case.ops.iter().chain([&Op::Flush]).enumerate() {
+            let mut keys: Vec<String> = step(&mut engine, op).summaries.into_iter().map(|of| of.key).collect();
+            keys.extend(if let Op::Push(event) = op { Some(lend(event).key.to_owned()) } else { None });
+            let Some(change) = engine.changes(keys.iter().map(String::as_str)) else { return };
+            changes.push(change);
+            let now = base.clone().with_changes(changes.clone()).expect("of one configuration");
+            let again = config(&case.spec).restore(now).unwrap_or_else(|error| panic!("{error}: {op:?}"));
+            assert_eq!(again.snapshot(), engine.snapshot(), "{op:?}");
+            if i % 7 == 6 {
+                (base, changes) = (engine.snapshot(), Vec::new());
+            }
         }
     });
 }

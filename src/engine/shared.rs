@@ -151,6 +151,11 @@ impl<A> Shared<A> {
         self.clock.is_past(end, self.options.lateness)
     }
 
+    /// Whether the bound on open sessions may remove sessions that were reported and wait for corrections.
+    pub(crate) const fn may_drop_silently(&self) -> bool {
+        self.options.lateness > 0 && self.options.max_open < MAX_SESSIONS
+    }
+
     pub(crate) const fn late(&mut self) -> Outcome {
         self.counters.late += 1;
         Outcome::Late
