@@ -292,7 +292,7 @@ def history(kinesis, folder, seed):
             elif chance.random() < 0.08:
                 server.reshard(chance)
             if time.monotonic() - began > IDLE_AFTER / 2:
-                # What a new shard gets at first arrives up to a second later, as the server has it. Where the
+                # The server stamps the first records of a new shard up to a second later. Where the
                 # old shards are idle by then, the clicks of others in that second would make it late.
                 time.sleep(1.1)
             if batch % (BATCHES // KILLS) == 0:

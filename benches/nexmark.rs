@@ -31,7 +31,7 @@ use stagger::{Bucket, Config, Engine, Event, Gap, Stagger, Timestamp};
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 const BEHIND: Duration = Duration::from_secs(4);
-/// So many bids at once in the form that takes several.
+/// Bids in each call of the form that takes several.
 const BATCH: usize = 256;
 
 /// The proportions of the generator.
@@ -39,9 +39,9 @@ mod proportions {
     /// Events for each new person.
     pub(crate) const EVENTS_PER_PERSON: u64 = 50;
     pub(crate) const AUCTIONS_PER_PERSON: u64 = 3;
-    /// A bid is not by a hot bidder once in so many.
+    /// One of this number of bids is not by a hot bidder.
     pub(crate) const HOT_RATIO: u32 = 4;
-    /// One of so many people is a hot bidder.
+    /// One of this number of people is a hot bidder.
     pub(crate) const PEOPLE_PER_HOT_BIDDER: u64 = 100;
     pub(crate) const ACTIVE_PEOPLE: u64 = 1_000;
     /// People who bid shortly before they are there.
@@ -55,7 +55,7 @@ enum Nexmark {
     Bid { bidder: u64, time: Timestamp },
 }
 
-/// Event number `id` of so many a second.
+/// The time of event number `id` at a rate per second.
 fn event(random: &mut SmallRng, id: u64, per_second: u64) -> Nexmark {
     use proportions::{ACTIVE_PEOPLE, AUCTIONS_PER_PERSON, EVENTS_PER_PERSON, HOT_RATIO, LEAD, PEOPLE_PER_HOT_BIDDER};
     if id % EVENTS_PER_PERSON < 1 + AUCTIONS_PER_PERSON {

@@ -1,4 +1,4 @@
-//! What every strategy and option costs: the same million clicks under each.
+//! The price of every strategy and option: the same million clicks under each.
 //!
 //! `cargo bench --bench options`, or with a part of a name: `cargo bench --bench options -- price/gap`.
 //! `STAGGER_BENCH_EVENTS` sets another number of clicks. With `-- --test` each runs once.
@@ -31,7 +31,7 @@ type Setup<A = ()> = Config<u64, u64, A>;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// The clicks are out of order by so much.
+/// How far the clicks are out of order.
 const DISORDER: Duration = Duration::from_secs(10);
 
 /// The strategy of the jobs by AWS, and that of visits.

@@ -21,7 +21,7 @@ const DISORDER: i64 = 10 * SECOND;
 /// A start of a bucket.
 const START: i64 = 1_543_449_600 * SECOND;
 
-/// So many sessions may one call hand out, where that is bounded.
+/// The bound on the sessions that one call emits.
 const BOUND: usize = 1_000;
 
 type Setup = Config<u64, u64>;
@@ -42,9 +42,9 @@ fn gap() -> Setup {
 struct Row {
     name: &'static str,
     setup: fn() -> Setup,
-    /// The sessions open within so long.
+    /// The time in which the sessions open.
     spread: i64,
-    /// So long after the first the event comes that ends them, or else many that follow in the same
+    /// The distance from the first event to the event that ends them. Without it, many events follow at the same
     /// pace.
     jump: Option<i64>,
 }
@@ -118,7 +118,7 @@ fn measure(row: &Row, sessions: usize) -> [Calls; 2] {
     let keys = sessions as u64;
     let opening = push_all(&mut engine, times(0), 0..keys, sessions);
     assert_eq!(engine.open_sessions(), sessions, "none is over yet");
-    // Few keys, or else what is measured is how their sessions open.
+    // Few keys: else the opening of their sessions would be measured.
     let closing = push_all(&mut engine, times(row.jump.unwrap_or(row.spread)), keys..keys + 1_000, sessions);
     assert!(engine.counters().closed >= sessions as u64 * 9 / 10, "they are over");
     [opening, closing]

@@ -1,7 +1,7 @@
 //! The cost of an event with a thousand to ten million open sessions.
 //!
 //! `scale/gap`: uniform random keys, all of them with an open session, which each event extends.
-//! `floor` is what the memory alone costs: one line of 64 bytes per session, at a place that is known.
+//! `floor` is the price of memory alone: one line of 64 bytes per session, at a known place.
 //!
 //! `scale/visits`: clicks of a beer shop of any size, so that sessions also open and close.
 //!
@@ -92,7 +92,7 @@ impl<C: Contestant<u64, u64>, S: Iterator<Item = Click<u64, u64>>> Running<C, S>
     }
 }
 
-/// What is timed: so many clicks at a time, after so many.
+/// The clicks in each timed portion, and the clicks before the first.
 #[derive(Clone, Copy)]
 struct Course {
     warm_up: usize,
@@ -129,7 +129,7 @@ fn time_all<S: Iterator<Item = Click<u64, u64>>>(group: &mut Group<'_>, course: 
     time::<ByHand<u64, u64>, S>(group, "by_hand", course, &stream);
 }
 
-/// What a session takes at least.
+/// The least memory of a session.
 #[derive(Clone)]
 #[repr(align(64))]
 struct Line([u64; 8]);

@@ -2,7 +2,7 @@
 //!
 //! Events come in any order, and a late one may join two sessions. So an aggregate must give the
 //! same result however its events were grouped and ordered. `check_laws` tries that; in your program
-//! it belongs in a test. Here it also finds what is wrong with an aggregate that looks right.
+//! it belongs in a test. Here it also finds the mistake in an aggregate that looks right.
 //!
 //! `cargo run --example custom_aggregate`
 
@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use stagger::{Aggregate, Config, Count, Event, EventRef, Fold, Gap, Max, Set, Sum, Timestamp, check_laws, prelude::*};
 
-/// A page of the shop, and the price in cents of what was put into the cart there (0 for nothing).
+/// A page of the shop, and the price in cents of the beer put into the cart there (0 for none).
 type Page = (String, u32);
 type Click<'a> = EventRef<'a, String, Page>;
 
 /// The page that was seen most often, and how often. Of several, the first by name.
 ///
 /// The answer alone would not do as the state: of "cart, twice" and "vitrine, twice" nobody can tell
-/// which pages came once. The state is what can be merged, `finish` makes the answer of it.
+/// which pages came once. States can be merged; `finish` makes the answer of a state.
 struct FavouritePage;
 
 impl Aggregate<String, Page> for FavouritePage {

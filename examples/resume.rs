@@ -3,12 +3,12 @@
 //! `cargo run --example resume`
 //!
 //! The program starts itself twice as a worker. The first worker aborts in the middle; the second
-//! goes on from the last checkpoint. What the two have written together is compared with a run
-//! without interruption.
+//! goes on from the last checkpoint. The output of both together is compared with the output of
+//! a run without interruption.
 //!
-//! A checkpoint holds three things that belong together: the state of the sessionizer, how much of
-//! the input it has seen, and how much output had been written by then. What the dead worker wrote
-//! after its last checkpoint is cut off and comes again, so that nothing is missing or there twice.
+//! A checkpoint holds three things that belong together: the state of the sessionizer, the position in
+//! the input, and the length of the output. Output that the dead worker wrote after its last checkpoint
+//! is cut off and written again, so that no session is missing or there twice.
 
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};

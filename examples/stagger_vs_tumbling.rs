@@ -57,8 +57,8 @@ fn main() -> Result<(), ConfigError> {
 /// GROUP BY ticker_symbol, FLOOR(event_time TO MINUTE), STEP(ROWTIME BY INTERVAL '1' MINUTE)
 /// ```
 ///
-/// The window is over ROWTIME, so that ROWTIME is what the sessionizer gets as the event time. The
-/// minute of trading is a part of the key. Rows are received in order: nothing is to be waited for.
+/// The window is over ROWTIME, so the sessionizer gets ROWTIME as the event time. The minute of
+/// trading is a part of the key. Rows are received in order, so the watermark need not wait.
 fn tumbling(trades: &[Trade]) -> Result<Vec<Row>, ConfigError> {
     let sessionizer =
         Config::<(String, Timestamp), ()>::new(Sliding::tumbling(MINUTE)).out_of_order(Duration::ZERO).build()?;

@@ -1,7 +1,7 @@
-//! Runs the short examples and looks at what they print.
+//! Runs the short examples and checks their output.
 //!
 //! `cargo test` without further choice builds the examples. `cargo test --test examples` does not: it
-//! runs what was built last, so say `cargo build --examples` before. (`cargo test --example NAME`
+//! runs the last build, so say `cargo build --examples` before. (`cargo test --example NAME`
 //! builds a test of the example, not the example.)
 
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ use stagger::{Bucket, Config, Event, FirstLast, Gap, Sliding, Stagger, Strategy,
 const BOUND: usize = 100;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
-/// What a bounded engine may take: sessions of 64 bytes and more, rounded up to whole segments and tables.
+/// Memory that a bounded engine may take: sessions of 64 bytes and more, rounded up to whole segments and tables.
 const MAX_BYTES: i64 = 1 << 20;
 /// By how much the second half of a flood may go beyond the first: lists double.
 const MAX_GROWTH: i64 = 1 << 16;

@@ -4,7 +4,7 @@
 //! flush, and an engine restored from a snapshot must do as the original does. A damaged snapshot is
 //! refused, or gives an engine that keeps all of this too.
 //!
-//! 3,000 runs, or as many as wished, or for so long:
+//! 3,000 runs, or another number, or a time:
 //! `STAGGER_FUZZ_RUNS=100000 cargo test --release --test fuzz -- --nocapture`
 //! `STAGGER_FUZZ_SECONDS=600 cargo test --release --test fuzz -- --nocapture`
 //! A failure prints its seed. `STAGGER_FUZZ_SEED=…` runs that one again.
@@ -184,7 +184,7 @@ fn on_arrival(strategy: &Strategy) -> bool {
 const KEYS: [&str; 7] = ["", "a", "b", "c", "ä", "\0", "a key that does not fit where a short one did"];
 const VALUES: [&str; 5] = ["", "click", "logout", "long", "a value that is longer than the others"];
 
-/// What a call gave: sessions, and what became of the event.
+/// The result of a call: sessions, and the outcome of the event.
 #[derive(Debug, PartialEq)]
 struct Given<'e> {
     sessions: Vec<Summary>,
@@ -223,7 +223,7 @@ fn perform<'e>(engine: &mut Sessions, call: Call<'e>) -> Given<'e> {
     Given { sessions, pushed }
 }
 
-/// Makes a call and checks what must hold whatever it was.
+/// Makes a call and checks the invariants of every call.
 fn check<'e>(engine: &mut Sessions, call: Call<'e>) -> Given<'e> {
     let (before, deadline) = (engine.now(), engine.next_deadline());
     let given = perform(engine, call);
@@ -314,7 +314,7 @@ fn damage_values(text: &str, bytes: &mut Bytes) -> String {
     json.to_string()
 }
 
-/// Goes down to a random place and changes what is there.
+/// Goes down to a random place and changes the value there.
 fn damage(json: &mut Json, bytes: &mut Bytes) {
     match json {
         Json::Array(list) if !list.is_empty() => {
@@ -446,7 +446,7 @@ fn sequences_of_sources() {
     fuzz("sequences of sources", run_sources);
 }
 
-/// What the fuzzer looks for, it must be able to see.
+/// The fuzzer must notice the faults that it looks for.
 #[test]
 fn most_runs_get_somewhere() {
     fn count<T: Debug>(runs: u64, of: impl Fn(u64) -> Option<T>) -> usize {

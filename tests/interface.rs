@@ -1,4 +1,4 @@
-//! The interface as a user meets it: forms of one thing, and what goes in and out of them.
+//! The interface as a user meets it: its forms, their inputs and their outputs.
 
 use std::time::Duration;
 

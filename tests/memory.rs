@@ -35,7 +35,7 @@ struct Measured {
     bytes: f64,
 }
 
-/// Pushes clicks for so long, and measures when the most sessions are open. (The engine keeps room
+/// Pushes clicks for a time, and measures when the most sessions are open. (The engine keeps room
 /// for as many when some are over.)
 fn measure(mut engine: Engine<u64, u64>, visits: Visits, time: i64) -> Measured {
     let clicks = visits.clicks_in(time);

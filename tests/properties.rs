@@ -75,7 +75,7 @@ fn holds<C: Debug>(cases: impl Arbitrary<Value = C>, property: impl Fn(C)) {
 
 // --- Within the bound ---
 
-/// At each step, what has come out is what the sorted events up to there give.
+/// At each step, the emitted sessions are those of the sorted events up to there.
 fn equals_the_batch(family: Family) {
     holds(within(family), |case| {
         let (mut engine, mut reader) = (build(&case.spec), Reader::default());
@@ -177,7 +177,7 @@ fn run(spec: &Spec, events: &[Ev]) -> Vec<Row> {
     ops.flat_map(|op| reader.rows(&step(&mut engine, &op).summaries)).collect()
 }
 
-/// What does not depend on the order of arrival: all but which event of several at one time is the
+/// The part of a session that does not depend on the order of arrival: all but which event of several at one time is the
 /// first or last, and the order of sessions that end together.
 fn without_ties(mut rows: Vec<Row>) -> Vec<Row> {
     for row in &mut rows {
@@ -188,7 +188,7 @@ fn without_ties(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Where events wait for the watermark: what is open is what the sorted events up to it give.
+/// Where events wait for the watermark: the open sessions are those of the sorted events up to it.
 fn shows_what_is_settled(family: Family) {
     holds(within(family), |case| {
         let (mut engine, mut pushed) = (build(&case.spec), Vec::new());
@@ -228,7 +228,7 @@ fn equals_the_simulation(family: Family) {
     });
 }
 
-/// What is open, at each step, is what the simulation has open; and a flush would hand out just that.
+/// At each step, the simulation has the same open sessions; a flush would emit just these.
 fn shows_what_is_open(family: Family) {
     holds(wild(family), |case| {
         let (mut engine, mut simulation) = (build(&case.spec), Simulation::new(&case.spec));
@@ -266,7 +266,7 @@ fn assert_looks(engine: &Subject, expected: &[Row]) {
     }
 }
 
-/// Whatever the disorder: every event is handed back, held, open or reported, the clock never goes
+/// In any disorder: every event is handed back, held, open or reported, the clock never goes
 /// back, and in the end each event is in the sessions where it was placed and nothing is left.
 fn loses_nothing(family: Family) {
     holds(wild(family), |case| {
@@ -455,7 +455,7 @@ fn tags_of_batch(engine: &mut Subject, out: &mut Vec<Summary>, events: &[(Ev, Ve
     tags
 }
 
-/// Several shards do what one engine does: each emits that engine's sessions of its own keys, in order.
+/// Several shards agree with one engine: each emits that engine's sessions of its own keys, in order.
 fn is_the_same_in_shards(family: Family) {
     holds((wild(family), 1_usize..4, 0_usize..5), |(case, shards, restored_at)| {
         let spec = Spec { most: None, ..case.spec.clone() };
@@ -512,7 +512,7 @@ fn is_the_same_in_shards(family: Family) {
     });
 }
 
-/// With a bound on what one call hands out, the same comes out in the same order, only later; also
+/// With a bound on the sessions that one call emits, the same sessions are emitted in the same order, only later; also
 /// if the state is saved and restored while sessions wait.
 fn is_the_same_in_portions(family: Family) {
     holds((wild(family), 1_usize..4, 0_usize..5), |(case, most, restored_at)| {
@@ -579,7 +579,7 @@ fn goes_on_in_pieces(family: Family) {
     });
 }
 
-/// The queue and the iterators give what the callback gives.
+/// The queue and the iterators give the sessions that the callback gives.
 fn is_the_same_in_every_form(family: Family) {
     holds(wild(family), |case| {
         let events: Vec<Ev> =

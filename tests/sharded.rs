@@ -1,5 +1,5 @@
-//! Shards on threads of their own: batches large enough for that come to what one engine makes of
-//! them. (That shards do so for any stream and configuration, on one thread, is among the properties.)
+//! Shards on threads of their own: batches large enough for threads give the sessions of one
+//! engine. (That shards do so for any stream and configuration, on one thread, is among the properties.)
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn events(number: u64) -> Events {
     };
     let event = |n: u64| {
         let behind = if next(50) == 0 { 3_600 } else { 60 };
-        // The last of each thousand is ahead of all: what comes after, in another portion, must know.
+        // The last of each thousand is ahead of all: events after it, in another portion, must know.
         let ahead = if n % 1_000 == 999 { 120_000 } else { 0 };
         let time = Timestamp::from_millis(n as i64 * 50 + ahead - next(behind * 1_000) as i64);
         Event::new(next(3_000), time, n).arriving_at(Timestamp::from_millis(n as i64 * 50))
@@ -78,7 +78,7 @@ fn threads_do_what_one_engine_does() {
     }
 }
 
-/// What a shard has emitted.
+/// The output of a shard.
 type Emitted = Arc<Mutex<Vec<SessionSummary<u64, u64>>>>;
 
 fn outputs(emitted: &[Emitted]) -> Vec<impl FnMut(SessionSummary<u64, u64>) + use<>> {

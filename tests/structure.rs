@@ -72,7 +72,7 @@ fn paths(tree: &str, prefix: &str, all: &mut Vec<String>) {
     }
 }
 
-/// What a module imports from this crate, as paths from its root.
+/// The imports of a module from this crate, as paths from its root.
 fn imports(module: &str, code: &str) -> Vec<String> {
     let mut all = Vec::new();
     for statement in code.split("use ").skip(1) {
@@ -130,7 +130,7 @@ fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
 #[test]
 fn modules_import_without_a_circle() {
     let files = sources();
-    // A folder is one module to the others; its own `mod.rs` wires and re-exports what is below it.
+    // A folder is one module to the others; its own `mod.rs` wires and re-exports the modules below it.
     let room = |module: &str| module.split("::").next().unwrap_or_default().to_owned();
     let modules: BTreeSet<String> = files.iter().map(|file| module_of(file)).collect();
     let (mut between_rooms, mut within) = (BTreeMap::new(), BTreeMap::new());

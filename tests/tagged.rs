@@ -1,4 +1,4 @@
-//! What it costs to be led to the session of each event.
+//! The price of being led to the session of each event.
 //!
 //! `cargo test --release --test tagged -- --ignored --nocapture` measures it, on a quiet machine.
 

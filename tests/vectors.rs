@@ -62,7 +62,7 @@ fn differences(case: &Case, lens: Lens) -> Vec<String> {
     }
 }
 
-/// Whether a case agrees (true) or differs as listed (false); otherwise what is wrong.
+/// Whether a case agrees (true) or differs as listed (false); otherwise the difference.
 fn verdict(case: &Case) -> Result<bool, String> {
     let plain = differences(case, Lens::Plain);
     match (plain.is_empty(), listed(&case.id)) {
@@ -159,7 +159,7 @@ fn others(case: &Value) -> Vec<(String, Value)> {
     others
 }
 
-/// Paths to all values within a JSON value, but for the flags that say what is complete.
+/// Paths to all values within a JSON value, but for the flags about completeness.
 fn leaves(value: &Value, path: &str) -> Vec<String> {
     match value {
         Value::Array(items) if !items.is_empty() => {

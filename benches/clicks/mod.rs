@@ -13,7 +13,7 @@ use stagger::{Event, Timestamp};
 pub const SECOND: i64 = 1_000_000;
 /// How much later than it happens a click may arrive.
 pub const DISORDER: i64 = 10 * SECOND;
-/// After so long without a click a visit is over.
+/// A visit is over after this time without a click.
 pub const GAP: i64 = 30 * 60 * SECOND;
 
 const START: i64 = 1_543_449_600 * SECOND;
@@ -48,7 +48,7 @@ pub struct Click<K, V> {
     pub value: V,
 }
 
-/// User, device and what was clicked, as numbers.
+/// User, device and page, as numbers.
 #[derive(Clone, Copy, Debug)]
 struct Raw {
     arrival: i64,
@@ -128,7 +128,7 @@ fn visit(random: &mut SmallRng, users: u64, begin: i64, all: &mut Vec<Raw>) {
 
 /// Visits without end, that keep about the same number of sessions open for ever.
 ///
-/// The clicks of one period come again and again, by other users each time. What a visit has left
+/// The clicks of one period come again and again, by other users each time. The rest of a visit
 /// at the end of the period is in the next, so that nothing is special about where one begins.
 pub struct Visits {
     clicks: Vec<Raw>,
@@ -140,7 +140,7 @@ pub struct Visits {
 impl Visits {
     const USERS: u64 = 10_000_000;
     const MOST_IN_PERIOD: i64 = 250_000;
-    /// A visit's clicks take so long, and the watermark is behind.
+    /// How long the clicks of a visit take, with the delay of the watermark.
     const OPEN_BESIDE_THE_GAP: i64 = 112 * SECOND + DISORDER;
 
     /// As many visits as keep about `open` of them open with a gap of 30 minutes.
@@ -158,7 +158,7 @@ impl Visits {
         Self { clicks, period, round: 0, next: 0 }
     }
 
-    /// So many clicks come in a time.
+    /// The number of clicks in a time.
     pub fn clicks_in(&self, time: i64) -> usize {
         (self.clicks.len() as f64 * time as f64 / self.period as f64) as usize
     }

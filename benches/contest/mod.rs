@@ -1,6 +1,6 @@
 //! Three ways to the same sessions: the library one by one, the library in batches, and by hand.
 //!
-//! A benchmark lets each take the same clicks, after a [`Tally`] of what comes out has shown that
+//! A benchmark lets each take the same clicks, after a [`Tally`] of the output has shown that
 //! the results are the same.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -13,7 +13,7 @@ use crate::clicks::{Click, DISORDER, GAP, SECOND};
 use crate::hand_written::{Gaps, Session, Steps};
 
 pub const STEP: i64 = 30 * SECOND;
-/// So many events at once in the form that takes several.
+/// Events in each call of the form that takes several.
 pub const BATCH: usize = 256;
 
 #[derive(Clone, Copy)]
@@ -76,7 +76,7 @@ fn event<'c, K: Key, V: Value>(click: Click<K::Ref<'c>, V::Ref<'c>>) -> EventRef
     Event::new(click.key, Timestamp::from_micros(click.time), click.value)
 }
 
-/// Passes what comes out of the library on.
+/// Passes the output of the library on.
 fn pass_on<K, V>(out: &mut dyn FnMut(K, Session<V>)) -> impl FnMut(SessionSummary<K, V>) {
     |summary| {
         let (key, session) = session(summary);
@@ -209,7 +209,7 @@ where
     assert_eq!(by_hand, Tally::of::<K, V, InBatches<K, V>>(job, clicks()));
 }
 
-/// Takes what comes out, and does next to nothing with it.
+/// Takes the output, and does next to nothing with it.
 #[derive(Default)]
 pub struct Count(pub u64);
 

@@ -1,4 +1,4 @@
-//! What an expert would write by hand for exactly one job: no options, no order of output, no ids,
+//! The loop that an expert would write by hand for exactly one job: no options, no order of output, no ids,
 //! nothing handed back. It relies on clicks that are at most [`DISORDER`] late. Only the forms of
 //! keys and values are the library's, since integers and text are not part of the job.
 //!
@@ -16,7 +16,7 @@ use stagger::{Key, Value};
 
 use crate::clicks::{Click, DISORDER};
 
-/// What is kept per session.
+/// The state of a session.
 #[derive(Debug, Hash)]
 pub struct Session<V> {
     pub first: i64,
@@ -190,7 +190,7 @@ impl<const LENGTH: i64, K: Key, V: Value> Gaps<LENGTH, K, V> {
         }
     }
 
-    /// Joins what belongs together of all sessions of a key.
+    /// Joins sessions of a key that belong together.
     #[cold]
     fn untangle(&mut self, key: K::Ref<'_>, new: Option<Session<V>>) {
         let others = self.more.extract_if(.., |(other, _)| other.key_eq(key)).map(|(_, session)| session);

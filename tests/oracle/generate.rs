@@ -295,7 +295,7 @@ pub(crate) fn within(family: Family) -> impl Arbitrary<Value = Within> {
     let bound = prop_oneof![1 => Just(0), 8 => 1..=30_i64, 1 => Just(i64::MAX)];
     // How late each event arrives in the two orders, in sixteenths of the bound.
     let delays = array::uniform2(0..=16_i64);
-    // Steps by which a clock move before the event falls short of what is possible.
+    // Steps by which a clock move before the event falls short of the largest possible one.
     let advance = weighted(0.2, 0..=5_i64);
     let events = vec((raw(0..=50, -8..=12), delays, advance), 0..24);
     let last = maybe(0..=80_i64);
@@ -334,7 +334,7 @@ pub(crate) fn within(family: Family) -> impl Arbitrary<Value = Within> {
     )
 }
 
-/// Before some events the clock moves, never past what is still to come.
+/// Before some events the clock moves, never past an event still to come.
 fn with_clock_moves(order: &[(Ev, [i128; 2], Option<i64>)], ground: Ground) -> Vec<Op> {
     let mut ops = Vec::new();
     for (i, (event, _, advance)) in order.iter().enumerate() {
@@ -392,7 +392,7 @@ pub(crate) fn wild(family: Family) -> impl Arbitrary<Value = Wild> {
     )
 }
 
-/// What goes with every strategy, in steps.
+/// Options that go with every strategy, in steps.
 #[derive(Clone, Debug)]
 struct Settings {
     max_future: Option<i64>,

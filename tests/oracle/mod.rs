@@ -1,4 +1,4 @@
-//! A second opinion: what must come out, computed as plainly as possible.
+//! A second opinion: the expected sessions, computed as plainly as possible.
 //!
 //! [`batch`] sorts the events and groups them in one loop. [`stream`] is a simulation that keeps
 //! every event in plain vectors and works everything out anew at each step. Both were written from
@@ -190,7 +190,7 @@ pub(crate) fn clamp(instant: i128) -> i64 {
     instant.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// Whether what ends at `end` is over for an event at `time`. An end of `i64::MAX` means never.
+/// Whether a window with this `end` is over for an event at `time`. An end of `i64::MAX` means never.
 pub(crate) fn is_over(end: i64, time: i64) -> bool {
     time >= end && end != i64::MAX
 }
@@ -200,7 +200,7 @@ pub(crate) fn is_future(spec: &Spec, event: &Ev) -> bool {
     spec.max_future.is_some_and(|ahead| i128::from(event.time) - i128::from(event.arrival) > ahead.into())
 }
 
-/// The cut rule of [`GapSpec::cut_rule`]: on what is behind the cut, on what is before it, on both,
+/// The cut rule of [`GapSpec::cut_rule`]: on the event after the cut, on the event before it, on both,
 /// and on the distance.
 pub(crate) fn cuts(previous: (i64, u8), next: (i64, u8)) -> bool {
     let distance = i128::from(next.0) - i128::from(previous.0);

@@ -2,8 +2,8 @@
 //! every event of every open session and works out bounds, order and summaries anew at each step.
 //!
 //! Not for gaps with a maximum duration or cuts, where a late event has no single right answer; as
-//! long as nothing is late there, [`batch`](super::batch) over every beginning of the stream says
-//! what must have come out.
+//! long as nothing is late there, [`batch`](super::batch) over every beginning of the stream has
+//! the expected sessions.
 
 use super::{Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Seen, Spec, Strategy, Tally, WhenFull};
 use super::{LAST, calendar, clamp, is_future, is_over, row, sliding_windows};
@@ -69,7 +69,7 @@ impl<'s> Simulation<'s> {
         self.open.len()
     }
 
-    /// What the open sessions would be if they were flushed now, in no particular order.
+    /// The sessions that a flush would emit now, in no particular order.
     pub(crate) fn look(&self) -> Vec<Row> {
         self.open.iter().map(|open| self.row_of(open, Reason::Flush)).collect()
     }
@@ -272,7 +272,7 @@ impl<'s> Simulation<'s> {
         true
     }
 
-    /// Closes the session that was opened first, if that is what the configuration wants.
+    /// Closes the session that was opened first, if the configuration asks for it.
     fn evict(&mut self, rows: &mut Vec<Row>) -> bool {
         if self.spec.most.is_none_or(|(_, when_full)| when_full == WhenFull::Refuse) {
             return false;
@@ -391,7 +391,7 @@ impl<'s> Simulation<'s> {
         let (key, bucket, part, deadline) = (open.key(), open.bucket, open.part, self.deadline(open));
         self.past.retain(|past| (past.key, past.bucket) != (key, bucket));
         self.past.push(Past { key, bucket, part, deadline });
-        // A bound on sessions is one on what is remembered too.
+        // A bound on sessions bounds remembered parts too.
         if self.spec.most.is_some_and(|(most, _)| self.past.len() > most) {
             self.past.remove(0);
         }

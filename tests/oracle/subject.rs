@@ -13,7 +13,7 @@ use super::{
     Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Spec, Strategy, Tally, Unit, WhenFull, Zone, cuts, cuts_with,
 };
 
-/// What is kept of a key, and of an event: its id and kind.
+/// The kept form of a key, and of an event: its id and kind.
 pub(crate) type Key = String;
 pub(crate) type Value = (u32, u8);
 
@@ -183,7 +183,7 @@ pub(crate) fn step(engine: &mut dyn Sessionizer<Key = Key, Value = Value, Output
     }
 }
 
-/// What a step came to.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) fate: Option<Fate>,

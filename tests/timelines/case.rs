@@ -70,7 +70,7 @@ impl Case {
         Ok(())
     }
 
-    /// What a line does, unless it is a setting.
+    /// The action of a line, unless it is a setting.
     fn action(&self, line: &str) -> Result<Option<Action>, String> {
         if line == "end" {
             return Ok(Some(Action::Flush));

@@ -114,7 +114,7 @@ pub(crate) struct Settings {
     _max_duration_check: Option<String>,
     #[serde(rename = "datediff")]
     _datediff: Option<String>,
-    /// Both models follow the same rules but for what the library leaves out: see the table.
+    /// Both models follow the same rules but for the part that the library leaves out: see the table.
     #[serde(rename = "model")]
     _model: Option<String>,
 }

@@ -1,13 +1,13 @@
 //! The cases that come out differently here, each with the rule that makes the difference.
 
-/// How a case is read, so that what does not depend on the differing rule can still be checked.
+/// How a case is read, so that the part that does not depend on the differing rule can still be checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Lens {
     /// As it is: everything must agree.
     Plain,
     /// The watermark always stands one microsecond further.
     OneMicrosecondLater,
-    /// Of each revision, what it adds to what was reported before.
+    /// Of each revision, the events that it adds to earlier reports.
     AddedByRevision,
     /// The events that the other system calls late are left out; here none of them is late.
     WithoutLateEvents,

@@ -145,7 +145,7 @@ struct Play<'c> {
     subject: Subject,
     greatest: i64,
     seen: Vec<Seen>,
-    /// What was still open after the last step.
+    /// The sessions still open after the last step.
     rest: Vec<Seen>,
     late: Vec<String>,
     refused: Vec<String>,
@@ -211,7 +211,7 @@ impl<'c> Play<'c> {
         Ok(())
     }
 
-    /// What a watermark of the dialect says here, where it means "no event before".
+    /// A watermark of the dialect as it is here, where it means "no event before".
     fn watermark(&self, ts: i64) -> Timestamp {
         let complete = self.scale.instant(self.case.dialect.first_open_instant(ts));
         let nudge = u64::from(self.lens == Lens::OneMicrosecondLater);
@@ -302,7 +302,7 @@ impl<'c> Play<'c> {
         all().filter(|seen| !replaced.contains(&&seen.report)).collect()
     }
 
-    /// What each summary tells beyond those before it.
+    /// The news of each summary, beyond those before it.
     fn only_added(&mut self) {
         let mut told: Vec<String> = Vec::new();
         for seen in &mut self.seen {

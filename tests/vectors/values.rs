@@ -11,7 +11,7 @@ use crate::case::{Call, Case, ExpectedValue, Generator, Kind, Step};
 use crate::differs::Lens;
 use crate::stream::{self, Scale, unit};
 
-/// What a step yields, or why the library has no answer.
+/// The value of a step, or why the library has no answer.
 type Answer = Result<Value, String>;
 
 /// Where the library and a case differ; empty if nowhere.
@@ -86,7 +86,7 @@ fn call(function: &Call) -> Answer {
         Call::FloorTs { ts, unit: name } => json!(in_millis(window(&Bucket::floor(unit(name)?), present(*ts)?)?.start)),
         Call::CeilTs { ts, unit: name } => json!(in_millis(ceil(&Bucket::floor(unit(name)?), present(*ts)?)?)),
         Call::CeilNum { x } => {
-            // The number as so many seconds.
+            // The number, taken as seconds.
             let instant = Timestamp::from_micros((x * 1e6).round() as i64);
             json!(ceil(&Bucket::floor(Unit::Second), instant)?.as_micros() / 1_000_000)
         }
@@ -202,7 +202,7 @@ fn configure(case: &Case, step: &Step) -> Answer {
 
 // --- Watermarks ---
 
-/// What the watermark is after each step, or whether the source is idle.
+/// The watermark after each step, or whether the source is idle.
 fn watermarks(case: &Case) -> Vec<Answer> {
     let config = &case.config;
     if config.generator == Some(Generator::IdleTimer) {
@@ -259,7 +259,7 @@ fn idleness(case: &Case) -> Vec<Answer> {
     case.steps.iter().map(&mut answer).collect()
 }
 
-/// What comes out of several sources at each step: the watermark if it moved, and whether all fell
+/// The outcome of several sources at each step: the watermark if it moved, and whether all fell
 /// idle or one came back. For a probe: how things stand.
 fn combine(case: &Case) -> Vec<Answer> {
     let mut sources = WatermarkMerger::new(Duration::ZERO);

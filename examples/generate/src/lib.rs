@@ -30,9 +30,9 @@ const YEAR: i64 = 365 * 86_400 * SECOND;
 /// A visit goes on after each click with this probability: eight clicks on average.
 const GOES_ON: f64 = 7.0 / 8.0;
 const CLICKS_PER_VISIT: f64 = 8.0;
-/// So many seconds it takes until the number of visits under way has settled.
+/// Seconds until the number of visits under way has settled.
 const OPEN_BEFORE: f64 = 2_400.0;
-/// So many clicks are left out at most, or a high rate would begin with a long wait.
+/// The maximum number of clicks left out: without it a high rate would begin with a long wait.
 const MOST_BEFORE: f64 = 1e6;
 /// How busy each hour of the day is, against the average.
 const RHYTHM: [f64; 24] = [
@@ -40,7 +40,7 @@ const RHYTHM: [f64; 24] = [
     0.8,
 ];
 
-/// What the clicks are like.
+/// The kind of clicks.
 #[derive(Clone, Debug, Args)]
 pub struct Plan {
     /// How many different users there are
@@ -52,13 +52,13 @@ pub struct Plan {
     /// From the first click to the last
     #[arg(long, default_value = "1h", value_parser = lengths::parse)]
     pub duration: Duration,
-    /// Stop after so many lines instead
+    /// Stop after this number of lines instead
     #[arg(long)]
     pub events: Option<u64>,
     /// Fewer clicks at night and most in the evening
     #[arg(long)]
     pub daily_rhythm: bool,
-    /// Clicks arrive up to so much later than they happen
+    /// Maximum delay between a click and its arrival
     #[arg(long, default_value = "0s", value_parser = lengths::parse)]
     pub disorder: Duration,
     /// Share of clicks that arrive later than that, between 0 and 1
@@ -179,7 +179,7 @@ impl Shop {
         (self.random.random::<f64>() * 2.0 * mean) as i64 + 1
     }
 
-    /// What the same user does next, if anything.
+    /// The next click of the same user, if there is one.
     fn follow(&mut self, click: Click) {
         let event = EVENTS[self.random.random_range(0..EVENTS.len())];
         let pause = if click.robot {

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Users come for a visit, click with some seconds between, and go. The lines are in order of
-//! arrival; how far that is from the order of clicks, and what else is wrong with the data, is
-//! chosen. The same options make the same lines. Not by any clock: the first click is at `--start`.
+//! arrival. Options choose how far that is from the order of clicks, and which other faults the data
+//! has. The same options make the same lines. Not by any clock: the first click is at `--start`.
 //!
 //! `cargo run --release -p generate -- --users 1000 --rate 50 --duration 10m --disorder 5s`
 

@@ -40,8 +40,8 @@ pub(crate) struct Measuring {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) out_of_order: Option<Duration>,
 
-    /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
-    /// the latest event so far)
+    /// Leave out events with a time more than LENGTH after their arrival (without --arrival: after the
+    /// latest earlier event)
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_future: Option<Duration>,
 

@@ -30,7 +30,7 @@ impl Disorder {
         self.behind.len() as f64 / self.events.max(1) as f64
     }
 
-    /// So far behind is this share of all events at most.
+    /// The delay that this share of all events does not exceed.
     pub(crate) fn within(&self, share: f64) -> Duration {
         let in_order = self.events - self.behind.len();
         let rank = (share * self.events as f64).ceil() as usize;

@@ -103,8 +103,8 @@ impl Loaded {
         first.get_or_insert_with(|| format!("line {line}: {reject}"));
     }
 
-    /// Keeps an event, unless it is from the future. Without a time of arrival the present is taken to
-    /// be the latest event so far.
+    /// Keeps an event, unless it is from the future. Without a time of arrival, the present is the
+    /// latest earlier event.
     fn take(&mut self, record: Record<'_>, max_future: Option<Duration>) {
         let Record { key, time, arrival, value } = record;
         let present = arrival.or(self.greatest);

@@ -1,5 +1,5 @@
-//! What each strategy costs on your own data: nanoseconds per event, sessions, late events, sessions
-//! open at once. For choosing a strategy with its price known.
+//! Measures each strategy on your own data: nanoseconds per event, sessions, late events, sessions
+//! open at once. It helps to choose a strategy by its price.
 //!
 //! ```text
 //! cargo run --release -p measure

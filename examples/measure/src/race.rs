@@ -11,7 +11,7 @@ use crate::command::Command;
 use crate::load::{NumberEvent, TextEvent};
 use crate::strategies::Choice;
 
-/// What one strategy came to.
+/// The result of one strategy.
 pub(crate) struct Raced {
     pub(crate) choice: Choice,
     pub(crate) counters: Counters,
@@ -23,8 +23,8 @@ pub(crate) struct Raced {
     pub(crate) numbers: Vec<Duration>,
 }
 
-/// Looks at each strategy once, then times all of them in turn, so that what else the machine does
-/// hits none of them alone.
+/// Looks at each strategy once, then times all of them in turn, so that other work of the
+/// machine does not hit one of them alone.
 pub(crate) fn run(
     command: &Command,
     bound: Duration,
@@ -81,7 +81,7 @@ fn time<K: Key, V: Value>(
     taken
 }
 
-/// Closes what the input has ended, then what it has left open.
+/// Closes the sessions that the input has ended, then the open ones.
 fn finish<S: Sessionizer>(engine: &mut S, end: Timestamp, out: &mut dyn FnMut(stagger::SummaryOf<S>)) {
     if engine.clock() == Clock::Event {
         engine.advance_to(end, out);

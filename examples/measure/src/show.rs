@@ -11,7 +11,7 @@ use crate::disorder::Disorder;
 use crate::load::Loaded;
 use crate::race::Raced;
 
-/// What was measured on.
+/// The machine and the data of the measurement.
 pub(crate) struct About<'a> {
     pub(crate) loaded: &'a Loaded,
     pub(crate) disorder: &'a Disorder,

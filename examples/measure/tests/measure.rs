@@ -1,4 +1,4 @@
-//! Runs `measure` and looks at what it prints.
+//! Runs `measure` and checks its output.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

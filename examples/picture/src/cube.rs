@@ -9,9 +9,9 @@ use crate::names::Names;
 use crate::scale::{Lengths, Times};
 use crate::sessions::{Session, Sessions};
 
-/// So many groups have names; the others are one.
+/// The number of groups with names; all others are one group.
 pub(crate) const MOST_GROUPS: usize = 48;
-/// So many first and last events have names.
+/// The number of first and last events with names.
 pub(crate) const MOST_EVENTS: usize = 8;
 
 /// Sessions with one event come first, then those with several events in one instant, then the
@@ -20,7 +20,7 @@ const ONE_EVENT: usize = 0;
 const ONE_INSTANT: usize = 1;
 const DURATIONS: usize = 2;
 
-/// What is summed up.
+/// A sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
     pub(crate) sessions: u64,

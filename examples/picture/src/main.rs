@@ -47,11 +47,11 @@ struct Options {
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
 
-    /// What stands at the top
+    /// Title of the page
     #[arg(long, default_value = "Sessions")]
     title: String,
 
-    /// Show so many sessions that are made up, to measure with
+    /// Show this number of made-up sessions, to measure with
     #[arg(long, value_name = "NUMBER", conflicts_with = "inputs")]
     made_up: Option<u64>,
 }

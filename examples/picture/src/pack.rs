@@ -83,7 +83,7 @@ pub(crate) fn pack(list: &[Session], texts: &Sessions, title: &str) -> Result<Va
     }))
 }
 
-/// `earlier` and `later` only where the first and the last bucket reach so far.
+/// `earlier` and `later` are there only if the first or the last bucket has sessions from outside.
 fn times(times: &Times) -> Value {
     let mut packed = json!({ "origin": times.origin, "width": times.width, "count": times.count });
     let outside = [("earlier", times.earlier), ("later", times.later)];

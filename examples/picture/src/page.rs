@@ -42,7 +42,7 @@ fn totals(data: &Value) -> String {
     format!("{} sessions, {} events, {} seconds in sessions", total("sessions"), total("events"), total("seconds"))
 }
 
-/// Puts each part in place of its name in double braces. What is put in is not searched again.
+/// Puts each part in place of its name in double braces. Inserted text is not searched again.
 fn filled(template: &str, parts: &[(&str, String)]) -> String {
     let mut pieces = template.split("{{");
     let mut page = pieces.next().unwrap_or_default().to_owned();

@@ -7,12 +7,12 @@
 //! | time of the last event | `endsession` | `last_time` |
 //! | events | `events` | `count` |
 //! | from first to last | `duration_sec` | `duration_us` |
-//! | what they were | `beginnavigation`, `endnavigation` | `first_event`, `last_event` |
+//! | first and last event | `beginnavigation`, `endnavigation` | `first_event`, `last_event` |
 //! | corrections | `revision`, `supersedes` | `revision`, `supersedes` |
 //!
 //! All others are key fields, apart from `timeagg`, `reason`, `window_start`, `window_end`, `bucket`
-//! and `part`. The form `kinesis-sql` of `files` has the columns of `kinesis`, but of its times only
-//! what follows the hour: the hour comes from `timeagg`.
+//! and `part`. The form `kinesis-sql` of `files` has the columns of `kinesis`, but its times have
+//! minutes and seconds only: the hour comes from `timeagg`.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ use stagger::SessionId;
 
 const HOUR: i64 = 3_600_000_000;
 
-/// What stands in one column of a row.
+/// The value of one column of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell<'a> {
     Empty,
@@ -54,7 +54,7 @@ impl Cell<'_> {
     }
 }
 
-/// What a column is for.
+/// The purpose of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Id,
@@ -99,11 +99,11 @@ impl Role {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
     Whole(i64),
-    /// Only what follows the hour.
+    /// Minutes and seconds, without the hour.
     WithinHour(i64),
 }
 
-/// The values of a row so far.
+/// The values of a row that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) id: Option<SessionId>,
@@ -122,7 +122,7 @@ pub(crate) struct Draft {
     micros: Option<u64>,
 }
 
-/// What is counted of a session.
+/// The values of a session that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Measures {
     /// Time of the first event, in microseconds since 1970.
@@ -168,7 +168,7 @@ impl Draft {
         Ok(())
     }
 
-    /// What is counted of the row, if it has all that takes.
+    /// The counted values of the row, if it has all of them.
     pub(crate) fn measures(&self) -> Result<Measures, String> {
         let events = self.events.ok_or("the number of events is missing: a session row has `events` or `count`")?;
         if events == 0 {

@@ -3,7 +3,7 @@
 
 /// Most buckets of time.
 const MOST_TIMES: i64 = 72;
-/// The buckets of what lies outside are worth it where they make the others so many times finer.
+/// Buckets for sessions outside are made if they make the other buckets finer by this factor.
 const FINER: i64 = 8;
 /// Most buckets of durations.
 const MOST_LENGTHS: usize = 16;
@@ -12,7 +12,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Widths of buckets of time, in seconds. Each divides what follows a day or is whole days.
+/// Widths of buckets of time, in seconds. Each divides a day or is whole days.
 const WIDTHS: [i64; 20] = [
     1,
     2,

@@ -1,5 +1,5 @@
 //! The page's own script, as far as it computes, run by a small JavaScript engine: its sums against
-//! the plain ones of the sessions, and its layouts against what they promise.
+//! plain sums over the sessions, and its layouts against their promises.
 
 use events::parse::times::Recent;
 use proptest::prelude::*;
@@ -196,7 +196,7 @@ proptest! {
         let drawn = tiles.as_array().unwrap().iter().filter_map(rectangle);
         let mut ratios: Vec<f64> = drawn.map(|tile| tile.ratio()).collect();
         ratios.sort_by(f64::total_cmp);
-        // Only the last row may come out long, since it takes what is left.
+        // Only the last row may be long, since it takes the remaining blocks.
         let (middle, most) = (ratios[ratios.len() / 2], ratios[ratios.len() * 9 / 10 - 1]);
         prop_assert!(middle < 1.7 && most < 3.0, "{ratios:?}");
     }
@@ -347,7 +347,7 @@ fn many_groups_become_named_ones_and_one_for_all_others() {
     assert_eq!(names(MOST_GROUPS as u32 + 3), (MOST_GROUPS, 3, format!("d{}", MOST_GROUPS + 2)));
 }
 
-/// So many that most are left out of the table.
+/// More sessions than fit into the table.
 #[test]
 fn the_table_shows_the_longest_of_any_choice_without_gaps() {
     let one = |number: u32| Made {

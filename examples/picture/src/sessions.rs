@@ -187,7 +187,7 @@ mod tests {
         draft
     }
 
-    /// The numbers of events of what is left, and what was passed over.
+    /// The numbers of events of the remaining sessions, and the number of rows passed over.
     fn left(rows: &[Draft]) -> (Vec<u64>, Passed) {
         let mut sessions = Sessions::new(None);
         rows.iter().for_each(|row| sessions.add(row).unwrap());

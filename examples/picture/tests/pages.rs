@@ -1,4 +1,4 @@
-//! The program from files to a page: what it takes, what it says, and what stands in the page.
+//! The program from files to a page: its inputs, its messages, and the content of the page.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -174,7 +174,7 @@ fn bad_rows_are_counted_and_told_and_the_others_shown() {
     assert!(said.contains("3 rows or files could not be read, 1 rows could"), "{said}");
 }
 
-/// What the program says where it fails.
+/// The message of a run that fails.
 fn refused(folder: &Path, arguments: &[&str]) -> String {
     let output = picture(folder, arguments);
     assert_eq!(output.status.code(), Some(2));
@@ -277,7 +277,7 @@ fn no_input_is_overwritten_and_an_earlier_page_survives_a_failure() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
-/// `picture 2>&1 | head`: it says what it made, but nobody listens.
+/// `picture 2>&1 | head`: nobody reads its last message.
 #[test]
 fn a_closed_pipe_is_no_panic() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");

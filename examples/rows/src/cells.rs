@@ -76,7 +76,7 @@ impl Default for Cells {
 }
 
 impl Cells {
-    /// Ends the row that the cells so far make up.
+    /// Ends the row.
     #[inline]
     pub fn end_row(&mut self) {
         if let Some(comma) = self.bytes.last_mut() {

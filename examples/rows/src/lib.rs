@@ -1,4 +1,4 @@
-//! Session rows out: what the programs beside this crate write, and what they read again.
+//! Session rows out: the rows that the programs beside this crate write and read.
 //!
 //! - [`columns`]: the columns of the rows, each said once; a session as a row.
 //! - [`key`]: key fields by name.

@@ -1,8 +1,8 @@
 //! Rows as a Parquet file, for Athena, DuckDB, Polars, pandas, Spark and the like.
 //!
-//! Times are `TIMESTAMP(MICROS, isAdjustedToUTC = true)`: instants, not what a clock on some wall
-//! showed. Key fields are strings or, where they are declared so, 64-bit integers; the type never
-//! depends on what is in the file, since all files of a table must agree. Rows are ordered by
+//! Times are `TIMESTAMP(MICROS, isAdjustedToUTC = true)`: instants, not local
+//! times. Key fields are strings or, where they are declared so, 64-bit integers; the type never
+//! depends on the values in the file, since all files of a table must agree. Rows are ordered by
 //! `beginsession`, then `session_id`, then `revision`.
 
 use std::borrow::Cow;

@@ -1,7 +1,7 @@
 //! Names of the data, made safe to show: nobody can hide a letter in one, turn the text around it, or
 //! command a terminal. `picture` shows names so too.
 //!
-//! A letter that is not seen, or that changes the direction of what follows, is written as its code:
+//! A letter that is not seen, or that changes the direction of the text after it, is written as its code:
 //! `⟨U+202E⟩`. Blanks at either end are written `␣`. Names stay different from each other.
 
 use std::borrow::Cow;
@@ -34,7 +34,7 @@ fn joins(letter: Option<char>) -> bool {
     letter.is_some_and(|letter| !letter.is_ascii() && !is_hidden(letter))
 }
 
-/// Control characters, blanks other than the usual one, what has no width, and marks of direction.
+/// Control characters, blanks other than the usual one, letters without width, and marks of direction.
 fn is_hidden(letter: char) -> bool {
     let is_blank = letter.is_whitespace() && letter != ' ';
     let has_no_ink = matches!(letter,

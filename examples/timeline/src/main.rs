@@ -1,4 +1,4 @@
-//! Draws what each strategy makes of one user's events, below each other on one axis of time, so that
+//! Draws the sessions of one user under each strategy, below each other on one axis of time, so that
 //! a person can choose a strategy by looking: in the terminal, and as a picture.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! What each strategy makes of the events.
+//! The sessions of each strategy.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Session {
         (self.events[0], self.events[self.events.len() - 1])
     }
 
-    /// What can be said below it, the longest first.
+    /// Captions that can stand below it, the longest first.
     pub(crate) fn labels(&self) -> [String; 2] {
         let part = if self.part > 1 { format!(", part {}", self.part) } else { String::new() };
         let count = self.events.len();
@@ -110,7 +110,7 @@ fn row(
     clicks: &[Click],
 ) -> Result<Row, ConfigError> {
     let on_arrival = Config::<(), ()>::new(strategy.clone()).build()?.clock() == Clock::Arrival;
-    // What is drawn of an event: its time on the clock of the strategy.
+    // An event is drawn at its time on the clock of the strategy.
     let times = List::of(move |e: &EventRef<'_, (), ()>| if on_arrival { e.arrival_time } else { e.event_time });
     let config = Config::<(), ()>::new(strategy).aggregate(times);
     let mut sessionizer = if on_arrival { config } else { config.out_of_order(bound) }.build()?;

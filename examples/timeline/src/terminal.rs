@@ -38,7 +38,7 @@ struct Page<'p> {
     text: String,
 }
 
-/// A line being drawn: what is in each place, and the tint of it.
+/// A line being drawn: the letter in each place, and its tint.
 type Cells = Vec<(char, Option<usize>)>;
 
 impl Page<'_> {

@@ -1,4 +1,4 @@
-//! Runs `timeline` and looks at what it prints.
+//! Runs `timeline` and checks its output.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

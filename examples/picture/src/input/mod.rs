@@ -1,6 +1,6 @@
 //! Files and folders with session rows: JSON lines, CSV, each with gzip or without, and Parquet.
 //!
-//! The format is told by what the file holds, not by its name.
+//! The content of a file decides its format, not its name.
 
 mod csv;
 mod json;
@@ -35,7 +35,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) bad: u64,
     /// Folders above year, month, day and hour that rows came from. Elsewhere all files are one table.
     pub(crate) tables: Vec<PathBuf>,
-    /// What is said of the first bad ones.
+    /// Messages about the first bad ones.
     pub(crate) told: Vec<String>,
 }
 
@@ -135,7 +135,7 @@ fn table(file: &Path) -> Option<PathBuf> {
 }
 
 /// The file itself, or those within the folder in order of their names. Names that begin with a dot
-/// or an underscore are passed over, as Hadoop and Athena do, and folders of what could not be read.
+/// or an underscore are passed over, as Hadoop and Athena do, and folders of records that could not be read.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());

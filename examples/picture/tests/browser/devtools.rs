@@ -33,9 +33,9 @@ pub(crate) struct Browser {
     from: Receiver<Value>,
     number: u64,
     session: Option<String>,
-    /// What the page has asked for.
+    /// The requests of the page.
     pub(crate) requests: Vec<String>,
-    /// What went wrong in its script.
+    /// Errors in its script.
     pub(crate) problems: Vec<String>,
     _profile: tempfile::TempDir,
 }
@@ -126,7 +126,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
     }
 
-    /// Opens a file and waits until it is shown: for so many milliseconds, by its own count.
+    /// Opens a file and waits until it is shown; gives the milliseconds of its own count.
     pub(crate) fn open(&mut self, file: &Path) -> f64 {
         self.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         let start = Instant::now();

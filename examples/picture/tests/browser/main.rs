@@ -1,4 +1,4 @@
-//! The page in a real browser: what it shows, and what mouse and keyboard do to it.
+//! The page in a real browser: its figures, and its answers to mouse and keyboard.
 //!
 //! Without Chromium the tests say so and check nothing.
 
@@ -33,7 +33,7 @@ fn page_of(csv: &str, width: u32, height: u32) -> Option<Shown> {
     Some(Shown { browser, _folder: folder })
 }
 
-/// What the rows that fit add up to, as the page should show it.
+/// The sums of the matching rows, as the page should show them.
 fn sums(fits: impl Fn(&Row) -> bool) -> Value {
     let rows: Vec<Row> = rows().into_iter().filter(fits).collect();
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>().to_string();
@@ -268,7 +268,7 @@ fn everything_that_can_be_focused_has_a_name_and_figures_have_tables() {
     assert_eq!(wide, 400, "nothing sticks out on a telephone");
 }
 
-/// The least contrast of visible texts against what is behind them, as WCAG counts it.
+/// The least contrast of visible texts against their background, as WCAG counts it.
 const CONTRAST: &str = r"(() => {
     const parts = colour => colour.match(/[\d.]+/g).map(Number);
     const linear = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;

@@ -1,4 +1,4 @@
-//! What the tests of the program share.
+//! Shared by the tests of the program.
 
 #![allow(dead_code, reason = "each test uses a part")]
 
@@ -14,7 +14,7 @@ pub(crate) fn picture(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(program).current_dir(folder).args(arguments).output().expect("the program starts")
 }
 
-/// The same where it must succeed: what it says, and the page.
+/// The same for a run that must succeed: its messages, and the page.
 pub(crate) fn page(folder: &Path, arguments: &[&str]) -> (String, PathBuf) {
     let output = picture(folder, arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -133,7 +133,7 @@ fn what_does_not_fit_is_an_error_that_names_the_row() {
     assert_eq!(large, "18446744073709551615 in the row of session id is too large for its column");
 }
 
-/// What each reader has found, or nothing if they are not installed.
+/// The rows found by each reader, or nothing if the readers are not installed.
 fn readers(folder: &Path) -> Option<Value> {
     let python = std::env::var("KINESIS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let output = Command::new(&python).args(["-c", include_str!("readers.py")]).arg(folder).output();
