@@ -177,8 +177,8 @@ fn run(spec: &Spec, events: &[Ev]) -> Vec<Row> {
     ops.flat_map(|op| reader.rows(&step(&mut engine, &op).summaries)).collect()
 }
 
-/// The part of a session that does not depend on the order of arrival: all but which event of several at one time is the
-/// first or last, and the order of sessions that end together.
+/// The part of the sessions that does not depend on the order of arrival. It leaves out which event of
+/// several at one time is the first or last, and the order of sessions that end together.
 fn without_ties(mut rows: Vec<Row>) -> Vec<Row> {
     for row in &mut rows {
         row.members.sort_unstable();
