@@ -80,7 +80,10 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Written by another version of the snapshot format.
-    #[error("the snapshot has version {found}; this release reads version {expected}")]
+    #[error(
+        "the snapshot has version {found}, and this release reads version {expected}: \
+         flush with the release that wrote it, or start afresh"
+    )]
     Version {
         /// Version of the snapshot.
         found: u32,

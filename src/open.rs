@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::data::Key;
-use crate::id::{Identity, SessionId};
+use crate::id::{SessionId, SummaryId};
 use crate::session::{RareState, Session};
 use crate::time::Timestamp;
 use crate::window::Window;
@@ -43,7 +43,7 @@ pub struct OpenSession<'e, K, V, S = ()> {
     reported: Option<u64>,
     window: Window,
     bucket: Option<Timestamp>,
-    identity: Identity,
+    id: SummaryId,
 }
 
 impl<'e, K, V, S> OpenSession<'e, K, V, S> {
@@ -53,10 +53,10 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
         rare: Option<&RareState<V>>,
         window: Window,
         bucket: Option<Timestamp>,
-        identity: Identity,
+        id: SummaryId,
     ) -> Self {
         let reported = rare.and_then(|rare| rare.reported);
-        let identity = reported.map_or(identity, |reported| reported.identity);
+        let id = reported.map_or(id, |reported| reported.id);
         let part = rare.map_or(1, |rare| rare.part);
         Self {
             key: &session.key,
@@ -70,29 +70,15 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
             reported: reported.map(|reported| reported.count),
             window,
             bucket,
-            identity,
+            id,
         }
     }
 
     /// The same for a rule that knows nothing of the aggregate.
     pub(crate) const fn without_state(&self) -> OpenSession<'e, K, V> {
-        let Self { key, first, last, count, first_event, last_event, part, reported, window, bucket, identity, .. } =
-            *self;
+        let Self { key, first, last, count, first_event, last_event, part, reported, window, bucket, id, .. } = *self;
         let state = &();
-        OpenSession {
-            key,
-            first,
-            last,
-            count,
-            first_event,
-            last_event,
-            state,
-            part,
-            reported,
-            window,
-            bucket,
-            identity,
-        }
+        OpenSession { key, first, last, count, first_event, last_event, state, part, reported, window, bucket, id }
     }
 
     /// Whose session it is.
@@ -188,7 +174,7 @@ impl<K: Key, V, S> OpenSession<'_, K, V, S> {
     /// a bucket, a sliding window or a window on the arrival clock.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        SessionId::of(self.key, self.bucket, self.part, self.identity)
+        self.id.of(self.key, self.bucket)
     }
 }
 

@@ -1,4 +1,5 @@
-//! How often a partition has been opened on the arrival clock.
+//! How often a session has begun in one place: a partition on the arrival clock, or an instant behind the
+//! watermark.
 
 use alloc::collections::VecDeque;
 
@@ -67,8 +68,9 @@ impl ReopenCounter {
         *self = Self::new(self.range, self.remember);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.closed.len()
     }
 
     /// Forgets the windows whose time is over, and gives memory back when none is left.
@@ -113,14 +115,14 @@ const FEW: usize = 1_024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Identity;
+    use crate::id::{Distinction, Identity};
 
     const fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros)
     }
 
     fn partition(key: u8) -> SessionId {
-        SessionId::of(&key, None, 0, Identity { anchor: at(0), flushes: 0, opened: 0 })
+        SessionId::of(&key, None, Identity::of(at(0)), Distinction::default())
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
         counter.forget(at(114));
         assert_eq!(counter.next(|| partition(1)), 4);
         counter.forget(at(115));
-        assert_eq!((counter.next(|| partition(1)), counter.is_empty()), (1, true));
+        assert_eq!((counter.next(|| partition(1)), counter.order.is_empty()), (1, true));
     }
 
     #[test]

@@ -260,9 +260,8 @@ where
 
     /// Closes everything in all shards; see [`Engine::flush`].
     pub fn flush(&mut self) {
-        let forgets = self.shards.iter().any(|shard| shard.engine.is_in_use());
         let is_much = self.open_sessions() >= WORTH_A_THREAD;
-        for_each(&mut self.shards, is_much, |_, shard| shard.engine.flush_all(forgets, &mut shard.out));
+        for_each(&mut self.shards, is_much, |_, shard| shard.engine.flush(&mut shard.out));
     }
 }
 

@@ -293,11 +293,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         &self,
         location: Location,
         before: Timestamp,
-        skip: impl Fn(&Session<K, V, S>) -> bool,
-        take: impl Fn(&Session<K, V, S>) -> bool,
+        skip: impl Fn(SlotId) -> bool,
+        take: impl Fn(SlotId) -> bool,
     ) -> SmallVec<[SlotId; 4]> {
-        let others = self.before(location, before).filter(|slot| !skip(self.get(*slot)));
-        let mut slots: SmallVec<[SlotId; 4]> = others.take_while(|slot| take(self.get(*slot))).collect();
+        let others = self.before(location, before).filter(|slot| !skip(*slot));
+        let mut slots: SmallVec<[SlotId; 4]> = others.take_while(|slot| take(*slot)).collect();
         slots.reverse();
         slots
     }
@@ -422,9 +422,10 @@ mod tests {
             insert(&mut table, 1, first, first as u64);
         }
         let location = table.find(HASH, 1).expect("the key has sessions");
-        let chosen = table.select(location, at(60), |s| s.first == at(20), |s| s.first >= at(20));
+        let first = |slot| table.get(slot).first;
+        let chosen = table.select(location, at(60), |s| first(s) == at(20), |s| first(s) >= at(20));
         assert_eq!(chosen.iter().map(|slot| table.get(*slot).first).collect::<Vec<_>>(), [at(40)]);
-        let chosen = table.select(location, at(61), |_| false, |s| s.first >= at(20));
+        let chosen = table.select(location, at(61), |_| false, |s| first(s) >= at(20));
         assert_eq!(chosen.iter().map(|slot| table.get(*slot).first).collect::<Vec<_>>(), [at(20), at(40), at(60)]);
     }
 }

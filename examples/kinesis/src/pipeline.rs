@@ -10,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use events::columns::{Columns, KeyKind};
 use events::lengths;
 use rows::SessionRow;
-use rows::ids::id_of;
 use serde::{Deserialize, Serialize};
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Timestamp, WatermarkMerger};
 
@@ -169,9 +168,8 @@ impl Pipeline {
         }
         let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
-            let clock = rule.engine.clock();
             let lent = Event::new(event.key, event.time, event.value).arriving_at(arrival);
-            let pushed = rule.engine.push(lent, &mut |session| out(Out::Session(number, row(session, clock, kinds))));
+            let pushed = rule.engine.push(lent, &mut |session| out(Out::Session(number, row(session, kinds))));
             let (is_late, why) = match pushed {
                 Pushed::Late(_) => {
                     let past = rule.engine.now();
@@ -211,13 +209,12 @@ impl Pipeline {
     fn advance_rules(&mut self, watermark: Timestamp, out: &mut dyn FnMut(Out)) {
         let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
-            let clock = rule.engine.clock();
-            let now = match clock {
+            let now = match rule.engine.clock() {
                 Clock::Event => watermark,
                 Clock::Arrival => self.clocks.arrival,
             };
             if now > rule.engine.now() {
-                rule.engine.advance_to(now, &mut |session| out(Out::Session(number, row(session, clock, kinds))));
+                rule.engine.advance_to(now, &mut |session| out(Out::Session(number, row(session, kinds))));
             }
         }
     }
@@ -229,8 +226,7 @@ impl Pipeline {
         }
         let kinds = &self.kinds;
         for (number, rule) in self.rules.iter_mut().enumerate() {
-            let clock = rule.engine.clock();
-            rule.engine.flush(&mut |session| out(Out::Session(number, row(session, clock, kinds))));
+            rule.engine.flush(&mut |session| out(Out::Session(number, row(session, kinds))));
         }
     }
 
@@ -355,8 +351,8 @@ impl Timing {
     }
 }
 
-fn row(mut session: SessionSummary<String, String>, clock: Clock, kinds: &[KeyKind]) -> SessionRow {
-    let id = id_of(&mut session, clock);
+fn row(mut session: SessionSummary<String, String>, kinds: &[KeyKind]) -> SessionRow {
+    let id = session.id();
     let values = (std::mem::take(&mut session.first_event), std::mem::take(&mut session.last_event));
     SessionRow::of(&session, id, (&session.key, kinds), values)
 }
