@@ -28,10 +28,10 @@ pub(crate) struct Timing {
     pub(crate) earliest: Timestamp,
     /// Events further ahead of their arrival than this are refused.
     pub(crate) max_future: Duration,
-    /// Once no event has moved event time on for so long, by the clock of arrival, the watermark follows
+    /// Once no event has moved event time for this time, by the clock of arrival, the watermark follows
     /// that clock.
     pub(crate) max_delay: Option<Duration>,
-    /// A shard without records for so long, by the clock of arrival, holds the watermark up no more.
+    /// A shard without records for this time, by the clock of arrival, holds the watermark up no more.
     pub(crate) idle_after: Duration,
 }
 
@@ -52,7 +52,7 @@ struct Rule {
     engine: Engine<String, String>,
 }
 
-/// What is the same for all rules.
+/// The settings that all rules share.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Clocks {
     /// They are told watermarks, not event times: so `out_of_order` may change.
@@ -87,7 +87,7 @@ pub(crate) struct State {
     clocks: Clocks,
 }
 
-/// What comes out.
+/// The output.
 #[derive(Debug)]
 pub(crate) enum Out {
     /// A session of the rule with this number.
@@ -219,7 +219,7 @@ impl Pipeline {
         }
     }
 
-    /// Closes everything, at the end of the stream: first what the events themselves have ended.
+    /// Closes everything, at the end of the stream: first the sessions that the events themselves have ended.
     pub(crate) fn flush(&mut self, out: &mut dyn FnMut(Out)) {
         if let Some(greatest) = self.clocks.greatest {
             self.advance_rules(greatest, out);
@@ -235,7 +235,7 @@ impl Pipeline {
         self.clocks.refused
     }
 
-    /// What is wrong with the order of the events, once each time that it goes wrong.
+    /// A fault in the order of the events, told once each time that it begins.
     pub(crate) fn warning(&mut self) -> Option<String> {
         let warning = self.order.warning.take();
         warning.filter(|_| self.rules.iter().any(|rule| rule.engine.clock() == Clock::Event))
@@ -300,7 +300,7 @@ struct Order {
 }
 
 impl Order {
-    /// So many events are looked at together.
+    /// The number of events that are looked at together.
     const EVENTS: u32 = 1_000;
 
     fn note(&mut self, time: Timestamp, watermark: Timestamp, moved: bool) {
@@ -434,7 +434,7 @@ mod tests {
     }
 
     /// 20,000 events, 20 a second, up to 2 s under way. One in 200 is up to 50 minutes ahead. All are
-    /// put on the stream so long after they happened.
+    /// put on the stream that long after they happened.
     fn with_fast_clocks(run: &mut Run, age: i64) -> usize {
         let mut random = StdRng::seed_from_u64(50);
         let mut ahead = 0;
