@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration or a snapshot, and what to change.
+//! Errors of a configuration or a snapshot. Each says what to change.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -118,7 +118,7 @@ pub enum RestoreError {
     /// The content contradicts itself.
     #[error("the snapshot is damaged: {what}")]
     Damaged {
-        /// What does not fit.
+        /// The part that does not fit.
         what: String,
     },
 }

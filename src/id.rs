@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 /// A session id of 128 bits, printed as 32 hexadecimal digits.
 ///
-/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key and of what places it among the
+/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key and of its place among the
 /// sessions of that key: the bucket or sliding window, the first event of a gap session, or the arrival
 /// that opened a window on the arrival clock. Events of other keys, the number of events, shards, splits,
 /// restarts and the order of arrival within the out-of-orderness bound do not show in it, and it costs
@@ -181,7 +181,7 @@ impl<'de> serde::Deserialize<'de> for SessionId {
     }
 }
 
-/// Feeds a hasher the same bytes on every platform. What is hashed comes in many small parts; they
+/// Feeds a hasher the same bytes on every platform. The bytes come in many small parts; they
 /// are gathered, since hashing once is far cheaper than hashing part by part.
 struct Portable {
     hasher: SipHasher13,
@@ -257,7 +257,7 @@ impl Hasher for Portable {
     }
 }
 
-/// In which of so many partitions a key belongs: the same in every run, process and release, and on
+/// The partition of a key, out of a number of partitions: the same in every run, process and release, and on
 /// every platform. A key and its borrowed form agree: `"ann"` and `String::from("ann")`.
 ///
 /// For events that are shared out over several machines, and for [`Snapshot::split`](crate::Snapshot::split).

@@ -87,7 +87,7 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
         self.key
     }
 
-    /// The time it covers so far: of a gap session, from its first event to its last plus the gap.
+    /// The time that it covers: of a gap session, from its first event to its last plus the gap.
     #[must_use]
     pub const fn window(&self) -> Window {
         self.window
@@ -142,13 +142,13 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
     }
 
     /// The state of the caller's aggregate, as its events have made it: a clone can be
-    /// [finished](crate::Aggregate::finish) to what the summary would hold.
+    /// [finished](crate::Aggregate::finish) to the value that the summary would hold.
     #[must_use]
     pub const fn state(&self) -> &'e S {
         self.state
     }
 
-    /// Whether a summary of it has been handed out: then it is kept for corrections.
+    /// Whether a summary of it has been emitted: then it is kept for corrections.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
         self.reported.is_some()

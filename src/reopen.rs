@@ -27,7 +27,7 @@ struct Closed {
 }
 
 impl ReopenCounter {
-    /// Windows of `range` are remembered for so long after their deadline.
+    /// Remembers windows of `range` for `remember` after their deadline.
     pub(crate) fn new(range: i64, remember: i64) -> Self {
         Self { range, remember, closed: HashMap::new(), order: VecDeque::new(), closings: 0 }
     }
@@ -104,12 +104,12 @@ impl ReopenCounter {
     }
 }
 
-/// What was closed, unless the partition has been closed again since.
+/// A closed partition, unless it has been closed again since.
 fn current(closed: &HashMap<SessionId, Closed>, (closing, partition): &(u64, SessionId)) -> Option<Closed> {
     closed.get(partition).copied().filter(|closed| closed.closing == *closing)
 }
 
-/// Memory for so many may stay when nothing is remembered.
+/// The number of parts that memory may stay for when none is remembered.
 const FEW: usize = 1_024;
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::rules::FirstLast;
 use crate::summary::{CloseReason, Correction, Superseded};
 use crate::time::Timestamp;
 
-/// An open session. With a key and two values of eight bytes it is one cache line: what only some
-/// configurations need is in its [`RareState`].
+/// An open session. With a key and two values of eight bytes it is one cache line. State that only
+/// some configurations need is in its [`RareState`].
 #[derive(Clone, Debug)]
 pub(crate) struct Session<K, V, S> {
     pub(crate) key: K,
@@ -36,7 +36,7 @@ pub(crate) struct Session<K, V, S> {
 #[derive(Clone, Copy, Debug)]
 struct Tally(NonZeroU64);
 
-/// What a session can be marked as.
+/// The marks of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// Ended by a rule: its edge is the time of the event that began the next session, or follows its last event.
@@ -82,7 +82,7 @@ pub(crate) struct Removed<K, V, S> {
 /// A session with its rare state, to be changed together.
 pub(crate) type WithRare<'s, K, V, S> = (&'s mut Session<K, V, S>, &'s mut RareState<V>);
 
-/// What only some configurations need to know about a session.
+/// State of a session that only some configurations need.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct RareState<V> {
@@ -92,7 +92,7 @@ pub(crate) struct RareState<V> {
     /// How it began, where its first event does not tell.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) origin: Option<Origin>,
-    /// With allowed lateness: what has been handed out.
+    /// With allowed lateness: the last emitted summary.
     pub(crate) reported: Option<Reported>,
     /// Summaries that the next revision replaces.
     pub(crate) supersedes: Vec<Superseded>,
@@ -128,7 +128,7 @@ pub(crate) struct Origin {
     pub(crate) besides: Distinction,
 }
 
-/// The latest summary handed out for a session that is kept for corrections.
+/// The latest summary emitted for a session that is kept for corrections.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reported {
@@ -307,7 +307,7 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
 }
 
 impl<V> RareState<V> {
-    /// Whether a summary of everything in the session has been handed out.
+    /// Whether a summary of everything in the session has been emitted.
     pub(crate) fn is_current(&self) -> bool {
         self.reported.is_some_and(|reported| reported.current)
     }
@@ -319,14 +319,14 @@ impl<V> RareState<V> {
         !is_reported && origin.is_none() && *newest == 0 && previous.is_none() && cut_by.is_none()
     }
 
-    /// The session has changed since it was handed out, if it was.
+    /// The session has changed since it was emitted, if it was.
     pub(crate) fn outdate(&mut self) {
         if let Some(reported) = &mut self.reported {
             reported.current = false;
         }
     }
 
-    /// What was reported of a session that is merged into this one is replaced by the next revision.
+    /// The next revision replaces reports of a session that is merged into this one.
     pub(crate) fn take_over<K: Key>(&mut self, key: &K, other: Self) {
         let Some(theirs) = other.reported else { return };
         self.supersedes.extend(other.supersedes);
@@ -339,7 +339,7 @@ impl<V> RareState<V> {
         }
     }
 
-    /// Records that a summary of all `count` events is handed out now, under the id of the first one.
+    /// Records that a summary of all `count` events is emitted now, under the id of the first one.
     pub(crate) fn report<K: Key>(&mut self, key: &K, count: u64, id: SummaryId, bucket: Option<Timestamp>) -> Report {
         let before = self.reported;
         let id = before.map_or(id, |before| before.id);
@@ -354,7 +354,7 @@ impl<V> RareState<V> {
     }
 }
 
-/// What is special about a summary of a session that may be corrected.
+/// The revision in a summary of a session that may be corrected.
 pub(crate) struct Report {
     pub(crate) id: SummaryId,
     pub(crate) part: u32,

@@ -33,7 +33,7 @@ use crate::time::Timestamp;
 /// events. Every shard looks at every event, so a few shards gain more than many.
 ///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
-/// [what a call emits](Config::close_at_most) look at all keys at once, and are refused.
+/// [the sessions that a call emits](Config::close_at_most) look at all keys at once, and are refused.
 ///
 /// ```
 /// use core::time::Duration;
@@ -212,7 +212,7 @@ where
         self.shards.iter().filter_map(|shard| shard.engine.next_deadline()).min()
     }
 
-    /// What has happened so far, in all shards.
+    /// Counts of all events and sessions, in all shards.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let mut sum = Counters::default();

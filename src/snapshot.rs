@@ -139,7 +139,7 @@ struct RememberedPart {
     opened: Timestamp,
 }
 
-/// What has become of some keys of an [`Engine`]: those that changed since its last [`Snapshot`].
+/// The state of the keys of an [`Engine`] that changed since its last [`Snapshot`].
 ///
 /// A large state is saved as a snapshot now and then, and as changes in between, whose size goes by the
 /// number of changed keys. [`Snapshot::with_changes`] puts them together again.
@@ -159,8 +159,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.snapshot_of(|_| true)
     }
 
-    /// Copies the state of some keys, to be put in the place of what an earlier snapshot or earlier changes
-    /// say of them.
+    /// Copies the state of some keys, to replace their state in an earlier snapshot or
+    /// earlier changes.
     ///
     /// The keys that can have changed are those of the events pushed and of the summaries emitted since then.
     /// If the key of an open session is left out, restoring finds that counters and sessions disagree.
@@ -355,7 +355,7 @@ fn length_of(text: &str) -> Option<i64> {
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// Takes over a snapshot; so far the engine must not have been used.
+    /// Takes over a snapshot; the engine must be unused.
     pub(crate) fn go_on_from(self, snapshot: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
         let mut engine = self;
         if snapshot.version != VERSION {
@@ -488,7 +488,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     /// `piece_of` returns `i`. A result of `pieces` or more counts as the last piece, and fewer than
     /// one piece as one.
     ///
-    /// What has been counted stays with the first piece; what is open is counted as carried over.
+    /// Counts stay with the first piece; events of open sessions are counted as carried over.
     /// All pieces keep the clock, and with it the order and the ids of their sessions.
     ///
     /// `piece_of` gets the key in its borrowed form, as events carry it. Choose the piece of an event by

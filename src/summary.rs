@@ -1,4 +1,4 @@
-//! What comes out: one summary per session.
+//! The output: one summary per session.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -67,7 +67,7 @@ pub struct SessionSummary<K, V, O = ()> {
     pub last_event: V,
     /// Why it is over.
     pub reason: CloseReason,
-    /// What the caller's own aggregate made of its events.
+    /// The value of the caller's own aggregate.
     pub aggregate: O,
     pub(crate) id: SummaryId,
     pub(crate) correction: Option<Box<Correction>>,

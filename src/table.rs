@@ -74,7 +74,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.index.find(hash, is_it).map(Location)
     }
 
-    /// One look at what is likely to be the only session of a key. The usual event needs no more.
+    /// One look at the likely only session of a key. The usual event needs no more.
     #[inline(always)]
     pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<(SlotId, &mut Session<K, V, S>)> {
         let Some(number) = self.index.likely(hash) else { return Glance::Absent };
@@ -91,7 +91,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.get(first_of(&self.trees, location)).key.key_eq(key)
     }
 
-    /// The number of what is likely to be the slot under a hash, after one look.
+    /// The number of the likely slot under a hash, after one look.
     #[inline(always)]
     pub(crate) fn likely(&self, hash: u64) -> Option<SlotId> {
         self.index.likely(hash)
