@@ -1,4 +1,4 @@
-//! Errors of a configuration or a snapshot. Each says what to change.
+//! What can be wrong with a configuration or a snapshot, and what to change.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -80,10 +80,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Written by another version of the snapshot format.
-    #[error(
-        "the snapshot has version {found}, and this release reads version {expected}: \
-         flush with the release that wrote it, or start afresh"
-    )]
+    #[error("the snapshot has version {found}; this release reads version {expected}")]
     Version {
         /// Version of the snapshot.
         found: u32,
@@ -118,7 +115,7 @@ pub enum RestoreError {
     /// The content contradicts itself.
     #[error("the snapshot is damaged: {what}")]
     Damaged {
-        /// The part that does not fit.
+        /// What does not fit.
         what: String,
     },
 }

@@ -46,7 +46,7 @@ pub enum FirstLast {
     Arrival,
 }
 
-/// The options that go with every strategy, checked.
+/// What is the same for every strategy of an engine, checked.
 pub(crate) struct Options {
     /// Allowed lateness in microseconds.
     pub(crate) lateness: i64,

@@ -10,13 +10,15 @@ use crate::parse::{Record, Reject};
 /// handing a block over costs no allocation per record.
 #[derive(Default)]
 pub struct Batch {
-    /// For each record its key, then its value.
+    /// For each record its key, its value, then its further fields.
     texts: String,
     records: Vec<Stored>,
     rejects: Vec<Rejected>,
     /// How many lines it took, and how many of them were empty.
     pub lines: u64,
     pub empty: u64,
+    /// How many records were left out by a condition.
+    pub left_out: u64,
     /// Reading failed behind all this.
     pub failure: Option<io::Error>,
 }
@@ -27,6 +29,8 @@ struct Stored {
     line: u64,
     key: u32,
     value: u32,
+    more: u32,
+    marks: u8,
 }
 
 /// A line that cannot be used.
@@ -49,12 +53,18 @@ impl Batch {
     pub fn add(&mut self, line: u64, record: &Record<'_>) {
         self.texts.push_str(record.key);
         self.texts.push_str(record.value);
-        let (key, value) = (record.key.len() as u32, record.value.len() as u32);
-        self.records.push(Stored { time: record.time, arrival: record.arrival, line, key, value });
+        self.texts.push_str(record.more);
+        let Record { time, arrival, marks, .. } = *record;
+        let [key, value, more] = [record.key, record.value, record.more].map(|text| text.len() as u32);
+        self.records.push(Stored { time, arrival, line, key, value, more, marks });
     }
 
     #[cold]
     pub fn reject(&mut self, line: u64, bytes: &[u8], reject: Reject) {
+        if let Reject::LeftOut = reject {
+            self.left_out += 1;
+            return;
+        }
         self.rejects.push(Rejected { line, bytes: bytes.into(), reject, after: self.records.len() });
     }
 
@@ -73,7 +83,7 @@ impl Batch {
         self.texts.clear();
         self.records.clear();
         self.rejects.clear();
-        (self.lines, self.empty) = (0, 0);
+        (self.lines, self.empty, self.left_out) = (0, 0, 0);
     }
 }
 
@@ -99,10 +109,13 @@ impl<'a> Iterator for Items<'a> {
         }
         let stored = batch.records.get(self.records)?;
         let value = self.start + stored.key as usize;
-        let end = value + stored.value as usize;
-        let (key, value) = (&batch.texts[self.start..value], &batch.texts[value..end]);
+        let more = value + stored.value as usize;
+        let end = more + stored.more as usize;
+        let text = |part: std::ops::Range<usize>| &batch.texts[part];
+        let (key, value, more) = (text(self.start..value), text(value..more), text(more..end));
         self.records += 1;
         self.start = end;
-        Some(Item::Record(stored.line, Record { key, time: stored.time, arrival: stored.arrival, value }))
+        let Stored { line, time, arrival, marks, .. } = *stored;
+        Some(Item::Record(line, Record { key, time, arrival, value, marks, more }))
     }
 }

@@ -3,6 +3,8 @@
 use clap::Args;
 
 use crate::formats::Format;
+use crate::parse::condition::Condition;
+use crate::parse::more::MoreFields;
 use crate::parse::times::TimeFormat;
 
 /// The format of the inputs, and which fields of a record make an event.
@@ -35,4 +37,18 @@ pub struct Fields {
     /// (11 seconds, 14 milliseconds, 17 microseconds at most), and the log's form
     #[arg(long, value_name = "FORMAT", default_value = "auto", hide_default_value = true)]
     pub time_format: TimeFormat,
+
+    /// Use only records for which all such conditions hold: a field, an operator (= != < <= > >=, ~ and !~ for a
+    /// pattern) and a value, such as status>=400 or path~^/api; or bots, static-files (of the fields agent and
+    /// path; bots:FIELD names another). A field that is missing is the empty text
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub only: Vec<Condition>,
+
+    /// Leave out records for which such a condition holds: bots, static-files, method=OPTIONS
+    #[arg(long = "not", value_name = "CONDITION")]
+    pub except: Vec<Condition>,
+
+    /// What the program wants to know beside.
+    #[arg(skip)]
+    pub more: MoreFields,
 }

@@ -113,5 +113,6 @@ fn wanted(fields: &Fields, source: &Source, format: Format, offered: &Offered, i
     };
     let value = fields.value.as_deref().or(defaults.map(|(_, _, value)| value).filter(|value| !value.is_empty()));
     let arrival = fields.arrival.as_deref();
-    Ok(Wanted::new(&keys, time, arrival, value, fields.time_format.clone()))
+    let wanted = Wanted::new(&keys, time, arrival, value, fields.time_format.clone());
+    Ok(wanted.more(&fields.only, &fields.except, &fields.more))
 }

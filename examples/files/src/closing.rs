@@ -15,6 +15,10 @@ pub(crate) struct Amount {
     pub(crate) lines: u64,
     pub(crate) empty: u64,
     pub(crate) events: u64,
+    /// By a condition.
+    pub(crate) left_out: u64,
+    /// Values that should be numbers and are none.
+    pub(crate) no_numbers: u64,
 }
 
 /// Says which lines were not used, as far as they are remembered.
@@ -30,7 +34,7 @@ pub(crate) fn tell_unused(unused: &Unused) {
 
 /// Says in one line what was done.
 pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, took: Duration) {
-    let Amount { lines, empty, events } = *amount;
+    let Amount { lines, empty, events, left_out, no_numbers } = *amount;
     let mut line = format!(
         "{} read: {}, {} rejected, {} late",
         counted(lines, "line"),
@@ -39,6 +43,11 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, took: 
         grouped(unused.late_events),
     );
     for (count, what) in [(unused.refused, "refused"), (counters.revisions, "corrected")] {
+        if count > 0 {
+            line += &format!(", {} {what}", grouped(count));
+        }
+    }
+    for (count, what) in [(left_out, "left out by --where and --not"), (no_numbers, "values that are no numbers")] {
         if count > 0 {
             line += &format!(", {} {what}", grouped(count));
         }

@@ -18,7 +18,7 @@ use rows::hours::{folder_of, hour_of};
 use rows::parquet::Rows;
 use stagger::{SessionId, Timestamp};
 
-use crate::side::Members;
+use crate::facts::Kept;
 use crate::text::Summary;
 
 /// Rows that wait become files when they make up so many bytes. Sessions close in order of time, so
@@ -78,7 +78,7 @@ impl Folders {
         })
     }
 
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, id: SessionId) -> Outcome<()> {
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId) -> Outcome<()> {
         let rows = self.waiting.entry(hour_of(session.first_time));
         let rows = rows.or_insert_with(|| Rows::new(self.columns.clone()));
         let key = (session.key.as_str(), &self.columns.kinds[..]);

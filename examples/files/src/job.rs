@@ -9,42 +9,40 @@ use std::time::{Duration, Instant};
 use events::batch::{Batch, Item};
 use events::failure::{Failure, Outcome};
 use events::input::{Input, Source};
-use events::parse::Record;
+use events::parse::{Record, more};
 use events::reading;
 use events::relay::Waited;
 use events::setup;
 use program::growing::Growing;
 use program::same;
 use program::signals::Orderly;
-use stagger::{Clock, Event, List, Pushed, Refusal, Sessionizer, Timestamp};
+use stagger::{Clock, Event, Pushed, Refusal, Sessionizer, Timestamp};
 
 use crate::closing::{self, Amount};
+use crate::decimal::Decimal;
+use crate::facts::{Facts, Gather, Kept};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::report::counted;
 use crate::results::Results;
-use crate::side::{Member, Members};
 use crate::silence::Silence;
 use crate::strategy;
-use crate::text::{EventRef, Payload, Place, Text};
+use crate::text::{EventRef, Origin, Payload, Place, Text};
 use crate::unused::Unused;
 use crate::waiting::Waiting;
 
 /// Does what the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
-    if options.results.events.is_some() {
-        let list = List::of(|event: &EventRef<'_>| {
-            let (value, place) = event.value;
-            Member { time: event.event_time, value: value.into(), place }
-        });
-        let config = strategy::config::<Vec<Member>>(options).aggregate(list);
+    if options.keeps_facts() {
+        let gather = Gather::new(options.results.events.is_some(), &options.results.measures);
+        let config = strategy::config::<Facts>(options).aggregate(gather);
         Job::new(options, config.build().map_err(Failure::usage)?)?.run()
     } else {
         Job::new(options, strategy::config::<()>(options).build().map_err(Failure::usage)?)?.run()
     }
 }
 
-struct Job<'o, S, O: Members> {
+struct Job<'o, S, O: Kept> {
     options: &'o Options,
     sources: Vec<Source>,
     engine: S,
@@ -57,12 +55,14 @@ struct Job<'o, S, O: Members> {
     /// How far the clock has come that closes sessions.
     present: Option<Timestamp>,
     amount: Amount,
+    /// The places of further fields that should be numbers.
+    numbers: Vec<usize>,
     silence: Silence,
     /// Only of a stream: it can end at any time.
     orderly: Option<Orderly>,
 }
 
-impl<'o, S, O: Members> Job<'o, S, O>
+impl<'o, S, O: Kept> Job<'o, S, O>
 where
     S: Sessionizer<Key = Text, Value = Payload<O>, Output = O>,
 {
@@ -84,6 +84,7 @@ where
             greatest: None,
             present: None,
             amount: Amount::default(),
+            numbers: options.results.measures.numbers(),
             silence: Silence::default(),
             orderly: options.streams().then(Orderly::begin),
         })
@@ -144,6 +145,26 @@ where
         }
         self.amount.lines += batch.lines;
         self.amount.empty += batch.empty;
+        self.amount.left_out += batch.left_out;
+        self.take_orphans()
+    }
+
+    /// Counts what should be a number and is none.
+    fn note_numbers(&mut self, more: &str) {
+        if self.numbers.is_empty() {
+            return;
+        }
+        for (place, text) in more::values(more, self.options.fields.more.names.len()).enumerate() {
+            let is_wrong = self.numbers.contains(&place) && !text.is_empty() && Decimal::parse(&text).is_none();
+            self.amount.no_numbers += u64::from(is_wrong);
+        }
+    }
+
+    /// Hands back events that found no session to join.
+    fn take_orphans(&mut self) -> Outcome<()> {
+        for event in self.engine.take_orphans() {
+            self.unused.refused(&event.as_event_ref(), Refusal::NoSession)?;
+        }
         Ok(())
     }
 
@@ -185,8 +206,10 @@ where
 
     fn take(&mut self, record: Record<'_>, place: Place) -> Outcome<()> {
         self.amount.events += 1;
+        self.note_numbers(record.more);
+        let origin = Origin { place, marks: record.marks, more: record.more };
         let arrival = record.arrival.unwrap_or_else(|| self.assumed_arrival(record.time));
-        let event = Event::new(record.key, record.time, (record.value, place)).arriving_at(arrival);
+        let event = Event::new(record.key, record.time, (record.value, origin)).arriving_at(arrival);
         match &mut self.waiting {
             Some(waiting) => {
                 waiting.add(&event);
@@ -257,6 +280,7 @@ where
             self.engine.advance_to(greatest, &mut |session| results.session(session));
         }
         self.engine.flush(&mut |session| results.session(session));
+        self.take_orphans()?;
         self.results.check()
     }
 

@@ -9,6 +9,8 @@
 //! the order in which the library closes sessions.
 
 mod closing;
+mod decimal;
+mod facts;
 #[cfg(feature = "parquet")]
 mod folders;
 mod job;

@@ -8,9 +8,13 @@ use clap::{Args, Parser, ValueEnum};
 use events::failure::{Failure, Outcome};
 use events::fields::Fields;
 use events::lengths::{self, unit};
+use events::parse::condition::Condition;
+use events::parse::more::MoreFields;
 use events::zones::{self, AnyZone};
 use program::command;
 use stagger::{Clock, Unit};
+
+use crate::facts::Measures;
 
 /// Turns events in files into sessions.
 ///
@@ -77,12 +81,40 @@ pub(crate) struct StrategyOptions {
     #[arg(long)]
     pub(crate) cut_daily: bool,
 
+    /// With --gap: an event for which the condition holds (as of --where) ends its session
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) end_at: Option<Condition>,
+
+    /// With --gap: events for which the condition holds belong to a session that is open, but open none. They do not
+    /// prolong it
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) heartbeat: Option<Condition>,
+
+    /// The same, but they prolong it
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) join_only: Option<Condition>,
+
     /// Clocks that --floor, --cut-daily and --report go by, such as Europe/Berlin or +05:45; UTC if not given
     #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
     pub(crate) zone: Option<AnyZone>,
 }
 
 impl StrategyOptions {
+    /// The conditions of its rules. The place of each is its bit.
+    fn marks(&self) -> impl Iterator<Item = &Condition> {
+        self.end_at.iter().chain(&self.heartbeat).chain(&self.join_only)
+    }
+
+    /// The bits of `--end-at`, `--heartbeat` and `--join-only`, zero for those that are not given.
+    pub(crate) fn bits(&self) -> [u8; 3] {
+        let mut next = 1;
+        [&self.end_at, &self.heartbeat, &self.join_only].map(|condition| {
+            let bit = if condition.is_some() { next } else { 0 };
+            next <<= u8::from(condition.is_some());
+            bit
+        })
+    }
+
     /// The clock that closes sessions. It also orders first and last event.
     pub(crate) fn clock(&self) -> Clock {
         if self.stagger.is_some() { Clock::Arrival } else { Clock::Event }
@@ -144,6 +176,9 @@ pub(crate) struct Results {
     /// Share of the lines that may be unusable, such as 1% or 0.01; beyond it the exit status is 1 [1%]
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "1%", hide_default_value = true)]
     pub(crate) max_rejected: f64,
+
+    #[command(flatten)]
+    pub(crate) measures: Measures,
 
     /// Stop at the first line that cannot be used, with exit status 1
     #[arg(long)]
@@ -215,7 +250,10 @@ fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
 /// Reads the command line, the program's name first. None if it asked for help, which is written.
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Outcome<Option<Options>> {
     let options: Option<Options> = command::parse(arguments)?;
-    options.map(|options| options.check().map(|()| options)).transpose()
+    let Some(mut options) = options else { return Ok(None) };
+    options.check()?;
+    options.fields.more = options.more();
+    Ok(Some(options))
 }
 
 impl Options {
@@ -242,6 +280,15 @@ impl Options {
         unless(is_gap || !strategy.inclusive, "--inclusive is for --gap only")?;
         unless(is_gap || strategy.max_duration.is_none(), "--max-duration is for --gap only")?;
         unless(is_gap || !strategy.cut_daily, "--cut-daily is for --gap only")?;
+        unless(is_gap || strategy.end_at.is_none(), "--end-at is for --gap only")?;
+        unless(is_gap || strategy.heartbeat.is_none(), "--heartbeat is for --gap only")?;
+        unless(is_gap || strategy.join_only.is_none(), "--join-only is for --gap only")?;
+        let form = results.output_format.unwrap_or(OutputFormat::Csv);
+        let has_columns = matches!(form, OutputFormat::Csv | OutputFormat::Jsonl) && !self.shows_report();
+        unless(
+            has_columns || results.measures.is_empty(),
+            "--sum, --list and the like are columns of csv and jsonl only",
+        )?;
         let stagger_floor = matches!(strategy.stagger, Some(StaggerBucket::Floor(_)));
         let has_calendar = strategy.floor.is_some() || stagger_floor || strategy.cut_daily || self.shows_report();
         unless(has_calendar || strategy.zone.is_none(), "--zone is for --floor, --cut-daily and --report only")?;
@@ -312,6 +359,16 @@ impl Options {
     pub(crate) fn shows_report(&self) -> bool {
         let Results { output, output_format, report, .. } = &self.results;
         *report || (self.inputs.is_empty() && output.is_none() && output_format.is_none())
+    }
+
+    /// What is to be known of each record.
+    fn more(&self) -> MoreFields {
+        MoreFields { names: self.results.measures.fields(), marks: self.strategy.marks().cloned().collect() }
+    }
+
+    /// Whether sessions keep more of their events than the first and the last.
+    pub(crate) fn keeps_facts(&self) -> bool {
+        self.results.events.is_some() || !self.results.measures.is_empty() || self.strategy.marks().next().is_some()
     }
 
     /// Whether the input is a stream, of which sessions are shown as they close.

@@ -12,7 +12,7 @@ use rows::columns::ClosedSession;
 use rows::lines::Lines;
 use stagger::{SessionId, Timestamp, kinesis_sql_id};
 
-use crate::side::Members;
+use crate::facts::Kept;
 use crate::text::Summary;
 
 /// The columns of the article's DESTINATION_SQL_STREAM.
@@ -85,12 +85,12 @@ impl Rows {
     }
 
     /// Writes the row of one session.
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, id: SessionId) -> io::Result<()> {
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId) -> io::Result<()> {
         let values = (session.first_event.0.as_str(), session.last_event.0.as_str());
         let row = ClosedSession::of(session, id, session.key.as_str(), values);
         match self.form {
-            Form::Csv => self.lines.csv(&row, &mut self.cells),
-            Form::Jsonl => self.lines.json(&row, &mut self.cells.bytes)?,
+            Form::Csv => self.lines.csv(&row, session.aggregate.cells(), &mut self.cells),
+            Form::Jsonl => self.lines.json(&row, session.aggregate.cells(), &mut self.cells.bytes)?,
             Form::KinesisSql => self.write_kinesis_sql(&row),
         }
         if self.cells.bytes.len() >= BLOCK { self.empty() } else { Ok(()) }

@@ -11,7 +11,7 @@ use program::say::escaped;
 use rows::visible::visible;
 use stagger::{Timestamp, Zone};
 
-use crate::side::Members;
+use crate::facts::Kept;
 use crate::text::Summary;
 use crate::unused::Unused;
 
@@ -86,7 +86,7 @@ impl Report {
     }
 
     /// Counts a session.
-    pub(crate) fn session<O: Members>(&mut self, session: &Summary<O>) {
+    pub(crate) fn session<O: Kept>(&mut self, session: &Summary<O>) {
         let micros = u64::try_from(session.duration().as_micros()).unwrap_or(u64::MAX);
         self.durations.push(micros);
         self.single += u64::from(session.count == 1);

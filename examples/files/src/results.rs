@@ -6,29 +6,32 @@ use events::zones::AnyZone;
 use program::growing::Growing;
 use program::stdout;
 use rows::columns::files_columns;
+use rows::ids::id_of;
 use rows::lines::Lines;
+use stagger::Clock;
 
+use crate::facts::Kept;
 #[cfg(feature = "parquet")]
 use crate::folders::Folders;
 use crate::options::{Options, OutputFormat};
 use crate::output::{Form, Output, Rows};
 use crate::report::Report;
-use crate::side::{EventsFile, JsonLines, Members};
+use crate::side::{EventsFile, JsonLines};
 use crate::strategy;
 use crate::text::Summary;
 use crate::unused::Unused;
 use crate::writing::Writing;
 
-pub(crate) struct Results<O: Members> {
+pub(crate) struct Results<O: Kept> {
     writing: Option<Writing<O>>,
     pub(crate) report: Option<Report>,
     pub(crate) is_on_terminal: bool,
 }
 
-impl<O: Members> Results<O> {
+impl<O: Kept> Results<O> {
     pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
         let mut results = Self { writing: None, report: None, is_on_terminal: false };
-        let mut files = Files { sessions: None, events: None };
+        let mut files = Files { clock: options.strategy.clock(), sessions: None, events: None };
         if options.shows_report() {
             let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
             results.report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
@@ -113,7 +116,9 @@ fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
 fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
     let to = Output::create(options.results.output.as_deref())?;
     let is_on_terminal = to.is_terminal();
-    let lines = Lines { columns: files_columns(columns.clone()), has_revisions: options.has_revisions() };
+    let more = options.results.measures.columns();
+    let columns = files_columns(columns.clone(), &more);
+    let lines = Lines { columns, has_revisions: options.has_revisions(), more };
     let rows = Rows::new(to, form, lines);
     Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
 }
@@ -127,13 +132,14 @@ enum SessionFiles {
 
 /// The files that each session is written to.
 pub(crate) struct Files {
+    clock: Clock,
     sessions: Option<SessionFiles>,
     events: Option<EventsFile>,
 }
 
 impl Files {
-    pub(crate) fn write<O: Members>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
-        let id = session.id();
+    pub(crate) fn write<O: Kept>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
+        let id = id_of(session, self.clock);
         match &mut self.sessions {
             Some(SessionFiles::Rows(rows)) => rows.write(session, id).map_err(|error| Failure::writing(&error))?,
             #[cfg(feature = "parquet")]

@@ -10,9 +10,10 @@ use program::growing::Growing;
 use rows::key::KeyFields;
 use rows::lines::Time;
 use serde::Serialize;
-use stagger::{SessionId, Timestamp, Value};
+use stagger::SessionId;
 
-use crate::text::{Place, Summary, Text, Unkept};
+use crate::facts::Kept;
+use crate::text::Summary;
 
 /// A file of JSON lines.
 pub(crate) struct JsonLines {
@@ -66,38 +67,6 @@ pub(crate) struct LateRow<'a> {
     pub(crate) value: &'a str,
 }
 
-/// An event of a session, as the aggregate keeps it.
-#[derive(Clone)]
-pub(crate) struct Member {
-    pub(crate) time: Timestamp,
-    pub(crate) value: Text,
-    pub(crate) place: Place,
-}
-
-/// What the aggregate knows about the events of a session: nothing, unless `--events` asks.
-pub(crate) trait Members: Sized + Send + 'static {
-    /// What sessions keep of the place of an event.
-    type Place: for<'a> Value<Ref<'a> = Place> + Send;
-
-    fn members(&self) -> &[Member];
-}
-
-impl Members for () {
-    type Place = Unkept;
-
-    fn members(&self) -> &[Member] {
-        &[]
-    }
-}
-
-impl Members for Vec<Member> {
-    type Place = Place; // of the events that are held for a while
-
-    fn members(&self) -> &[Member] {
-        self
-    }
-}
-
 /// An event with the id of its session.
 #[derive(Serialize)]
 struct EventRow<'a> {
@@ -121,7 +90,7 @@ pub(crate) struct EventsFile {
 
 impl EventsFile {
     /// Writes the events of a session that closes, in order of time.
-    pub(crate) fn write<O: Members>(&mut self, session: &Summary<O>, session_id: SessionId) -> Outcome<()> {
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, session_id: SessionId) -> Outcome<()> {
         for member in session.aggregate.members() {
             self.file.write(&EventRow {
                 session_id,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use events::lengths::compact;
 use events::zones::AnyZone;
-use stagger::{Bucket, Clock, Config, FirstLast, Gap, Sliding, Stagger, Strategy, Unit};
+use stagger::{Bucket, Clock, Config, FirstLast, Gap, JoinOnly, Sliding, Stagger, Strategy, Unit};
 
+use crate::facts::Kept;
 use crate::options::{Options, StaggerBucket};
-use crate::side::Members;
 use crate::text::{Payload, Text};
 
 const DEFAULT_GAP: Duration = Duration::from_secs(30 * 60);
@@ -15,7 +15,7 @@ const DEFAULT_GAP: Duration = Duration::from_secs(30 * 60);
 const FOR_EVER: Duration = Duration::from_secs(100_000 * 86_400);
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 
-pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> {
+pub(crate) fn config<O: Kept>(options: &Options) -> Config<Text, Payload<O>> {
     let streaming = &options.streaming;
     let mut config = Config::new(strategy(options));
     if let Some(bound) = streaming.out_of_order
@@ -33,6 +33,25 @@ pub(crate) fn config<O: Members>(options: &Options) -> Config<Text, Payload<O>> 
     if options.strategy.clock() == Clock::Arrival {
         // FIRST_VALUE and LAST_VALUE of Kinesis SQL go by arrival.
         config = config.first_last_by(FirstLast::Arrival);
+    }
+    with_rules::<O>(config, options.strategy.bits())
+}
+
+/// The rules on single events, each by the bit of its condition.
+fn with_rules<O: Kept>(
+    mut config: Config<Text, Payload<O>>,
+    [end_at, heartbeat, join_only]: [u8; 3],
+) -> Config<Text, Payload<O>> {
+    let has = |event: &stagger::EventRef<'_, Text, Payload<O>>, bit: u8| event.value.1.marks & bit != 0;
+    if end_at != 0 {
+        config = config.end_at("--end-at", move |event| has(event, end_at));
+    }
+    if heartbeat | join_only != 0 {
+        config = config.join_only("--heartbeat, --join-only", move |event| match event {
+            event if has(event, heartbeat) => JoinOnly::DoesNotProlong,
+            event if has(event, join_only) => JoinOnly::Prolongs,
+            _ => JoinOnly::No,
+        });
     }
     config
 }

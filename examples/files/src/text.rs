@@ -5,11 +5,13 @@ use std::fmt;
 use compact_str::CompactString;
 use stagger::{Event, Key, SessionSummary, Value};
 
-use crate::side::Members;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Kept;
 
 /// A text that lies within its 24 bytes if it has at most that many of its own. With millions of
 /// open sessions that saves three allocations for each.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Text(CompactString);
 
 impl Text {
@@ -61,7 +63,7 @@ impl Value for Text {
 }
 
 /// Where an event was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// Which of the inputs, from 0.
     pub(crate) input: u32,
@@ -69,41 +71,59 @@ pub(crate) struct Place {
     pub(crate) line: u64,
 }
 
-impl Value for Place {
-    type Ref<'a> = Self;
+/// What comes with an event beside its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin<'a> {
+    pub(crate) place: Place,
+    /// Which conditions hold for it, bit by bit.
+    pub(crate) marks: u8,
+    /// Further fields.
+    pub(crate) more: &'a str,
+}
 
-    fn value_from(lent: Self) -> Self {
-        lent
+/// The same, kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeptOrigin {
+    place: Place,
+    marks: u8,
+    more: Text,
+}
+
+impl Value for KeptOrigin {
+    type Ref<'a> = Origin<'a>;
+
+    fn value_from(lent: Origin<'_>) -> Self {
+        Self { place: lent.place, marks: lent.marks, more: lent.more.into() }
     }
 
-    fn value_ref(&self) -> Self {
-        *self
+    fn value_ref(&self) -> Origin<'_> {
+        Origin { place: self.place, marks: self.marks, more: self.more.as_str() }
     }
 }
 
-/// In the place of a [`Place`] that events lend but nobody asks for: sessions do not keep it. That
-/// saves two words for the first and two for the last event of each.
-#[derive(Clone)]
+/// In the place of an [`Origin`] that events lend but nobody asks for: sessions do not keep it. That
+/// saves some words for the first and for the last event of each.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Unkept;
 
 impl Value for Unkept {
-    type Ref<'a> = Place;
+    type Ref<'a> = Origin<'a>;
 
-    fn value_from(_: Place) -> Self {
+    fn value_from(_: Origin<'_>) -> Self {
         Self
     }
 
-    /// Of an event that was held for a while. Only an aggregate would see it.
-    fn value_ref(&self) -> Place {
-        Place { input: 0, line: 0 }
+    /// Of an event that was held for a while. Only a rule or an aggregate would see it.
+    fn value_ref(&self) -> Origin<'_> {
+        Origin { place: Place { input: 0, line: 0 }, marks: 0, more: "" }
     }
 }
 
 /// An event as it is pushed: with the `--value` field and where it was read.
-pub(crate) type EventRef<'a> = Event<&'a str, (&'a str, Place)>;
+pub(crate) type EventRef<'a> = Event<&'a str, (&'a str, Origin<'a>)>;
 
 /// What a session keeps of the value of an event, by what is made of all of them.
-pub(crate) type Payload<O> = (Text, <O as Members>::Place);
+pub(crate) type Payload<O> = (Text, <O as Kept>::Origin);
 
-/// What comes out. `O` is `()`, or the list of events if `--events` asks for it.
+/// What comes out. `O` is `()`, or [`Facts`](crate::facts::Facts) where an option asks for them.
 pub(crate) type Summary<O> = SessionSummary<Text, Payload<O>, O>;

@@ -12,7 +12,7 @@ use stagger::{Refusal, Timestamp};
 
 use crate::options::Options;
 use crate::side::{JsonLines, LateRow, RejectRow};
-use crate::text::{EventRef, Place};
+use crate::text::{EventRef, Origin, Place};
 
 const SHOWN: usize = 5;
 
@@ -95,7 +95,7 @@ impl Unused {
 
     fn hand_back(&mut self, event: &EventRef<'_>, reason: impl Fn() -> String) -> Outcome<()> {
         let Some(file) = &mut self.late else { return Ok(()) };
-        let (value, place) = event.value;
+        let (value, Origin { place, .. }) = event.value;
         file.write(&LateRow {
             input: &self.inputs[place.input as usize],
             line: place.line,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use stagger::{Event, Timestamp};
 
-use crate::text::{EventRef, Place};
+use crate::text::{EventRef, Origin, Place};
 
 #[derive(Default)]
 pub(crate) struct Waiting {
@@ -19,25 +19,30 @@ struct Stored {
     arrival: Timestamp,
     time: Timestamp,
     place: Place,
-    /// Where its texts begin; the key is followed by the value.
+    marks: u8,
+    /// Where its texts begin: key, value, further fields.
     start: usize,
     key: u32,
     value: u32,
+    more: u32,
 }
 
 impl Waiting {
     pub(crate) fn add(&mut self, event: &EventRef<'_>) {
-        let (value, place) = event.value;
+        let (value, Origin { place, marks, more }) = event.value;
         self.events.push(Stored {
             arrival: event.arrival_time,
             time: event.event_time,
             place,
+            marks,
             start: self.texts.len(),
             key: event.key.len() as u32,
             value: value.len() as u32,
+            more: more.len() as u32,
         });
         self.texts.push_str(event.key);
         self.texts.push_str(value);
+        self.texts.push_str(more);
     }
 
     /// By arrival; what arrived at once stays in order of the lines.
@@ -52,7 +57,9 @@ impl Waiting {
                 &self.texts[range]
             };
             let value = text(stored.start + stored.key as usize, stored.value);
-            Event::new(text(stored.start, stored.key), stored.time, (value, stored.place)).arriving_at(stored.arrival)
+            let more = text(stored.start + (stored.key + stored.value) as usize, stored.more);
+            let origin = Origin { place: stored.place, marks: stored.marks, more };
+            Event::new(text(stored.start, stored.key), stored.time, (value, origin)).arriving_at(stored.arrival)
         })
     }
 }

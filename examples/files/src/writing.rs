@@ -7,15 +7,15 @@ use events::failure::Outcome;
 use events::relay::{Filling, Using, Waited, relay};
 use program::growing::Growing;
 
+use crate::facts::Kept;
 use crate::results::Files;
-use crate::side::Members;
 use crate::text::Summary;
 
 /// How many sessions are handed over at once.
 const MANY: usize = 512;
 
 /// Files that are being written.
-pub(crate) struct Writing<O: Members> {
+pub(crate) struct Writing<O: Kept> {
     sessions: Vec<Summary<O>>,
     /// None once the thread has been told that there are no more.
     filling: Option<Filling<Vec<Summary<O>>>>,
@@ -23,7 +23,7 @@ pub(crate) struct Writing<O: Members> {
     has_failed: bool,
 }
 
-impl<O: Members> Writing<O> {
+impl<O: Kept> Writing<O> {
     /// Begins to write. `streams`: rows are shown as soon as they are there.
     pub(crate) fn start(files: Files, streams: bool) -> Self {
         let (filling, using) = relay();
@@ -41,7 +41,7 @@ impl<O: Members> Writing<O> {
     }
 }
 
-impl<O: Members> Writing<O> {
+impl<O: Kept> Writing<O> {
     /// Passes on the sessions that wait.
     pub(crate) fn hand_over(&mut self) {
         if let Some(filling) = &mut self.filling {
@@ -69,7 +69,7 @@ impl<O: Members> Writing<O> {
 }
 
 /// Where rows are shown as they come, those that have closed are shown even where the work stops early.
-impl<O: Members> Drop for Writing<O> {
+impl<O: Kept> Drop for Writing<O> {
     fn drop(&mut self) {
         if !thread::panicking() {
             let _ = self.wait(); // there is a failure to tell already
@@ -78,7 +78,7 @@ impl<O: Members> Drop for Writing<O> {
 }
 
 /// Writes all sessions, until the first failure.
-fn write<O: Members>(mut files: Files, using: &Using<Vec<Summary<O>>>, streams: bool) -> Outcome<Files> {
+fn write<O: Kept>(mut files: Files, using: &Using<Vec<Summary<O>>>, streams: bool) -> Outcome<Files> {
     loop {
         let waited = using.next_now();
         if streams && !matches!(waited, Waited::Ready(_)) {

@@ -101,7 +101,7 @@ impl Row {
     }
 }
 
-/// The counts of a run.
+/// What was done.
 #[derive(Debug, Default)]
 struct Counts {
     put: u64,
@@ -150,7 +150,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Puts the chosen rows of a file, then notes the file.
+    /// Puts what is asked for of a file, then notes it.
     async fn file(&mut self, name: &str, noted: &str) -> Result<()> {
         let before = self.lines(noted).await?;
         let mut left: BTreeMap<&str, u64> = BTreeMap::new();

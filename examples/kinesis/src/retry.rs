@@ -46,7 +46,7 @@ pub(crate) trait Passing {
     /// Whether the other side asked for fewer requests.
     fn is_throttling(&self) -> bool;
 
-    /// The failures, for those who watch.
+    /// What went wrong, for those who watch.
     fn words(&self) -> String
     where
         Self: Display,
@@ -68,7 +68,7 @@ const THROTTLING: [&str; 9] = [
     "TooManyRequestsException",
 ];
 
-/// The message when they fail.
+/// What they say when they fail.
 const FAILING: [&str; 8] = [
     "ConditionalRequestConflict",
     "InternalError",

@@ -87,6 +87,7 @@ impl Loaded {
         while goes_on {
             let block = lines.parse_block(&mut parser, |line, _, record| match record {
                 Ok(record) => self.take(record, max_future),
+                Err(Reject::LeftOut) => {}
                 Err(reject) => self.reject(line, &reject, &mut first),
             });
             goes_on = block.map_err(|error| source.unreadable(&error))?;
@@ -106,7 +107,7 @@ impl Loaded {
     /// Keeps an event, unless it is from the future. Without a time of arrival, the present is the
     /// latest earlier event.
     fn take(&mut self, record: Record<'_>, max_future: Option<Duration>) {
-        let Record { key, time, arrival, value } = record;
+        let Record { key, time, arrival, value, .. } = record;
         let present = arrival.or(self.greatest);
         if let (Some(most), Some(present)) = (max_future, present)
             && time > present

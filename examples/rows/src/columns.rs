@@ -269,9 +269,9 @@ pub static FILES: [FilesColumn; 14] = {
     ]
 };
 
-/// The key fields under names that no column of [`FILES`] has.
-pub fn files_columns(columns: Columns) -> Columns {
-    beside(columns, |name| FILES.iter().any(|column| column.name == name))
+/// The key fields under names that no column of [`FILES`] has, nor any of `more`.
+pub fn files_columns(columns: Columns, more: &[String]) -> Columns {
+    beside(columns, |name| FILES.iter().any(|column| column.name == name) || more.iter().any(|other| other == name))
 }
 
 #[cfg(test)]
@@ -282,8 +282,8 @@ mod tests {
     fn a_key_field_with_the_name_of_another_column_gets_a_prefix() {
         let declared = |names: &[&str]| Columns::declared(names).unwrap();
         assert_eq!(session_columns(declared(&["events:int", "user_id"])).key, ["key_events", "user_id"]);
-        assert_eq!(files_columns(declared(&["count", "key_count"])).key, ["key_key_count", "key_count"]);
-        assert_eq!(files_columns(declared(&["events"])).key, ["events"]);
+        assert_eq!(files_columns(declared(&["count", "key_count"]), &[]).key, ["key_key_count", "key_count"]);
+        assert_eq!(files_columns(declared(&["events", "sum_x"]), &["sum_x".to_owned()]).key, ["events", "key_sum_x"]);
     }
 
     #[test]

@@ -15,6 +15,19 @@ use crate::key::KeyFields;
 pub struct Lines {
     pub columns: Columns,
     pub has_revisions: bool,
+    /// Names of further columns, which stand last.
+    pub more: Vec<String>,
+}
+
+/// The cell of a further column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum More {
+    Null,
+    /// As JSON has numbers.
+    Number(String),
+    Count(u64),
+    /// A list; in CSV a JSON array too, since a value may have any character.
+    Texts(Vec<String>),
 }
 
 impl Lines {
@@ -24,10 +37,12 @@ impl Lines {
         cells.text(first.name);
         self.columns.key.iter().for_each(|name| cells.text(name));
         others.iter().filter(|column| self.is_in_csv(column)).for_each(|column| cells.text(column.name));
+        self.more.iter().for_each(|name| cells.text(name));
         cells.end_row();
     }
 
-    pub fn csv(&self, session: &ClosedSession<'_>, cells: &mut Cells) {
+    /// A row, with the cells of the further columns.
+    pub fn csv(&self, session: &ClosedSession<'_>, more: &[More], cells: &mut Cells) {
         let [first, others @ ..] = &FILES;
         put(cells, (first.cell)(session));
         for field in crate::key::fields(session.key, &self.columns.kinds) {
@@ -36,11 +51,13 @@ impl Lines {
         for column in others.iter().filter(|column| self.is_in_csv(column)) {
             put(cells, (column.cell)(session));
         }
+        more.iter().for_each(|cell| put_more(cells, cell));
         cells.end_row();
     }
 
-    pub fn json(&self, session: &ClosedSession<'_>, bytes: &mut Vec<u8>) -> io::Result<()> {
-        serde_json::to_writer(&mut *bytes, &JsonRow { lines: self, session })?;
+    /// The same as a line of JSON.
+    pub fn json(&self, session: &ClosedSession<'_>, more: &[More], bytes: &mut Vec<u8>) -> io::Result<()> {
+        serde_json::to_writer(&mut *bytes, &JsonRow { lines: self, session, more })?;
         bytes.push(b'\n');
         Ok(())
     }
@@ -65,6 +82,29 @@ fn put(cells: &mut Cells, cell: FilesCell<'_>) {
     }
 }
 
+fn put_more(cells: &mut Cells, cell: &More) {
+    match cell {
+        More::Null => cells.text(""),
+        More::Number(number) => cells.text(number),
+        More::Count(count) => cells.number(*count),
+        More::Texts(texts) => cells.text(serde_json::to_string(texts).unwrap_or_default()), // texts are always JSON
+    }
+}
+
+impl Serialize for More {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_none(),
+            Self::Number(number) => {
+                let raw = serde_json::value::RawValue::from_string(number.clone());
+                raw.map_err(serde::ser::Error::custom)?.serialize(serializer)
+            }
+            Self::Count(count) => serializer.serialize_u64(*count),
+            Self::Texts(texts) => texts.serialize(serializer),
+        }
+    }
+}
+
 fn texts(ids: &[Superseded]) -> Vec<String> {
     ids.iter().map(|earlier| earlier.id.to_string()).collect()
 }
@@ -73,11 +113,12 @@ fn texts(ids: &[Superseded]) -> Vec<String> {
 struct JsonRow<'a> {
     lines: &'a Lines,
     session: &'a ClosedSession<'a>,
+    more: &'a [More],
 }
 
 impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { lines, session } = *self;
+        let Self { lines, session, more } = *self;
         let [first, others @ ..] = &FILES;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(first.name, &(first.cell)(session))?;
@@ -86,6 +127,9 @@ impl Serialize for JsonRow<'_> {
         }
         for column in others.iter().filter(|column| lines.is_in_json(column)) {
             map.serialize_entry(column.name, &(column.cell)(session))?;
+        }
+        for (name, cell) in lines.more.iter().zip(more) {
+            map.serialize_entry(name, cell)?;
         }
         map.end()
     }
@@ -122,7 +166,8 @@ mod tests {
 
     /// The header, the CSV row and the JSON line of a session, as names and as texts.
     fn written(has_revisions: bool) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let lines = Lines { columns: Columns::declared(&["user:int"]).unwrap(), has_revisions };
+        let lines =
+            Lines { columns: Columns::declared(&["user:int"]).unwrap(), has_revisions, more: vec!["sum_x".to_owned()] };
         let window = Window::new(Timestamp::EPOCH, Timestamp::from_secs(60));
         let session = ClosedSession {
             id: format!("{:032x}", 7).parse().unwrap(),
@@ -141,13 +186,15 @@ mod tests {
         };
         let mut csv = Cells::default();
         lines.csv_header(&mut csv);
-        lines.csv(&session, &mut csv);
+        let more = [More::Number("1.5".to_owned())];
+        lines.csv(&session, &more, &mut csv);
         let csv = String::from_utf8(csv.bytes).unwrap();
         let mut rows = csv.lines().map(|line| line.split(',').map(str::to_owned).collect());
         let mut json = Vec::new();
-        lines.json(&session, &mut json).unwrap();
+        lines.json(&session, &more, &mut json).unwrap();
         let json: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["user"], 7, "declared as an integer");
+        assert_eq!(json["sum_x"], 1.5);
         (rows.next().unwrap(), rows.next().unwrap(), json.keys().cloned().collect())
     }
 
@@ -156,6 +203,7 @@ mod tests {
         let mut names: Vec<_> =
             FILES.iter().filter(|column| is_written(column.written)).map(|column| column.name.to_owned()).collect();
         names.insert(1, "user".to_owned());
+        names.push("sum_x".to_owned());
         names
     }
 

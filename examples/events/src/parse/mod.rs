@@ -8,11 +8,13 @@
 //! is declared as an integer is compared as that.
 
 pub mod combined;
+pub mod condition;
 pub mod csv;
 mod flat;
 pub mod json;
 pub mod jsonl;
 pub mod keys;
+pub mod more;
 mod reject;
 pub mod row;
 pub mod times;
@@ -25,6 +27,8 @@ use std::ops::Range;
 use stagger::Timestamp;
 
 use crate::columns::{Columns, KeyKind};
+use condition::Condition;
+use more::{More, MoreFields};
 use times::{Recent, TimeFormat};
 
 /// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
@@ -37,6 +41,10 @@ pub struct Record<'a> {
     pub arrival: Option<Timestamp>,
     /// Empty if no field was named, or if it is missing in this record.
     pub value: &'a str,
+    /// Which of [`MoreFields::marks`](more::MoreFields::marks) hold.
+    pub marks: u8,
+    /// Further fields; see [`more::values`].
+    pub more: &'a str,
 }
 
 /// Reads records of one format.
@@ -112,6 +120,7 @@ pub struct Wanted {
     value: Option<usize>,
     format: TimeFormat,
     recent: Recent,
+    more: Option<Box<More>>,
 }
 
 /// What a parser found for one field.
@@ -144,12 +153,62 @@ impl Wanted {
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
-        Self { names, keys, time, arrival, value, format, recent: Recent::default() }
+        Self { names, keys, time, arrival, value, format, recent: Recent::default(), more: None }
+    }
+
+    /// Leaves records out by conditions, and takes further fields along.
+    #[must_use]
+    pub fn more(mut self, only: &[Condition], except: &[Condition], more: &MoreFields) -> Self {
+        let names = &mut self.names;
+        self.more = More::new(only, except, more, |name| {
+            names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            })
+        });
+        self
     }
 
     /// Makes the record of the fields found. `joined` is a buffer for keys of several fields.
     #[inline]
     pub fn record<'a>(&self, joined: &'a mut String, field: impl Fn(usize) -> Field<'a>) -> Result<Record<'a>, Reject> {
+        match &self.more {
+            None => self.plain_record(joined, field),
+            Some(more) => self.record_with(more, joined, &field),
+        }
+    }
+
+    fn record_with<'a>(
+        &self,
+        more: &More,
+        joined: &'a mut String,
+        field: &impl Fn(usize) -> Field<'a>,
+    ) -> Result<Record<'a>, Reject> {
+        if !more.admits(field) {
+            return Err(Reject::LeftOut);
+        }
+        let mut spare = more.spare.0.take();
+        joined.clear();
+        #[allow(clippy::redundant_closure, reason = "it shortens the lifetime of what it gives")]
+        let plain = self.plain_record(&mut spare, |index| field(index)).map(|Record { key, time, arrival, .. }| {
+            joined.push_str(key);
+            (time, arrival)
+        });
+        more.spare.0.set(spare);
+        let (time, arrival) = plain?;
+        let value = self.value.map_or(Ok(""), |value| self.text_or_nothing(value, field))?;
+        let key = joined.len();
+        more.push(joined, field);
+        let (key, further) = joined.split_at(key);
+        Ok(Record { key, time, arrival, value, marks: more.marks(field), more: further })
+    }
+
+    #[inline]
+    fn plain_record<'a>(
+        &self,
+        joined: &'a mut String,
+        field: impl Fn(usize) -> Field<'a>,
+    ) -> Result<Record<'a>, Reject> {
         let key = match self.keys[..] {
             [(only, KeyKind::Text)] => self.text(only, &field)?,
             _ => {
@@ -166,6 +225,8 @@ impl Wanted {
             time: self.instant(self.time, &field)?,
             arrival: self.arrival.map(|arrival| self.instant(arrival, &field)).transpose()?,
             value: self.value.map_or(Ok(""), |value| self.text_or_nothing(value, &field))?,
+            marks: 0,
+            more: "",
         })
     }
 

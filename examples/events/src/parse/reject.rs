@@ -19,6 +19,9 @@ pub enum Reject {
     Time { field: String, text: String },
     #[error("`{field}` is no integer of 64 bits: {text:?}")]
     NotInteger { field: String, text: String },
+    /// A condition says so. That is no fault.
+    #[error("left out")]
+    LeftOut,
     #[error("{found} columns where the header has {expected}")]
     Columns { found: usize, expected: usize },
     #[error("a quoted field is never closed, or goes on after its closing quote")]

@@ -2,6 +2,7 @@
 
 mod article_queries;
 mod cli;
+mod columns;
 mod failing;
 mod messages;
 #[cfg(feature = "parquet")]

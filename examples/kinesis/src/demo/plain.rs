@@ -1,4 +1,4 @@
-//! The figures, as a line every few seconds: for output that is no terminal.
+//! What goes on, as a line every few seconds: for output that is no terminal.
 
 use std::io::{Write, stdout};
 use std::time::{Duration, Instant};

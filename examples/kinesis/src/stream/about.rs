@@ -1,4 +1,4 @@
-//! The description of a stream: whether it is ready, and which shards it has.
+//! What a stream says of itself: whether it is ready, and which shards it has.
 
 use std::time::Duration;
 

@@ -1,0 +1,226 @@
+//! Conditions on the fields of a record, as the command line has them: `status>=400`, `path~^/api`, `bots`.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use regex_lite::Regex;
+
+/// What a record must have, or must not have.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    field: String,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    /// Compares with a value: as numbers if both are numbers, else as texts.
+    Compare(Operator, String),
+    Matches(Pattern),
+    DoesNotMatch(Pattern),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+}
+
+/// Those of two characters before those of one.
+const OPERATORS: [(&str, Option<Operator>); 10] = [
+    ("!~", None),
+    ("!=", Some(Operator::NotEqual)),
+    ("<=", Some(Operator::AtMost)),
+    (">=", Some(Operator::AtLeast)),
+    ("==", Some(Operator::Equal)),
+    ("=~", None),
+    ("~", None),
+    ("=", Some(Operator::Equal)),
+    ("<", Some(Operator::Less)),
+    (">", Some(Operator::Greater)),
+];
+
+/// Conditions that have a name: the field that is meant unless another is named, as in `bots:user_agent`, and the
+/// pattern.
+const PRESETS: [(&str, &str, &str); 2] = [
+    (
+        "bots",
+        "agent",
+        "(?i)(^|[^u])bot|crawl|spider|slurp|scrap|curl/|wget/|libwww|python-|python/|aiohttp|httpx|go-http|\
+         java/|okhttp|apache-http|axios/|node-fetch|ruby|perl|php/|headless|phantom|lighthouse|facebookexternalhit|\
+         preview|monitor|pingdom|uptime|statuscake|check_http|nagios|zabbix|feed|rss|validator|archiver|scan|nmap|\
+         masscan|zgrab|httrack|mediapartners|whatsapp/",
+    ),
+    (
+        "static-files",
+        "path",
+        "(?i)^[^?#]*\\.(css|m?js|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|woff2?|ttf|otf|eot|mp[34]|webm|og[gv]|wav|mov)\
+         ([?#]|$)",
+    ),
+];
+
+impl Condition {
+    /// The field that it asks for.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// Whether it holds for what the field has: the empty text where there is none.
+    pub fn holds(&self, value: &str) -> bool {
+        match &self.test {
+            Test::Compare(operator, other) => operator.holds(value, other),
+            Test::Matches(pattern) => pattern.matches(value),
+            Test::DoesNotMatch(pattern) => !pattern.matches(value),
+        }
+    }
+}
+
+impl Operator {
+    fn holds(self, value: &str, other: &str) -> bool {
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        let order = match (number(value), number(other)) {
+            (Some(value), Some(other)) => value.partial_cmp(&other),
+            // A text is neither more nor less than a number.
+            (None, Some(_)) => (value == other).then_some(Ordering::Equal),
+            _ => Some(value.cmp(other)),
+        };
+        match self {
+            Self::Equal => order == Some(Ordering::Equal),
+            Self::NotEqual => order != Some(Ordering::Equal),
+            Self::Less => order == Some(Ordering::Less),
+            Self::Greater => order == Some(Ordering::Greater),
+            Self::AtMost => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+            Self::AtLeast => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+        }
+    }
+}
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(preset) = preset(text) {
+            return preset;
+        }
+        let first = text.find(['=', '!', '<', '>', '~']).filter(|first| *first > 0);
+        let found = first.and_then(|first| {
+            let (field, rest) = text.split_at(first);
+            let (sign, operator) = OPERATORS.iter().find(|(sign, _)| rest.starts_with(sign))?;
+            Some((field.trim(), *sign, *operator, &rest[sign.len()..]))
+        });
+        let Some((field, sign, operator, value)) = found else { return Err(explain()) };
+        let test = match operator {
+            Some(operator) => Test::Compare(operator, value.trim().to_owned()),
+            None if sign == "!~" => Test::DoesNotMatch(Pattern::new(value)?),
+            None => Test::Matches(Pattern::new(value)?),
+        };
+        Ok(Self { field: field.to_owned(), test })
+    }
+}
+
+fn preset(text: &str) -> Option<Result<Condition, String>> {
+    let (name, field) = text.split_once(':').map_or((text, None), |(name, field)| (name, Some(field)));
+    let (_, usual, pattern) = PRESETS.iter().find(|(preset, ..)| *preset == name)?;
+    let field = field.unwrap_or(usual).to_owned();
+    Some(Pattern::new(pattern).map(|pattern| Condition { field, test: Test::Matches(pattern) }))
+}
+
+fn explain() -> String {
+    "a condition is FIELD, an operator and a value: status>=400, method=GET, path~^/api (operators = != < <= > >= \
+     ~ !~), or bots, or static-files"
+        .to_owned()
+}
+
+/// A regular expression that remembers: logs have the same agents and paths again and again.
+#[derive(Debug)]
+struct Pattern {
+    expression: Regex,
+    /// Each reader of an input has its own.
+    known: Mutex<HashMap<Box<str>, bool>>,
+}
+
+impl Clone for Pattern {
+    fn clone(&self) -> Self {
+        Self { expression: self.expression.clone(), known: Mutex::default() }
+    }
+}
+
+/// So many answers are remembered.
+const KNOWN: usize = 4_096;
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, String> {
+        let expression = Regex::new(text).map_err(|error| format!("{text} is no pattern: {error}"))?;
+        Ok(Self { expression, known: Mutex::default() })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known.get(text) {
+            return *answer;
+        }
+        let answer = self.expression.is_match(text);
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(text.into(), answer);
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_holds_or_not() {
+        for (condition, value, holds) in [
+            ("status=200", "200", true),
+            ("status=200", "200.0", true),
+            ("status==200", "404", false),
+            ("status!=200", "404", true),
+            ("status!=200", "", true),
+            ("status>=400", "404", true),
+            ("status>=400", "1000", true),
+            ("status>=400", "-", false),
+            ("status>=400", "", false),
+            ("status<400", "-5", true),
+            ("status < 400", "399", true),
+            ("method=GET", "GET", true),
+            ("method=GET", "get", false),
+            ("day>2024-03-04", "2024-03-05", true),
+            ("path~^/api", "/api/x", true),
+            ("path~^/api", "/x/api", false),
+            ("path=~^/api", "/api", true),
+            ("path!~^/api", "/x/api", true),
+            ("path~a=b", "/?a=b", true),
+            ("query=a>b", "a>b", true),
+            ("static-files", "/a/b.css?v=3", true),
+            ("static-files", "/a.PNG", true),
+            ("static-files", "/a.png.html", false),
+            ("static-files", "/search?q=a.png", false),
+            ("bots", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", true),
+            ("bots", "curl/8.5.0", true),
+            ("bots", "python-requests/2.31", true),
+            ("bots", "Mozilla/5.0 (compatible; AhrefsBot/7.0)", true),
+            ("bots", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36", false),
+            ("bots", "Mozilla/5.0 (Linux; Android 9; CUBOT X19) Chrome/90", false),
+            ("bots", "", false),
+        ] {
+            let read = condition.parse::<Condition>().unwrap();
+            assert_eq!(read.holds(value), holds, "{condition} of {value:?}");
+        }
+        assert_eq!("bots:user.agent".parse::<Condition>().unwrap().field(), "user.agent");
+        assert_eq!("bots".parse::<Condition>().unwrap().field(), "agent");
+        for wrong in ["", "status", "=5", "~x", "bot", "robots:agent"] {
+            assert_eq!(wrong.parse::<Condition>().unwrap_err(), explain(), "{wrong}");
+        }
+        assert!("path~(".parse::<Condition>().unwrap_err().starts_with("( is no pattern: "));
+    }
+}

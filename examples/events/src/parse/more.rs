@@ -1,0 +1,98 @@
+//! What records are asked for beside key, times and value: conditions, and further fields.
+
+use std::cell::Cell;
+
+use super::condition::Condition;
+use super::{Field, keys};
+use crate::columns::KeyKind;
+
+/// What a program wants to know.
+#[derive(Clone, Debug, Default)]
+pub struct MoreFields {
+    /// Fields whose values go along, in this order; see [`values`].
+    pub names: Vec<String>,
+    /// Conditions of which each record says whether it holds: bit by bit, in this order. Eight at most.
+    pub marks: Vec<Condition>,
+}
+
+/// The further values of a record, each empty where there is none.
+pub fn values(more: &str, count: usize) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
+    keys::split(more, count)
+}
+
+/// The same with the places of the fields.
+#[derive(Clone, Debug)]
+pub(super) struct More {
+    /// Conditions that must hold, and those that must not.
+    filters: Vec<(usize, Condition, bool)>,
+    marks: Vec<(usize, Condition)>,
+    fields: Vec<usize>,
+    /// A buffer for keys.
+    pub(super) spare: Spare,
+}
+
+#[derive(Default)]
+pub(super) struct Spare(pub(super) Cell<String>);
+
+impl std::fmt::Debug for Spare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spare")
+    }
+}
+
+impl Clone for Spare {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl More {
+    /// None if nothing is asked for. `index_of` gives the place of a field.
+    pub(super) fn new(
+        only: &[Condition],
+        except: &[Condition],
+        more: &MoreFields,
+        mut index_of: impl FnMut(&str) -> usize,
+    ) -> Option<Box<Self>> {
+        let mut filter = |condition: &Condition, holds| (index_of(condition.field()), condition.clone(), holds);
+        let filters: Vec<_> = only.iter().map(|condition| filter(condition, true)).collect();
+        let filters: Vec<_> =
+            filters.into_iter().chain(except.iter().map(|condition| filter(condition, false))).collect();
+        let marks: Vec<_> = more.marks.iter().map(|mark| (index_of(mark.field()), mark.clone())).collect();
+        let fields: Vec<_> = more.names.iter().map(|name| index_of(name)).collect();
+        let is_empty = filters.is_empty() && marks.is_empty() && fields.is_empty();
+        (!is_empty).then(|| Box::new(Self { filters, marks, fields, spare: Spare::default() }))
+    }
+
+    pub(super) fn admits<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> bool {
+        self.filters.iter().all(|(index, condition, holds)| condition.holds(text_of(field(*index))) == *holds)
+    }
+
+    pub(super) fn marks<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> u8 {
+        let bit = |(place, (index, mark)): (usize, &(usize, Condition))| {
+            u8::from(mark.holds(text_of(field(*index)))) << place
+        };
+        self.marks.iter().enumerate().map(bit).sum()
+    }
+
+    /// Appends the values, as [`values`] takes them apart.
+    pub(super) fn push<'a>(&self, text: &mut String, field: &impl Fn(usize) -> Field<'a>) {
+        match self.fields[..] {
+            [only] => text.push_str(text_of(field(only))),
+            _ => {
+                for (place, index) in self.fields.iter().enumerate() {
+                    // Only an integer could be wrong.
+                    let _ = keys::push(text, place, text_of(field(*index)), KeyKind::Text);
+                }
+            }
+        }
+    }
+}
+
+/// A plain value, or nothing.
+fn text_of(field: Field<'_>) -> &str {
+    match field {
+        Field::Text(text) => text,
+        _ => "",
+    }
+}
