@@ -205,8 +205,8 @@ impl<S: Sessionizer> Queued<S> {
         self.ready.len()
     }
 
-    /// The sessionizer, for its clock, its counters, its deadline and its snapshot. What waits to be
-    /// polled is not in a snapshot: poll first.
+    /// The sessionizer, for its clock, its counters, its deadline and its snapshot. Summaries that wait
+    /// to be polled are not in a snapshot: poll first.
     #[must_use]
     pub fn sessionizer(&self) -> &S {
         &self.sessionizer

@@ -1,4 +1,4 @@
-//! What every strategy can be combined with, checked once.
+//! The configuration: a strategy and its options, checked once.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -23,7 +23,7 @@ use crate::table::MAX_SESSIONS;
 /// A rule with its name.
 type Named<R> = (String, R);
 
-/// How a sessionizer is set up: a strategy, and what goes with it.
+/// The configuration of a sessionizer: a strategy and its options.
 ///
 /// `K` and `V` are the key and value types that are kept; events carry their borrowed forms (see
 /// [`Key`]).
@@ -165,22 +165,22 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// Bounds the open sessions (each event held for a maximum duration or a cut rule counts as one
     /// too). Memory is then bounded by `max` times the size of a session, with its key and values.
     ///
-    /// What was refused or closed early leaves nothing behind, however many keys come.
+    /// Refused events and sessions closed early leave nothing behind, for any number of keys.
     #[must_use]
     pub fn max_open_sessions(mut self, max: usize, when_full: WhenFull) -> Self {
         (self.max_open, self.when_full) = (max.min(MAX_SESSIONS), when_full);
         self
     }
 
-    /// Bounds how many sessions one call hands out, so that no call takes long: where very many are
+    /// Bounds the number of sessions that one call emits, so that no call takes long: where very many are
     /// over at once, such as those of a bucket, the rest comes out with the next calls to
     /// [`push`](crate::Sessionizer::push) and [`advance_to`](crate::Sessionizer::advance_to), in the
-    /// same order. Zero counts as one. Without this setting each call hands out all that is over.
+    /// same order. Zero counts as one. Without this setting each call emits all sessions that are over.
     ///
-    /// What comes out is the same, a little later. While sessions wait,
+    /// The output is the same, a little later. While sessions wait,
     /// [`next_deadline`](crate::Sessionizer::next_deadline) is not after
     /// [`now`](crate::Sessionizer::now): advance to `now` again to get more. They count as open. Some
-    /// calls hand out all that waits, because what they do has to come after: a flush, an advance to
+    /// calls emit all waiting sessions, because their own output comes after them: a flush, an advance to
     /// the end of time, an event that finds no room, and an event behind the watermark that may be a
     /// correction (with an allowed lateness) or a cut (with a maximum duration or a cut rule).
     ///
@@ -261,7 +261,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
 
     /// Starts a new session before an event wherever `rule(session, previous, next)` says so, which
     /// sees the session as it stands before `next`, with the [state](OpenSession::state) of the
-    /// aggregate, and its latest event: another campaign than that of the session, whatever came in
+    /// aggregate, and its latest event: another campaign than that of the session, regardless of the events in
     /// between. For [`Gap`](crate::Gap) only; set the [`aggregate`](Self::aggregate) first if the rule looks at it.
     ///
     /// As with [`cut`](Self::cut) the session before ends at the time of `next`, and the result is
@@ -454,7 +454,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
                 say("cut_between", gap.cut_between.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
             }
         }
-        // What came later is only named where it is used: snapshots of before stay valid.
+        // Later settings are only named where they are used: earlier snapshots stay valid.
         if let Strategy::Gap(Gap { max_events: Some(max), .. }) = &self.strategy {
             say("max_events", max.to_string());
         }
@@ -480,7 +480,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     }
 }
 
-/// Refuses what has no meaning together.
+/// Refuses settings that have no meaning together.
 fn check(shape: &Shape, options: &Options, out_of_order: Option<i64>) -> Result<(), ConfigError> {
     let unless = |fine: bool, setting, instead| match fine {
         true => Ok(()),

@@ -1,4 +1,4 @@
-//! Keys and values: what is kept with a session, and the borrowed form that events carry.
+//! Keys and values: the form that a session keeps, and the borrowed form that events carry.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -43,7 +43,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
     note = "a type that is `Clone + Eq + Hash`: wrap it as `stagger::ByRef<…>` and push `&key`, or implement `stagger::Key` (a line for each method)"
 )]
 pub trait Key: 'static {
-    /// What an event carries: cheap to copy, compared and hashed at each push.
+    /// The form that an event carries: cheap to copy, compared and hashed at each push.
     type Ref<'a>: Copy + Eq + Hash
     where
         Self: 'a;
@@ -66,7 +66,7 @@ pub trait Key: 'static {
     }
 }
 
-/// A type of payload: what the first and last event of a session report.
+/// A type of payload, reported for the first and the last event of a session.
 ///
 /// The same types as for [`Key`] serve, and floating-point numbers too. Use `()` when only counts
 /// and times matter.
@@ -77,7 +77,7 @@ pub trait Key: 'static {
     note = "a type that is `Clone`: wrap it as `stagger::ByRef<…>` and push `&value`, or implement `stagger::Value` (a line for each method)"
 )]
 pub trait Value: 'static {
-    /// What an event carries: cheap to copy.
+    /// The form that an event carries: cheap to copy.
     type Ref<'a>: Copy
     where
         Self: 'a;

@@ -36,7 +36,7 @@ pub(crate) struct Entry {
 }
 
 pub(crate) struct DeadlineQueue {
-    /// A tick is so many doublings of a microsecond.
+    /// The length of a tick, as a number of doublings of a microsecond.
     doublings: u32,
     /// The first entry of each run of the ticks reached, and single entries that came later for them.
     heads: BinaryHeap<Reverse<(Due, RunId)>>,
@@ -64,7 +64,7 @@ pub(crate) struct DeadlineQueue {
 type RunId = usize;
 const NO_RUN: RunId = usize::MAX;
 const RECENT: usize = 512;
-/// So many entries may a tick that is over keep memory for.
+/// The number of entries that a past tick may keep memory for.
 const SMALL: usize = 64;
 const NOWHERE: (i64, usize) = (i64::MIN, usize::MAX);
 

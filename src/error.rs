@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration or a snapshot, and what to change.
+//! Errors of a configuration or a snapshot. Each says what to change.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -80,7 +80,10 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Written by another version of the snapshot format.
-    #[error("the snapshot has version {found}; this release reads version {expected}")]
+    #[error(
+        "the snapshot has version {found}, and this release reads version {expected}: \
+         flush with the release that wrote it, or start afresh"
+    )]
     Version {
         /// Version of the snapshot.
         found: u32,
@@ -115,7 +118,7 @@ pub enum RestoreError {
     /// The content contradicts itself.
     #[error("the snapshot is damaged: {what}")]
     Damaged {
-        /// What does not fit.
+        /// The part that does not fit.
         what: String,
     },
 }

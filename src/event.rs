@@ -25,7 +25,7 @@ pub struct Event<K, V> {
     pub event_time: Timestamp,
     /// When it was received: `ROWTIME` in Kinesis SQL, "processing time" in Flink and Beam.
     pub arrival_time: Timestamp,
-    /// What it carries.
+    /// The value that it carries.
     pub value: V,
 }
 

@@ -7,7 +7,7 @@ use crate::event::EventRef;
 use crate::open::OpenSession;
 use crate::rules::{CutRule, GapRule, TimedValue};
 
-/// Whether a new session starts before an event, knowing the session so far: the session, its latest event, and the next event.
+/// Whether a new session starts before an event. Arguments: the session, its latest event, the next event.
 pub(crate) type CutWithRule<K, V, S> = Arc<
     dyn for<'s, 'n> Fn(
             &OpenSession<'s, K, V, S>,

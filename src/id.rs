@@ -13,70 +13,114 @@ use crate::time::Timestamp;
 
 /// A session id of 128 bits, printed as 32 hexadecimal digits.
 ///
-/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key, its part, and what places it
-/// in time: the bucket or sliding window, the first event of a gap session, or the arrival that opened
-/// a window on the arrival clock. So it needs no counter and no state, is equal in every run, process
-/// and shard that sees the same events, in whatever order, and costs nothing until it is asked for.
-/// With a billion sessions the chance that any two ids are equal is below 1e-20.
+/// It is a hash (SipHash-1-3-128 with a fixed key) of the session's key and of its place among the
+/// sessions of that key: the bucket or sliding window, the first event of a gap session, or the arrival
+/// that opened a window on the arrival clock. Events of other keys, the number of events, shards, splits,
+/// restarts and the order of arrival within the out-of-orderness bound do not show in it, and it costs
+/// nothing until it is asked for. With a billion sessions the chance that any two ids are equal is below
+/// 1e-20.
 ///
 /// Integers are hashed in little-endian order and `usize` as 64 bits, so that ids agree between
 /// platforms. Key types with a hand-written or derived `Hash` are hashed as that feeds them; the
 /// standard library does not promise that this never changes between Rust versions.
 ///
-/// Where a key may have two sessions in the same place, the id also depends on how many events came
-/// before: for a session closed early by the bound on open sessions, or one that begins with an event
-/// behind the watermark. After a flush ids differ from those before it.
+/// # What tells sessions of one place apart
+///
+/// | sessions of one key | told apart by |
+/// |---|---|
+/// | gap sessions that rules start at one instant | their number among those, [`part`](crate::SessionSummary::part) |
+/// | a gap session that begins behind the watermark, with a gap per event, a changed gap, or rules | the instant after which its first event alone would be late, and the number |
+/// | before and after a [`flush`](crate::Sessionizer::flush), or an `advance_to(Timestamp::MAX)` | the number of such calls: the caller's own act |
+/// | a session closed early to make room, and its successor | the number of sessions closed early, which depends on other keys by nature |
+///
+/// The first event of a gap session is the earliest of those that were not late by themselves: a
+/// straggler that only an open session saves does not change the id. With a maximum duration or rules it
+/// is the event that opened the session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u128);
 
-/// What tells sessions of one key apart.
+/// What tells the usual sessions of one key apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Identity {
-    /// The first event time when the session was first reported, the end of its bucket or window, or
-    /// the arrival that opened it.
+    /// The first event time, the end of its bucket or window, or the arrival that opened it.
     pub(crate) anchor: Timestamp,
+    /// Its number among gap sessions that begin at one instant.
+    pub(crate) part: u32,
     /// Flushes before it: after one, a key may begin again at the same instant.
     pub(crate) flushes: u32,
-    /// Not zero where the key may have had another session with the same anchor: the number of the
-    /// push that opened it.
-    pub(crate) opened: u64,
+}
+
+/// What tells other sessions apart besides: one of their key with the same [`Identity`] may be gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Distinction {
+    /// It began behind the watermark, with an event that alone would be late after this.
+    pub(crate) reach: Option<Timestamp>,
+    /// How many sessions had been closed early when it began.
+    pub(crate) after: u64,
+    /// It was the one closed early as this one in a row.
+    pub(crate) early: u64,
 }
 
 /// How a summary knows its id.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum SummaryId {
     /// It is hashed when it is asked for.
     Of(Identity),
-    /// It was read, or chosen by the caller. In halves, which need no wider alignment than the rest.
+    /// It was read, chosen by the caller, or is not a usual one. In halves, which need no wider alignment
+    /// than the rest.
     Known { high: u64, low: u64 },
 }
 
 impl Identity {
-    /// That of a session without a bucket whose first event was at `first`.
-    pub(crate) const fn beginning_at(first: Timestamp) -> Self {
-        Self { anchor: first, flushes: 0, opened: 0 }
+    /// That of a session whose anchor alone tells it apart.
+    pub(crate) const fn of(anchor: Timestamp) -> Self {
+        Self { anchor, part: 1, flushes: 0 }
+    }
+}
+
+impl Distinction {
+    /// Whether there is nothing to tell.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for SummaryId {
+    /// That of a summary without one.
+    fn default() -> Self {
+        Self::Known { high: 0, low: 0 }
     }
 }
 
 impl SummaryId {
+    pub(crate) fn new<K: Key>(key: &K, bucket: Option<Timestamp>, identity: Identity, besides: Distinction) -> Self {
+        if besides.is_none() { Self::Of(identity) } else { Self::known(SessionId::of(key, bucket, identity, besides)) }
+    }
+
     pub(crate) const fn known(SessionId(id): SessionId) -> Self {
         Self::Known { high: (id >> 64) as u64, low: id as u64 }
     }
 
-    pub(crate) fn of<K: Key>(self, key: &K, bucket: Option<Timestamp>, part: u32) -> SessionId {
+    pub(crate) fn of<K: Key>(self, key: &K, bucket: Option<Timestamp>) -> SessionId {
         match self {
-            Self::Of(identity) => SessionId::of(key, bucket, part, identity),
+            Self::Of(identity) => SessionId::of(key, bucket, identity, Distinction::default()),
             Self::Known { high, low } => SessionId(u128::from(high) << 64 | u128::from(low)),
         }
     }
 }
 
 impl SessionId {
-    pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, identity: Identity) -> Self {
+    pub(crate) fn of<K: Key>(key: &K, bucket: Option<Timestamp>, identity: Identity, besides: Distinction) -> Self {
         let mut hasher = Portable::new();
         key.key_ref().hash(&mut hasher);
-        (bucket, part, identity.anchor, identity.flushes, identity.opened).hash(&mut hasher);
+        (bucket, identity.part, identity.anchor, identity.flushes).hash(&mut hasher);
+        u64::from(!besides.is_none()).hash(&mut hasher);
+        if !besides.is_none() {
+            (besides.reach, besides.after, besides.early).hash(&mut hasher);
+        }
         Self(hasher.finish128())
     }
 
@@ -137,7 +181,7 @@ impl<'de> serde::Deserialize<'de> for SessionId {
     }
 }
 
-/// Feeds a hasher the same bytes on every platform. What is hashed comes in many small parts; they
+/// Feeds a hasher the same bytes on every platform. The bytes come in many small parts; they
 /// are gathered, since hashing once is far cheaper than hashing part by part.
 struct Portable {
     hasher: SipHasher13,
@@ -213,7 +257,7 @@ impl Hasher for Portable {
     }
 }
 
-/// In which of so many partitions a key belongs: the same in every run, process and release, and on
+/// The partition of a key, out of a number of partitions: the same in every run, process and release, and on
 /// every platform. A key and its borrowed form agree: `"ann"` and `String::from("ann")`.
 ///
 /// For events that are shared out over several machines, and for [`Snapshot::split`](crate::Snapshot::split).
@@ -254,8 +298,13 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    fn id<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, anchor: i64, nonce: u64) -> SessionId {
-        SessionId::of(key, bucket, part, Identity { anchor: Timestamp::from_micros(anchor), flushes: 0, opened: nonce })
+    fn id<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, anchor: i64, flushes: u32) -> SessionId {
+        let identity = Identity { anchor: Timestamp::from_micros(anchor), part, flushes };
+        SessionId::of(key, bucket, identity, Distinction::default())
+    }
+
+    fn special(besides: Distinction) -> SessionId {
+        SessionId::of(&String::from("alice"), None, Identity::of(Timestamp::from_micros(5)), besides)
     }
 
     #[test]
@@ -268,6 +317,10 @@ mod tests {
             id(&key, None, 2, 5, 0),
             id(&key, None, 1, 6, 0),
             id(&key, None, 1, 5, 1),
+            special(Distinction { reach: Some(Timestamp::from_micros(1)), ..Distinction::default() }),
+            special(Distinction { reach: Some(Timestamp::EPOCH), ..Distinction::default() }),
+            special(Distinction { after: 1, ..Distinction::default() }),
+            special(Distinction { early: 1, ..Distinction::default() }),
             id(&(String::from("alice"), String::new()), None, 1, 5, 0),
         ];
         for (i, a) in ids.iter().enumerate() {

@@ -20,7 +20,7 @@ pub(crate) struct Index {
     len: usize,
 }
 
-/// What one look says of an entry.
+/// The result of one look at an entry.
 pub(crate) enum Glance<T> {
     /// There is none.
     Absent,
@@ -30,7 +30,7 @@ pub(crate) enum Glance<T> {
     Unsure,
 }
 
-/// A table is split when there are more entries for each: half of what 2,048 buckets hold.
+/// A table is split when there are more entries for each: half of the capacity of 2,048 buckets.
 const SPLIT: usize = 896;
 
 impl Index {
@@ -75,7 +75,7 @@ impl Index {
         self.table(hash).find(hash, |number| is_it(*number)).copied()
     }
 
-    /// What is likely to be the number under a hash, after one look.
+    /// The likely number under a hash, after one look.
     #[inline]
     pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
         self.find(hash, |_| true)

@@ -1,8 +1,8 @@
 //! Turns streams of events into sessions, inside your own program.
 //!
 //! Events have a key, a time and a value, and come out of order, without end. A session is the group
-//! of events of one key that belong together. This crate finds them exactly: the same sessions
-//! whatever the order of arrival, nothing lost, nothing counted twice.
+//! of events of one key that belong together. This crate finds them exactly: the sessions do
+//! not depend on the order of arrival, no event is lost, and none is counted twice.
 //!
 //! ```
 //! use std::time::Duration;
@@ -30,17 +30,17 @@
 //! # Where to look
 //! - **Which session does an event belong to?** [`Stagger`], [`Gap`], [`Sliding`]; [`Bucket`] for STEP
 //!   and FLOOR.
-//! - **When is a session over, and what is late?** [`Config::out_of_order`],
+//! - **When is a session over, and an event late?** [`Config::out_of_order`],
 //!   [`Config::allowed_lateness`], [`WatermarkMerger`] for several shards.
-//! - **What comes out?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
+//! - **What does a session report?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
 //! - **Which session took this event?** [`Engine::push_tagged`].
-//! - **What is open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
+//! - **Which sessions are open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
 //! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
 //!   it, [`Queued`] a queue to poll in async code.
 //! - **How do I make it fast?** [`Sessionizer::push_batch`] where very many sessions are open,
 //!   [`Config::close_at_most`] where no call may take long, `Sharded` (with `std`) on several cores.
 //! - **How does it survive a restart?** [`Snapshot`]; with a large state, [`Changes`] in between.
-//! - **What can be a key or a value?** [`Key`] and [`Value`]: integers, text, tuples, your own types.
+//! - **Which types are keys and values?** [`Key`] and [`Value`]: integers, text, tuples, your own types.
 //!
 //! # The rules of time
 //! Instants are whole microseconds ([`Timestamp`]), windows are half open, and no clock is read: time

@@ -1,4 +1,5 @@
-//! How often a partition has been opened on the arrival clock.
+//! How often a session has begun in one place: a partition on the arrival clock, or an instant behind the
+//! watermark.
 
 use alloc::collections::VecDeque;
 
@@ -26,7 +27,7 @@ struct Closed {
 }
 
 impl ReopenCounter {
-    /// Windows of `range` are remembered for so long after their deadline.
+    /// Remembers windows of `range` for `remember` after their deadline.
     pub(crate) fn new(range: i64, remember: i64) -> Self {
         Self { range, remember, closed: HashMap::new(), order: VecDeque::new(), closings: 0 }
     }
@@ -67,8 +68,9 @@ impl ReopenCounter {
         *self = Self::new(self.range, self.remember);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.closed.len()
     }
 
     /// Forgets the windows whose time is over, and gives memory back when none is left.
@@ -102,25 +104,25 @@ impl ReopenCounter {
     }
 }
 
-/// What was closed, unless the partition has been closed again since.
+/// A closed partition, unless it has been closed again since.
 fn current(closed: &HashMap<SessionId, Closed>, (closing, partition): &(u64, SessionId)) -> Option<Closed> {
     closed.get(partition).copied().filter(|closed| closed.closing == *closing)
 }
 
-/// Memory for so many may stay when nothing is remembered.
+/// The number of parts that memory may stay for when none is remembered.
 const FEW: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Identity;
+    use crate::id::{Distinction, Identity};
 
     const fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros)
     }
 
     fn partition(key: u8) -> SessionId {
-        SessionId::of(&key, None, 0, Identity { anchor: at(0), flushes: 0, opened: 0 })
+        SessionId::of(&key, None, Identity::of(at(0)), Distinction::default())
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
         counter.forget(at(114));
         assert_eq!(counter.next(|| partition(1)), 4);
         counter.forget(at(115));
-        assert_eq!((counter.next(|| partition(1)), counter.is_empty()), (1, true));
+        assert_eq!((counter.next(|| partition(1)), counter.order.is_empty()), (1, true));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) struct HeldEvent<K, V> {
     index: usize,
 }
 
-/// So many places may stay when no event is held.
+/// The number of places that may stay when no event is held.
 const FEW: usize = 1_024;
 
 impl<K: Key, V: Value> ReorderBuffer<K, V> {

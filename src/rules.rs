@@ -46,7 +46,7 @@ pub enum FirstLast {
     Arrival,
 }
 
-/// What is the same for every strategy of an engine, checked.
+/// The options that go with every strategy, checked.
 pub(crate) struct Options {
     /// Allowed lateness in microseconds.
     pub(crate) lateness: i64,

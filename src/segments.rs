@@ -11,7 +11,7 @@ pub(crate) struct Segments<T> {
     end: u32,
 }
 
-/// About so many bytes are in one segment: moving them takes microseconds.
+/// The approximate size of a segment in bytes: moving it takes microseconds.
 const SEGMENT_BYTES: usize = 1 << 16;
 
 impl<T> Segments<T> {

@@ -8,13 +8,13 @@ use core::ops::RangeInclusive;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
-use crate::id::{Identity, SessionId};
+use crate::id::{Distinction, SummaryId};
 use crate::rules::FirstLast;
 use crate::summary::{CloseReason, Correction, Superseded};
 use crate::time::Timestamp;
 
-/// An open session. With a key and two values of eight bytes it is one cache line: what only some
-/// configurations need is in its [`RareState`].
+/// An open session. With a key and two values of eight bytes it is one cache line. State that only
+/// some configurations need is in its [`RareState`].
 #[derive(Clone, Debug)]
 pub(crate) struct Session<K, V, S> {
     pub(crate) key: K,
@@ -32,17 +32,15 @@ pub(crate) struct Session<K, V, S> {
     pub(crate) state: S,
 }
 
-/// How many events, at least one, and three marks.
+/// How many events, at least one, and two marks.
 #[derive(Clone, Copy, Debug)]
 struct Tally(NonZeroU64);
 
-/// What a session can be marked as.
+/// The marks of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// Ended by a rule: its edge is the time of the event that began the next session, or follows its last event.
     Cut,
-    /// It began behind the watermark, where its key may have had another session before.
-    Again,
     /// There is a [`RareState`] of it.
     Rare,
 }
@@ -54,7 +52,6 @@ impl Mark {
     const fn bit(self) -> u64 {
         match self {
             Self::Cut => 1 << 61,
-            Self::Again => 1 << 62,
             Self::Rare => 1 << 63,
         }
     }
@@ -85,14 +82,17 @@ pub(crate) struct Removed<K, V, S> {
 /// A session with its rare state, to be changed together.
 pub(crate) type WithRare<'s, K, V, S> = (&'s mut Session<K, V, S>, &'s mut RareState<V>);
 
-/// What only some configurations need to know about a session.
+/// State of a session that only some configurations need.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct RareState<V> {
     /// How often its partition has been opened, this time included.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) part: u32,
-    /// With allowed lateness: what has been handed out.
+    /// How it began, where its first event does not tell.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) origin: Option<Origin>,
+    /// With allowed lateness: the last emitted summary.
     pub(crate) reported: Option<Reported>,
     /// Summaries that the next revision replaces.
     pub(crate) supersedes: Vec<Superseded>,
@@ -114,15 +114,26 @@ impl<V: Value> RareState<V> {
 
 impl<V> Default for RareState<V> {
     fn default() -> Self {
-        Self { part: 1, reported: None, supersedes: Vec::new(), newest: 0, previous: None, cut_by: None }
+        Self { part: 1, origin: None, reported: None, supersedes: Vec::new(), newest: 0, previous: None, cut_by: None }
     }
 }
 
-/// The latest summary handed out for a session that is kept for corrections.
+/// How a session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Origin {
+    /// What places it among the sessions of its key: the time of the event that it is known by, or the end
+    /// of its window.
+    pub(crate) anchor: Timestamp,
+    pub(crate) besides: Distinction,
+}
+
+/// The latest summary emitted for a session that is kept for corrections.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reported {
-    pub(crate) identity: Identity,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) id: SummaryId,
     pub(crate) revision: u32,
     pub(crate) count: u64,
     /// Nothing has changed since.
@@ -134,7 +145,6 @@ pub(crate) struct Reported {
 pub(crate) struct Opening {
     pub(crate) edge: Timestamp,
     pub(crate) opened: u64,
-    pub(crate) again: bool,
 }
 
 impl<K, V, S> Session<K, V, S> {
@@ -193,15 +203,6 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         let (first, last) = times.into_inner();
         let tally = Tally(NonZeroU64::new(count).unwrap_or(NonZeroU64::MIN));
         Self { key, first, last, edge, opened, tally, last_value, first_value, state }
-    }
-
-    /// Notes whether, with an event at `time`, the session begins behind the watermark `now`. Within
-    /// the out-of-orderness bound it never does.
-    #[inline]
-    pub(crate) fn note_beginning(&mut self, time: Timestamp, now: Timestamp) {
-        if time < self.first {
-            self.mark(Mark::Again, time < now);
-        }
     }
 
     /// Adds the event that arrives now.
@@ -297,10 +298,7 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         if other.last > self.last {
             self.last_value = other.last_value;
         }
-        if other.first < self.first {
-            self.first = other.first;
-            self.tally.mark(Mark::Again, other.tally.0.get() & Mark::Again.bit() != 0);
-        }
+        self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.edge = self.edge.max(other.edge);
         self.tally.add(other.tally.count());
@@ -309,31 +307,31 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
 }
 
 impl<V> RareState<V> {
-    /// Whether a summary of everything in the session has been handed out.
+    /// Whether a summary of everything in the session has been emitted.
     pub(crate) fn is_current(&self) -> bool {
         self.reported.is_some_and(|reported| reported.current)
     }
 
     /// Whether it says nothing that is not usual, but for the part.
     pub(crate) fn is_blank(&self) -> bool {
-        let Self { part: _, reported, supersedes, newest, previous, cut_by } = self;
-        reported.is_none() && supersedes.is_empty() && *newest == 0 && previous.is_none() && cut_by.is_none()
+        let Self { part: _, origin, reported, supersedes, newest, previous, cut_by } = self;
+        let is_reported = reported.is_some() || !supersedes.is_empty();
+        !is_reported && origin.is_none() && *newest == 0 && previous.is_none() && cut_by.is_none()
     }
 
-    /// The session has changed since it was handed out, if it was.
+    /// The session has changed since it was emitted, if it was.
     pub(crate) fn outdate(&mut self) {
         if let Some(reported) = &mut self.reported {
             reported.current = false;
         }
     }
 
-    /// What was reported of a session that is merged into this one is replaced by the next revision.
+    /// The next revision replaces reports of a session that is merged into this one.
     pub(crate) fn take_over<K: Key>(&mut self, key: &K, other: Self) {
         let Some(theirs) = other.reported else { return };
         self.supersedes.extend(other.supersedes);
         if let Some(ours) = &mut self.reported {
-            let id = SessionId::of(key, None, other.part, theirs.identity);
-            self.supersedes.push(Superseded { id, revision: theirs.revision });
+            self.supersedes.push(Superseded { id: theirs.id.of(key, None), revision: theirs.revision });
             ours.count += theirs.count;
             ours.current = false;
         } else {
@@ -341,32 +339,24 @@ impl<V> RareState<V> {
         }
     }
 
-    /// Records that a summary of all `count` events is handed out now, under the identity of the
-    /// first one.
-    pub(crate) fn report<K: Key>(
-        &mut self,
-        key: &K,
-        count: u64,
-        identity: Identity,
-        bucket: Option<Timestamp>,
-    ) -> Report {
+    /// Records that a summary of all `count` events is emitted now, under the id of the first one.
+    pub(crate) fn report<K: Key>(&mut self, key: &K, count: u64, id: SummaryId, bucket: Option<Timestamp>) -> Report {
         let before = self.reported;
-        let identity = before.map_or(identity, |before| before.identity);
+        let id = before.map_or(id, |before| before.id);
         let revision = before.map_or(0, |before| before.revision.saturating_add(1));
-        self.reported = Some(Reported { identity, revision, count, current: true });
+        self.reported = Some(Reported { id, revision, count, current: true });
         let correction = before.map(|before| {
-            let id = SessionId::of(key, bucket, self.part, identity);
-            let mut supersedes = alloc::vec![Superseded { id, revision: before.revision }];
+            let mut supersedes = alloc::vec![Superseded { id: id.of(key, bucket), revision: before.revision }];
             supersedes.append(&mut self.supersedes);
             Box::new(Correction { revision, supersedes })
         });
-        Report { identity, part: self.part, fresh: count - before.map_or(0, |before| before.count), correction }
+        Report { id, part: self.part, fresh: count - before.map_or(0, |before| before.count), correction }
     }
 }
 
-/// What is special about a summary of a session that may be corrected.
+/// The revision in a summary of a session that may be corrected.
 pub(crate) struct Report {
-    pub(crate) identity: Identity,
+    pub(crate) id: SummaryId,
     pub(crate) part: u32,
     /// Events that no summary has held before.
     pub(crate) fresh: u64,
@@ -387,8 +377,8 @@ mod tests {
         let mut tally = Tally(NonZeroU64::MIN);
         tally.add(MAX_EVENTS - 1);
         tally.mark(Mark::Rare, true);
-        tally.mark(Mark::Again, true);
-        tally.mark(Mark::Again, false);
+        tally.mark(Mark::Cut, true);
+        tally.mark(Mark::Cut, false);
         assert_eq!((tally.count(), tally.0.get()), (MAX_EVENTS, MAX_EVENTS | Mark::Rare.bit()));
     }
 }

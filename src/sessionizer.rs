@@ -1,4 +1,4 @@
-//! The trait that everything else is built on, and what a push may come to.
+//! The trait that everything else is built on, and the outcomes of a push.
 
 use alloc::vec::Vec;
 
@@ -84,14 +84,14 @@ pub trait Sessionizer {
     /// the next answer is later. Advancing later only delays output. O(1).
     fn next_deadline(&self) -> Option<Timestamp>;
 
-    /// Closes everything that is open, at the end of the stream or before a pause. What had reached
-    /// its end keeps its reason, the rest has [`CloseReason::Flush`](crate::CloseReason::Flush): at
+    /// Closes everything that is open, at the end of the stream or before a pause. A session that had
+    /// reached its end keeps its reason, the others have [`CloseReason::Flush`](crate::CloseReason::Flush): at
     /// the end of a file, first advance to the greatest event time, so that only the sessions that
     /// the file may have cut off say so.
     /// The clock stays where it is, and events may follow.
     fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>));
 
-    /// What has happened so far.
+    /// Counts of all events and sessions.
     fn counters(&self) -> Counters;
 
     /// How many sessions are open, counting those kept only for corrections.
@@ -213,13 +213,13 @@ pub struct Counters {
     pub extra_windows: u64,
     /// Sliding windows that were past for events which other windows took.
     pub late_windows: u64,
-    /// Events in the summaries handed out; a revision counts only what it adds.
+    /// Events in emitted summaries; a revision counts only the events that it adds.
     pub reported: u64,
     /// Sessions opened.
     pub opened: u64,
     /// Sessions that became part of another one.
     pub merged: u64,
-    /// Sessions handed out for the first time.
+    /// Sessions emitted for the first time.
     pub closed: u64,
     /// Summaries that corrected earlier ones.
     pub revisions: u64,

@@ -33,7 +33,7 @@ use crate::time::Timestamp;
 /// events. Every shard looks at every event, so a few shards gain more than many.
 ///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
-/// [what a call emits](Config::close_at_most) look at all keys at once, and are refused.
+/// [the sessions that a call emits](Config::close_at_most) look at all keys at once, and are refused.
 ///
 /// ```
 /// use core::time::Duration;
@@ -212,7 +212,7 @@ where
         self.shards.iter().filter_map(|shard| shard.engine.next_deadline()).min()
     }
 
-    /// What has happened so far, in all shards.
+    /// Counts of all events and sessions, in all shards.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let mut sum = Counters::default();
@@ -260,9 +260,8 @@ where
 
     /// Closes everything in all shards; see [`Engine::flush`].
     pub fn flush(&mut self) {
-        let forgets = self.shards.iter().any(|shard| shard.engine.is_in_use());
         let is_much = self.open_sessions() >= WORTH_A_THREAD;
-        for_each(&mut self.shards, is_much, |_, shard| shard.engine.flush_all(forgets, &mut shard.out));
+        for_each(&mut self.shards, is_much, |_, shard| shard.engine.flush(&mut shard.out));
     }
 }
 

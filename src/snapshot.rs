@@ -1,7 +1,7 @@
 //! The whole state of a sessionizer as a plain value: saved, restored, split and joined.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use core::hash::BuildHasher;
@@ -20,7 +20,7 @@ use crate::sessionizer::Counters;
 use crate::time::Timestamp;
 
 /// The version that this release writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The state of an [`Engine`] between two events.
 ///
@@ -49,12 +49,21 @@ const VERSION: u32 = 1;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Snapshot<K, V, S = ()> {
     version: u32,
     settings: Vec<(String, String)>,
     now: Timestamp,
     flushes: u32,
+    // Fields that version 1 did not have are left out at will, so that a restore can name the version.
+    /// How many sessions were closed early.
+    #[cfg_attr(feature = "serde", serde(default))]
+    early_closings: u64,
+    /// Windows that end up to here were given up under another lateness.
+    #[cfg_attr(feature = "serde", serde(default))]
+    given_up: Option<Timestamp>,
+    /// The gap has been changed.
+    #[cfg_attr(feature = "serde", serde(default))]
+    gap_changed: bool,
     /// The number of the latest push.
     arrivals: u64,
     counters: Counters,
@@ -88,7 +97,6 @@ struct Saved<K, V, S> {
     count: u64,
     part: u32,
     cut: bool,
-    again: bool,
     extra: Option<RareState<V>>,
 }
 
@@ -131,7 +139,7 @@ struct RememberedPart {
     opened: Timestamp,
 }
 
-/// What has become of some keys of an [`Engine`]: those that changed since its last [`Snapshot`].
+/// The state of the keys of an [`Engine`] that changed since its last [`Snapshot`].
 ///
 /// A large state is saved as a snapshot now and then, and as changes in between, whose size goes by the
 /// number of changed keys. [`Snapshot::with_changes`] puts them together again.
@@ -151,8 +159,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.snapshot_of(|_| true)
     }
 
-    /// Copies the state of some keys, to be put in the place of what an earlier snapshot or earlier changes
-    /// say of them.
+    /// Copies the state of some keys, to replace their state in an earlier snapshot or
+    /// earlier changes.
     ///
     /// The keys that can have changed are those of the events pushed and of the summaries emitted since then.
     /// If the key of an open session is left out, restoring finds that counters and sessions disagree.
@@ -213,6 +221,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             settings: self.settings().to_vec(),
             now: self.now(),
             flushes: self.shared.flushes,
+            early_closings: self.shared.early_closings,
+            given_up: self.shared.clock.given_up(),
+            gap_changed: self.plan.gap_changed(),
             arrivals: self.shared.last_seq,
             counters: self.counters(),
             sessions,
@@ -242,17 +253,15 @@ impl<K: Key, V: Value, S> Saved<K, V, S> {
             count: session.count(),
             part: rare.map_or(1, |rare| rare.part),
             cut: session.is(Mark::Cut),
-            again: session.is(Mark::Again),
             extra: rare.filter(|rare| !rare.is_blank()).map(RareState::copy),
         }
     }
 
     /// The session as it was, with its rare state.
     fn open(self) -> (Session<K, V, S>, Option<RareState<V>>) {
-        let Self { key, first_value, last_value, state, first, last, end, opened, count, part, cut, again, .. } = self;
+        let Self { key, first_value, last_value, state, first, last, end, opened, count, part, cut, .. } = self;
         let mut session = Session::new(key, first..=last, end, opened, count, [first_value, last_value], state);
         session.mark(Mark::Cut, cut);
-        session.mark(Mark::Again, again);
         let rare = self.extra.map(|rare| RareState { part, ..rare });
         (session, rare.or_else(|| (part != 1).then(|| RareState { part, ..RareState::default() })))
     }
@@ -315,16 +324,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     pub fn restore_changed(self, snapshot: Snapshot<K, V, A::State>) -> Result<Engine<K, V, A>, RestoreError> {
         let engine = self.build()?;
         let mut snapshot = snapshot;
-        let given_up = snapshot.change_settings(engine.settings())?;
-        if let Some(end) = given_up {
-            snapshot.settings.push((GIVEN_UP.into(), end.as_micros().to_string()));
-        }
+        snapshot.change_settings(engine.settings())?;
         engine.go_on_from(snapshot)
     }
 }
-
-/// A note beside the settings: windows that end up to here, in microseconds, are past.
-const GIVEN_UP: &str = "given_up";
 
 /// Why a setting cannot change while sessions are open; nothing if it can.
 fn unchangeable(setting: &str, new: &str) -> Option<&'static str> {
@@ -352,25 +355,27 @@ fn length_of(text: &str) -> Option<i64> {
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// Takes over a snapshot; so far the engine must not have been used.
+    /// Takes over a snapshot; the engine must be unused.
     pub(crate) fn go_on_from(self, snapshot: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
         let mut engine = self;
         if snapshot.version != VERSION {
             return Err(RestoreError::Version { found: snapshot.version, expected: VERSION });
         }
-        let mut snapshot = snapshot;
-        let given_up = snapshot.take_given_up();
         same_settings(&snapshot.settings, engine.settings())?;
         check(&snapshot, &engine.plan)?;
-        if let Some(end) = given_up {
-            engine.shared.clock.give_up(end);
-            engine.settings.push((GIVEN_UP.into(), end.as_micros().to_string()));
-        }
-        let Snapshot { now, flushes, arrivals, counters, mut sessions, held, parts, orphans, .. } = snapshot;
+        let Snapshot { now, given_up, gap_changed, mut sessions, held, parts, orphans, .. } = snapshot;
         let Engine { shared, plan, .. } = &mut engine;
         shared.clock.advance(now);
-        (shared.flushes, shared.last_seq, shared.counters) = (flushes, arrivals, counters);
-        if plan.shape().is_on_arrival {
+        if let Some(end) = given_up {
+            shared.clock.give_up(end);
+        }
+        if gap_changed {
+            plan.set_gap_changed();
+        }
+        (shared.flushes, shared.early_closings) = (snapshot.flushes, snapshot.early_closings);
+        (shared.last_seq, shared.counters) = (snapshot.arrivals, snapshot.counters);
+        let plan_is_on_arrival = plan.shape().is_on_arrival;
+        if plan_is_on_arrival {
             // Pieces of different clocks: those that are over first come first.
             sessions.sort_by_key(|session| (session.end, session.opened));
         }
@@ -389,7 +394,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             kept.extend(orphans.into_iter().map(|orphan| (orphan.event, orphan.arrival)));
         }
         if let Some(reopened) = plan.reopened_mut() {
-            let max = shared.options.max_open;
+            let max = if plan_is_on_arrival { shared.options.max_open } else { usize::MAX };
             parts.into_iter().for_each(|part| reopened.remember(part.partition, part.part, part.opened, max));
         }
         Ok(engine)
@@ -446,15 +451,8 @@ fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V,
 }
 
 impl<K, V, S> Snapshot<K, V, S> {
-    fn take_given_up(&mut self) -> Option<Timestamp> {
-        let place = self.settings.iter().position(|(name, _)| name == GIVEN_UP)?;
-        self.settings.remove(place).1.parse().ok().map(Timestamp::from_micros)
-    }
-
-    /// Puts other settings in the place of its own, if all that differ may change. Returns up to which
-    /// end windows were given up, if the lateness changes or has changed before.
-    fn change_settings(&mut self, new: &[(String, String)]) -> Result<Option<Timestamp>, RestoreError> {
-        let before = self.take_given_up();
+    /// Puts other settings in the place of its own, if all that differ may change.
+    fn change_settings(&mut self, new: &[(String, String)]) -> Result<(), RestoreError> {
         let of = |settings: &[(String, String)], name: &str| {
             settings.iter().find(|(n, _)| n == name).map_or_else(|| String::from("nothing"), |(_, value)| value.clone())
         };
@@ -466,8 +464,10 @@ impl<K, V, S> Snapshot<K, V, S> {
         }
         let (old, current) = (of(&self.settings, "allowed_lateness"), of(new, "allowed_lateness"));
         let lateness = length_of(&old).filter(|_| old != current);
+        self.given_up = self.given_up.max(lateness.map(|lateness| self.now.shift(-lateness)));
+        self.gap_changed |= ["gap", "gap_per_event"].iter().any(|name| of(&self.settings, name) != of(new, name));
         self.settings = new.to_vec();
-        Ok(before.max(lateness.map(|lateness| self.now.shift(-lateness))))
+        Ok(())
     }
 }
 
@@ -488,7 +488,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     /// `piece_of` returns `i`. A result of `pieces` or more counts as the last piece, and fewer than
     /// one piece as one.
     ///
-    /// What has been counted stays with the first piece; what is open is counted as carried over.
+    /// Counts stay with the first piece; events of open sessions are counted as carried over.
     /// All pieces keep the clock, and with it the order and the ids of their sessions.
     ///
     /// `piece_of` gets the key in its borrowed form, as events carry it. Choose the piece of an event by
@@ -600,6 +600,9 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     pub(crate) fn with(mut self, piece: Self) -> Self {
         self.now = self.now.min(piece.now);
         self.flushes = self.flushes.max(piece.flushes);
+        self.early_closings = self.early_closings.max(piece.early_closings);
+        self.given_up = self.given_up.max(piece.given_up);
+        self.gap_changed |= piece.gap_changed;
         self.arrivals = self.arrivals.max(piece.arrivals);
         self.counters.add(&piece.counters);
         self.sessions.extend(piece.sessions);

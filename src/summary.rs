@@ -1,4 +1,4 @@
-//! What comes out: one summary per session.
+//! The output: one summary per session.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -52,8 +52,8 @@ pub struct SessionSummary<K, V, O = ()> {
     /// The event time after STEP or FLOOR (or the sliding window's start), where the strategy has
     /// buckets.
     pub bucket: Option<Timestamp>,
-    /// 1, and more where a straggler opened the same (key, bucket) again on the arrival clock, or a
-    /// rule started several sessions of a key within one microsecond.
+    /// 1, and more where a straggler opened the same (key, bucket) again on the arrival clock, or
+    /// several sessions of a key begin at one instant by a rule.
     pub part: u32,
     /// How many events it holds. At least one.
     pub count: u64,
@@ -67,7 +67,7 @@ pub struct SessionSummary<K, V, O = ()> {
     pub last_event: V,
     /// Why it is over.
     pub reason: CloseReason,
-    /// What the caller's own aggregate made of its events.
+    /// The value of the caller's own aggregate.
     pub aggregate: O,
     pub(crate) id: SummaryId,
     pub(crate) correction: Option<Box<Correction>>,
@@ -126,7 +126,7 @@ impl<K, V, O> SessionSummary<K, V, O> {
             last_event: last.value,
             reason: CloseReason::Gap,
             aggregate,
-            id: SummaryId::Of(Identity::beginning_at(first.time)),
+            id: SummaryId::Of(Identity::of(first.time)),
             correction: None,
         }
     }
@@ -169,7 +169,7 @@ impl<K: Key, V, O> SessionSummary<K, V, O> {
     /// when the same events are read in another run. See [`SessionId`].
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.id.of(&self.key, self.bucket, self.part)
+        self.id.of(&self.key, self.bucket)
     }
 }
 

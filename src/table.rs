@@ -74,7 +74,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.index.find(hash, is_it).map(Location)
     }
 
-    /// One look at what is likely to be the only session of a key. The usual event needs no more.
+    /// One look at the likely only session of a key. The usual event needs no more.
     #[inline(always)]
     pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<(SlotId, &mut Session<K, V, S>)> {
         let Some(number) = self.index.likely(hash) else { return Glance::Absent };
@@ -91,7 +91,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.get(first_of(&self.trees, location)).key.key_eq(key)
     }
 
-    /// The number of what is likely to be the slot under a hash, after one look.
+    /// The number of the likely slot under a hash, after one look.
     #[inline(always)]
     pub(crate) fn likely(&self, hash: u64) -> Option<SlotId> {
         self.index.likely(hash)
@@ -293,11 +293,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         &self,
         location: Location,
         before: Timestamp,
-        skip: impl Fn(&Session<K, V, S>) -> bool,
-        take: impl Fn(&Session<K, V, S>) -> bool,
+        skip: impl Fn(SlotId) -> bool,
+        take: impl Fn(SlotId) -> bool,
     ) -> SmallVec<[SlotId; 4]> {
-        let others = self.before(location, before).filter(|slot| !skip(self.get(*slot)));
-        let mut slots: SmallVec<[SlotId; 4]> = others.take_while(|slot| take(self.get(*slot))).collect();
+        let others = self.before(location, before).filter(|slot| !skip(*slot));
+        let mut slots: SmallVec<[SlotId; 4]> = others.take_while(|slot| take(*slot)).collect();
         slots.reverse();
         slots
     }
@@ -422,9 +422,10 @@ mod tests {
             insert(&mut table, 1, first, first as u64);
         }
         let location = table.find(HASH, 1).expect("the key has sessions");
-        let chosen = table.select(location, at(60), |s| s.first == at(20), |s| s.first >= at(20));
+        let first = |slot| table.get(slot).first;
+        let chosen = table.select(location, at(60), |s| first(s) == at(20), |s| first(s) >= at(20));
         assert_eq!(chosen.iter().map(|slot| table.get(*slot).first).collect::<Vec<_>>(), [at(40)]);
-        let chosen = table.select(location, at(61), |_| false, |s| s.first >= at(20));
+        let chosen = table.select(location, at(61), |_| false, |s| first(s) >= at(20));
         assert_eq!(chosen.iter().map(|slot| table.get(*slot).first).collect::<Vec<_>>(), [at(20), at(40), at(60)]);
     }
 }

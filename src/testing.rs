@@ -62,7 +62,7 @@ impl Run {
         self.engine.advance_to(at(time), &mut |summary| self.summaries.push(summary));
     }
 
-    /// What was emitted before, and what closes until `time`.
+    /// Earlier output, and the sessions that close until `time`.
     pub(crate) fn advance(&mut self, time: i64) -> Vec<Closed> {
         self.close_until(time);
         self.closed()

@@ -206,7 +206,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     i64::try_from(micros).ok().map(Timestamp)
 }
 
-/// A number of exactly so many digits, and the text after it.
+/// A number with exactly this number of digits, and the text after it.
 fn digits(text: &[u8], count: usize) -> Option<(i64, &[u8])> {
     let (number, rest) = text.split_at_checked(count)?;
     let value = number

@@ -57,9 +57,9 @@ pub(crate) struct OpenWindow<K, V, S> {
 const RECENT_BITS: u32 = 5;
 const RECENT: usize = 1 << RECENT_BITS;
 const NOWHERE: (i64, WindowId) = (0, WindowId::MAX);
-/// So many windows that are over keep memory for those to come, whatever their size…
+/// The number of past windows that keep memory for new ones, at any size…
 const SPARE: usize = 4;
-/// …and so many more if they are small: with at most so many sessions.
+/// …and the number of small ones, which have at most `SMALL` sessions.
 const SMALL_SPARE: usize = 64;
 const SMALL: usize = 64;
 
@@ -161,7 +161,7 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
         self.bound = self.bound.min(next.0);
     }
 
-    /// What must be done next, if there is a window.
+    /// The next task, if there is a window.
     pub(crate) fn next(&self) -> Option<Next> {
         self.by_deadline.first_key_value().map(|((next, _), _)| *next)
     }
@@ -238,7 +238,7 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         self.index.find(hash, |number| self.is_of(number, key))
     }
 
-    /// One look at what is likely to be the session of a key. The usual event needs no more.
+    /// One look at the likely session of a key. The usual event needs no more.
     #[inline(always)]
     pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<(Number, &mut Session<K, V, S>)> {
         let Some(number) = self.index.likely(hash) else { return Glance::Absent };
@@ -257,7 +257,7 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         self.get(number).is_some_and(|session| session.key.key_eq(key))
     }
 
-    /// The number of what is likely to be the session under a hash, after one look.
+    /// The number of the likely session under a hash, after one look.
     #[inline(always)]
     pub(crate) fn likely(&self, hash: u64) -> Option<Number> {
         self.index.likely(hash)

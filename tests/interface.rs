@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stagger::{
-    Bucket, Config, Counters, Event, EventRef, Gap, Pushed, Queued, Refusal, Rfc3339, SessionId, SessionSummary,
-    Sessionizer, Sliding, Stagger, Strategy, SummaryOf, TimedValue, Timestamp, Window,
+    Bucket, Config, Counters, Event, EventRef, Gap, Pushed, Queued, Refusal, RestoreError, Rfc3339, SessionId,
+    SessionSummary, Sessionizer, Sliding, Stagger, Strategy, SummaryOf, TimedValue, Timestamp, Window,
 };
 
 const fn at(second: i64) -> Timestamp {
@@ -171,4 +171,26 @@ fn a_shorter_gap_counts_from_the_restart_on() {
     }
     after.flush(&mut |session| counts.push(session.count));
     assert_eq!(counts, [3, 1], "the open session lasts to 60 as promised, then 10 s from its last event");
+}
+
+/// A snapshot of version 1, as written by the release before.
+const VERSION_1: &str = r#"{"version":1,"settings":[["strategy","gap"],["gap","10µs"],["inclusive","false"],["max_duration","50µs"],["cut_between","none"],["out_of_order","none"],["max_future","none"],
+["allowed_lateness","100µs"],["first_last_by","EventTime"],["max_open_sessions","none"],["when_full","Refuse"],["gap_per_event","none"],["cut","none"]],"now":20,"flushes":0,"arrivals":3,
+"counters":{"pushed":3,"late":0,"refused_future":0,"refused_full":0,"between_windows":0,"held":1,"placed":2,"extra_windows":0,"late_windows":0,"reported":2,"opened":1,"merged":0,"closed":1,"revisions":0,"carried_in":0,"carried_out":0,"orphaned":0},
+"sessions":[{"key":"ann","first_value":1,"last_value":1,"state":null,"bucket":0,"first":3,"last":5,"end":15,"opened":1,"count":2,"part":1,"cut":false,"again":false,
+"extra":{"reported":{"identity":{"anchor":3,"flushes":0,"opened":0},"revision":0,"count":2,"current":true},"supersedes":[],"newest":0,"previous":null,"cut_by":null}}],"held":[{"arrival":2,"event":{"key":"ann","event_time":30,"arrival_time":30,"value":1}}],"parts":[],"orphans":[]}"#;
+
+#[test]
+fn a_snapshot_of_another_version_is_refused_by_its_number() {
+    let config = || Config::<String, u32>::new(Gap::new(Duration::from_micros(10)));
+    let read = serde_json::from_str(VERSION_1).expect("it can be read, so that its version can be told");
+    let error = config().restore(read).expect_err("version 1");
+    assert_eq!(error, RestoreError::Version { found: 1, expected: 2 });
+    assert!(error.to_string().contains("has version 1, and this release reads version 2"), "{error}");
+
+    let mut newer = serde_json::to_value(config().build().expect("a gap").snapshot()).expect("it can be written");
+    newer["version"] = 3.into();
+    newer["something"] = "new".into();
+    let read = serde_json::from_value(newer).expect("it can be read");
+    assert_eq!(config().restore(read).err(), Some(RestoreError::Version { found: 3, expected: 2 }));
 }

@@ -5,6 +5,7 @@
 
 mod oracle;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +13,9 @@ use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
 use oracle::subject::{NAMES, Reader, Step, Subject, Summary, View, build, config, lend, row_of, step};
 use oracle::{Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
+use proptest::array;
+use proptest::option::of as maybe;
+use proptest::prelude::any;
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use stagger::{Event, OpenSession, Output, Pushed, Queued, SessionId, Sessionize, Sharded, Snapshot, Timestamp};
@@ -31,29 +35,29 @@ each_family! {
     Step as step_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
     Floor as floor_of_event_time: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
-    Gap as gap: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+    Gap as gap: ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
-    OrderedGap as gap_with_maximum_or_cut: equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+    OrderedGap as gap_with_maximum_or_cut: ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
     Sliding as sliding: equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
     Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
     StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
 }
 
 /// Runs a property over many cases. What failed once is tried again first, in every later run.
@@ -155,8 +159,16 @@ fn expected_refusal(spec: &Spec, event: &Ev) -> Option<Fate> {
 fn ignores_the_order_of_arrival(family: Family) {
     holds(within(family), |case| {
         let reordered = with_ties_as_in(&case.arrivals, &case.reordered);
-        assert_eq!(without_ties(run(&case.spec, &case.arrivals)), without_ties(run(&case.spec, &reordered)));
+        let (first, second) = (run(&case.spec, &case.arrivals), run(&case.spec, &reordered));
+        assert_eq!(ids(&first), ids(&second));
+        let rows = |summaries| without_ties(Reader::default().rows(summaries));
+        assert_eq!(rows(&first), rows(&second));
     });
+}
+
+/// All ids, each with its revision.
+fn ids(summaries: &[Summary]) -> BTreeSet<(SessionId, u32)> {
+    summaries.iter().map(|summary| (summary.id(), summary.revision())).collect()
 }
 
 /// The second order, but with the events of one key and time as in the first: a cut rule looks at
@@ -170,11 +182,11 @@ fn with_ties_as_in(first: &[Ev], second: &[Ev]) -> Vec<Ev> {
     second.iter().map(&mut take).collect()
 }
 
-/// All rows of a stream without clock moves of its own.
-fn run(spec: &Spec, events: &[Ev]) -> Vec<Row> {
-    let (mut engine, mut reader) = (build(spec), Reader::default());
+/// All summaries of a stream without clock moves of its own.
+fn run(spec: &Spec, events: &[Ev]) -> Vec<Summary> {
+    let mut engine = build(spec);
     let ops = events.iter().map(|event| Op::Push(*event)).chain([Op::Flush]);
-    ops.flat_map(|op| reader.rows(&step(&mut engine, &op).summaries)).collect()
+    ops.flat_map(|op| step(&mut engine, &op).summaries).collect()
 }
 
 /// The part of the sessions that does not depend on the order of arrival. It leaves out which event of
@@ -569,13 +581,61 @@ fn goes_on_in_pieces(family: Family) {
                 assert!(piece.counters().is_conserved());
             }
         }
-        let ids = |summaries: Vec<Summary>| {
-            let mut ids: Vec<_> =
-                summaries.iter().map(|s| (s.count, s.first_time, s.last_time, s.revision())).collect();
-            ids.sort_unstable();
-            ids
+        let in_order = |mut summaries: Vec<Summary>| {
+            summaries.sort_by_key(|summary| (summary.id(), summary.revision()));
+            summaries
         };
-        assert_eq!(ids(from_pieces), ids(from_whole));
+        assert_eq!(in_order(from_pieces), in_order(from_whole));
+    });
+}
+
+/// A key whose events come alone has the same summaries under the same ids, if the clock goes the same
+/// way: whatever the disorder, and wherever its state is saved and restored.
+fn ids_tell_of_their_key_alone(family: Family) {
+    holds((wild(family), 0_usize..7), |(case, restored_at)| {
+        let spec = Spec { most: None, ..case.spec.clone() }; // a bound looks at all keys
+        let mut together = build(&spec);
+        let mut alone: Vec<Subject> = (0..KEYS).map(|_| build(&spec)).collect();
+        for (i, op) in case.ops.iter().chain([&Op::Flush]).enumerate() {
+            let expected = step(&mut together, op);
+            for (key, engine) in (0..KEYS).zip(&mut alone) {
+                let own = match op {
+                    // To reach the end of time is the caller's act, which no event does.
+                    Op::Push(event) if event.key != key => Op::Advance(expected.now.min(LAST)),
+                    own => *own,
+                };
+                let of_key = expected.summaries.iter().filter(|summary| summary.key == NAMES[usize::from(key)]);
+                assert_eq!(step(engine, &own).summaries, of_key.cloned().collect::<Vec<_>>(), "{op:?}");
+                if i % 7 == restored_at {
+                    *engine = config(&spec).restore(engine.snapshot()).expect("its own");
+                }
+            }
+        }
+    });
+}
+
+/// Sessions are told apart by their ids also if the settings change on the way.
+fn ids_differ_after_other_settings(family: Family) {
+    let changed = (0_i64..40, array::uniform6(maybe(0_i64..40)), any::<bool>(), 1_i64..20);
+    holds((wild(family), changed), |(case, (gap, per_kind, has_own, lateness))| {
+        let mut spec = case.spec.clone();
+        let mut engine = build(&spec);
+        let mut reader = Reader::default();
+        let (before, after) = case.ops.split_at(case.ops.len() / 2);
+        for op in before {
+            reader.rows(&step(&mut engine, op).summaries);
+        }
+        let Strategy::Gap(rules) = &mut spec.strategy else { panic!("another strategy") };
+        let scale = rules.gap.clamp(1, i64::MAX / 40);
+        rules.gap = gap.max(1) * scale;
+        rules.per_kind = has_own.then(|| per_kind.map(|own| own.map(|own| own * scale)));
+        spec.lateness = lateness;
+        engine = config(&spec).restore_changed(engine.snapshot()).expect("all of them may change");
+        for op in after.iter().chain([&Op::Flush]) {
+            let json = serde_json::to_string(&engine.snapshot()).expect("a snapshot can be written");
+            engine = config(&spec).restore(serde_json::from_str(&json).expect("and read")).expect("its own");
+            reader.rows(&step(&mut engine, op).summaries);
+        }
     });
 }
 

@@ -1,4 +1,4 @@
-//! What is kept about the events of a session besides the built-in summary.
+//! The caller's own values of a session, besides the built-in summary.
 
 mod basic;
 mod laws;
@@ -56,9 +56,9 @@ use crate::event::EventRef;
     note = "a closure given to `Sum::of`, `Fold::new` and the like takes `&EventRef<'_, {K}, {V}>`: write that type out, as in `|event: &EventRef<'_, {K}, {V}>| …`"
 )]
 pub trait Aggregate<K: Key, V: Value> {
-    /// What is kept for each open session. Cloned only to report revisions and to take snapshots.
+    /// The state of each open session. Cloned only to report revisions and to take snapshots.
     type State: Clone;
-    /// What the summary holds.
+    /// The value in the summary.
     type Output;
 
     /// The state of a session that holds this one event.

@@ -15,7 +15,7 @@ use crate::engine::shared::{Ending, Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
-use crate::id::{Identity, SessionId};
+use crate::id::{Distinction, Identity, SessionId};
 use crate::index::Index;
 use crate::reopen::ReopenCounter;
 use crate::segments::Segments;
@@ -196,9 +196,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             Some((opened, part)) if self.reopened.remembers(opened, now) => part.saturating_add(1),
             _ => self.reopened.next(|| partition(&K::key_from(event.key), start)),
         };
-        // At the end of time the clock stands still, and a key may open twice at the same instant.
-        let again = now == Timestamp::MAX;
-        let session = shared.open(event, Opening { edge: now, opened: shared.last_seq, again });
+        let session = shared.open(event, Opening { edge: now, opened: shared.last_seq });
         let number = self.insert(session, hash, shared);
         if part != 1 {
             self.set_rare(number, RareState { part, ..RareState::default() });
@@ -314,7 +312,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     fn ending(&self, session: &Session<K, V, S>, reason: CloseReason) -> Ending {
         let bucket = self.rounding.as_ref().map(|rounding| rounding.window_of(session.first).start);
         let window = Window::new(session.edge, self.deadline_of(session.edge));
-        Ending { window, bucket, reason, anchor: window.start }
+        Ending { window, bucket, reason, anchor: window.start, by_part: false }
     }
 
     /// Gives memory back when nothing is open.
@@ -336,8 +334,8 @@ fn hash_of<K: Key, V, S, A>(rounding: Option<&Rounding>, session: &Session<K, V,
 
 /// What tells one partition from another.
 fn partition<K: Key>(key: &K, bucket: i64) -> SessionId {
-    let identity = Identity { anchor: Timestamp::EPOCH, flushes: 0, opened: 0 };
-    SessionId::of(key, Some(Timestamp::from_micros(bucket)), 0, identity)
+    let identity = Identity { anchor: Timestamp::EPOCH, part: 0, flushes: 0 };
+    SessionId::of(key, Some(Timestamp::from_micros(bucket)), identity, Distinction::default())
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, V, A::State> {
@@ -384,6 +382,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
     #[cold]
     fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
         let Some(removed) = self.pop(shared) else { return false };
+        shared.early_closings += 1;
         self.emit(removed, Some(CloseReason::Evicted), shared, out);
         true
     }
@@ -398,7 +397,7 @@ mod tests {
     use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Stagger};
     use crate::summary::CloseReason;
-    use crate::testing::{Run, us};
+    use crate::testing::{Run, config, us};
 
     fn stagger() -> Stagger {
         Stagger::on_arrival(Bucket::step(us(10)), us(10))
@@ -410,6 +409,22 @@ mod tests {
 
     fn parts(run: &mut Run) -> Vec<(u8, u32)> {
         run.summaries().into_iter().map(|summary| (summary.key, summary.part)).collect()
+    }
+
+    #[test]
+    fn how_long_parts_are_remembered_does_not_show_in_ids() {
+        let windows = |remember| {
+            let windows = Stagger::on_arrival(Bucket::step(us(60)), us(1)).remember_parts(us(remember));
+            let mut run = Run::new(config(windows));
+            assert_eq!([0, 120].map(|arrival| run.push_at(1, 0, arrival)), [Pushed::Opened; 2]);
+            run.close_all();
+            let found = run.summaries();
+            (found.iter().map(|summary| summary.part).collect::<Vec<_>>(), found.into_iter().map(|s| s.id()).collect())
+        };
+        let (short, long): ((_, Vec<_>), (_, Vec<_>)) = (windows(1), windows(3_600));
+        assert_eq!((short.0, long.0), ([1, 1].to_vec(), [1, 2].to_vec()));
+        assert_eq!(short.1, long.1);
+        assert_ne!(long.1[0], long.1[1]);
     }
 
     #[test]

@@ -107,6 +107,11 @@ impl Clock {
         self.given_up = self.given_up.max(end);
     }
 
+    /// Up to which end windows are past, if any are whatever the lateness.
+    pub(crate) fn given_up(&self) -> Option<Timestamp> {
+        (self.given_up != Timestamp::MIN).then_some(self.given_up)
+    }
+
     /// Notes that something must be done when the clock reaches `deadline`.
     #[inline]
     pub(crate) fn schedule(&mut self, deadline: Timestamp) {

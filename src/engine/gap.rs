@@ -8,7 +8,7 @@ use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::index::Glance;
-use crate::session::{Opening, Session};
+use crate::session::{Opening, Origin};
 use crate::strategy::Reach;
 use crate::summary::CloseReason;
 use crate::table::{Location, SlotId};
@@ -17,13 +17,6 @@ use crate::time::Timestamp;
 /// The storage of gap sessions without a maximum duration or cuts.
 pub(crate) struct GapSessions<K: Key, V: Value, S>(Keyed<K, V, S>);
 
-/// Whether a session is over and pending: no event joins it. (With a gap per event another may have
-/// begun beside it, even before it.)
-#[inline]
-fn is_pending<K: Key, V: Value, S>(session: &Session<K, V, S>, now: Timestamp) -> bool {
-    session.edge <= now && !session.has_rare_state()
-}
-
 impl<K: Key, V: Value, S> GapSessions<K, V, S> {
     pub(crate) const fn new(sessions: Keyed<K, V, S>) -> Self {
         Self(sessions)
@@ -31,6 +24,13 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
 
     pub(crate) const fn sessions(&self) -> &Keyed<K, V, S> {
         &self.0
+    }
+
+    /// Whether a session is over and pending: no event joins it. (With a gap per event another may have
+    /// begun beside it, even before it.)
+    #[inline]
+    fn is_pending(&self, slot: SlotId, now: Timestamp) -> bool {
+        self.0.table.get(slot).edge <= now && !self.0.is_reported(slot)
     }
 
     pub(crate) const fn sessions_mut(&mut self) -> &mut Keyed<K, V, S> {
@@ -93,8 +93,11 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
             return self.open_first(event, hash, shared, out);
         };
         let (end, now) = (self.0.reach_of(event), shared.clock.now());
-        let touches = |session: &Session<K, V, S>| Reach::touches(session.first, session.edge, event.event_time, end);
-        let touching = self.0.table.select(location, end, |session| is_pending(session, now), touches);
+        let touches = |slot| {
+            let session = self.0.table.get(slot);
+            Reach::touches(session.first, session.edge, event.event_time, end)
+        };
+        let touching = self.0.table.select(location, end, |slot| self.is_pending(slot, now), touches);
         let (slot, outcome) = match touching[..] {
             [] => return self.open(event, hash, Some(location), end, shared, out),
             [only] => (only, Outcome::Extended(Whereabouts::numbered(only))),
@@ -103,17 +106,31 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
                 (slot, Outcome::Merged(Whereabouts::numbered(slot)))
             }
         };
+        let before = (event.event_time < self.0.table.get(slot).first).then(|| self.0.origin_of(slot));
         self.0.table.update(hash, slot, |table| {
             let session = table.get_mut(slot);
-            session.note_beginning(event.event_time, now);
             session.edge = session.edge.max(end);
             shared.extend::<K, V, false>(session, event);
         });
         if self.0.table.get(slot).has_rare_state() {
             self.0.table.outdate(slot);
         }
+        match before {
+            // By itself it would be late, and a session that began there may be gone.
+            Some(before) if shared.is_late(end) => self.0.keep_origin(slot, before),
+            Some(_) => self.0.set_origin(slot, self.origin(event.event_time, end, shared)),
+            None => {}
+        }
         self.after_change(slot, shared, out);
         outcome
+    }
+
+    /// How a session begins with an event that is not late.
+    #[inline]
+    fn origin<A>(&self, time: Timestamp, end: Timestamp, shared: &Shared<A>) -> Option<Origin> {
+        // With one gap for all, a session that began at this time reached as far, and is not gone.
+        let varies = self.0.gap_varies || self.0.gap_changed;
+        shared.origin(time, time < shared.clock.now(), varies.then_some(end))
     }
 
     #[inline]
@@ -136,8 +153,11 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         } else {
             return shared.full();
         };
-        let opening = Opening { edge: end, opened: shared.last_seq, again: event.event_time < shared.clock.now() };
+        let opening = Opening { edge: end, opened: shared.last_seq };
         let slot = self.0.open(hash, others, event, opening, shared);
+        if event.event_time < shared.clock.now() {
+            self.0.set_origin(slot, self.origin(event.event_time, end, shared));
+        }
         self.after_change(slot, shared, out);
         Outcome::Opened(Whereabouts::numbered(slot))
     }
@@ -225,6 +245,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, 
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
+    use crate::id::SessionId;
     use crate::sessionizer::Pushed;
     use crate::strategy::Gap;
     use crate::summary::CloseReason;
@@ -337,16 +360,35 @@ mod tests {
         }
     }
 
+    /// The ids of key 1, after some events of others.
+    fn ids(config: Settings, watermark: i64, times: &[i64], others: u8) -> Vec<SessionId> {
+        let mut run = Run::new(config);
+        (0..others).for_each(|n| assert_eq!(run.push(100 + n, 1_000), Pushed::Opened));
+        run.advance(watermark);
+        times.iter().for_each(|time| assert!(!run.push(1, *time).is_returned()));
+        run.close_all();
+        run.summaries().into_iter().filter(|summary| summary.key == 1).map(|summary| summary.id()).collect()
+    }
+
     #[test]
-    fn a_session_that_begins_at_the_watermark_has_the_usual_id_and_one_behind_it_its_own() {
-        let id = |watermark| {
-            let mut run = Run::new(tens());
-            run.advance(watermark);
-            assert_eq!(run.push(1, 5), Pushed::Opened);
-            run.close_all();
-            run.summaries()[0].id()
-        };
-        assert_eq!(id(4), id(5));
-        assert_ne!(id(5), id(6));
+    fn the_first_event_tells_a_session_apart_wherever_the_watermark_stands() {
+        let id = |watermark, others| ids(tens(), watermark, &[5], others);
+        assert_eq!([id(5, 0), id(6, 0), id(14, 0), id(14, 3)], [id(4, 0), id(4, 0), id(4, 0), id(4, 0)]);
+    }
+
+    #[test]
+    fn a_straggler_that_is_late_by_itself_does_not_change_the_id() {
+        assert_eq!(ids(tens(), 22, &[20, 12], 0), ids(tens(), 20, &[20], 0));
+        assert_eq!(ids(tens(), 21, &[20, 12], 0), ids(tens(), 12, &[12], 0));
+        assert_eq!(ids(tens(), 40, &[39, 34, 28], 0), ids(tens(), 34, &[34], 0), "28 is late by itself, 34 is not");
+        assert_eq!(ids(tens(), 40, &[49, 31, 40], 0), ids(tens(), 31, &[31], 0), "40 merges them");
+    }
+
+    #[test]
+    fn with_a_gap_per_event_the_reach_tells_sessions_behind_the_watermark_apart() {
+        let own = || tens().gap_per_event("those of odd keys: 50", |event| (event.key % 2 == 1).then(|| us(50)));
+        assert_eq!(ids(own(), 5, &[5], 0), ids(own(), 4, &[5], 0));
+        assert_ne!(ids(own(), 6, &[5], 0), ids(own(), 5, &[5], 0));
+        assert_eq!(ids(own(), 6, &[5], 2), ids(own(), 7, &[5], 0));
     }
 }

@@ -11,8 +11,10 @@ use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Shared};
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
+use crate::id::{Distinction, Identity, SessionId};
+use crate::reopen::ReopenCounter;
 use crate::rules::GapRule;
-use crate::session::{Mark, Opening, RareState, Session};
+use crate::session::{Mark, Opening, Origin, RareState, Session};
 use crate::strategy::Reach;
 use crate::summary::CloseReason;
 use crate::table::{Location, SlotId, Table};
@@ -25,10 +27,15 @@ pub(crate) struct Keyed<K: Key, V: Value, S> {
     gap_rule: Option<GapRule<K, V>>,
     /// Whether each event may have a gap of its own.
     pub(super) gap_varies: bool,
+    /// Events at one time may have had other gaps: the gap has been changed in a restore.
+    pub(crate) gap_changed: bool,
     pub(super) table: Table<K, V, S>,
     queue: DeadlineQueue,
     /// Sessions by opening, kept only to find the oldest.
     ages: BinaryHeap<Reverse<(u64, SlotId)>>,
+    /// The parts of sessions that began behind the watermark and were ended by a rule, for as long as an
+    /// event may begin another in the same place.
+    ended: ReopenCounter,
 }
 
 /// A tick of the deadline queue is so much of a gap.
@@ -37,7 +44,8 @@ const TICKS_PER_GAP: i64 = 32;
 impl<K: Key, V: Value, S> Keyed<K, V, S> {
     pub(crate) fn new(reach: Reach, gap_rule: Option<GapRule<K, V>>) -> Self {
         let queue = DeadlineQueue::new(reach.gap / TICKS_PER_GAP);
-        Self { reach, gap_varies: gap_rule.is_some(), gap_rule, table: Table::new(), queue, ages: BinaryHeap::new() }
+        let (table, ages, ended) = (Table::new(), BinaryHeap::new(), ReopenCounter::new(0, 0));
+        Self { reach, gap_varies: gap_rule.is_some(), gap_rule, gap_changed: false, table, queue, ages, ended }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>)> {
@@ -114,8 +122,45 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.table.rare(slot, self.table.get(slot)).is_some_and(|rare| rare.reported.is_some())
     }
 
-    pub(super) fn part_of(&self, slot: SlotId) -> u32 {
-        self.table.rare(slot, self.table.get(slot)).map_or(1, |rare| rare.part)
+    /// How a session began.
+    pub(super) fn origin_of(&self, slot: SlotId) -> Origin {
+        let session = self.table.get(slot);
+        let origin = self.table.rare(slot, session).and_then(|rare| rare.origin);
+        origin.unwrap_or(Origin { anchor: session.first, besides: Distinction::default() })
+    }
+
+    /// Notes how a session began, if its first event does not tell.
+    pub(super) fn set_origin(&mut self, slot: SlotId, origin: Option<Origin>) {
+        if origin.is_some() || self.table.get(slot).has_rare_state() {
+            self.table.with_rare(slot).1.origin = origin;
+        }
+    }
+
+    /// The number of a session that begins now: more than that of any other of its key in this place, be
+    /// it open or one that a rule has ended.
+    pub(super) fn next_part(&self, others: Option<Location>, key: K::Ref<'_>, origin: Origin) -> u32 {
+        let open = others.into_iter().flat_map(|location| self.table.all_of(location));
+        let open = open.filter(|slot| self.origin_of(*slot).anchor == origin.anchor);
+        let part_of = |slot| self.table.rare(slot, self.table.get(slot)).map_or(1, |rare| rare.part);
+        let next = open.map(part_of).max().map_or(1, |part| part.saturating_add(1));
+        match origin.besides.reach {
+            Some(_) => next.max(self.ended.next(|| place(&K::key_from(key), origin))),
+            None => next,
+        }
+    }
+
+    /// Notes how a session began, although its first event may be another.
+    pub(super) fn keep_origin(&mut self, slot: SlotId, origin: Origin) {
+        let is_told = origin.anchor == self.table.get(slot).first && origin.besides.is_none();
+        self.set_origin(slot, (!is_told).then_some(origin));
+    }
+
+    pub(crate) const fn ended(&self) -> &ReopenCounter {
+        &self.ended
+    }
+
+    pub(crate) const fn ended_mut(&mut self) -> &mut ReopenCounter {
+        &mut self.ended
     }
 
     // --- Opening ---
@@ -196,9 +241,11 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         hash: u64,
         shared: &mut Shared<A>,
     ) {
+        let (ours, theirs) = (self.origin_of(survivor), self.origin_of(slot));
         let Some(other) = self.table.remove(hash, slot) else { return };
         let (order, aggregate) = (shared.options.first_last, &shared.aggregate);
         self.table.update(hash, survivor, |table| table.merge(survivor, other, order, aggregate));
+        self.keep_origin(survivor, if theirs.anchor < ours.anchor { theirs } else { ours });
         shared.counters.merged += 1;
         self.forget_obsolete(shared);
     }
@@ -282,8 +329,28 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         out: Out<'_, K, V, A>,
     ) {
         let ending = self.ending(slot, early);
-        if let Some(removed) = self.table.remove(hash, slot) {
+        if let Some(mut removed) = self.table.remove(hash, slot) {
+            if early.is_none() {
+                if let Some(rare) = &mut removed.rare {
+                    self.note_end(&removed.session.key, rare, shared);
+                }
+            }
             shared.emit_removed(removed, ending, out);
+        }
+    }
+
+    /// Notes that a session is gone in whose place an event may begin another, because a rule has ended it
+    /// behind the watermark. Without room it counts as closed early.
+    #[cold]
+    fn note_end<A>(&mut self, key: &K, rare: &mut RareState<V>, shared: &mut Shared<A>) {
+        let Some(origin) = &mut rare.origin else { return };
+        let Some(reach) = origin.besides.reach.filter(|reach| !shared.is_late(*reach)) else { return };
+        self.ended.forget(shared.clock.now());
+        if self.ended.len() < shared.options.max_open {
+            self.ended.remember(place(key, *origin), rare.part, reach.shift(shared.options.lateness), usize::MAX);
+        } else {
+            shared.early_closings += 1;
+            origin.besides.after = shared.early_closings;
         }
     }
 
@@ -303,7 +370,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
             () => (self.reach.window_end(session.edge).max(session.last.shift(1)), CloseReason::Gap),
         };
         let window = Window::new(session.first, end);
-        Ending { window, bucket: None, reason: early.unwrap_or(reason), anchor: window.start }
+        Ending { window, bucket: None, reason: early.unwrap_or(reason), anchor: window.start, by_part: true }
     }
 
     #[inline]
@@ -332,6 +399,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.table.clear();
         self.queue.clear();
         self.ages = BinaryHeap::new();
+        self.ended.clear();
     }
 
     /// Closes the session that opened first. False: there is none.
@@ -344,6 +412,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         while let Some(Reverse((opened, slot))) = self.ages.pop() {
             if let Some(session) = self.table.get_if(slot, opened) {
                 let hash = shared.hash(session.key.key_ref());
+                shared.early_closings += 1;
                 self.emit_and_remove(hash, slot, Some(CloseReason::Evicted), shared, out);
                 self.forget_obsolete(shared);
                 return true;
@@ -351,6 +420,12 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         }
         false
     }
+}
+
+/// What tells the place of a session behind the watermark from those of all others.
+fn place<K: Key>(key: &K, origin: Origin) -> SessionId {
+    let besides = Distinction { reach: origin.besides.reach, ..Distinction::default() };
+    SessionId::of(key, None, Identity::of(origin.anchor), besides)
 }
 
 /// The instant at which something must be done about a session.

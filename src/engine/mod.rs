@@ -155,21 +155,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             move_clock(event, shared, plan, out);
         }
     }
-
-    /// Whether there is anything that a flush forgets.
-    pub(crate) fn is_in_use(&self) -> bool {
-        self.plan.occupied::<A>() > 0 || self.plan.reopened().is_some_and(|reopened| !reopened.is_empty())
-    }
-
-    /// Closes everything. `forgets`: ids must differ from those before.
-    pub(crate) fn flush_all(&mut self, forgets: bool, out: Out<'_, K, V, A>) {
-        let Self { shared, plan, .. } = self;
-        shared.lift_quota();
-        plan.advance(shared, out);
-        plan.close_all(shared, CloseReason::Flush, out);
-        shared.clock.reschedule(Timestamp::MAX);
-        shared.flushes = shared.flushes.wrapping_add(u32::from(forgets));
-    }
 }
 
 /// Moves the clock as the event demands, and closes what it has passed.
@@ -227,6 +212,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             shared.renew_quota();
         }
         plan.advance(shared, out);
+        if time == Timestamp::MAX {
+            shared.flushes = shared.flushes.wrapping_add(1); // a window may open once more at this instant
+        }
     }
 
     /// Where the clock stands; [`Timestamp::MIN`] in the beginning.
@@ -252,10 +240,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     pub fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
         let Self { shared, plan, .. } = self;
         shared.lift_quota();
-        if shared.has_pending() {
-            plan.advance(shared, out);
-        }
-        self.flush_all(self.is_in_use(), out);
+        plan.advance(shared, out);
+        plan.close_all(shared, CloseReason::Flush, out);
+        shared.clock.reschedule(Timestamp::MAX);
+        // Whether or not this engine had a session: ids must not tell which keys lie in it.
+        shared.flushes = shared.flushes.wrapping_add(1);
     }
 
     /// What has happened so far.

@@ -16,9 +16,10 @@ use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::{Event, EventRef};
 use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule};
+use crate::id::Distinction;
 use crate::reorder::ReorderBuffer;
 use crate::rules::{CutRule, FirstLast, TimedValue};
-use crate::session::{Mark, Opening};
+use crate::session::{Mark, Opening, Origin};
 use crate::strategy::{Reach, Rounding};
 use crate::summary::CloseReason;
 use crate::table::SlotId;
@@ -54,8 +55,6 @@ enum Fit {
     Joins(SlotId),
     /// It would, but a cut falls between the session's last event and this one, by this rule.
     Cuts(SlotId, CloseReason),
-    /// It is at the time of the last event of a session that is over.
-    Follows(SlotId),
     No,
 }
 
@@ -183,7 +182,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         self.rules.join_only.as_ref().map_or(JoinOnly::No, |rule| rule(event))
     }
 
-    /// The latest session of the key that the event belongs to, or else the latest that it cuts, or follows.
+    /// The latest session of the key that the event belongs to, or else the latest that it cuts.
     fn find_fit<A>(&self, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
         let table = &self.sessions.table;
         let Some(location) = table.find(arriving.hash, arriving.event.key) else { return Fit::No };
@@ -191,9 +190,8 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         for slot in table.before(location, arriving.end) {
             match (self.fit(slot, arriving, shared), best) {
                 (Fit::Joins(slot), _) => return Fit::Joins(slot),
-                (cuts @ Fit::Cuts(..), Fit::No | Fit::Follows(_)) => best = cuts,
-                (follows @ Fit::Follows(_), Fit::No) => best = follows,
-                (Fit::No | Fit::Cuts(..) | Fit::Follows(_), _) => {}
+                (cuts @ Fit::Cuts(..), Fit::No) => best = cuts,
+                (Fit::No | Fit::Cuts(..), _) => {}
             }
         }
         best
@@ -204,11 +202,8 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let session = table.get(slot);
         let time = arriving.event.event_time;
         let (first, last) = (session.first.min(time), session.last.max(time));
-        if session.is(Mark::Cut) && time == session.last {
-            return Fit::Follows(slot);
-        }
         let is_before = arriving.joins != JoinOnly::No && time < session.first;
-        let is_cut_off = session.is(Mark::Cut) && time > session.last;
+        let is_cut_off = session.is(Mark::Cut) && time >= session.last;
         let is_full = session.count() >= self.rules.max_events;
         let is_too_long = is_past(reach.limit(first), last);
         if is_before
@@ -270,19 +265,22 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         shared: &mut Shared<A>,
     ) -> (SlotId, Outcome) {
         let Arriving { event, hash, seq, end, is_behind, .. } = *arriving;
-        let part = match fit {
+        match fit {
             Fit::Joins(slot) => {
                 self.extend(slot, arriving, shared);
                 self.end_after(slot, event, shared);
                 return (slot, Outcome::Extended(Whereabouts::numbered(slot)));
             }
             Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
-            Fit::Follows(slot) => self.part_after(slot, event.event_time),
-            Fit::No => 1,
-        };
+            Fit::No => {}
+        }
         let others = self.sessions.table.find(hash, event.key);
-        let opening = Opening { edge: end, opened: seq, again: is_behind };
-        let slot = self.sessions.open(hash, others, event, opening, shared);
+        let anchor = event.event_time;
+        let origin = shared.origin(anchor, is_behind, Some(self.sessions.reach.deadline(anchor, end)));
+        let usual = Origin { anchor, besides: Distinction::default() };
+        let part = self.sessions.next_part(others, event.key, origin.unwrap_or(usual));
+        let slot = self.sessions.open(hash, others, event, Opening { edge: end, opened: seq }, shared);
+        self.sessions.set_origin(slot, origin);
         if part != 1 {
             self.sessions.table.with_rare(slot).1.part = part;
         }
@@ -290,21 +288,10 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         (slot, Outcome::Opened(Whereabouts::numbered(slot)))
     }
 
-    /// Ends a session where another begins, but not before its own last event. Returns the part that
-    /// begins.
-    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, rule: CloseReason, shared: &mut Shared<A>) -> u32 {
-        let part = self.part_after(slot, time);
+    /// Ends a session where another begins, but not before its own last event.
+    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, rule: CloseReason, shared: &mut Shared<A>) {
         let after_last = self.sessions.table.get(slot).last.shift(1);
         self.end(slot, time.max(after_last), rule, shared);
-        part
-    }
-
-    /// The part that begins at an instant after a session: sessions within one instant are numbered.
-    fn part_after(&self, slot: SlotId, time: Timestamp) -> u32 {
-        let session = self.sessions.table.get(slot);
-        // (A straggler may have moved the start of a session that began at this instant.)
-        let within_an_instant = session.first == time || (session.is(Mark::Again) && session.last == time);
-        if within_an_instant { self.sessions.part_of(slot).saturating_add(1) } else { 1 }
     }
 
     /// Ends a session with the event that it has just taken, if that is the last by the caller's rule or
@@ -340,7 +327,8 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         arriving: &Arriving<'_, '_, K, V>,
         shared: &mut Shared<A>,
     ) {
-        let Arriving { event, hash, seq, end, is_behind, joins } = *arriving;
+        let Arriving { event, hash, seq, end, joins, .. } = *arriving;
+        let origin = self.sessions.origin_of(slot);
         let is_earlier = self.sessions.table.update(hash, slot, |table| {
             let before = table.get(slot);
             let (first, opened) = (before.first, before.opened);
@@ -360,12 +348,11 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             if !session.is(Mark::Cut) && joins != JoinOnly::DoesNotProlong {
                 session.edge = session.edge.max(end);
             }
-            if is_behind && session.first < first {
-                session.mark(Mark::Again, true);
-            }
             session.first < first || session.opened < opened
         });
         if is_earlier {
+            // It stays the session that it was opened as.
+            self.sessions.keep_origin(slot, origin);
             // It may be over sooner, or come before another.
             self.sessions.enqueue(slot, shared);
             self.sessions.note_age(slot, shared);
@@ -416,6 +403,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
         let now = shared.clock.now();
         self.settle_until(now, shared, out);
         self.sessions.close_until(now, shared, out);
+        self.sessions.ended_mut().forget(now);
     }
 
     fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
@@ -439,7 +427,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::gap_rules::JoinOnly;
-
+    use crate::id::SessionId;
     use crate::rules::{FirstLast, WhenFull};
     use crate::sessionizer::{Pushed, Refusal};
     use crate::strategy::{Bucket, Gap};
@@ -601,20 +589,54 @@ mod tests {
 
     #[test]
     fn a_session_that_begins_behind_the_watermark_has_an_id_of_its_own() {
-        let id = |watermark, times: &[i64]| {
-            let mut run = Run::new(at_most_20());
-            run.advance(watermark);
-            for time in times {
-                assert!(!run.push(1, *time).is_returned());
-            }
-            run.close_all();
-            run.summaries()[0].id()
-        };
+        let id = |watermark, times: &[i64]| ids(at_most_20(), watermark, times, 0)[0];
         assert_eq!(id(4, &[5]), id(5, &[5]));
         assert_ne!(id(5, &[5]), id(6, &[5]));
+        assert_eq!(id(6, &[5]), id(9, &[5]), "but not one that tells where the watermark stood");
         assert_eq!(id(4, &[5, 8]), id(5, &[5, 8]));
-        assert_ne!(id(8, &[8, 5]), id(4, &[8, 5]), "the straggler has moved its start");
+        assert_eq!(id(8, &[8, 5]), id(8, &[8]), "a straggler does not change it");
         assert_eq!(id(8, &[8, 8]), id(8, &[8]));
+    }
+
+    /// The ids of key 1, after some events of others that do not move the watermark.
+    fn ids(config: Settings, watermark: i64, times: &[i64], others: u8) -> Vec<SessionId> {
+        let mut run = Run::new(config);
+        run.advance(watermark);
+        for time in times {
+            (0..others).for_each(|n| assert!(!run.push(100 + n, watermark).is_returned()));
+            assert!(!run.push(1, *time).is_returned());
+        }
+        run.close_all();
+        run.summaries().into_iter().filter(|summary| summary.key == 1).map(|summary| summary.id()).collect()
+    }
+
+    #[test]
+    fn sessions_that_a_rule_ends_at_once_behind_the_watermark_are_numbered() {
+        let singles = || config(Gap::new(us(10)).max_events(1));
+        let alone = ids(singles(), 8, &[5, 5, 4, 5], 0);
+        assert_eq!(alone, ids(singles(), 8, &[5, 5, 4, 5], 2), "events of others do not show");
+        for (i, id) in alone.iter().enumerate() {
+            assert!(!alone[..i].contains(id), "{alone:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_rule_has_ended_is_remembered_while_another_may_begin_there_and_within_the_bound() {
+        let bounded = config(Gap::new(us(10)).max_events(1)).max_open_sessions(3, WhenFull::Refuse);
+        let mut run = Run::new(bounded);
+        run.advance(8);
+        for _ in 0..10 {
+            for time in [3, 4, 5, 6, 7] {
+                assert_eq!(run.push(1, time), Pushed::Opened);
+            }
+        }
+        let mut ids: Vec<_> = run.summaries().into_iter().map(|summary| summary.id()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let remembered = |run: &Run| run.engine.plan.reopened().map(crate::reopen::ReopenCounter::len);
+        assert_eq!((ids.len(), remembered(&run)), (50, Some(3)));
+        run.advance(17);
+        assert_eq!(remembered(&run), Some(0));
     }
 
     #[test]

@@ -420,14 +420,32 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     pub(crate) const fn reopened(&self) -> Option<&ReopenCounter> {
         match self {
             Self::Arrival(windows) => Some(windows.reopened()),
-            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => None,
+            Self::Ordered(sessions) => Some(sessions.sessions().ended()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => None,
         }
     }
 
     pub(crate) const fn reopened_mut(&mut self) -> Option<&mut ReopenCounter> {
         match self {
             Self::Arrival(windows) => Some(windows.reopened_mut()),
-            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => None,
+            Self::Ordered(sessions) => Some(sessions.sessions_mut().ended_mut()),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => None,
+        }
+    }
+
+    /// Whether events at one time may have had different gaps, because the gap has been changed.
+    pub(crate) const fn gap_changed(&self) -> bool {
+        match self.storage() {
+            (_, _, Some(sessions)) => sessions.gap_changed,
+            _ => false,
+        }
+    }
+
+    pub(crate) const fn set_gap_changed(&mut self) {
+        match self {
+            Self::Gap(sessions) => sessions.sessions_mut().gap_changed = true,
+            Self::Ordered(sessions) => sessions.sessions_mut().gap_changed = true,
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) => {}
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::data::{Key, Value};
 use crate::engine::clock::Clock;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
-use crate::id::{Identity, SummaryId};
+use crate::id::{Distinction, Identity, SummaryId};
 use crate::rules::{FirstLast, Options, WhenFull};
-use crate::session::{Mark, Opening, RareState, Removed, Report, Session};
+use crate::session::{Opening, Origin, RareState, Removed, Report, Session};
 use crate::sessionizer::{Counters, Pushed, Refusal};
 use crate::summary::{CloseReason, SessionSummary};
 use crate::table::MAX_SESSIONS;
@@ -30,6 +30,8 @@ pub(crate) struct Shared<A> {
     /// The number of the latest push: it tells which of two events arrived first.
     pub(crate) last_seq: u64,
     pub(crate) flushes: u32,
+    /// How many sessions were closed early, where another may begin in the same place.
+    pub(crate) early_closings: u64,
     /// None of the options is in use that the usual event would have to ask about.
     pub(crate) is_plain: bool,
     /// How many sessions this call may still emit.
@@ -80,13 +82,26 @@ pub(crate) struct Ending {
     pub(crate) reason: CloseReason,
     /// What tells the session from others of its key and bucket.
     pub(crate) anchor: Timestamp,
+    /// Its part tells it apart too.
+    pub(crate) by_part: bool,
 }
 
 impl<A> Shared<A> {
     pub(crate) fn new(aggregate: A, options: Options, clock: Clock) -> Self {
         let (counters, hasher) = (Counters::default(), DefaultHashBuilder::default());
         let is_plain = options.is_plain() && !clock.is_bounded();
-        Self { is_plain, aggregate, options, clock, counters, last_seq: 0, flushes: 0, quota: usize::MAX, hasher }
+        Self {
+            is_plain,
+            aggregate,
+            options,
+            clock,
+            counters,
+            last_seq: 0,
+            flushes: 0,
+            early_closings: 0,
+            quota: usize::MAX,
+            hasher,
+        }
     }
 
     /// The hash of a key, or of a key and its bucket.
@@ -191,7 +206,7 @@ impl<A> Shared<A> {
         self.options.when_full == WhenFull::CloseOldest
     }
 
-    // --- Opening, extending, emitting ---
+    // --- Opening, extending ---
 
     #[inline]
     pub(crate) fn open<K: Key, V: Value>(
@@ -204,11 +219,7 @@ impl<A> Shared<A> {
     {
         self.counters.opened += 1;
         self.counters.placed += 1;
-        let mut session = Session::open(event, opening.edge, opening.opened, self.aggregate.open(event));
-        if opening.again {
-            session.mark(Mark::Again, true);
-        }
-        session
+        Session::open(event, opening.edge, opening.opened, self.aggregate.open(event))
     }
 
     /// Adds the event that arrives now to its session.
@@ -225,12 +236,52 @@ impl<A> Shared<A> {
         self.counters.placed += 1;
     }
 
-    /// The identity of a session that ends now.
+    // --- Ids ---
+
+    /// The id of a session that ends now, if no summary of it has been emitted.
     #[inline]
-    pub(crate) fn identity<K: Key, V: Value, S>(&self, session: &Session<K, V, S>, ending: &Ending) -> Identity {
-        let again = session.is(Mark::Again) || ending.reason == CloseReason::Evicted;
-        Identity { anchor: ending.anchor, flushes: self.flushes, opened: if again { session.opened } else { 0 } }
+    pub(crate) fn id_of<K: Key, V: Value, S>(
+        &self,
+        session: &Session<K, V, S>,
+        rare: Option<&RareState<V>>,
+        ending: &Ending,
+    ) -> SummaryId {
+        let is_early = ending.reason == CloseReason::Evicted;
+        match rare {
+            None if !is_early => SummaryId::Of(Identity { flushes: self.flushes, ..Identity::of(ending.anchor) }),
+            _ => self.unusual_id_of(session, rare, ending),
+        }
     }
+
+    #[cold]
+    fn unusual_id_of<K: Key, V: Value, S>(
+        &self,
+        session: &Session<K, V, S>,
+        rare: Option<&RareState<V>>,
+        ending: &Ending,
+    ) -> SummaryId {
+        let origin = rare.and_then(|rare| rare.origin);
+        let Origin { anchor, besides } =
+            origin.unwrap_or(Origin { anchor: ending.anchor, besides: Distinction::default() });
+        let part = rare.filter(|_| ending.by_part).map_or(1, |rare| rare.part);
+        let early = if ending.reason == CloseReason::Evicted { self.early_closings } else { 0 };
+        let besides = Distinction { early, ..besides };
+        SummaryId::new(&session.key, ending.bucket, Identity { anchor, part, flushes: self.flushes }, besides)
+    }
+
+    /// How a session begins that an event opens or extends to before its first. Nothing if the event's
+    /// time tells all: no other session of the key can have begun there.
+    ///
+    /// Only behind the watermark there may have been another. It has been closed, so its reach was less
+    /// than that of an event that is not late. With a lateness it may have been reported, and closed early.
+    pub(crate) fn origin(&self, anchor: Timestamp, is_behind: bool, reach: Option<Timestamp>) -> Option<Origin> {
+        let reach = reach.filter(|_| is_behind);
+        let after = if is_behind && self.options.lateness > 0 { self.early_closings } else { 0 };
+        let besides = Distinction { reach, after, early: 0 };
+        (!besides.is_none()).then_some(Origin { anchor, besides })
+    }
+
+    // --- Emitting ---
 
     /// Emits a session that was removed, unless all of it has been emitted before. Returns its part.
     #[inline(always)]
@@ -243,11 +294,11 @@ impl<A> Shared<A> {
         A: Aggregate<K, V>,
     {
         let Removed { session, rare } = removed;
-        let identity = self.identity(&session, &ending);
+        let id = self.id_of(&session, rare.as_ref(), &ending);
         let report = match rare {
-            None => Report { identity, part: 1, fresh: session.count(), correction: None },
+            None => Report { id, part: 1, fresh: session.count(), correction: None },
             Some(rare) if rare.is_current() => return,
-            Some(mut rare) => rare.report(&session.key, session.count(), identity, ending.bucket),
+            Some(mut rare) => rare.report(&session.key, session.count(), id, ending.bucket),
         };
         out(self.summary(session, ending, report));
     }
@@ -263,8 +314,8 @@ impl<A> Shared<A> {
         A: Aggregate<K, V>,
     {
         let copy = session.copy();
-        let identity = self.identity(&copy, &ending);
-        let report = rare.report(&copy.key, copy.count(), identity, ending.bucket);
+        let id = self.id_of(&copy, Some(rare), &ending);
+        let report = rare.report(&copy.key, copy.count(), id, ending.bucket);
         out(self.summary(copy, ending, report));
     }
 
@@ -295,7 +346,7 @@ impl<A> Shared<A> {
             last_event: session.last_value,
             reason: ending.reason,
             aggregate: self.aggregate.finish(session.state),
-            id: SummaryId::Of(report.identity),
+            id: report.id,
             correction: report.correction,
         }
     }

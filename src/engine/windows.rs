@@ -53,7 +53,7 @@ struct Place {
 const NO_WINDOW: Window = Window::new(Timestamp::MIN, Timestamp::MIN);
 
 fn ending(span: Window, reason: CloseReason) -> Ending {
-    Ending { window: span, bucket: Some(span.start), reason, anchor: span.end }
+    Ending { window: span, bucket: Some(span.start), reason, anchor: span.end, by_part: false }
 }
 
 impl<K: Key, V: Value, S> Closing<K, V, S> {
@@ -316,11 +316,15 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         let end = place.span.end;
         // Over, but within the lateness: its window was emitted, or nothing was in it.
         let is_over = end <= shared.clock.now();
-        let again = is_over && shared.may_evict();
-        let session = shared.open(event, Opening { edge: end, opened: shared.last_seq, again });
+        let origin = shared.origin(end, is_over, None);
+        let session = shared.open(event, Opening { edge: end, opened: shared.last_seq });
         let (id, number) = self.insert(session, hash, place, is_over, shared);
         if is_over {
-            emit_and_keep(self.table.get_mut(id), number, shared, out);
+            let window = self.table.get_mut(id);
+            if let (Some(_), Some((_, rare))) = (origin, window.with_rare(number)) {
+                rare.origin = origin;
+            }
+            emit_and_keep(window, number, shared, out);
         }
         Whereabouts::in_window(id, number)
     }
@@ -574,6 +578,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         }
         self.len -= 1;
         if let Some(removed) = removed {
+            shared.early_closings += 1;
             shared.emit_removed(removed, ending(span, CloseReason::Evicted), out);
         }
         true

@@ -123,7 +123,7 @@ impl Reach {
         if reach == Timestamp::MAX { reach } else { reach.shift(-self.edge) }
     }
 
-    /// The instant from which on a session that began at `first` takes no event, whatever the gap.
+    /// The instant from which on a session that began at `first` takes no event, for any gap.
     pub(crate) fn limit(&self, first: Timestamp) -> Timestamp {
         self.max.map_or(Timestamp::MAX, |max| first.shift(max))
     }

@@ -6,9 +6,7 @@ use events::zones::AnyZone;
 use program::growing::Growing;
 use program::stdout;
 use rows::columns::files_columns;
-use rows::ids::id_of;
 use rows::lines::Lines;
-use stagger::Clock;
 
 use crate::facts::Kept;
 #[cfg(feature = "parquet")]
@@ -31,7 +29,7 @@ pub(crate) struct Results<O: Kept> {
 impl<O: Kept> Results<O> {
     pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
         let mut results = Self { writing: None, report: None, is_on_terminal: false };
-        let mut files = Files { clock: options.strategy.clock(), sessions: None, events: None };
+        let mut files = Files { sessions: None, events: None };
         if options.shows_report() {
             let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
             results.report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
@@ -132,14 +130,13 @@ enum SessionFiles {
 
 /// The files that each session is written to.
 pub(crate) struct Files {
-    clock: Clock,
     sessions: Option<SessionFiles>,
     events: Option<EventsFile>,
 }
 
 impl Files {
     pub(crate) fn write<O: Kept>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
-        let id = id_of(session, self.clock);
+        let id = session.id();
         match &mut self.sessions {
             Some(SessionFiles::Rows(rows)) => rows.write(session, id).map_err(|error| Failure::writing(&error))?,
             #[cfg(feature = "parquet")]

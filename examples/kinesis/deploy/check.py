@@ -26,7 +26,7 @@ ALL_RESOURCES = {
     "cloudwatch:PutMetricData": "metrics have no ARN; the statement is bound to a namespace",
     "ecr:GetAuthorizationToken": "a token is of the whole registry; what it opens is bound to a repository",
 }
-# What the generator calls, and where.
+# Calls of the generator, and their files.
 GENERATOR_CALLS = {"kinesis:DescribeStreamSummary": "stream/about.rs", "kinesis:PutRecords": "produce/producer.rs"}
 # Endpoints that stand for the services of the program, and those that ECS needs before it runs.
 ENDPOINTS = {"kinesis": "kinesis-streams", "cloudwatch": "monitoring", "s3": "s3"}

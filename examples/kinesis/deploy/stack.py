@@ -16,7 +16,7 @@ PSEUDO = {
     "AWS::StackName": "sessions",
     "AWS::NoValue": None,
 }
-# What an attribute is, where the rest of the template depends on how it looks.
+# The value of an attribute, where the rest of the template depends on its form.
 ATTRIBUTES = {
     "Bucket.Arn": lambda values: f"arn:aws:s3:::{values['BucketName']}",
     "Stream.Arn": lambda values: f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{values['StreamName']}",

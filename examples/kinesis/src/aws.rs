@@ -2,7 +2,7 @@
 //!
 //! Without the feature `tls`: plain HTTP to `AWS_ENDPOINT_URL` (or the service's own variable, such as
 //! `AWS_ENDPOINT_URL_KINESIS`), with the credentials in the environment or, where there are none,
-//! made-up ones. With it: what the standard chain finds, in AWS.
+//! made-up ones. With it: the credentials that the standard chain finds, in AWS.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use aws_smithy_types::timeout::TimeoutConfig;
 /// Where Kinesis is, unless it is given otherwise.
 const KINESIS: &str = "AWS_ENDPOINT_URL_KINESIS";
 
-/// What every client is made from.
+/// The settings of every client.
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
     #[cfg(feature = "tls")]
     shared: aws_config::SdkConfig,
-    /// Where Kinesis is, whatever the variables say: the demonstration must not reach a stream that is
+    /// The address of Kinesis, which overrides the variables: the demonstration must not reach a stream that is
     /// somebody's.
     kinesis: Option<String>,
     /// Where the other services are; tests know.
     others: Option<String>,
 }
 
-/// How long one attempt may take; what comes after is the business of [`crate::retry`].
+/// How long one attempt may take; [`crate::retry`] decides about the next one.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -58,7 +58,7 @@ macro_rules! client {
 }
 
 impl Aws {
-    /// `kinesis` is where Kinesis is, in place of what the variables say.
+    /// `kinesis` is the address of Kinesis, in place of the variables.
     #[cfg_attr(not(feature = "tls"), expect(clippy::unused_async, reason = "with TLS it asks for credentials"))]
     pub(crate) async fn new(kinesis: Option<String>) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! Checkpoints: how far every shard was taken, the state of the pipeline, and the rows that wait for
 //! their file, as one object that is written whole or not at all.
 //!
-//! The object is a line that says what it is, a line of JSON that a person can read, the state of the
+//! The object is a line with its kind and version, a line of JSON that a person can read, the state of the
 //! engines (postcard), and a CRC-32 of all that in four bytes, lowest first.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::stream::{Position, ShardId, Start};
 
 const FIRST_LINE: &[u8] = b"stagger kinesis checkpoint, version 2\n";
 
-/// What can be read with `head -2`.
+/// The part that `head -2` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Header {
     /// Counts the checkpoints from the first run on.

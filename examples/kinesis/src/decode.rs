@@ -22,14 +22,14 @@ use stagger::Timestamp;
 use crate::gzip;
 use crate::kpl;
 
-/// A record has 10 MiB at most; gzip makes a thousandth of what repeats itself.
+/// A record has 10 MiB at most; gzip shrinks repeated text to a thousandth.
 const MOST_UNPACKED: u64 = 64 << 20;
 
 /// Which fields make an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields {
     pub(crate) key: Vec<String>,
-    /// What the values of the key fields must be, one for each, so that each has a place in its column
+    /// The required kind of each key field, so that each has a place in its column
     /// later on.
     pub(crate) kinds: Vec<KeyKind>,
     pub(crate) time: String,
@@ -99,10 +99,10 @@ impl fmt::Display for Reject {
 
 impl std::error::Error for Reject {}
 
-/// What is done with each object: its bytes, and what it is.
+/// Called with the bytes of each object, and its event or reject.
 type Each<'a> = &'a mut dyn FnMut(&[u8], Result<Decoded<'_>, Reject>);
 
-/// Reads records. It keeps what it can use again for the next one.
+/// Reads records. It keeps its buffers for the next one.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     /// Fields of the outermost object of which something is wanted.
@@ -128,7 +128,7 @@ impl Decoder {
         Self { names, key, time, value, logs, time_format: fields.time_format, recent, text }
     }
 
-    /// Hands every object of a record over, in order, with its own bytes; one reject for what is none.
+    /// Hands every object of a record over, in order, with its own bytes; one reject for bytes that are no object.
     pub(crate) fn decode_all(&mut self, data: &[u8], mut each: impl FnMut(&[u8], Result<Decoded<'_>, Reject>)) {
         match gzip::unpacked(data, MOST_UNPACKED) {
             None => self.decode_plain(data, &mut each),
@@ -543,7 +543,7 @@ mod tests {
         assert_eq!(decode_with(decoder(), &gzip::packed(b"\xff").unwrap()), [Err("not UTF-8 at byte 0".to_owned())]);
     }
 
-    /// What the same fields are by way of whole values. `None` for a reject.
+    /// The same fields, read by way of whole values. `None` for a reject.
     fn naive(text: &str) -> Option<(String, i64, String)> {
         let object: Value = serde_json::from_str(text).ok()?;
         let find = |name: &str| object.get(name).or_else(|| name.split('.').try_fold(&object, |v, name| v.get(name)));

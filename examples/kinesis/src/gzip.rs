@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 
 const MAGIC: &[u8] = b"\x1f\x8b";
 
-/// What gzip holds, if that is at most so many bytes, or why it cannot be unpacked; `None` for other data.
+/// The unpacked bytes of gzip, up to a maximum, or why it cannot be unpacked; `None` for other data.
 pub(crate) fn unpacked(data: &[u8], most: u64) -> Option<Result<Vec<u8>, String>> {
     data.starts_with(MAGIC).then(|| {
         let mut plain = Vec::new();

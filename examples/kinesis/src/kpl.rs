@@ -1,8 +1,8 @@
-//! Takes apart what the Kinesis Producer Library (KPL) has put together: many small records in one.
+//! Takes apart aggregates of the Kinesis Producer Library (KPL): many small records in one.
 //!
 //! The form is the library's own, `aggregation-format.md` of awslabs/amazon-kinesis-producer: four
 //! bytes that no text begins with, a message of Protocol Buffers (proto2), and the MD5 of that
-//! message. What is an aggregate and what is not is decided as `AggregatorUtil` of
+//! message. A record is taken for an aggregate as `AggregatorUtil` of
 //! awslabs/amazon-kinesis-client decides: a record without the four bytes, too short for a message,
 //! or with another MD5 is a plain one. Where that library writes a line to its log and goes on
 //! without the rest of the record, here the whole record is [`Damage`], so that it can be counted.
@@ -21,7 +21,7 @@
 //! There are other programs that aggregate, awslabs/kinesis-aggregation among them (its issue 11,
 //! and issue 343 of amazon-kinesis-client). They do not look at shards and send nothing again: for
 //! them an aggregate that is dropped is lost. A record does not tell who made it. Therefore
-//! [`take_apart`] drops nothing, [`Parts::belong_to`] says what the library would do, and the caller
+//! [`take_apart`] drops nothing, [`Parts::belong_to`] says how the library would decide, and the caller
 //! chooses and counts.
 
 use std::fmt;
@@ -30,7 +30,7 @@ use std::ops::RangeInclusive;
 use md5::{Digest, Md5};
 use prost::Message;
 
-/// What an aggregate begins with. It is not valid UTF-8.
+/// The first bytes of an aggregate. They are not valid UTF-8.
 pub(crate) const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST: usize = 16;
 
@@ -56,7 +56,7 @@ struct Record {
     data: Option<Vec<u8>>,
 }
 
-/// What a producer has sent as one record.
+/// The records that a producer has sent as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part<'a> {
     pub(crate) partition_key: &'a str,
@@ -111,7 +111,7 @@ impl Parts<'_> {
     /// Whether the KPL takes this record for delivered, if it was read from a shard of these hash
     /// keys. If not, it sends the parts again. Always so for a plain record.
     pub(crate) fn belong_to(&self, shard: &RangeInclusive<u128>) -> bool {
-        // No shard can be guessed for what is no hash key, so nothing can be in the wrong one.
+        // Without a hash key no shard can be derived, so no record can be in the wrong one.
         let belongs = |part: Part<'_>| part.hash_key().is_none_or(|key| shard.contains(&key));
         !self.is_aggregate() || self.iter().all(belongs)
     }

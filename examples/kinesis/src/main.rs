@@ -72,7 +72,7 @@ async fn run(options: Options) -> Result<()> {
     }
 }
 
-/// What a shell tells of a program that SIGPIPE has ended: not all was written, and who closed the pipe
+/// The exit status that a shell gives a program that SIGPIPE has ended: not all was written, and who closed the pipe
 /// knows why.
 const BROKEN_PIPE: u8 = 128 + 13;
 

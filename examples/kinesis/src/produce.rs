@@ -5,9 +5,9 @@
 //! AWS's article puts every record with the key `partitionkey`. A key belongs to one shard, so all
 //! records go to one: the 1 MB and 1,000 records a second that a shard takes are then the limit of
 //! the whole stream, and the other shards stay empty. Here the key is a field of the record, `user_id`
-//! unless another is named. That spreads the load, and what one user does stays in order in one shard.
+//! unless another is named. That spreads the load, and the events of one user stay in order in one shard.
 //!
-//! # What is promised
+//! # Promises
 //!
 //! Every record is on the stream when the last line is printed, most of them once. Where an answer
 //! was lost, the records of that request are put again and may be there twice. Records that a shard
@@ -65,7 +65,7 @@ pub(crate) struct Options {
     /// Create the stream if there is none of that name, and wait until it is ready
     #[arg(long)]
     create: bool,
-    /// Create it with so many shards
+    /// Create it with this number of shards
     #[arg(long, default_value_t = 1, requires = "create", value_parser = clap::value_parser!(u32).range(1..))]
     shards: u32,
     /// Where Kinesis is, in place of AWS_ENDPOINT_URL
@@ -218,7 +218,7 @@ impl Run {
     }
 }
 
-/// When what waits is put, though there is room for more in its request.
+/// When waiting records are put, though there is room for more in their request.
 pub(crate) fn ticks() -> Interval {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + LINGER, LINGER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

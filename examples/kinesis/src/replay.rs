@@ -101,7 +101,7 @@ impl Row {
     }
 }
 
-/// What was done.
+/// The counts of a run.
 #[derive(Debug, Default)]
 struct Counts {
     put: u64,
@@ -150,7 +150,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Puts what is asked for of a file, then notes it.
+    /// Puts the chosen rows of a file, then notes the file.
     async fn file(&mut self, name: &str, noted: &str) -> Result<()> {
         let before = self.lines(noted).await?;
         let mut left: BTreeMap<&str, u64> = BTreeMap::new();

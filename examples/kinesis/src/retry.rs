@@ -46,7 +46,7 @@ pub(crate) trait Passing {
     /// Whether the other side asked for fewer requests.
     fn is_throttling(&self) -> bool;
 
-    /// What went wrong, for those who watch.
+    /// The failures, for those who watch.
     fn words(&self) -> String
     where
         Self: Display,
@@ -68,7 +68,7 @@ const THROTTLING: [&str; 9] = [
     "TooManyRequestsException",
 ];
 
-/// What they say when they fail.
+/// The message when they fail.
 const FAILING: [&str; 8] = [
     "ConditionalRequestConflict",
     "InternalError",

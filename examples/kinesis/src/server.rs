@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// Create this stream
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
-    /// With so many shards
+    /// The number of its shards
     #[arg(long, default_value_t = 1, requires = "stream", value_parser = clap::value_parser!(u32).range(1..=500))]
     shards: u32,
 }

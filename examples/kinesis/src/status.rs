@@ -1,4 +1,4 @@
-//! What is going on, for those who watch: counted as it happens, read by the view and the report.
+//! The figures of a run, for those who watch: counted as it happens, read by the view and the report.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -36,7 +36,7 @@ pub(crate) struct Now {
     pub(crate) last_step: Option<Instant>,
     pub(crate) files_published: u64,
     pub(crate) rows_published: u64,
-    /// What each sink has taken, and what it could not take.
+    /// Counts of deliveries and failures of each sink.
     pub(crate) sinks: BTreeMap<&'static str, Sink>,
     pub(crate) alerts: u64,
     pub(crate) retries: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Now {
     /// The latest, newest last: strategy and session.
     pub(crate) recent: VecDeque<(usize, SessionRow)>,
     pub(crate) recent_alerts: VecDeque<String>,
-    /// What went wrong and was tried again or told; the latest, and how many there were.
+    /// Failures that were tried again or told; the latest, and how many there were.
     pub(crate) troubles: VecDeque<String>,
     pub(crate) all_troubles: u64,
 }
@@ -82,7 +82,7 @@ pub(crate) struct Strategy {
     pub(crate) events: Spread,
 }
 
-/// What is known of many numbers without keeping them.
+/// A summary of many numbers, without the numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) count: u64,
@@ -103,7 +103,7 @@ impl Spread {
     }
 }
 
-/// What a sink that cannot commit has done.
+/// Counts of a sink that cannot commit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sink {
     pub(crate) sent: u64,

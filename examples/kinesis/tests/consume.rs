@@ -1,4 +1,4 @@
-//! The consumer through the program and HTTP: what it reads, where it begins, what it leaves.
+//! The consumer through the program and HTTP: its input, where it begins, its output.
 
 mod support;
 
@@ -56,7 +56,7 @@ async fn put(server: &Server, clicks: &[Click]) {
     server.put(clicks.iter().map(Click::record)).await;
 }
 
-/// Reads what is there, closes everything, and ends.
+/// Reads the records on the stream, closes everything, and ends.
 fn to_the_end(folder: &Path, more: &str) -> String {
     format!(
         "consume --stream {STREAM} --out-of-order 6s --poll-every 20ms --unpaced --arrival-slack 1s \
@@ -219,7 +219,7 @@ async fn latest_is_where_the_first_run_began_also_after_a_restart() {
     let server = Server::start(2).await;
     let clicks = clicks(300, 20, 0);
     put(&server, &clicks[..100]).await;
-    // A second for the slack of the arrivals, and one for what is left of this one.
+    // A second for the slack of the arrivals, and one for the rest of this one.
     server.until_the_next_second().await;
     server.until_the_next_second().await;
     let folder = tempfile::tempdir().unwrap();

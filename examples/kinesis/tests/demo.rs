@@ -1,9 +1,9 @@
-//! `kinesis demo` without a terminal: what it says and what it leaves.
+//! `kinesis demo` without a terminal: its messages and its files.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A short one in a folder, and what it says.
+/// A short one in a folder, and its messages.
 fn demo(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
     command.args(["demo", "--duration", "2s", "--rate", "50"]).args(arguments).current_dir(folder);

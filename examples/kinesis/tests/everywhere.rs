@@ -100,7 +100,7 @@ async fn each_place_has_what_it_is_promised() {
     }
     succeed(command("--stop-when-idle 2s --flush")).await;
 
-    // What a run from the beginning that nobody disturbs makes of it.
+    // The output of an undisturbed run from the beginning.
     let folder = tempfile::tempdir().unwrap();
     let undisturbed = arguments
         .replace("s3://mine/state", &format!("{}/state", folder.path().display()))

@@ -1,4 +1,4 @@
-//! Killed at any moment, and started again, the consumer leaves what it would have left undisturbed.
+//! Killed at any moment, and started again, the consumer leaves the rows of an undisturbed run.
 
 mod support;
 
@@ -82,7 +82,7 @@ async fn kill_again_and_again(server: &Server, folder: &Path, kills: u32) -> usi
     seen.len()
 }
 
-/// Reads to the end and closes everything. Returns what can be seen then.
+/// Reads to the end and closes everything. Returns the rows and counts.
 async fn finish(server: &Server, folder: &Path) -> Rows {
     succeed(server.command(&arguments(folder, "--stop-when-idle 5s --flush"))).await;
     rows(&folder.join("output"))

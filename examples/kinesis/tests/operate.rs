@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use support::{STREAM, Server, output, succeed};
 
-/// Longer than anything here takes; a test that waits so long has failed.
+/// Longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn click(number: usize) -> (String, Vec<u8>) {
@@ -18,14 +18,14 @@ fn click(number: usize) -> (String, Vec<u8>) {
     (user.to_string(), line.into_bytes())
 }
 
-/// A server with so many shards and clicks.
+/// A server with this number of shards and clicks.
 async fn with_clicks(shards: i32, clicks: usize) -> Server {
     let server = Server::start(shards).await;
     server.put((0..clicks).map(click)).await;
     server
 }
 
-/// A consumer that is at work, and what it tells on standard error.
+/// A running consumer, and its messages on standard error.
 struct Running {
     child: Child,
     told: std::sync::mpsc::Receiver<String>,
@@ -214,7 +214,7 @@ mod signals {
 
     use super::*;
 
-    /// What is promised of an end that is asked for by a signal.
+    /// The promises about an end by a signal.
     const PROMISED: Duration = Duration::from_secs(10);
 
     impl Running {

@@ -31,7 +31,7 @@ use tokio_util::io::ReaderStream;
 const STREAM: &str = "sessionsclicks";
 const MIB: usize = 1 << 20;
 
-/// A server, and a client to look at what is on it.
+/// A server, and a client to look at its records.
 struct Kinesis {
     server: Server,
     client: Client,
@@ -79,7 +79,7 @@ impl Kinesis {
         text(&output.stdout)
     }
 
-    /// What it says.
+    /// Its messages.
     async fn fail(&self, arguments: &[&str], input: &str) -> String {
         let output = run(self.produce(arguments), input.into()).await;
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
@@ -149,7 +149,7 @@ fn packed(text: &str) -> Vec<u8> {
     packed.finish().expect("memory takes everything")
 }
 
-/// So many clicks of users 0 to 9, from a number on, and how they must be on the stream.
+/// Clicks of users 0 to 9, from a number on, and how they must be on the stream.
 fn clicks(numbers: std::ops::Range<usize>) -> (String, Vec<Put>) {
     let line = |number| format!(r#"{{"user_id": {}, "device_id": "mobile", "number": {number}}}"#, number % 10);
     let records = numbers.map(|number| ((number % 10).to_string(), line(number)));

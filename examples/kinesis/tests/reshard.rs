@@ -1,4 +1,4 @@
-//! Whatever is split, merged and counted anew, and whatever the server says at the end of a shard: reading
+//! For any splits, merges and recounts, and any answer of the server at the end of a shard: reading
 //! live, later and with pauses leaves the same rows.
 
 mod support;
@@ -155,7 +155,7 @@ async fn the_clock_of_the_consumer_does_not_matter_and_is_told() {
     }
 }
 
-/// A server whose clock goes back: what can no longer be put in order is told everywhere.
+/// A server whose clock goes back: records that can no longer be put in order are told everywhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_were_ruled_out_are_told() {
     let server = Server::start(1).await;

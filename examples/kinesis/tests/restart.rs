@@ -26,7 +26,7 @@ fn clicks(numbers: std::ops::Range<i64>) -> impl Iterator<Item = (String, Vec<u8
 const NO_OUTPUT: &str = "--no-output";
 const RULES: &str = "--gap 3s --step 10s";
 
-/// What a run is told; `options` may say what is said here already, but for the rules.
+/// The arguments of a run; `options` may repeat them, but for the rules.
 fn arguments(folder: &Path, options: &str) -> String {
     let mut all = format!("consume --unpaced {options}");
     let place = |name: &str| folder.join(name).display().to_string();
@@ -100,7 +100,7 @@ impl Interrupted {
         folder
     }
 
-    /// Runs again with other options. Returns what it says, which must be a refusal.
+    /// Runs again with other options. Returns its message, which must be a refusal.
     async fn refusal(&self, name: &str, options: &str) -> String {
         let folder = self.goes_on(name);
         let before = std::fs::read(folder.join("state/checkpoint")).unwrap();
@@ -326,7 +326,7 @@ async fn errors_are_replayed_once_their_cause_is_mended() {
     let mended = folder.path().join("mended");
     let options = format!("{rules} {TO_THE_END} --earliest 1990-01-01T00:00:00Z --out-of-order 2000w");
     succeed(server.command(&arguments(&mended, &options))).await;
-    // 3 of the present, 2 old ones, and these again; what is no event still is none, twice.
+    // 3 of the present, 2 old ones, and these again; a record that is no event still is none, twice.
     assert_eq!(events(&mended, "gap_10s"), 3 + 2 + 2);
     assert_eq!(of_kind(&mended, "errors", "rejected").len(), 4);
     let keys: Vec<_> = of_kind(folder.path(), "replayed", "refused");

@@ -61,7 +61,7 @@ pub(crate) fn of(table: &Table, keys: &Columns) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(columns.map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>())))
 }
 
-/// What the first file of each kind has that has anything.
+/// The columns of the first file of each kind that has columns.
 fn found(table: &Table) -> Result<Vec<Column>> {
     let mut found = Vec::new();
     for is_parquet in [true, false] {
@@ -97,7 +97,7 @@ fn found_in(value: &Value) -> Option<DataType> {
     }
 }
 
-/// What is two things is a text.
+/// A column of two types is a text.
 fn add(found: &mut Vec<Column>, (name, kind): Column) {
     match found.iter_mut().find(|(known, _)| *known == name) {
         None => found.push((name, kind)),

@@ -33,14 +33,14 @@ pub(crate) const ERRORS: &str = "errors";
 
 pub(crate) struct Engine {
     context: SessionContext,
-    /// What a query takes for the present.
+    /// The present, as a query sees it.
     now: DateTime<Utc>,
     reads: Reads,
     /// Names of tables and views.
     tables: Vec<String>,
 }
 
-/// What a query gave.
+/// The result of a query.
 pub(crate) struct Rows {
     pub(crate) columns: SchemaRef,
     pub(crate) batches: Vec<RecordBatch>,
@@ -83,7 +83,7 @@ impl Engine {
         Ok(statements)
     }
 
-    /// The views, where there is what they are over, and no table that has their name.
+    /// The views whose tables are there, unless a table has the name of the view.
     pub(crate) async fn create_views(&mut self) -> Result<()> {
         if !self.has(AGGREGATED) {
             return Ok(());

@@ -114,7 +114,7 @@ fn kind(path: &Path) -> Result<Kind> {
     Ok(kind?.1)
 }
 
-/// What is in a folder, by name.
+/// The entries of a folder, by name.
 fn children(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
     let mut paths = read().with_context(|| format!("cannot read the folder {}", folder.display()))?;

@@ -31,10 +31,10 @@ use options::Options;
 const DURATIONS: &str = include_str!("../sql/durations.sql");
 
 /// The engine goes into a query recursively: a sum of a thousand terms is a thousand levels deep. Only
-/// what is used of a stack takes memory.
+/// the used part of a stack takes memory.
 const STACK: usize = 512 << 20;
 
-/// What a shell tells of a program that SIGPIPE has ended: not all was written, and who closed the pipe
+/// The exit status that a shell gives a program that SIGPIPE has ended: not all was written, and who closed the pipe
 /// knows why.
 const BROKEN_PIPE: u8 = 128 + 13;
 
@@ -77,7 +77,7 @@ fn work(options: &Options) -> Result<()> {
     }
 }
 
-/// What is to be asked.
+/// The query.
 fn sql(options: &Options) -> Result<String> {
     if let Some(sql) = &options.sql {
         return Ok(sql.clone());

@@ -1,9 +1,9 @@
 //! Which partitions can hold rows that a filter lets through.
 //!
 //! A filter that names columns of the partition only is worked out by the engine itself, over a
-//! batch that has one row for each partition: what a cast or a function means is the same as for
+//! batch that has one row for each partition: casts and functions mean the same as for
 //! rows. Of other filters that part is taken which must hold for the partition if the filter holds:
-//! of an AND what is known of either side, of an OR what is known of both.
+//! of an AND the parts that hold of either side, of an OR the parts that hold of both.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) fn is_of_partition(filter: &Expr) -> bool {
     !columns.is_empty() && !filter.is_volatile() && columns.iter().all(|column| PARTITION.contains(&&*column.name))
 }
 
-/// What must be true of a partition that has a row for this filter, as far as that can be said.
+/// A condition that holds for each partition with a row for this filter, if one can be derived.
 pub(crate) fn implied(filter: &Expr) -> Option<Expr> {
     if is_of_partition(filter) {
         return Some(filter.clone());
@@ -93,7 +93,7 @@ mod tests {
         context
     }
 
-    /// What is kept by a condition, as the engine hands it over: its parts that AND joins.
+    /// The partitions kept by a condition, as the engine hands it over: its parts that AND joins.
     fn kept(context: &SessionContext, condition: &str, partitions: &BTreeSet<Partition>) -> BTreeSet<Partition> {
         let state = context.state();
         let filter = state.create_logical_expr(condition, &schema()).unwrap();
@@ -187,7 +187,7 @@ mod tests {
             let context = context();
             let (kept, truth) = (kept(&context, &condition, &partitions), truth(&context, &condition, &partitions));
             prop_assert!(kept.is_superset(&truth), "{condition}: {truth:?} of {kept:?}");
-            // What is said of the partition alone is exact: the engine does not look again.
+            // A condition on the partition alone is exact: the engine does not look again.
             if !condition.contains("events") {
                 prop_assert_eq!(kept, truth, "{}", condition);
             }

@@ -179,7 +179,7 @@ pub(crate) fn first_rows(file: &DataFile, rows: usize) -> Result<Vec<Map<String,
     Ok(found)
 }
 
-/// What is wrong with a file that could not be read: the slow way, which knows lines.
+/// The fault of a file that could not be read: the slow way, which knows lines.
 fn diagnosed(file: &DataFile, error: &ArrowError) -> anyhow::Error {
     let looked = Lines::of(file).and_then(|mut lines| {
         while lines.next()?.is_some() {}

@@ -25,7 +25,7 @@ impl From<Sentence> for DataFusionError {
     }
 }
 
-/// What the engine says, on one line. `tables` are those that there are.
+/// The engine's message, on one line. `tables` are the existing tables.
 pub(crate) fn of(error: &DataFusionError, tables: &[String]) -> Sentence {
     let text = match error.find_root() {
         DataFusionError::External(error) => error.to_string(),
@@ -60,7 +60,7 @@ pub(crate) fn of(error: &DataFusionError, tables: &[String]) -> Sentence {
     Sentence(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// What a function of ours says about its values, without what the engine says around it.
+/// The message of one of our functions about its values, without the engine's words around it.
 fn of_function(text: &str) -> &str {
     let ours = text.split_once("coercion failed with: Error during planning: ");
     ours.and_then(|(_, text)| text.split_once(". No function matches")).map_or(text, |(text, _)| text)

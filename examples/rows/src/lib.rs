@@ -3,7 +3,6 @@
 //! - [`columns`]: the columns of the rows, each said once; a session as a row.
 //! - [`key`]: key fields by name.
 //! - [`lines`]: CSV and JSON lines, as `files` writes them.
-//! - [`ids`]: session ids that are the same in every program.
 //! - [`cells`]: cells of CSV.
 //! - [`hours`]: a folder for each hour.
 //! - [`parquet`]: Parquet files (feature `parquet`).
@@ -14,7 +13,6 @@
 pub mod cells;
 pub mod columns;
 pub mod hours;
-pub mod ids;
 pub mod key;
 pub mod lines;
 #[cfg(feature = "parquet")]

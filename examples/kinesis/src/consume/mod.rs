@@ -10,7 +10,7 @@
 //! comes of it. While it waits, no page is used up, and no reader asks for another: memory holds two pages
 //! of each shard. The webhook and CloudWatch have tasks of their own and are not waited for.
 //!
-//! An end that is asked for has a deadline ([`crate::shutdown`]). Whatever is under way then is dropped,
+//! An end that is asked for has a deadline ([`crate::shutdown`]). Unfinished work is dropped then,
 //! as by a crash; the last checkpoint holds the rest.
 
 mod metrics;
@@ -116,14 +116,14 @@ struct Consumer {
     last_arrival: Timestamp,
 }
 
-/// What came of a record, before it is handed on.
+/// The results of a record, before they are handed on.
 #[derive(Default)]
 struct Results {
     sessions: Vec<(usize, SessionRow)>,
     errors: Vec<NotUsed>,
 }
 
-/// What did not become part of a session.
+/// Events and records that did not become part of a session.
 struct NotUsed {
     counted: &'static str,
     /// The number of the rule that did not take it; none where no rule has seen it.
@@ -299,7 +299,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// The deadline of a clean end came first: tells what the last checkpoint holds.
+    /// The deadline of a clean end came first: tells the position of the last checkpoint.
     fn cut_off(&self) -> Result<()> {
         let seconds = shutdown::CLEAN_END.as_secs();
         match &self.store {
@@ -429,7 +429,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Whether nothing more is to be expected: nothing has arrived for so long, or no shard is left.
+    /// Whether no more records are expected: none has arrived for this time, or no shard is left.
     fn is_over(&mut self, idle: Option<Duration>) -> bool {
         match self.feed.frontier() {
             Some(frontier) => idle.is_some_and(|idle| frontier >= self.last_arrival + idle),
@@ -437,8 +437,8 @@ impl Consumer {
         }
     }
 
-    /// Saves how far everything is, as one. Before: what must not be lost is delivered. After: what
-    /// must not be there twice.
+    /// Saves positions and state, as one. Deliveries that must not be lost happen before; those that
+    /// must not happen twice, after.
     async fn checkpoint(&mut self, is_end: bool) -> Result<()> {
         self.sinks.flush().await?;
         let has_news = self.files.as_ref().is_some_and(Files::has_news);

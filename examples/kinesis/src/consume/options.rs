@@ -53,7 +53,7 @@ Examples:
   kinesis consume --stream clicks --alert 'duration < 20s' --alert 'events > 500' --webhook http://localhost:8080/";
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "What is read, and how")]
+#[command(next_help_heading = "Input")]
 pub(crate) struct SourceOptions {
     /// Name of the stream
     #[arg(long, value_name = "NAME")]
@@ -109,7 +109,7 @@ fn beginning(text: &str) -> Result<Beginning, String> {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "What a record means (a JSON object; several in one record are several events)")]
+#[command(next_help_heading = "Fields of a record (a JSON object; several in one record are several events)")]
 pub(crate) struct FieldOptions {
     /// Key fields: who the event belongs to; nested ones as a.b. A field is text (the number 7 is the text
     /// 7), or with :int a whole number
@@ -191,13 +191,13 @@ pub(crate) struct TimingOptions {
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
     pub(crate) earliest: Timestamp,
 
-    /// Once no event has moved event time on for so long, event time goes on with the clock of arrival:
+    /// Once no event has moved event time for this time, event time follows the clock of arrival:
     /// sessions close though the whole stream is silent (event clock). never: they stay open until more
     /// events come
     #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
     pub(crate) max_delay: MaxDelay,
 
-    /// A shard without records for so long holds no session open
+    /// A shard without records for this time holds no session open
     #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
     pub(crate) idle_after: Duration,
 }
@@ -257,12 +257,12 @@ pub(crate) struct FileOptions {
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
 
-    /// A file is written once its rows have waited so long (the article's buffer interval, 60 to 900
+    /// A file is written once its rows have waited for this time (the article's buffer interval, 60 to 900
     /// seconds there)
     #[arg(long, value_name = "LENGTH", default_value = "60s", value_parser = lengths::parse)]
     pub(crate) buffer_interval: Duration,
 
-    /// or hold so many MB as JSON (the article's buffer size)
+    /// or once they take this size as JSON (the article's buffer size)
     #[arg(long, value_name = "MB", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=128))]
     pub(crate) buffer_size: u64,
 }
@@ -333,7 +333,7 @@ pub(crate) struct WatchOptions {
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "When to end (without these: at Ctrl-C)")]
 pub(crate) struct EndOptions {
-    /// End when nothing has arrived for so long
+    /// End when nothing has arrived for this time
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) stop_when_idle: Option<Duration>,
 

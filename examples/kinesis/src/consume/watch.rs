@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::metrics;
 use crate::status::{Now, Status};
 
-/// A consumer that takes no step for so long holds rows up.
+/// A consumer that takes no step for this time holds rows up.
 const STALLED_AFTER: Duration = Duration::from_secs(120);
 
 /// Listens until told to stop; open connections are cut off then.

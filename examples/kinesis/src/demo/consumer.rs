@@ -14,10 +14,10 @@ use crate::aws::Aws;
 use crate::consume;
 use crate::status::Status;
 
-/// How long the windows of the first rule stay open: the first sessions close so long after their first event.
+/// How long the windows of the first rule stay open: the first sessions close this long after their first event.
 pub(super) const WINDOW: Duration = Duration::from_secs(30);
 
-/// What comes after `kinesis consume`: the article's two queries at once, and its alert.
+/// Arguments of `kinesis consume`: the article's two queries at once, and its alert.
 pub(super) fn arguments(folder: &Path) -> Vec<String> {
     let place = |name: &str| folder.join(name).display().to_string();
     let (state, output) = (place("state"), place("sessions"));
@@ -37,7 +37,7 @@ pub(super) fn arguments(folder: &Path) -> Vec<String> {
     arguments.as_flattened().iter().map(ToString::to_string).chain(["--flush".to_owned()]).collect()
 }
 
-/// Reads until asked to stop, then closes what is open.
+/// Reads until asked to stop, then closes open sessions.
 pub(super) async fn start(
     arguments: Vec<String>,
     aws: Aws,

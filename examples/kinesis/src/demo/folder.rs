@@ -58,7 +58,7 @@ pub(crate) struct Entry {
     pub(crate) rows: Option<PathBuf>,
 }
 
-/// What is at the top of a folder, by name.
+/// Files and folders at the top of a folder, by name.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for path in children(folder)? {

@@ -1,5 +1,5 @@
 //! `kinesis demo`: everything at once and without an account. A server in this process, a stream of
-//! several shards, live clicks, the consumer, and a view of what goes on; then a report.
+//! several shards, live clicks, the consumer, and a view of all of them; then a report.
 
 mod clicks;
 mod consumer;

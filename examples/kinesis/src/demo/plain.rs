@@ -1,4 +1,4 @@
-//! What goes on, as a line every few seconds: for output that is no terminal.
+//! The figures, as a line every few seconds: for output that is no terminal.
 
 use std::io::{Write, stdout};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What a demonstration leaves: what was put, read, written, late and refused, and where it is.
+//! The report of a demonstration: counts of events put, read, late and refused, of rows written, and where they are.
 
 use std::fmt::{self, Write};
 use std::path::Path;

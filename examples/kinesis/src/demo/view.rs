@@ -23,7 +23,7 @@ const TALL: u16 = 32;
 /// One for each strategy.
 const COLORS: [Color; 4] = [Color::Cyan, Color::Magenta, Color::Green, Color::Blue];
 
-/// What the figures do not tell.
+/// News beside the figures.
 #[derive(Clone, Debug)]
 pub(crate) struct Title {
     pub(crate) stream: String,
@@ -112,7 +112,7 @@ impl View {
         frame.render_widget(key, right);
     }
 
-    /// What stands in the table before there are sessions.
+    /// The text of the table before there are sessions.
     fn hint(&self) -> String {
         let Title { window, .. } = self.title;
         let left = window.saturating_sub(Duration::from_secs(self.elapsed.as_secs()));
@@ -267,7 +267,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Alerts, and below them what went wrong; the latest first.
+/// Alerts, and below them failures; the latest first.
 fn draw_alerts(frame: &mut Frame<'_>, area: Rect, now: &Now) {
     let room = usize::from(area.height.saturating_sub(1));
     let troubles = now.troubles.len().min(if now.recent_alerts.is_empty() { room } else { room / 2 });
@@ -410,7 +410,7 @@ mod tests {
             .unwrap_or_else(|| panic!("no {text} in\n{}", lines.join("\n")))
     }
 
-    /// What must be seen in any terminal that is large enough.
+    /// Texts that any terminal that is large enough must show.
     const ALWAYS: [&str; 17] = [
         "Stream clicks  0:23, 0:37 left  4,612 records  200/s  4,605 events",
         "q: end",

@@ -1,7 +1,7 @@
 //! Names and contents of files.
 //!
 //! Firehose writes `prefix/YYYY/MM/DD/HH/name`, by the time of delivery in UTC. Here the hour is that
-//! of the row itself, of the first event of a session: then a file says what it holds, the same in
+//! of the row itself, of the first event of a session: then the name of a file says which rows it holds, the same in
 //! every run, and a query for a day reads that day's sessions and no others.
 
 use std::io::Write;
@@ -72,7 +72,7 @@ impl Layout {
         }
     }
 
-    /// The bytes of a file. What is no session is always JSON lines.
+    /// The bytes of a file. Rows that are no sessions are always JSON lines.
     pub(crate) fn file(&self, rows: Vec<Content>) -> Result<Vec<u8>> {
         let mut sessions = Vec::new();
         let mut lines = Vec::new();

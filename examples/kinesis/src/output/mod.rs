@@ -4,11 +4,11 @@
 //! before it into segments of each table, and then names all segments that wait. When a table has
 //! waited long enough or holds enough, the checkpoint says so: these segments become files. Only once
 //! that is written are the files put in their place, under names that it fixes. Whoever is killed in
-//! between does it again from the same segments: the same names, the same bytes. What had not reached
-//! a checkpoint is nowhere to be seen, and comes again from the stream.
+//! between does it again from the same segments: the same names, the same bytes. Rows that had not
+//! reached a checkpoint are in no file, and come again from the stream.
 //!
-//! The next run may ask for another place, prefix, format or compression. What a checkpoint has promised
-//! still goes where that checkpoint says, since some of it may be there; what waits goes to the new place.
+//! The next run may ask for another place, prefix, format or compression. Files that a checkpoint
+//! has promised still go where that checkpoint says, since some may be there; waiting rows go to the new place.
 
 mod layout;
 
@@ -28,7 +28,7 @@ use crate::store::Store;
 const SEGMENTS: &str = "segments/";
 /// How often to look for segments that belong to no checkpoint.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
-/// The table of what was not used.
+/// The table of records and events that were not used.
 pub(crate) const ERRORS: &str = "errors";
 
 /// A row with the hour that it is filed under.
@@ -51,11 +51,11 @@ pub(crate) struct Roll {
     pub(crate) interval: Duration,
 }
 
-/// What waits; part of the checkpoint.
+/// Waiting rows; part of the checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     tables: BTreeMap<String, Waiting>,
-    /// What is being put in place, or has been since the last checkpoint.
+    /// Files that are being put in place, or have been since the last checkpoint.
     publishing: Vec<Publication>,
     /// Where `publishing` goes; none before the first run with files.
     target: Option<Target>,
@@ -89,7 +89,7 @@ impl Waiting {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// The segments in groups of at least so many bytes each, but for the last.
+    /// The segments in groups of at least this size each, but for the last.
     fn in_groups(self, enough: u64) -> Vec<Vec<Segment>> {
         let mut groups: Vec<Vec<Segment>> = Vec::new();
         let mut bytes = enough;
@@ -118,7 +118,7 @@ struct Publication {
     time: Timestamp,
 }
 
-/// What came into sight.
+/// The number of new files and their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Published {
     pub(crate) files: u64,
@@ -157,7 +157,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Goes on from what a checkpoint has. `promised_to` is needed if the target of that differs.
+    /// Goes on from a checkpoint. `promised_to` is needed if the target of that differs.
     pub(crate) fn new(
         state: Store,
         to: Destination,
@@ -222,8 +222,8 @@ impl Files {
             || self.pending.tables.values().any(|waiting| now().since(waiting.since) >= self.roll.interval)
     }
 
-    /// Before checkpoint `number`: brings the rows into safety and decides what becomes a file: at the
-    /// end everything. What it returns belongs into the checkpoint.
+    /// Before checkpoint `number`: brings the rows into safety and decides which rows become a file: at the
+    /// end everything. The result belongs into the checkpoint.
     pub(crate) async fn stage(&mut self, number: u64, is_end: bool) -> Result<Pending> {
         let now = now();
         for done in std::mem::take(&mut self.pending.publishing) {
@@ -247,8 +247,8 @@ impl Files {
         Ok(self.pending.clone())
     }
 
-    /// After the checkpoint is safe: puts the files in their place, and lets go of what has become of no
-    /// use with it.
+    /// After the checkpoint is safe: puts the files in their place, and deletes objects that are of no
+    /// use any more.
     pub(crate) async fn commit(&mut self) -> Result<Published> {
         let published = self.publish().await?;
         for segment in std::mem::take(&mut self.used) {
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(files.commit().await.unwrap(), Published { files: 1, rows: 2 });
     }
 
-    /// What comes at once does not stay in memory until the checkpoint, and makes several files.
+    /// Many rows at once do not stay in memory until the checkpoint, and make several files.
     #[tokio::test]
     async fn many_rows_go_in_parts() {
         let place = Place(tempfile::tempdir().unwrap());

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::producer::MOST_BYTES_OF_RECORD;
 
-/// So many lines are read ahead.
+/// The number of lines read ahead.
 const AHEAD: usize = 1_024;
 
 /// A line without its end.
@@ -95,7 +95,7 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     Ok(if is_gzip { Box::new(BufReader::new(MultiGzDecoder::new(raw))) } else { Box::new(raw) })
 }
 
-/// A line without its end. Of one that no record can hold, only so much as tells that.
+/// A line without its end. A line that no record can hold is cut off just above the maximum.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let most = MOST_BYTES_OF_RECORD + 2;
     let mut line = Vec::new();

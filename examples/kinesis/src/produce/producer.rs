@@ -21,7 +21,7 @@ pub(crate) const MOST_BYTES_OF_RECORD: usize = 1 << 20;
 /// In characters.
 const LONGEST_KEY: usize = 256;
 
-/// What goes on a stream.
+/// A record for a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) data: Vec<u8>,
@@ -62,7 +62,7 @@ fn key(line: &[u8], field: &str) -> Option<String> {
     (1..=LONGEST_KEY).contains(&key.chars().count()).then_some(key)
 }
 
-/// What has been put.
+/// Counts of the records that have been put.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) records: u64,
@@ -125,7 +125,7 @@ impl Producer {
         outcome.map_err(PutError::explain).with_context(|| format!("cannot put records on {}", self.stream))
     }
 
-    /// Puts what is left of a batch.
+    /// Puts the rest of a batch.
     async fn attempt(&self, batch: &Mutex<Batch>) -> Result<(), PutError> {
         let entries = lock(batch).next();
         let request = self.client.put_records().stream_name(&self.stream).set_records(Some(entries));

@@ -36,20 +36,20 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_DIMENSION_VALUE: usize = 1024;
 /// 2 to the power of 360.
 const LARGEST_VALUE: f64 = f64::from_bits((1023 + 360) << 52);
-/// Of 1 MB, some is left for what stands around the datums.
+/// Of 1 MB, some is left for the bytes around the datums.
 const MOST_BYTES: usize = 950_000;
 
 /// Distinct values of one metric that are kept as they are.
 const EXACT: usize = 10 * MOST_VALUES;
 
-/// A namespace, and what has not been sent to it.
+/// A namespace, and the measurements not yet sent to it.
 #[derive(Debug)]
 pub(crate) struct CloudWatch {
     sender: Sender,
     /// Those of all metrics.
     dimensions: Vec<Dimension>,
     collected: Collected,
-    /// What is being sent, if anything.
+    /// The request under way, if there is one.
     sending: Option<JoinHandle<()>>,
 }
 
@@ -61,7 +61,7 @@ struct Sender {
     status: Arc<Status>,
 }
 
-/// What has been observed since the last time it was sent.
+/// Observations since the last request.
 #[derive(Debug, Default)]
 struct Collected {
     /// By strategy.
@@ -129,7 +129,7 @@ impl CloudWatch {
         }
     }
 
-    /// Begins to send what has been collected, unless something is being sent.
+    /// Begins to send the collected measurements, unless a request is under way.
     pub(crate) fn send(&mut self) {
         if self.sending.as_ref().is_some_and(|sending| !sending.is_finished()) {
             return;
@@ -138,8 +138,8 @@ impl CloudWatch {
         self.sending = (!datums.is_empty()).then(|| tokio::spawn(self.sender.clone().send(datums)));
     }
 
-    /// Sends what has been collected, and waits for it. What is under way when the caller stops to wait is
-    /// still waiting, by the figures.
+    /// Sends the collected measurements, and waits for it. If the caller stops waiting, the figures count the
+    /// request as waiting.
     pub(crate) async fn finish(&mut self) {
         for _ in 0..2 {
             if let Some(sending) = self.sending.take() {
@@ -151,7 +151,7 @@ impl CloudWatch {
 }
 
 impl Sender {
-    /// A failure is counted and told, and what it concerns is missing from the metrics.
+    /// A failure is counted and told, and its measurements are missing from the metrics.
     async fn send(self, datums: Vec<MetricDatum>) {
         self.status.sink(CLOUDWATCH, |sink| sink.waiting = datums.len() as u64);
         for request in requests(datums) {
@@ -202,7 +202,7 @@ impl Collected {
     }
 }
 
-/// What the datums of one metric share.
+/// The parts that the datums of one metric share.
 struct Metric {
     name: &'static str,
     unit: StandardUnit,
@@ -248,7 +248,7 @@ struct Distribution {
 }
 
 impl Distribution {
-    /// What the service would not take is left out.
+    /// Values that the service would not take are left out.
     fn add(&mut self, value: f64) {
         if !(0.0..=LARGEST_VALUE).contains(&value) {
             return;
@@ -297,7 +297,7 @@ fn requests(datums: Vec<MetricDatum>) -> Vec<Vec<MetricDatum>> {
     requests
 }
 
-/// At least what the datum takes in a request, encoded as CBOR: nine bytes for a number, the texts,
+/// An upper bound for the bytes of the datum in a request, encoded as CBOR: nine bytes for a number, the texts,
 /// and the names of their fields.
 fn size(datum: &MetricDatum) -> usize {
     let text = |text: Option<&str>| text.unwrap_or_default().len() + 3;

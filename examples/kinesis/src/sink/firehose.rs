@@ -70,14 +70,14 @@ impl Firehose {
         Ok(())
     }
 
-    /// Sends all that waits, until it is asked to stop. After an error, what was not taken still waits.
+    /// Sends all waiting rows, until it is asked to stop. After an error, rows that were not taken still wait.
     pub(crate) async fn flush(&mut self) -> Result<()> {
         let stop = self.stop.clone();
         stop.run_until_cancelled(self.drain()).await.unwrap_or(Ok(()))
     }
 
-    /// Sends all that waits, also after it was asked to stop. What is not taken when the caller stops to
-    /// wait still waits.
+    /// Sends all waiting rows, also after it was asked to stop. Rows that were not taken when the caller
+    /// stops waiting still wait.
     pub(crate) async fn drain(&mut self) -> Result<()> {
         while !self.waiting.is_empty() {
             self.send().await?;
@@ -89,7 +89,7 @@ impl Firehose {
         self.waiting.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
-    /// Sends the first batch, and what the service did not take of it, until all is taken.
+    /// Sends the first batch, and again the rows that the service did not take, until all are taken.
     async fn send(&mut self) -> Result<()> {
         let waiting = Mutex::new(&mut self.waiting);
         let attempt = || attempt(&self.client, &self.delivery_stream, &self.status, &waiting);
@@ -109,7 +109,7 @@ impl Firehose {
     }
 }
 
-/// Sends the first batch once. What is taken no longer waits, even if the caller is gone after that.
+/// Sends the first batch once. Rows that are taken no longer wait, even if the caller is gone after that.
 async fn attempt(
     client: &Client,
     delivery_stream: &str,
@@ -160,8 +160,8 @@ fn encoded(length: usize) -> usize {
     length.div_ceil(3) * 4 + r#"{"Data":""},"#.len()
 }
 
-/// Takes away what was taken of the first `size` rows, and says how many are left of them. They stay
-/// before those that have not been sent, in order.
+/// Removes the taken rows among the first `size`, and returns how many of these remain. They stay
+/// before rows that have not been sent, in order.
 fn keep_untaken(waiting: &mut VecDeque<Vec<u8>>, size: usize, entries: &[PutRecordBatchResponseEntry]) -> usize {
     let later = waiting.split_off(size.min(waiting.len()));
     let mut entries = entries.iter();

@@ -44,7 +44,7 @@ pub(crate) struct S3 {
 /// How long to wait for an answer once the end is asked for.
 const HURRIED: Duration = Duration::from_secs(3);
 
-/// What a connection must manage at least, in bytes a second, for a large object to be written.
+/// The least speed of a connection, in bytes a second, for a large object to be written.
 const SLOWEST: u64 = 256 * 1024;
 
 /// What this process knows of the checkpoint.
@@ -252,7 +252,7 @@ fn transfer(bytes: usize) -> Duration {
     Duration::from_secs(bytes as u64 / SLOWEST)
 }
 
-/// How long one attempt to write so many bytes may take.
+/// How long one attempt to write this number of bytes may take.
 fn patience(bytes: usize) -> Duration {
     Duration::from_secs(30) + transfer(bytes)
 }

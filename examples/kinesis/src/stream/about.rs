@@ -1,4 +1,4 @@
-//! What a stream says of itself: whether it is ready, and which shards it has.
+//! The description of a stream: whether it is ready, and which shards it has.
 
 use std::time::Duration;
 

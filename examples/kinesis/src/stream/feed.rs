@@ -16,7 +16,7 @@
 //!    0) says nothing about its children, and a server may answer so at the end of a closed shard. A tip is
 //!    reported only if ListShards says that the shard is open, and for the earlier of the two times at which
 //!    the page and the list were asked for, less `arrival_slack`. While a shard is open its children have no
-//!    records, and what they get later arrives after that time.
+//!    records, and records that they get later arrive after that time.
 //! 2. **A closed shard keeps its frontier until its end.** No tips are reported for it. It is read on until
 //!    there is no next iterator; whether that takes one more page or many makes no difference.
 //! 3. **An ended shard is let go together with the start of its successors.** Its reader waits until
@@ -32,7 +32,7 @@
 //!
 //! Times are those of the server, from the `Date` header of its answers: see [`super::asked`].
 //!
-//! # What it takes for granted
+//! # Assumptions
 //!
 //! - A record can be read at most `arrival_slack` after its arrival, by the clock of the server.
 //! - ListShards says that a shard is closed at most `arrival_slack` after it was. When it has the children

@@ -24,7 +24,7 @@ pub(crate) struct Listed {
     pub(crate) is_open: bool,
 }
 
-/// What is known of the shards of a stream.
+/// The known shards of a stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lineage {
     /// Every shard that was ever listed.

@@ -1,7 +1,7 @@
 //! All shards as one sequence of records, in order of arrival.
 //!
-//! What is read when depends on the network, on restarts and on how busy each shard is. If records
-//! were taken as they come, so would which events are late, and which window on the arrival clock an
+//! The network, restarts and the load of each shard decide when a record is read. If records were
+//! taken as they come, these would also decide which events are late, and which window on the arrival clock an
 //! event falls into. So they are taken in the order (arrival, shard, place in the shard), which is the
 //! same in every run. A record may be taken when no shard can bring one that belongs before it:
 //!
@@ -13,11 +13,11 @@
 //!   waited for until it has been let go, and they are there in its place.
 //!
 //! So an idle shard holds nothing up for longer than it takes to ask it, and makes nothing late when
-//! it wakes: what the others had after its frontier has not been taken yet.
+//! it wakes: records of the others after its frontier have not been taken yet.
 //!
 //! Within a shard the order is that of its sequence numbers. Arrivals are only approximate and may go
 //! back a little; such a record counts as having arrived with the one before it. A frontier never changes
-//! the arrival of a record, so the order does not depend on what was asked when.
+//! the arrival of a record, so the order does not depend on the times of requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,7 +34,7 @@ pub(crate) struct Next {
     pub(crate) record: Record,
 }
 
-/// What has been read ahead, and what may be taken. `P` goes with each page and is dropped once the
+/// Records read ahead, and which of them may be taken. `P` goes with each page and is dropped once the
 /// page is used up: the leave to read another.
 #[derive(Debug)]
 pub(crate) struct Merge<P> {
@@ -46,7 +46,7 @@ pub(crate) struct Merge<P> {
 
 #[derive(Debug)]
 struct Lane<P> {
-    /// What was read ahead, in order.
+    /// Records read ahead, in order.
     ahead: VecDeque<Read<P>>,
     /// The next record with its arrival.
     head: Option<(Timestamp, Record)>,
@@ -57,7 +57,7 @@ struct Lane<P> {
     is_ended: bool,
 }
 
-/// What came of asking a shard.
+/// The answer of a shard.
 #[derive(Debug)]
 enum Read<P> {
     Page(std::vec::IntoIter<Record>, P),

@@ -27,7 +27,7 @@ impl Pace {
         tokio::time::sleep_until(self.next).await;
     }
 
-    /// A call was made at `sent` and brought so many bytes.
+    /// A call was made at `sent` and brought this number of bytes.
     pub(crate) fn called(&mut self, sent: Instant, bytes: usize) {
         if self.is_kept {
             self.next = sent + pause_after(bytes);

@@ -28,7 +28,7 @@ const LOOKS_BEFORE_TELLING: u32 = 20;
 /// How long to wait after an empty page of a closed shard: its end may be some pages away.
 const BEFORE_THE_END: Duration = Duration::from_millis(200);
 
-/// What a shard had to say.
+/// The answer of a shard.
 #[derive(Debug)]
 pub(crate) enum Report {
     Page(ShardId, Vec<Record>, Leave),
@@ -43,7 +43,7 @@ pub(crate) enum Report {
 /// The leave to hold one page in memory; the next one is asked for when it is given back.
 pub(crate) type Leave = OwnedSemaphorePermit;
 
-/// What all readers of a stream share.
+/// Shared by all readers of a stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) client: aws_sdk_kinesis::Client,
@@ -226,7 +226,7 @@ impl Reader {
     }
 
     /// The shards of the stream, once they take all that this one would have taken. They may be listed
-    /// later than it ends; without them nothing can be said about what comes after it, so there is no
+    /// later than it ends; without them nothing is known about the records after it, so there is no
     /// going on. `None` if nobody listens.
     async fn successors(&self) -> Result<Option<Arc<Roster>>> {
         let mut looks = 0_u32;

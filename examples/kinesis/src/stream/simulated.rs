@@ -1,6 +1,6 @@
 //! A Kinesis whose whole history is known beforehand, in simulated time: the readers of the program ask it
-//! through the SDK, without a network. And what it is for: whatever happened to the shards, however the
-//! server answers and whenever it is read, the records come in one order.
+//! through the SDK, without a network. Its purpose: for any history of the shards, any
+//! answers of the server and any time of reading, the records come in one order.
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -407,7 +407,7 @@ impl Reader {
     }
 
     /// Goes on from the checkpoint until that time, or until all of the history has passed. Then it is as if
-    /// killed: what came after the last checkpoint is forgotten.
+    /// killed: records after the last checkpoint are forgotten.
     async fn read(&mut self, until: Option<Duration>, checkpoint_every: Duration) {
         let reading = Reading {
             start: self.start,

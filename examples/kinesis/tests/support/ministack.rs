@@ -24,7 +24,7 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    /// `None`, and a line that says so, where Python does not have what is needed.
+    /// `None`, and a line that says so, where Python does not have the packages.
     pub(crate) fn start() -> Option<Self> {
         let Some(python) = python() else {
             TELL.call_once(tell);

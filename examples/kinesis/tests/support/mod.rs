@@ -28,7 +28,7 @@ use serde_json::Value;
 
 pub(crate) const STREAM: &str = "clicks";
 
-/// How the server misbehaves: one call in so many, 0 for none.
+/// How the server misbehaves: one of this number of calls, 0 for none.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) refuse: AtomicU64,
@@ -38,9 +38,9 @@ pub(crate) struct Faults {
     pub(crate) cut: AtomicU64,
     /// Nothing is answered any more.
     pub(crate) hang: AtomicBool,
-    /// Lists of shards come in pages of so many.
+    /// Lists of shards come in pages of this size.
     pub(crate) shards_in_a_page: AtomicU64,
-    /// What it says of the end of a closed shard; `ferrokinesis` says both, on two pages.
+    /// Its answer at the end of a closed shard; `ferrokinesis` says both, on two pages.
     pub(crate) end: AtEnd,
     /// How many seconds its clock is behind; negative if it is ahead.
     pub(crate) clock_behind: AtomicI64,
@@ -81,7 +81,7 @@ pub(crate) struct AtEnd {
     /// `MillisBehindLatest` is 0 on all pages without records, or on none.
     pub(crate) says_zero: AtomicBool,
     pub(crate) never_says_zero: AtomicBool,
-    /// So many pages come before the one without a next iterator.
+    /// The number of pages before the one without a next iterator.
     pub(crate) pages: AtomicU64,
     /// How many have come, by iterator.
     given: Mutex<BTreeMap<String, u64>>,
@@ -214,7 +214,7 @@ impl Server {
         Self::start_slow(shards, 10).await
     }
 
-    /// With one stream, whose shards take so many milliseconds to be split or merged.
+    /// With one stream, whose shards take this number of milliseconds to be split or merged.
     pub(crate) async fn start_slow(shards: i32, update_stream_ms: u64) -> Self {
         let options =
             StoreOptions { create_stream_ms: 0, update_stream_ms, shard_limit: 1_000, ..StoreOptions::default() };
@@ -241,7 +241,7 @@ impl Server {
         self.until_active().await;
     }
 
-    /// Waits until the stream has become what was last asked of it.
+    /// Waits until the last change of the stream is done.
     pub(crate) async fn until_active(&self) {
         loop {
             let summary = self.client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
@@ -304,7 +304,7 @@ impl Server {
         self.until_active().await;
     }
 
-    /// Splits, merges or counts anew, as chance has it. What comes of a split or a merge is often split or
+    /// Splits, merges or counts anew, as chance has it. Children of a split or a merge are often split or
     /// merged at once, so that shards without records stand between those with some.
     pub(crate) async fn reshard(&self, random: &mut StdRng) {
         loop {
@@ -327,7 +327,7 @@ impl Server {
         }
     }
 
-    /// Waits until what is put arrives later than all before: the server's times have whole seconds.
+    /// Waits until new records arrive later than all before: the server's times have whole seconds.
     pub(crate) async fn until_the_next_second(&self) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let rest = 1_000_000_000 - since.subsec_nanos();
@@ -479,7 +479,7 @@ pub(crate) async fn silent(requests: Arc<AtomicU64>) -> String {
     listen(app).await
 }
 
-/// An HTTP server that takes everything, and keeps what was posted. Returns its address.
+/// An HTTP server that takes everything, and keeps the posted bodies. Returns its address.
 pub(crate) async fn recording(posted: Arc<Mutex<Vec<u8>>>) -> String {
     let app = Router::new().fallback(async move |body: axum::body::Bytes| {
         posted.lock().unwrap().extend(&body);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::{Folder, KINDS, Session, micros, some_sessions};
 
-/// Reads in order of time: what is named by a later row is gone.
+/// Reads in order of time: a row that a later row names is gone.
 fn corrected(rows: &[Session]) -> BTreeSet<String> {
     let mut left: Vec<&Session> = Vec::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! What is written for Athena runs here; and all the ways to ask and to be answered.
+//! SQL written for Athena runs here; and all the ways to ask and to be answered.
 
 use crate::support::{Folder, KINDS, Kind, Session, micros, query};
 

@@ -33,7 +33,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Of so many seconds.
+    /// A session of this length in seconds.
     pub(crate) fn new(id: &str, user: i64, begin: i64, seconds: i64) -> Self {
         Self {
             id: id.to_owned(),
@@ -193,7 +193,7 @@ impl Folder {
         query(Some(self.path()), arguments, "")
     }
 
-    /// What a query gives, as CSV without the header.
+    /// The rows of a query, as CSV without the header.
     pub(crate) fn rows(&self, sql: &str, today: &str) -> Vec<String> {
         let answer = self.query(&["--sql", sql, "--today", today, "--format", "csv"]);
         assert_eq!(answer.code, Some(0), "{sql}: {}", answer.errors);

@@ -137,7 +137,7 @@ fn key_holds(key: &Value, comparison: Comparison, value: &str) -> bool {
     comparison.is_equality() && comparison.holds(text.as_str(), value)
 }
 
-/// What is wrong, and the byte where it is.
+/// The mistake, and the byte where it is.
 type Wrong = (usize, String);
 
 fn conditions(words: &mut Words<'_>, columns: &Columns) -> Result<Vec<Condition>, Wrong> {
