@@ -16,8 +16,8 @@ use crate::error::ConfigError;
 use crate::event::EventRef;
 use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule, Rules};
 use crate::open::OpenSession;
-use crate::rules::{CutRule, FirstLast, GapRule, Options, TimedValue, WhenFull};
-use crate::strategy::{Gap, StaggerClock, Strategy, length};
+use crate::rules::{CutRule, FirstLast, GapRule, Options, TimedValue, UpdateRule, WhenFull};
+use crate::strategy::{Gap, StaggerClock, Strategy, length, positive};
 use crate::table::MAX_SESSIONS;
 
 /// A rule with its name.
@@ -49,6 +49,8 @@ pub struct Config<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     max_open: usize,
     when_full: WhenFull,
     max_emits: usize,
+    update_every: Option<Duration>,
+    update_every_events: Option<u64>,
     gap_of: Option<Named<GapRule<K, V>>>,
     cut: Option<Named<CutRule<V>>>,
     cut_with: Option<Named<CutWithRule<K, V, A::State>>>,
@@ -75,6 +77,8 @@ impl<K: Key, V: Value> Config<K, V> {
             max_open: MAX_SESSIONS,
             when_full: WhenFull::Refuse,
             max_emits: usize::MAX,
+            update_every: None,
+            update_every_events: None,
             gap_of: None,
             cut: None,
             cut_with: None,
@@ -88,6 +92,7 @@ impl<K: Key, V: Value> Config<K, V> {
     /// to put an engine with one into a struct.
     pub fn aggregate<A: Aggregate<K, V>>(self, aggregate: A) -> Config<K, V, A> {
         let Self { strategy, out_of_order, max_future, allowed_lateness, first_last, .. } = self;
+        let Self { update_every, update_every_events, .. } = self;
         let Self { max_open, when_full, max_emits, gap_of, cut, cut_with, end_at, join_only, types, .. } = self;
         // Set before, it knows nothing of the aggregate.
         let cut_with = cut_with.map(|(name, rule)| {
@@ -105,6 +110,8 @@ impl<K: Key, V: Value> Config<K, V> {
             max_open,
             when_full,
             max_emits,
+            update_every,
+            update_every_events,
             gap_of,
             cut,
             cut_with,
@@ -205,6 +212,83 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     #[must_use]
     pub fn close_at_most(mut self, sessions: usize) -> Self {
         self.max_emits = sessions.max(1);
+        self
+    }
+
+    /// Emits sessions while they are open, as time goes by: early results, for a dashboard. Their
+    /// reason is [`Update`](crate::CloseReason::Update).
+    ///
+    /// The time is that of the clock: event time, or arrival time on the arrival clock. It is cut into
+    /// stretches of the length `every`, counted from 1970. A call that moves the clock into another stretch
+    /// first closes what is over, then emits each session that is still open and has changed since its latest
+    /// summary, in order of opening: at most one update a stretch, and none of a session that has not changed.
+    /// [`next_deadline`](crate::Sessionizer::next_deadline) takes the end of the stretch into account.
+    ///
+    /// Each summary of a session replaces the one before it: its [revision](crate::SessionSummary::revision)
+    /// counts on, and [`supersedes`](crate::SessionSummary::supersedes) names what it replaces, with the id that it
+    /// had. The id is [provisional](OpenSession::id) until the final summary, which has its usual reason. Where
+    /// two sessions merge, the next summary replaces those of both. Counters count each event once, and
+    /// [`updates`](crate::Counters::updates) apart.
+    ///
+    /// With [`close_at_most`](Self::close_at_most) an update counts as a session. It may then come with a
+    /// later call, and shows its session as it is by then; where the session is over first, it is left out.
+    ///
+    /// O(log n) for each update, with n sessions that have changed, and about 120 bytes for each session that has
+    /// been emitted while it is open; a snapshot holds what is needed.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{CloseReason, Config, Event, Gap, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut visits = Config::<String, ()>::new(Gap::new(Duration::from_secs(60)))
+    ///     .update_every(Duration::from_secs(10))
+    ///     .out_of_order(Duration::ZERO)
+    ///     .build()?;
+    /// let mut seen = Vec::new();
+    /// for second in [3, 9, 12, 35] {
+    ///     let _ = visits.push(Event::new("ann", at(second), ()), &mut |v| seen.push((v.reason, v.revision(), v.count)));
+    /// }
+    /// visits.advance_to(at(1000), &mut |v| seen.push((v.reason, v.revision(), v.count)));
+    /// assert_eq!(seen, [(CloseReason::Update, 0, 2), (CloseReason::Update, 1, 3), (CloseReason::Gap, 2, 4)]);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn update_every(mut self, every: Duration) -> Self {
+        self.update_every = Some(every);
+        self
+    }
+
+    /// Emits a session while it is open whenever it holds `events` more than its latest summary: with 1, on
+    /// every event. Zero counts as one.
+    ///
+    /// The update comes with the event that brings it about, also where
+    /// [`close_at_most`](Self::close_at_most) holds back others: from the push, or, if the event waits for the
+    /// watermark, from the call that moves the watermark there. A session that is over by then is not
+    /// updated: its final summary follows. The rest is as for [`update_every`](Self::update_every), with which it can be
+    /// combined.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use stagger::{Config, Event, Gap, Timestamp};
+    ///
+    /// let mut visits = Config::<String, ()>::new(Gap::new(Duration::from_secs(60))).update_every_events(2).build()?;
+    /// let mut seen = Vec::new();
+    /// for second in [0, 9, 5, 12, 14] {
+    ///     let _ = visits.push(Event::new("ann", Timestamp::from_secs(second), ()), &mut |visit| seen.push(visit));
+    /// }
+    /// visits.flush(&mut |visit| seen.push(visit));
+    /// assert_eq!(seen.iter().map(|visit| (visit.count, visit.is_update())).collect::<Vec<_>>(), [
+    ///     (2, true),
+    ///     (4, true),
+    ///     (5, false),
+    /// ]);
+    /// assert_eq!(seen[2].supersedes()[0].id, seen[1].id());
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn update_every_events(mut self, events: u64) -> Self {
+        self.update_every_events = Some(events.max(1));
         self
     }
 
@@ -400,6 +484,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
             max_open: self.max_open,
             when_full: self.when_full,
             max_emits: self.max_emits,
+            updates: UpdateRule {
+                every: self.update_every.map(|every| positive("time between updates", every)).transpose()?,
+                events: self.update_every_events.unwrap_or(u64::MAX),
+            },
         };
         check(&plan.shape(), &options, out_of_order)?;
         let clock = EngineClock::new(plan.clock_source(out_of_order), max_future);
@@ -466,6 +554,12 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
         }
         if let Some((name, _)) = &self.join_only {
             say("join_only", name.clone());
+        }
+        if let Some(every) = self.update_every {
+            say("update_every", format!("{every:?}"));
+        }
+        if let Some(events) = self.update_every_events {
+            say("update_every_events", events.to_string());
         }
         say("out_of_order", or_none(self.out_of_order));
         say("max_future", or_none(self.max_future));

@@ -34,6 +34,7 @@
 //!   [`Config::allowed_lateness`], [`WatermarkMerger`] for several shards.
 //! - **What does a session report?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
 //! - **Which session took this event?** [`Engine::push_tagged`].
+//! - **What does a session look like before it is over?** [`Config::update_every`], [`Config::update_every_events`].
 //! - **Which sessions are open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
 //! - **How do I drive it?** [`Sessionizer`]: push, advance, flush. [`Sessionize`] makes an iterator of
 //!   it, [`Queued`] a queue to poll in async code.

@@ -56,7 +56,7 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
         id: SummaryId,
     ) -> Self {
         let reported = rare.and_then(|rare| rare.reported);
-        let id = reported.map_or(id, |reported| reported.id);
+        let id = reported.filter(|reported| reported.is_settled).map_or(id, |settled| settled.id);
         let part = rare.map_or(1, |rare| rare.part);
         Self {
             key: &session.key,
@@ -148,7 +148,7 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
         self.state
     }
 
-    /// Whether a summary of it has been emitted: then it is kept for corrections.
+    /// Whether a summary of it has been emitted: an update, or a final one, and it is kept for corrections.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
         self.reported.is_some()

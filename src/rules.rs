@@ -55,11 +55,30 @@ pub(crate) struct Options {
     pub(crate) when_full: WhenFull,
     /// How many sessions one call may emit.
     pub(crate) max_emits: usize,
+    pub(crate) updates: UpdateRule,
+}
+
+/// When a session that is open is emitted early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UpdateRule {
+    /// Every so many microseconds of the clock.
+    pub(crate) every: Option<i64>,
+    /// When it has so many events more than its latest summary.
+    pub(crate) events: u64,
+}
+
+impl UpdateRule {
+    pub(crate) const NEVER: Self = Self { every: None, events: u64::MAX };
+
+    pub(crate) fn is_on(&self) -> bool {
+        *self != Self::NEVER
+    }
 }
 
 impl Options {
     /// Whether first and last go by event time, a session is emitted once, and no call leaves any pending.
     pub(crate) fn is_plain(&self) -> bool {
-        self.lateness == 0 && self.max_emits == usize::MAX && self.first_last == FirstLast::EventTime
+        let is_emitted_once = self.lateness == 0 && !self.updates.is_on();
+        is_emitted_once && self.max_emits == usize::MAX && self.first_last == FirstLast::EventTime
     }
 }

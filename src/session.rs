@@ -92,7 +92,7 @@ pub(crate) struct RareState<V> {
     /// How it began, where its first event does not tell.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) origin: Option<Origin>,
-    /// With allowed lateness: the last emitted summary.
+    /// With allowed lateness or updates: the last emitted summary.
     pub(crate) reported: Option<Reported>,
     /// Summaries that the next revision replaces.
     pub(crate) supersedes: Vec<Superseded>,
@@ -128,7 +128,7 @@ pub(crate) struct Origin {
     pub(crate) besides: Distinction,
 }
 
-/// The latest summary emitted for a session that is kept for corrections.
+/// The latest summary emitted of a session that stays: kept for corrections, or open.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reported {
@@ -138,6 +138,18 @@ pub(crate) struct Reported {
     pub(crate) count: u64,
     /// Nothing has changed since.
     pub(crate) current: bool,
+    /// It was an update: the session was not over.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) is_update: bool,
+    /// There has been a final summary: what follows is a correction, under the same identity.
+    #[cfg_attr(feature = "serde", serde(default = "before_updates"))]
+    pub(crate) is_settled: bool,
+}
+
+/// Before there were updates, every summary was final.
+#[cfg(feature = "serde")]
+const fn before_updates() -> bool {
+    true
 }
 
 /// How a session opens.
@@ -312,6 +324,16 @@ impl<V> RareState<V> {
         self.reported.is_some_and(|reported| reported.current)
     }
 
+    /// Whether that summary is final.
+    pub(crate) fn is_final(&self) -> bool {
+        self.reported.is_some_and(|reported| reported.current && !reported.is_update)
+    }
+
+    /// Whether a final summary of the session has been emitted: then it is kept for corrections.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.reported.is_some_and(|reported| reported.is_settled)
+    }
+
     /// Whether it says nothing that is not usual, but for the part.
     pub(crate) fn is_blank(&self) -> bool {
         let Self { part: _, origin, reported, supersedes, newest, previous, cut_by } = self;
@@ -319,38 +341,53 @@ impl<V> RareState<V> {
         !is_reported && origin.is_none() && *newest == 0 && previous.is_none() && cut_by.is_none()
     }
 
-    /// The session has changed since it was emitted, if it was.
-    pub(crate) fn outdate(&mut self) {
-        if let Some(reported) = &mut self.reported {
-            reported.current = false;
-        }
+    /// The session has changed since it was emitted, if it was. Returns whether that is the first change.
+    pub(crate) fn outdate(&mut self) -> bool {
+        self.reported.as_mut().is_some_and(|reported| core::mem::replace(&mut reported.current, false))
     }
 
     /// The next revision replaces reports of a session that is merged into this one.
     pub(crate) fn take_over<K: Key>(&mut self, key: &K, other: Self) {
         let Some(theirs) = other.reported else { return };
         self.supersedes.extend(other.supersedes);
-        if let Some(ours) = &mut self.reported {
-            self.supersedes.push(Superseded { id: theirs.id.of(key, None), revision: theirs.revision });
-            ours.count += theirs.count;
-            ours.current = false;
-        } else {
+        let Some(ours) = self.reported else {
             self.reported = Some(Reported { current: false, ..theirs });
-        }
+            return;
+        };
+        // The id of a final summary goes on.
+        let has_final = theirs.is_settled && !ours.is_settled;
+        let (goes_on, replaced) = if has_final { (theirs, ours) } else { (ours, theirs) };
+        self.supersedes.push(Superseded { id: replaced.id.of(key, None), revision: replaced.revision });
+        self.reported = Some(Reported { count: ours.count + theirs.count, current: false, ..goes_on });
     }
 
-    /// Records that a summary of all `count` events is emitted now, under the id of the first one.
-    pub(crate) fn report<K: Key>(&mut self, key: &K, count: u64, id: SummaryId, bucket: Option<Timestamp>) -> Report {
+    /// Records that a summary of all `count` events is emitted now. The first final summary fixes the id.
+    pub(crate) fn report<K: Key>(
+        &mut self,
+        key: &K,
+        count: u64,
+        id: SummaryId,
+        bucket: Option<Timestamp>,
+        is_update: bool,
+    ) -> Report {
         let before = self.reported;
-        let id = before.map_or(id, |before| before.id);
-        let revision = before.map_or(0, |before| before.revision.saturating_add(1));
-        self.reported = Some(Reported { id, revision, count, current: true });
+        let was_settled = self.is_settled();
+        let id = before.filter(|before| before.is_settled).map_or(id, |before| before.id);
+        let revision = before.map_or(0, |before| {
+            // An id that is not fixed may be that of any session that was merged into this one.
+            let others = self.supersedes.iter().map(|other| other.revision).filter(|_| !was_settled);
+            others.fold(before.revision, u32::max).saturating_add(1)
+        });
+        let is_settled = was_settled || !is_update;
+        self.reported = Some(Reported { id, revision, count, current: true, is_update, is_settled });
         let correction = before.map(|before| {
-            let mut supersedes = alloc::vec![Superseded { id: id.of(key, bucket), revision: before.revision }];
+            let id = before.id.of(key, bucket);
+            let mut supersedes = alloc::vec![Superseded { id, revision: before.revision }];
             supersedes.append(&mut self.supersedes);
             Box::new(Correction { revision, supersedes })
         });
-        Report { id, part: self.part, fresh: count - before.map_or(0, |before| before.count), correction }
+        let fresh = count - before.map_or(0, |before| before.count);
+        Report { id, part: self.part, fresh, correction, was_settled }
     }
 }
 
@@ -361,6 +398,8 @@ pub(crate) struct Report {
     /// Events that no summary has held before.
     pub(crate) fresh: u64,
     pub(crate) correction: Option<Box<Correction>>,
+    /// There was a final summary before.
+    pub(crate) was_settled: bool,
 }
 
 #[cfg(test)]

@@ -219,9 +219,9 @@ pub struct Counters {
     pub opened: u64,
     /// Sessions that became part of another one.
     pub merged: u64,
-    /// Sessions emitted for the first time.
+    /// Sessions that are over: final summaries, corrections not counted.
     pub closed: u64,
-    /// Summaries that corrected earlier ones.
+    /// Summaries that corrected final ones.
     pub revisions: u64,
     /// Open and held events taken over when a snapshot was [split](crate::Snapshot::split).
     pub carried_in: u64,
@@ -231,6 +231,9 @@ pub struct Counters {
     /// [taken](crate::Engine::take_orphans).
     #[cfg_attr(feature = "serde", serde(default))]
     pub orphaned: u64,
+    /// Summaries of sessions that were not over: see [`Config::update_every`](crate::Config::update_every).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub updates: u64,
 }
 
 impl Counters {
@@ -261,11 +264,21 @@ impl Counters {
         self.clone().all().into_iter().all(|count| *count <= MAX_EVENTS)
     }
 
-    fn all(&mut self) -> [&mut u64; 17] {
+    fn all(&mut self) -> [&mut u64; 18] {
         let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, extra_windows, .. } =
             self;
         let Self {
-            late_windows, reported, opened, merged, closed, revisions, carried_in, carried_out, orphaned, ..
+            late_windows,
+            reported,
+            opened,
+            merged,
+            closed,
+            revisions,
+            carried_in,
+            carried_out,
+            orphaned,
+            updates,
+            ..
         } = self;
         [
             pushed,
@@ -285,6 +298,7 @@ impl Counters {
             carried_in,
             carried_out,
             orphaned,
+            updates,
         ]
     }
 

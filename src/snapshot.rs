@@ -76,6 +76,9 @@ pub struct Snapshot<K, V, S = ()> {
     /// Events without a session that the caller has not taken.
     #[cfg_attr(feature = "serde", serde(default = "Vec::new"))] // `default` alone wants K and V to have a default
     orphans: Vec<HeldEvent<K, V>>,
+    /// Some updates are due that a bounded call has not emitted.
+    #[cfg_attr(feature = "serde", serde(default))]
+    has_updates_due: bool,
 }
 
 /// A session, with all that is known about it under its own name.
@@ -230,6 +233,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             held: held.filter(|(event, _)| is_wanted(&event.key)).map(copy).collect(),
             orphans: orphans.filter(|(event, _)| is_wanted(&event.key)).map(copy).collect(),
             parts: self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(part).collect(),
+            has_updates_due: self.shared.updates.due() <= self.now(),
         }
     }
 }
@@ -270,9 +274,9 @@ impl<K: Key, V: Value, S> Saved<K, V, S> {
         Placement { bucket: self.bucket, end: self.end }
     }
 
-    /// Whether a summary has said all of it.
+    /// Whether a final summary has said all of it.
     fn is_obsolete(&self) -> bool {
-        self.extra.as_ref().is_some_and(RareState::is_current)
+        self.extra.as_ref().is_some_and(RareState::is_final)
     }
 
     /// How many of its events a summary has held.
@@ -301,6 +305,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// | `out_of_order`, `max_future` | yes; the watermark never goes back |
     /// | `max_open_sessions` and what happens when it is reached | yes; with more sessions than the new bound, as if it were reached |
     /// | `allowed_lateness` | yes, but not to zero: sessions that wait for corrections would have no place. Windows that were given up under the old lateness stay so |
+    /// | `update_every`, `update_every_events` | yes |
     /// | all others | no: they say which session an event belongs to |
     ///
     /// ```
@@ -333,6 +338,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
 fn unchangeable(setting: &str, new: &str) -> Option<&'static str> {
     match setting {
         "gap" | "gap_per_event" | "out_of_order" | "max_future" | "max_open_sessions" | "when_full" => None,
+        "update_every" | "update_every_events" => None,
         "allowed_lateness" if new != "0ns" => None,
         "allowed_lateness" => Some("sessions that were emitted wait for corrections"),
         "first_last_by" => Some("the first and last events of open sessions go by the old order"),
@@ -364,6 +370,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         same_settings(&snapshot.settings, engine.settings())?;
         check(&snapshot, &engine.plan)?;
         let Snapshot { now, given_up, gap_changed, mut sessions, held, parts, orphans, .. } = snapshot;
+        let has_updates_due = snapshot.has_updates_due;
         let Engine { shared, plan, .. } = &mut engine;
         shared.clock.advance(now);
         if let Some(end) = given_up {
@@ -389,6 +396,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         }
         for HeldEvent { arrival, event } in held {
             plan.hold(&event.as_event_ref(), arrival, shared);
+        }
+        if has_updates_due {
+            shared.updates.bring_forward(now);
+            shared.clock.schedule(shared.updates.due());
         }
         if let Some(kept) = plan.orphans_mut() {
             kept.extend(orphans.into_iter().map(|orphan| (orphan.event, orphan.arrival)));
@@ -599,6 +610,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
     /// With a piece of the same configuration.
     pub(crate) fn with(mut self, piece: Self) -> Self {
         self.now = self.now.min(piece.now);
+        self.has_updates_due |= piece.has_updates_due;
         self.flushes = self.flushes.max(piece.flushes);
         self.early_closings = self.early_closings.max(piece.early_closings);
         self.given_up = self.given_up.max(piece.given_up);

@@ -149,15 +149,22 @@ impl<K, V, O> SessionSummary<K, V, O> {
         self.last_time.since(self.first_time)
     }
 
-    /// 0 for the first summary of a session, 1 and up for corrections, which only come with
-    /// [`allowed_lateness`](crate::Config::allowed_lateness).
+    /// 0 for the first summary of a session, and one more for each that follows: after updates, and for
+    /// corrections, which only come with [`allowed_lateness`](crate::Config::allowed_lateness).
     #[must_use]
     pub fn revision(&self) -> u32 {
         self.correction.as_ref().map_or(0, |c| c.revision)
     }
 
-    /// The summaries that this one replaces. More than one where a late event joined sessions that
-    /// had been reported apart; empty for revision 0.
+    /// Whether it is an early result of a session that is not over, which a later summary replaces.
+    #[must_use]
+    pub fn is_update(&self) -> bool {
+        self.reason == CloseReason::Update
+    }
+
+    /// The summaries that this one replaces: the one before it, and more than one where an event joined
+    /// sessions that had been reported apart; empty for revision 0. Updates may have had another id, if
+    /// an earlier event moved the start of the session since.
     #[must_use]
     pub fn supersedes(&self) -> &[Superseded] {
         self.correction.as_ref().map_or(&[], |c| &c.supersedes)
@@ -165,8 +172,9 @@ impl<K, V, O> SessionSummary<K, V, O> {
 }
 
 impl<K: Key, V, O> SessionSummary<K, V, O> {
-    /// The id of the session: unique over all keys, the same for every revision, and the same again
-    /// when the same events are read in another run. See [`SessionId`].
+    /// The id of the session: unique over all keys, the same for the final summary and every correction
+    /// of it, and the same again when the same events are read in another run. See [`SessionId`]. That of an
+    /// update is [provisional](crate::OpenSession::id).
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id.of(&self.key, self.bucket)
@@ -188,7 +196,7 @@ impl<K: Key + PartialEq, V: PartialEq, O: PartialEq> PartialEq for SessionSummar
     }
 }
 
-/// Why a session ended. Each reason stands for one rule of the configuration.
+/// Why a session ended, or why it is emitted before. Each reason stands for one rule of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -216,6 +224,9 @@ pub enum CloseReason {
     Flush,
     /// The bound on open sessions was reached: the session may have gone on.
     Evicted,
+    /// It is not over: an early result, asked for with [`Config::update_every`](crate::Config::update_every) or
+    /// [`update_every_events`](crate::Config::update_every_events). A later summary replaces it.
+    Update,
 }
 
 impl CloseReason {
@@ -234,6 +245,7 @@ impl CloseReason {
             Self::MaxEvents => "max_events",
             Self::Flush => "flush",
             Self::Evicted => "evicted",
+            Self::Update => "update",
         }
     }
 }

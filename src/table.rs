@@ -138,11 +138,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         (session, self.rare.entry(slot).or_default())
     }
 
-    /// Notes that a session has changed since it was emitted.
+    /// Notes that a session has changed since it was emitted. Returns whether that is the first change.
     #[cold]
     #[inline(never)]
-    pub(crate) fn outdate(&mut self, slot: SlotId) {
-        self.with_rare(slot).1.outdate();
+    pub(crate) fn outdate(&mut self, slot: SlotId) -> bool {
+        self.with_rare(slot).1.outdate()
     }
 
     /// The slots of all sessions of a partition, in order of their first event, from the latest

@@ -112,6 +112,10 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
         self.by_start.get(&start).copied()
     }
 
+    pub(crate) fn try_get_mut(&mut self, id: WindowId) -> Option<&mut OpenWindow<K, V, S>> {
+        self.windows.get_mut(id)
+    }
+
     /// The window with an id, if there is one.
     pub(crate) fn try_get(&self, id: WindowId) -> Option<&OpenWindow<K, V, S>> {
         self.windows.get(id)

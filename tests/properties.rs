@@ -5,14 +5,16 @@
 
 mod oracle;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
-use oracle::subject::{NAMES, Reader, Step, Subject, Summary, View, build, config, lend, row_of, step};
-use oracle::{Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, batch, clamp, is_future, sliding_windows};
+use oracle::subject::{NAMES, Reader, Step, Subject, Summary, View, build, config, lend, row_of, step, tally};
+use oracle::{
+    Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, Updates, batch, clamp, is_future, sliding_windows,
+};
 use proptest::array;
 use proptest::option::of as maybe;
 use proptest::prelude::any;
@@ -45,6 +47,7 @@ each_family! {
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
     OrderedGap as gap_with_maximum_or_cut: ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
+        updates_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
@@ -103,13 +106,13 @@ fn equals_the_batch(family: Family) {
             // deadline are out: the check comes before the event is placed.
             due.sort_by_key(|s| matches!(op, Op::Push(event) if s.cut_by == Some(event.id)));
             let fresh = without(due.into_iter().map(|s| s.row).collect(), &rows);
-            assert_eq!(reader.rows(&step.summaries), fresh, "after {op:?}");
+            assert_eq!(finals(reader.rows(&step.summaries)), fresh, "after {op:?}");
             rows.extend(fresh);
         }
         let sessions = batch::sessions(&case.spec, &pushed);
         let rest = without(batch::rows_at_the_end(sessions, watermark), &rows);
         let last = step(&mut engine, &Op::Flush);
-        assert_eq!(reader.rows(&last.summaries), rest);
+        assert_eq!(finals(reader.rows(&last.summaries)), rest);
         orphans.extend(last.orphans);
         orphans.sort_unstable();
         let mut expected = batch::orphans(&case.spec, &pushed);
@@ -117,6 +120,12 @@ fn equals_the_batch(family: Family) {
         assert_eq!(orphans, expected);
         assert_nothing_left(&engine);
     });
+}
+
+/// The rows that stay, as if there had been no updates.
+fn finals(rows: Vec<Row>) -> Vec<Row> {
+    let finals = rows.into_iter().filter(|row| row.reason != Reason::Update);
+    finals.map(|row| Row { replaces: Vec::new(), ..row }).collect()
 }
 
 /// The rows that are not out yet.
@@ -161,14 +170,14 @@ fn ignores_the_order_of_arrival(family: Family) {
         let reordered = with_ties_as_in(&case.arrivals, &case.reordered);
         let (first, second) = (run(&case.spec, &case.arrivals), run(&case.spec, &reordered));
         assert_eq!(ids(&first), ids(&second));
-        let rows = |summaries| without_ties(Reader::default().rows(summaries));
+        let rows = |summaries| without_ties(finals(Reader::default().rows(summaries)));
         assert_eq!(rows(&first), rows(&second));
     });
 }
 
-/// All ids, each with its revision.
-fn ids(summaries: &[Summary]) -> BTreeSet<(SessionId, u32)> {
-    summaries.iter().map(|summary| (summary.id(), summary.revision())).collect()
+/// All ids that stay: those of updates are provisional.
+fn ids(summaries: &[Summary]) -> BTreeSet<SessionId> {
+    summaries.iter().filter(|summary| !summary.is_update()).map(Summary::id).collect()
 }
 
 /// The second order, but with the events of one key and time as in the first: a cut rule looks at
@@ -219,6 +228,73 @@ fn shows_what_is_settled(family: Family) {
             assert_looks(&engine, &open);
         }
     });
+}
+
+/// Where events wait for the watermark: an open session is updated when enough of it is settled, or the clock
+/// has come into another stretch; and what follows replaces the update.
+fn updates_what_is_settled(family: Family) {
+    holds(within(family), |case| {
+        let spec = &case.spec;
+        let (mut engine, mut reader) = (build(spec), Reader::default());
+        let (mut pushed, mut settled, mut watermark) = (Vec::<Ev>::new(), BTreeSet::new(), i64::MIN);
+        // What the latest update of each session held, by its first event.
+        let mut latest = BTreeMap::<u32, Vec<u32>>::new();
+        for op in &case.ops {
+            let rows = reader.rows(&step(&mut engine, op).summaries);
+            let before = watermark;
+            watermark = watermark.max(watermark_after(spec, op));
+            pushed.extend(if let Op::Push(event) = op { Some(*event) } else { None });
+            let mut expected = Vec::new();
+            let mut update = |session: &batch::Session, is_wanted: &dyn Fn(usize) -> bool| {
+                let Row { members, .. } = &session.row;
+                let known = latest.get(&members[0]);
+                let fresh = members.len() - known.map_or(0, Vec::len);
+                if session.deadline > watermark && fresh > 0 && is_wanted(fresh) {
+                    let replaces = known.into_iter().cloned().collect();
+                    latest.insert(members[0], members.clone());
+                    expected.push(Row { reason: Reason::Update, replaces, ..session.row.clone() });
+                }
+            };
+            let mut arriving: Vec<usize> = (0..pushed.len()).collect();
+            arriving.retain(|&i| !settled.contains(&i) && pushed[i].time <= watermark && !is_future(spec, &pushed[i]));
+            arriving.sort_by_key(|&i| (pushed[i].time, i));
+            // The clock moves before the event is placed that moves it.
+            let is_last = |i: &usize| matches!(op, Op::Push(_)) && *i == pushed.len() - 1;
+            let (last, others): (Vec<usize>, Vec<usize>) = arriving.into_iter().partition(is_last);
+            for i in others {
+                settled.insert(i);
+                let session = session_with(pushed[i].id, sessions_of(spec, &pushed, &settled));
+                session.iter().for_each(|session| update(session, &|fresh| spec.updates.are_enough(fresh)));
+            }
+            if spec.updates.is_due(before, watermark) {
+                let mut sessions = sessions_of(spec, &pushed, &settled);
+                sessions.sort_by_key(|session| session.opened);
+                sessions.iter().for_each(|session| update(session, &|_| true));
+            }
+            for i in last {
+                settled.insert(i);
+                let session = session_with(pushed[i].id, sessions_of(spec, &pushed, &settled));
+                session.iter().for_each(|session| update(session, &|fresh| spec.updates.are_enough(fresh)));
+            }
+            let (updates, finals): (Vec<Row>, _) = rows.into_iter().partition(|row| row.reason == Reason::Update);
+            assert_eq!(updates, expected, "after {op:?}");
+            for row in finals {
+                assert_eq!(row.replaces, latest.get(&row.members[0]).into_iter().cloned().collect::<Vec<_>>());
+            }
+        }
+    });
+}
+
+/// The session that holds an event, if one does.
+fn session_with(event: u32, sessions: Vec<batch::Session>) -> Option<batch::Session> {
+    sessions.into_iter().find(|session| session.row.members.contains(&event))
+}
+
+/// The sessions of the events that are settled. The others stay in the list: the order of arrival is theirs too.
+fn sessions_of(spec: &Spec, pushed: &[Ev], settled: &BTreeSet<usize>) -> Vec<batch::Session> {
+    let one = |(i, event): (usize, &Ev)| if settled.contains(&i) { *event } else { Ev { key: KEYS, ..*event } };
+    let events: Vec<Ev> = pushed.iter().enumerate().map(one).collect();
+    batch::sessions(spec, &events).into_iter().filter(|session| session.row.key != KEYS).collect()
 }
 
 // --- Any stream ---
@@ -534,19 +610,29 @@ fn is_the_same_in_portions(family: Family) {
         for (i, op) in case.ops.iter().chain([&Op::Flush]).enumerate() {
             let (at_once, small) = (step(&mut whole, op), step(&mut in_small, op));
             assert_eq!((small.fate, small.now), (at_once.fate, at_once.now), "{op:?}");
-            expected.extend(at_once.summaries);
-            got.extend(small.summaries);
+            expected.extend(at_once.summaries.into_iter().filter_map(|summary| final_of(&case.spec, summary)));
+            got.extend(small.summaries.into_iter().filter_map(|summary| final_of(&case.spec, summary)));
             assert_eq!(got[..], expected[..got.len()], "{op:?}");
             let is_behind = got.len() < expected.len();
+            assert_conserved(&small.tally);
             assert!(!is_behind || in_small.next_deadline().is_some_and(|deadline| deadline <= in_small.now()));
             if i % 5 == restored_at {
                 in_small = in_portions().restore(in_small.snapshot()).expect("its own");
             }
         }
         assert_eq!(got, expected);
-        assert_eq!(in_small.counters(), whole.counters());
+        assert_eq!(Tally { updates: 0, ..tally(in_small.counters()) }, Tally { updates: 0, ..tally(whole.counters()) });
         assert_nothing_left(&in_small);
     });
+}
+
+/// A final summary, as if there had been no updates: of those, a bounded call may leave some out.
+fn final_of(spec: &Spec, summary: Summary) -> Option<Summary> {
+    match () {
+        () if spec.updates == Updates::default() => Some(summary),
+        () if summary.is_update() => None,
+        () => Some(summary.with_revision(0, Vec::new())),
+    }
 }
 
 /// A state split by key goes on apart with the same sessions, and joined again as if never split.

@@ -19,7 +19,7 @@ use crate::id::{Distinction, Identity, SessionId};
 use crate::index::Index;
 use crate::reopen::ReopenCounter;
 use crate::segments::Segments;
-use crate::session::{Opening, RareState, Removed, Session};
+use crate::session::{Opening, RareState, Removed, Session, WithRare};
 use crate::strategy::Rounding;
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
@@ -103,7 +103,8 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     pub(crate) fn sighting(&self, number: u32) -> Option<Sighting<'_, K, V, S>> {
         let session = self.get(number)?;
         let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
-        Some(Sighting { session, rare, ending: self.ending(session, CloseReason::Range) })
+        let ending = self.ending(session, CloseReason::Range);
+        Some(Sighting { session, rare, ending, deadline: ending.window.end, window: 0 })
     }
 
     /// The parts that are remembered: partition, part, and the arrival that opened it.
@@ -180,6 +181,10 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             found.and_then(|number| Some((number, self.sessions.get_mut(number)?.as_mut()?)))
         {
             shared.extend::<K, V, false>(session, event);
+            if shared.updates.is_on() {
+                let was_current = self.rare.get_mut(&number).is_some_and(RareState::outdate);
+                self.follow_up(Whereabouts::numbered(number), was_current, shared, out);
+            }
             return Outcome::Extended(Whereabouts::numbered(number));
         }
         if shared.is_bounded() && shared.has_pending() && self.reopened.is_on() {
@@ -200,6 +205,9 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         let number = self.insert(session, hash, shared);
         if part != 1 {
             self.set_rare(number, RareState { part, ..RareState::default() });
+        }
+        if shared.updates.is_on() {
+            self.follow_up(Whereabouts::numbered(number), true, shared, out);
         }
         Outcome::Opened(Whereabouts::numbered(number))
     }
@@ -239,13 +247,19 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     }
 
     /// Opens a session again as a snapshot has it. Those that opened first must come first.
-    pub(crate) fn resume<A>(&mut self, session: Session<K, V, S>, rare: Option<RareState<V>>, shared: &mut Shared<A>) {
+    pub(crate) fn resume<A>(
+        &mut self,
+        session: Session<K, V, S>,
+        rare: Option<RareState<V>>,
+        shared: &mut Shared<A>,
+    ) -> u32 {
         let hash = hash_of(self.rounding.as_ref(), &session, shared);
         shared.clock.advance(session.edge); // a session cannot have opened in the future
         let number = self.insert(session, hash, shared);
         if let Some(rare) = rare {
             self.set_rare(number, rare);
         }
+        number
     }
 
     // --- Closing ---
@@ -377,6 +391,16 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
                 index.insert(hash_at(number), number, hash_at);
             }
         }
+    }
+
+    fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, A::State>> {
+        self.sighting(at.number())
+    }
+
+    fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>> {
+        let session = self.sessions.get_mut(at.number())?.as_mut()?;
+        session.set_rare_state();
+        Some((session, self.rare.entry(at.number()).or_default()))
     }
 
     #[cold]

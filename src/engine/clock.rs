@@ -19,6 +19,8 @@ pub(crate) enum ClockSource {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     now: Timestamp,
+    /// Where it stood before the latest move.
+    before: Timestamp,
     source: ClockSource,
     /// No event before this moves the clock or brings anything about.
     next_move: Timestamp,
@@ -37,12 +39,18 @@ const NO_BOUND: i64 = i64::MAX;
 impl Clock {
     pub(crate) fn new(source: ClockSource, max_future: Option<i64>) -> Self {
         let (now, next_due, next_move) = (Timestamp::MIN, Timestamp::MAX, Timestamp::MIN);
-        Self { now, source, next_move, next_due, max_future: max_future.unwrap_or(NO_BOUND), given_up: Timestamp::MIN }
+        let (before, given_up) = (now, Timestamp::MIN);
+        Self { now, before, source, next_move, next_due, max_future: max_future.unwrap_or(NO_BOUND), given_up }
     }
 
     #[inline]
     pub(crate) const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Where it stood before the call that goes on now moved it.
+    pub(crate) const fn before(&self) -> Timestamp {
+        self.before
     }
 
     pub(crate) const fn kind(&self) -> sessionizer::Clock {
@@ -86,6 +94,7 @@ impl Clock {
             ClockSource::Watermark(bound) => time.shift(-bound),
             ClockSource::Arrival => time,
         };
+        self.before = self.now;
         self.now = self.now.max(moved.min(LAST));
         self.next_move = match self.source {
             ClockSource::Caller => Timestamp::MAX,
@@ -98,6 +107,7 @@ impl Clock {
     /// Moves the clock to `time`. False: it is already further.
     pub(crate) fn advance(&mut self, time: Timestamp) -> bool {
         let is_ahead = time >= self.now;
+        self.before = self.now;
         self.now = self.now.max(time);
         is_ahead
     }

@@ -3,12 +3,13 @@
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::keyed::Keyed;
+use crate::engine::look::Sighting;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::index::Glance;
-use crate::session::{Opening, Origin};
+use crate::session::{Opening, Origin, WithRare};
 use crate::strategy::Reach;
 use crate::summary::CloseReason;
 use crate::table::{Location, SlotId};
@@ -30,7 +31,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
     /// begun beside it, even before it.)
     #[inline]
     fn is_pending(&self, slot: SlotId, now: Timestamp) -> bool {
-        self.0.table.get(slot).edge <= now && !self.0.is_reported(slot)
+        self.0.table.get(slot).edge <= now && !self.0.is_settled(slot)
     }
 
     pub(crate) const fn sessions_mut(&mut self) -> &mut Keyed<K, V, S> {
@@ -55,7 +56,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         match table.glance(hash, event.key) {
             Glance::Found((slot, session)) => {
                 let is_within = time >= session.first && time < session.edge;
-                let is_simple = PLAIN || (session.edge > now && !session.has_rare_state());
+                let is_simple = PLAIN || (session.edge > now && !session.has_rare_state() && !shared.updates.is_on());
                 if is_within && is_simple && !*gap_varies {
                     session.edge = session.edge.max(reach.after(time));
                     shared.extend::<K, V, PLAIN>(session, event);
@@ -112,16 +113,14 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
             session.edge = session.edge.max(end);
             shared.extend::<K, V, false>(session, event);
         });
-        if self.0.table.get(slot).has_rare_state() {
-            self.0.table.outdate(slot);
-        }
+        let was_current = self.0.table.get(slot).has_rare_state() && self.0.table.outdate(slot);
         match before {
             // By itself it would be late, and a session that began there may be gone.
             Some(before) if shared.is_late(end) => self.0.keep_origin(slot, before),
             Some(_) => self.0.set_origin(slot, self.origin(event.event_time, end, shared)),
             None => {}
         }
-        self.after_change(slot, shared, out);
+        self.after_change(slot, was_current || touching.len() > 1, shared, out);
         outcome
     }
 
@@ -158,7 +157,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         if event.event_time < shared.clock.now() {
             self.0.set_origin(slot, self.origin(event.event_time, end, shared));
         }
-        self.after_change(slot, shared, out);
+        self.after_change(slot, true, shared, out);
         Outcome::Opened(Whereabouts::numbered(slot))
     }
 
@@ -183,17 +182,21 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
     fn after_change<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
+        is_first: bool,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) {
         if shared.options.lateness > 0 {
             self.correct(slot, shared, out);
         }
+        if shared.updates.is_on() {
+            self.follow_up(Whereabouts::numbered(slot), is_first, shared, out);
+        }
     }
 
     #[cold]
     fn correct<A: Aggregate<K, V, State = S>>(&mut self, slot: SlotId, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
-        if self.0.is_reported(slot) {
+        if self.0.is_settled(slot) {
             self.0.enqueue(slot, shared);
             self.0.forget_obsolete(shared);
         }
@@ -235,7 +238,17 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, 
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
-        self.0.rebuild(shared);
+        shared.updates.forget();
+        let slots = self.0.rebuild(shared);
+        slots.into_iter().for_each(|slot| self.note_again(Whereabouts::numbered(slot), shared));
+    }
+
+    fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, A::State>> {
+        self.0.try_sighting(at.number())
+    }
+
+    fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>> {
+        Some(self.0.table.with_rare(at.number()))
     }
 
     fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {

@@ -75,7 +75,9 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     #[inline(always)]
     fn sighting_of<'e>(&'e self, slot: SlotId, session: &'e Session<K, V, S>) -> Sighting<'e, K, V, S> {
-        Sighting { session, rare: self.table.rare(slot, session), ending: self.ending_of(slot, session, None) }
+        let (rare, ending) = (self.table.rare(slot, session), self.ending_of(slot, session, None));
+        let deadline = self.reach.deadline(session.first, session.edge);
+        Sighting { session, rare, ending, deadline, window: 0 }
     }
 
     /// Up to which instant this event keeps a session open.
@@ -112,14 +114,14 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.table.try_get(number)
     }
 
-    /// Whether a summary of everything in the session has been emitted.
-    pub(super) fn is_current(&self, slot: SlotId) -> bool {
-        self.table.rare(slot, self.table.get(slot)).is_some_and(RareState::is_current)
+    /// Whether a final summary of everything in the session has been emitted.
+    pub(super) fn is_final(&self, slot: SlotId) -> bool {
+        self.table.rare(slot, self.table.get(slot)).is_some_and(RareState::is_final)
     }
 
-    /// Whether a summary of the session has been emitted.
-    pub(super) fn is_reported(&self, slot: SlotId) -> bool {
-        self.table.rare(slot, self.table.get(slot)).is_some_and(|rare| rare.reported.is_some())
+    /// Whether a final summary of the session has been emitted.
+    pub(super) fn is_settled(&self, slot: SlotId) -> bool {
+        self.table.rare(slot, self.table.get(slot)).is_some_and(RareState::is_settled)
     }
 
     /// How a session began.
@@ -188,7 +190,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         session: Session<K, V, S>,
         rare: Option<RareState<V>>,
         shared: &mut Shared<A>,
-    ) {
+    ) -> SlotId {
         let hash = shared.hash(session.key.key_ref());
         let others = self.table.find(hash, session.key.key_ref());
         let slot = self.table.insert(hash, others, session, |key| shared.hash(key.key_ref()));
@@ -197,6 +199,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         }
         self.enqueue(slot, shared);
         self.note_age(slot, shared);
+        slot
     }
 
     /// Notes how old a session is, if the oldest may have to go.
@@ -222,15 +225,15 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         }
     }
 
-    /// Moves all sessions into storage of just their size.
-    pub(super) fn rebuild<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) {
+    /// Moves all sessions into storage of just their size. Returns their new slots.
+    pub(super) fn rebuild<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) -> Vec<SlotId> {
         self.queue.clear();
         self.ages = BinaryHeap::new();
         let mut before = core::mem::replace(&mut self.table, Table::new());
         let mut slots: Vec<_> = before.iter().map(|(slot, session)| (session.opened, slot)).collect();
         slots.sort_unstable();
         let all = slots.into_iter().filter_map(|(_, slot)| before.take(slot));
-        all.for_each(|removed| self.resume(removed.session, removed.rare, shared));
+        all.map(|removed| self.resume(removed.session, removed.rare, shared)).collect()
     }
 
     /// Removes a session that becomes part of another.
@@ -292,7 +295,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         let deadline = due_of(self.reach, shared.options.lateness, &self.table, surfaced.slot, session);
         if deadline > surfaced.deadline {
             self.queue.push(Due { deadline, ..surfaced });
-        } else if shared.options.lateness > 0 && !self.is_current(surfaced.slot) {
+        } else if shared.options.lateness > 0 && !self.is_final(surfaced.slot) {
             self.emit_and_keep(surfaced.slot, shared, out);
             self.enqueue(surfaced.slot, shared);
         } else {
@@ -438,8 +441,8 @@ fn due_of<K: Key, V: Value, S>(
     session: &Session<K, V, S>,
 ) -> Timestamp {
     let deadline = reach.deadline(session.first, session.edge);
-    let is_current = lateness > 0 && table.rare(slot, session).is_some_and(RareState::is_current);
-    if is_current { deadline.shift(lateness) } else { deadline }
+    let is_final = lateness > 0 && table.rare(slot, session).is_some_and(RareState::is_final);
+    if is_final { deadline.shift(lateness) } else { deadline }
 }
 
 #[cfg(test)]

@@ -13,12 +13,27 @@ pub(crate) struct Sighting<'e, K, V, S> {
     pub(crate) session: &'e Session<K, V, S>,
     pub(crate) rare: Option<&'e RareState<V>>,
     pub(crate) ending: Ending,
+    /// When it is over, as it is now.
+    pub(crate) deadline: Timestamp,
+    /// What tells its window from others that the same event opened.
+    pub(crate) window: i64,
 }
 
 impl<'e, K: Key, V: Value, S> Sighting<'e, K, V, S> {
+    /// Whether its latest summary holds all of it.
+    pub(super) fn is_current(&self) -> bool {
+        self.rare.is_some_and(RareState::is_current)
+    }
+
+    /// How many of its events no summary has held.
+    pub(super) fn fresh(&self) -> u64 {
+        let reported = self.rare.and_then(|rare| rare.reported).map_or(0, |reported| reported.count);
+        self.session.count().saturating_sub(reported)
+    }
+
     #[inline(always)]
     pub(crate) fn view<A>(&self, shared: &Shared<A>) -> OpenSession<'e, K, V, S> {
-        let Self { session, rare, ending } = self;
+        let Self { session, rare, ending, .. } = self;
         OpenSession::new(session, *rare, ending.window, ending.bucket, shared.id_of(session, *rare, ending))
     }
 }

@@ -10,6 +10,7 @@
 //! | `windows`, `arrival`, `gap`, `ordered` | which session an event belongs to, and when it is over |
 //! | `keyed` | what the two forms of gap sessions share |
 //! | `batch` | looking ahead over many events |
+//! | `updates` | which open sessions are emitted early, and when |
 //! | `look` | looking at open sessions |
 //! | `tag` | the session that took an event |
 
@@ -24,6 +25,7 @@ mod plan;
 mod shared;
 mod store;
 mod tag;
+mod updates;
 mod whereabouts;
 mod windows;
 
@@ -233,13 +235,14 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// [`Sessionizer::next_deadline`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        (self.plan.occupied::<A>() > 0).then(|| self.plan.next_due::<A>())
+        (self.plan.occupied::<A>() > 0).then(|| self.plan.next_due::<A>().min(self.shared.updates.due()))
     }
 
     /// Closes everything that is open; see [`Sessionizer::flush`].
     pub fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
         let Self { shared, plan, .. } = self;
         shared.lift_quota();
+        shared.updates.clear(); // final summaries follow
         plan.advance(shared, out);
         plan.close_all(shared, CloseReason::Flush, out);
         shared.clock.reschedule(Timestamp::MAX);

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::keyed::Keyed;
+use crate::engine::look::Sighting;
 use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
@@ -19,7 +20,7 @@ use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule};
 use crate::id::Distinction;
 use crate::reorder::ReorderBuffer;
 use crate::rules::{CutRule, FirstLast, TimedValue};
-use crate::session::{Mark, Opening, Origin};
+use crate::session::{Mark, Opening, Origin, WithRare};
 use crate::strategy::{Reach, Rounding};
 use crate::summary::CloseReason;
 use crate::table::SlotId;
@@ -133,8 +134,11 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if is_orphan(fit, joins) {
             return shared.orphan();
         }
-        let (slot, outcome) = self.put(&arriving, fit, shared);
+        let (slot, outcome, is_first) = self.put(&arriving, fit, shared);
         self.after_change(slot, shared, out);
+        if shared.updates.is_on() {
+            self.follow_up(Whereabouts::numbered(slot), is_first, shared, out);
+        }
         shared.renew_quota();
         if shared.clock.is_due() {
             self.advance(shared, out);
@@ -151,13 +155,32 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     ) {
         while let Some(first) = self.held.first_time().filter(|first| *first <= time) {
             self.sessions.close_until(first.shift(-1), shared, out);
-            self.settle_first(shared);
+            self.settle_and_follow_up(shared.clock.before(), shared, out);
         }
     }
 
-    /// Assigns the first held event. False: none is held.
-    fn settle_first<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) -> bool {
-        let Some(first) = self.held.take_first() else { return false };
+    /// Assigns the first held event, and may emit its session. False: none is held.
+    fn settle_and_follow_up<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        from: Timestamp,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> bool {
+        let Some(settled) = self.settle_first(shared) else { return false };
+        if let Some((slot, is_first)) = settled.filter(|_| shared.updates.is_on()) {
+            self.follow_up_from(from, Whereabouts::numbered(slot), is_first, shared, out);
+        }
+        true
+    }
+
+    /// Assigns the first held event, if there is one. Returns its session, if it has one, and whether that
+    /// is the first change of it.
+    #[allow(clippy::option_option)]
+    fn settle_first<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        shared: &mut Shared<A>,
+    ) -> Option<Option<(SlotId, bool)>> {
+        let first = self.held.take_first()?;
         let event = &first.event.as_event_ref();
         let (end, hash) = (self.sessions.reach_of(event), shared.hash(event.key));
         let joins = self.joins(event);
@@ -167,14 +190,14 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             shared.counters.orphaned += 1;
             let seq = first.seq;
             self.orphans.push((self.held.release(first), seq));
-            return true;
+            return Some(None);
         }
-        let (slot, _) = self.put(&arriving, fit, shared);
-        if self.sessions.is_reported(slot) {
+        let (slot, _, is_first) = self.put(&arriving, fit, shared);
+        if self.sessions.is_settled(slot) {
             self.sessions.enqueue(slot, shared);
         }
         self.held.recycle(first);
-        true
+        Some(Some((slot, is_first)))
     }
 
     /// Whether an event may only join.
@@ -220,7 +243,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             let previous = TimedValue { time: session.last, value: latest.unwrap_or(&session.last_value).value_ref() };
             let cut = self.cut_between(previous, this);
             return match cut.or_else(|| self.cut_with(slot, previous, this, shared)) {
-                Some(_) if self.sessions.is_current(slot) => Fit::No,
+                Some(_) if self.sessions.is_final(slot) => Fit::No,
                 Some(rule) => Fit::Cuts(slot, rule),
                 None => Fit::Joins(slot),
             };
@@ -257,19 +280,19 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         rule(&session, previous, next).then_some(CloseReason::CutWith)
     }
 
-    /// Puts an event where it belongs.
+    /// Puts an event where it belongs. Returns its session, and whether this is the first change of it.
     fn put<A: Aggregate<K, V, State = S>>(
         &mut self,
         arriving: &Arriving<'_, '_, K, V>,
         fit: Fit,
         shared: &mut Shared<A>,
-    ) -> (SlotId, Outcome) {
+    ) -> (SlotId, Outcome, bool) {
         let Arriving { event, hash, seq, end, is_behind, .. } = *arriving;
         match fit {
             Fit::Joins(slot) => {
-                self.extend(slot, arriving, shared);
+                let is_first = self.extend(slot, arriving, shared);
                 self.end_after(slot, event, shared);
-                return (slot, Outcome::Extended(Whereabouts::numbered(slot)));
+                return (slot, Outcome::Extended(Whereabouts::numbered(slot)), is_first);
             }
             Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
             Fit::No => {}
@@ -285,7 +308,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             self.sessions.table.with_rare(slot).1.part = part;
         }
         self.end_after(slot, event, shared);
-        (slot, Outcome::Opened(Whereabouts::numbered(slot)))
+        (slot, Outcome::Opened(Whereabouts::numbered(slot)), true)
     }
 
     /// Ends a session where another begins, but not before its own last event.
@@ -321,15 +344,17 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         self.sessions.enqueue(slot, shared);
     }
 
+    /// Adds an event to a session. Returns whether that has to be noted: it is the first change since the
+    /// session was emitted, or the session goes by another push now.
     fn extend<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
         arriving: &Arriving<'_, '_, K, V>,
         shared: &mut Shared<A>,
-    ) {
+    ) -> bool {
         let Arriving { event, hash, seq, end, joins, .. } = *arriving;
         let origin = self.sessions.origin_of(slot);
-        let is_earlier = self.sessions.table.update(hash, slot, |table| {
+        let (is_earlier, was_current) = self.sessions.table.update(hash, slot, |table| {
             let before = table.get(slot);
             let (first, opened) = (before.first, before.opened);
             match shared.options.first_last {
@@ -340,15 +365,13 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
                     shared.counters.placed += 1;
                 }
             }
-            if table.get(slot).has_rare_state() {
-                table.outdate(slot);
-            }
+            let was_current = table.get(slot).has_rare_state() && table.outdate(slot);
             let session = table.get_mut(slot);
             session.opened = opened.min(seq);
             if !session.is(Mark::Cut) && joins != JoinOnly::DoesNotProlong {
                 session.edge = session.edge.max(end);
             }
-            session.first < first || session.opened < opened
+            (session.first < first || session.opened < opened, was_current)
         });
         if is_earlier {
             // It stays the session that it was opened as.
@@ -358,6 +381,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             self.sessions.note_age(slot, shared);
             self.sessions.forget_obsolete(shared);
         }
+        was_current || is_earlier
     }
 
     /// A session that was emitted before has changed: what follows is a correction.
@@ -371,7 +395,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if shared.options.lateness == 0 {
             return;
         }
-        if self.sessions.is_reported(slot) {
+        if self.sessions.is_settled(slot) {
             self.sessions.enqueue(slot, shared);
             self.sessions.forget_obsolete(shared);
         }
@@ -407,18 +431,28 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
     }
 
     fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
-        while self.settle_first(shared) {}
+        while self.settle_first(shared).is_some() {}
         self.sessions.close_each(reason, shared, out);
         self.held = ReorderBuffer::new();
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
-        self.sessions.rebuild(shared);
+        shared.updates.forget();
+        let slots = self.sessions.rebuild(shared);
+        slots.into_iter().for_each(|slot| self.note_again(Whereabouts::numbered(slot), shared));
         self.held.shrink_to_fit();
     }
 
+    fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, A::State>> {
+        self.sessions.try_sighting(at.number())
+    }
+
+    fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>> {
+        Some(self.sessions.table.with_rare(at.number()))
+    }
+
     fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
-        self.sessions.evict(shared, out) || self.settle_first(shared)
+        self.sessions.evict(shared, out) || self.settle_and_follow_up(shared.clock.now(), shared, out)
     }
 }
 

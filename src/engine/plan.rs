@@ -347,15 +347,26 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         match self {
             Self::Bucketed(rounding, windows) => {
                 let span = rounding.window_of(session.first);
-                windows.resume(session, rare, (bucket, span), shared);
+                let at = windows.resume(session, rare, (bucket, span), shared);
+                windows.note_again(at, shared);
             }
             Self::Sliding(hops, windows) => {
                 let span = hops.window_of(bucket, session.first);
-                windows.resume(session, rare, (bucket, span), shared);
+                let at = windows.resume(session, rare, (bucket, span), shared);
+                windows.note_again(at, shared);
             }
-            Self::Arrival(windows) => windows.resume(session, rare, shared),
-            Self::Gap(sessions) => sessions.sessions_mut().resume(session, rare, shared),
-            Self::Ordered(sessions) => sessions.sessions_mut().resume(session, rare, shared),
+            Self::Arrival(windows) => {
+                let number = windows.resume(session, rare, shared);
+                windows.note_again(Whereabouts::numbered(number), shared);
+            }
+            Self::Gap(sessions) => {
+                let slot = sessions.sessions_mut().resume(session, rare, shared);
+                sessions.note_again(Whereabouts::numbered(slot), shared);
+            }
+            Self::Ordered(sessions) => {
+                let slot = sessions.sessions_mut().resume(session, rare, shared);
+                sessions.note_again(Whereabouts::numbered(slot), shared);
+            }
         }
     }
 

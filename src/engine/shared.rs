@@ -7,6 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::clock::Clock;
+use crate::engine::updates::Updates;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::id::{Distinction, Identity, SummaryId};
@@ -32,6 +33,8 @@ pub(crate) struct Shared<A> {
     pub(crate) flushes: u32,
     /// How many sessions were closed early, where another may begin in the same place.
     pub(crate) early_closings: u64,
+    /// The sessions that have changed since they were emitted, where updates are wanted.
+    pub(crate) updates: Updates,
     /// None of the options is in use that the usual event would have to ask about.
     pub(crate) is_plain: bool,
     /// How many sessions this call may still emit.
@@ -90,16 +93,19 @@ impl<A> Shared<A> {
     pub(crate) fn new(aggregate: A, options: Options, clock: Clock) -> Self {
         let (counters, hasher) = (Counters::default(), DefaultHashBuilder::default());
         let is_plain = options.is_plain() && !clock.is_bounded();
+        let updates = Updates::new(options.updates);
+        let (last_seq, flushes, early_closings, quota) = (0, 0, 0, usize::MAX);
         Self {
             is_plain,
             aggregate,
             options,
             clock,
             counters,
-            last_seq: 0,
-            flushes: 0,
-            early_closings: 0,
-            quota: usize::MAX,
+            last_seq,
+            flushes,
+            early_closings,
+            updates,
+            quota,
             hasher,
         }
     }
@@ -296,14 +302,14 @@ impl<A> Shared<A> {
         let Removed { session, rare } = removed;
         let id = self.id_of(&session, rare.as_ref(), &ending);
         let report = match rare {
-            None => Report { id, part: 1, fresh: session.count(), correction: None },
-            Some(rare) if rare.is_current() => return,
-            Some(mut rare) => rare.report(&session.key, session.count(), id, ending.bucket),
+            None => Report { id, part: 1, fresh: session.count(), correction: None, was_settled: false },
+            Some(rare) if rare.is_final() => return,
+            Some(mut rare) => rare.report(&session.key, session.count(), id, ending.bucket, false),
         };
         out(self.summary(session, ending, report));
     }
 
-    /// Emits what a session that stays for corrections holds now.
+    /// Emits what a session holds now that stays: open, or for corrections.
     pub(crate) fn emit_and_keep<K: Key, V: Value>(
         &mut self,
         session: &Session<K, V, A::State>,
@@ -315,7 +321,8 @@ impl<A> Shared<A> {
     {
         let copy = session.copy();
         let id = self.id_of(&copy, Some(rare), &ending);
-        let report = rare.report(&copy.key, copy.count(), id, ending.bucket);
+        let is_update = ending.reason == CloseReason::Update;
+        let report = rare.report(&copy.key, copy.count(), id, ending.bucket, is_update);
         out(self.summary(copy, ending, report));
     }
 
@@ -330,10 +337,12 @@ impl<A> Shared<A> {
         A: Aggregate<K, V>,
     {
         self.counters.reported += report.fresh;
-        match report.correction {
-            Some(_) => self.counters.revisions += 1,
-            None => self.counters.closed += 1,
-        }
+        let counter = match () {
+            () if ending.reason == CloseReason::Update => &mut self.counters.updates,
+            () if report.was_settled => &mut self.counters.revisions,
+            () => &mut self.counters.closed,
+        };
+        *counter += 1;
         SessionSummary {
             count: session.count(),
             key: session.key,
@@ -356,11 +365,13 @@ impl<A> Shared<A> {
 mod tests {
     use super::*;
     use crate::engine::clock::ClockSource;
+    use crate::rules::UpdateRule;
     use crate::testing::at;
 
     fn shared(change: impl FnOnce(&mut Options)) -> Shared<()> {
         let (first_last, when_full) = (FirstLast::EventTime, WhenFull::Refuse);
-        let mut options = Options { lateness: 0, first_last, max_open: MAX_SESSIONS, when_full, max_emits: usize::MAX };
+        let (max_open, max_emits, updates) = (MAX_SESSIONS, usize::MAX, UpdateRule::NEVER);
+        let mut options = Options { lateness: 0, first_last, max_open, when_full, max_emits, updates };
         change(&mut options);
         Shared::new((), options, Clock::new(ClockSource::Caller, None))
     }
@@ -370,6 +381,8 @@ mod tests {
         assert!(shared(|_| {}).is_plain);
         assert!(!shared(|options| options.lateness = 1).is_plain);
         assert!(!shared(|options| options.max_emits = 1).is_plain);
+        assert!(!shared(|options| options.updates.events = 1).is_plain);
+        assert!(!shared(|options| options.updates.every = Some(1)).is_plain);
         assert!(!shared(|options| options.first_last = FirstLast::Arrival).is_plain);
         let bounded = Clock::new(ClockSource::Caller, Some(0));
         assert!(!Shared::new((), shared(|_| {}).options, bounded).is_plain);

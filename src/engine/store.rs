@@ -2,7 +2,11 @@
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::engine::shared::{Out, Shared};
+use crate::engine::look::Sighting;
+use crate::engine::shared::{Ending, Out, Shared};
+use crate::engine::updates::Changed;
+use crate::engine::whereabouts::Whereabouts;
+use crate::session::WithRare;
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 
@@ -31,11 +35,103 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     /// Gives back memory that a peak has left.
     fn shrink_to_fit(&mut self, shared: &mut Shared<A>);
 
-    /// Closes what is due, and notes when something is due next.
+    /// The session that lies there, if one does.
+    fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, A::State>>;
+
+    /// The same with its rare state, to be changed.
+    fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>>;
+
+    /// Closes what is due, updates what stays open, and notes when something is due next.
     fn advance(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
         self.close_due(shared, out);
-        shared.clock.reschedule(self.next_due());
+        if shared.updates.due() <= shared.clock.now() {
+            self.emit_updates(shared, out);
+        }
+        shared.clock.reschedule(self.next_due().min(shared.updates.due()));
     }
+
+    // --- Updates ---
+
+    /// A session has taken an event: emits it at once if it holds enough that is new, or else later. `is_first`:
+    /// the first change since it was emitted or opened.
+    #[inline(never)]
+    fn follow_up(&mut self, at: Whereabouts, is_first: bool, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        let now = shared.clock.now();
+        self.follow_up_from(now, at, is_first, shared, out);
+    }
+
+    /// The same for an event taken while the clock was on its way: where it comes from says which stretch
+    /// the event still belongs to.
+    fn follow_up_from(
+        &mut self,
+        from: Timestamp,
+        at: Whereabouts,
+        is_first: bool,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let now = shared.clock.now();
+        let Some(sighting) = self.sighting(at) else { return };
+        if sighting.deadline > now && shared.updates.are_enough(sighting.fresh()) {
+            self.emit_update(at, shared, out);
+        } else if is_first && shared.updates.go_by_time() {
+            // (It may be over by now, and another event that waited may still prolong it.)
+            let changed = Changed { opened: sighting.session.opened, window: sighting.window, at };
+            self.note_change(changed, from, shared);
+        }
+    }
+
+    /// Notes a session again as a snapshot has it, or after it has moved.
+    fn note_again(&mut self, at: Whereabouts, shared: &mut Shared<A>) {
+        if !shared.updates.go_by_time() {
+            return;
+        }
+        let (now, sighting) = (shared.clock.now(), self.sighting(at));
+        if let Some(Sighting { session, window, .. }) = sighting.filter(|sighting| !sighting.is_current()) {
+            let changed = Changed { opened: session.opened, window, at };
+            self.note_change(changed, now, shared);
+        }
+    }
+
+    fn note_change(&mut self, changed: Changed, from: Timestamp, shared: &mut Shared<A>) {
+        const FEW: usize = 1_024;
+        shared.updates.note(changed, from);
+        shared.clock.schedule(shared.updates.due());
+        if shared.updates.len() > 2 * self.len() + FEW {
+            shared.updates.retain(|changed| self.noted(changed).is_some());
+        }
+    }
+
+    /// The session that was noted, if it is still there and has not been emitted since.
+    fn noted(&self, changed: &Changed) -> Option<Sighting<'_, K, V, A::State>> {
+        let sighting = self.sighting(changed.at)?;
+        let is_it = (sighting.session.opened, sighting.window) == (changed.opened, changed.window);
+        (is_it && !sighting.is_current()).then_some(sighting)
+    }
+
+    /// Emits the sessions that have changed, as far as the quota of the call reaches.
+    #[cold]
+    fn emit_updates(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        let (now, mut looks) = (shared.clock.now(), shared.looks());
+        while shared.has_quota() && looks > 0 {
+            let Some(changed) = shared.updates.pop() else { break };
+            looks -= 1;
+            if self.noted(&changed).is_some_and(|sighting| sighting.deadline > now) {
+                shared.spend();
+                self.emit_update(changed.at, shared, out);
+            }
+        }
+    }
+
+    fn emit_update(&mut self, at: Whereabouts, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        let Some(Sighting { ending, .. }) = self.sighting(at) else { return };
+        let ending = Ending { reason: CloseReason::Update, ..ending };
+        if let Some((session, rare)) = self.with_rare(at) {
+            shared.emit_and_keep(session, rare, ending, out);
+        }
+    }
+
+    // --- Room ---
 
     /// Emits all sessions that are pending.
     #[cold]

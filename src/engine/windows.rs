@@ -1,6 +1,7 @@
 //! Windows on the event clock, whose bounds are known before they open: STEP, FLOOR and sliding.
 
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
@@ -12,7 +13,7 @@ use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::index::Glance;
-use crate::session::{Opening, RareState, Session};
+use crate::session::{Opening, RareState, Session, WithRare};
 use crate::sessionizer::Refusal;
 use crate::strategy::{Hops, Rounding};
 use crate::summary::CloseReason;
@@ -56,6 +57,16 @@ fn ending(span: Window, reason: CloseReason) -> Ending {
     Ending { window: span, bucket: Some(span.start), reason, anchor: span.end, by_part: false }
 }
 
+#[inline(always)]
+fn sighting_of<'e, K: Key, V: Value, S>(
+    window: &'e OpenWindow<K, V, S>,
+    number: Number,
+    session: &'e Session<K, V, S>,
+) -> Sighting<'e, K, V, S> {
+    let (rare, ending) = (window.rare(number, session), ending(window.span, CloseReason::Watermark));
+    Sighting { session, rare, ending, deadline: window.span.end, window: window.start }
+}
+
 impl<K: Key, V: Value, S> Closing<K, V, S> {
     /// The next session: the one that opened first. Several windows end together only at the end of time.
     #[inline]
@@ -95,8 +106,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     /// Every session, with how it would end.
     pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
         self.windows().flat_map(|window| {
-            let ending = ending(window.span, CloseReason::Watermark);
-            window.iter().map(move |(session, rare)| Sighting { session, rare, ending })
+            let (ending, deadline) = (ending(window.span, CloseReason::Watermark), window.span.end);
+            let all = window.iter();
+            all.map(move |(session, rare)| Sighting { session, rare, ending, deadline, window: window.start })
         })
     }
 
@@ -105,8 +117,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         self.windows().filter_map(move |window| {
             let number = window.find(hash, key)?;
             let session = window.get(number)?;
-            let ending = ending(window.span, CloseReason::Watermark);
-            Some(Sighting { session, rare: window.rare(number, session), ending })
+            Some(sighting_of(window, number, session))
         })
     }
 
@@ -246,8 +257,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     pub(crate) fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, S>> {
         let window = self.table.try_get(at.window())?;
         let session = window.get(at.number())?;
-        let ending = ending(window.span, CloseReason::Watermark);
-        Some(Sighting { session, rare: window.rare(at.number(), session), ending })
+        Some(sighting_of(window, at.number(), session))
     }
 
     fn make_room_for_all<A: Aggregate<K, V, State = S>>(
@@ -294,11 +304,11 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         let (number, session) = match window.glance(hash, event.key) {
             Glance::Found(found) => found,
             Glance::Absent => return None,
-            Glance::Unsure => return extend_anyhow(window, event, hash, shared, out),
+            Glance::Unsure => return self.extend_anyhow(id, event, hash, shared, out),
         };
         shared.extend::<K, V, PLAIN>(session, event);
-        if !PLAIN && session.has_rare_state() {
-            correct(window, number, shared, out);
+        if !PLAIN && (session.has_rare_state() || shared.updates.is_on()) {
+            self.after_change(Whereabouts::in_window(id, number), shared, out);
         }
         Some(number)
     }
@@ -325,8 +335,47 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 rare.origin = origin;
             }
             emit_and_keep(window, number, shared, out);
+        } else if shared.updates.is_on() {
+            self.follow_up(Whereabouts::in_window(id, number), true, shared, out);
         }
         Whereabouts::in_window(id, number)
+    }
+
+    /// Adds the event to the session of its key, if there is one, whatever the index says at first. Returns
+    /// its number.
+    #[inline(never)]
+    fn extend_anyhow<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        id: WindowId,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Option<Number> {
+        let window = self.table.get_mut(id);
+        let number = window.find(hash, event.key)?;
+        shared.extend::<K, V, false>(window.get_mut(number)?, event);
+        self.after_change(Whereabouts::in_window(id, number), shared, out);
+        Some(number)
+    }
+
+    /// A session has changed that was emitted before, or may be emitted while it is open.
+    #[inline(never)]
+    fn after_change<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        at: Whereabouts,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let (window, number) = (self.table.get_mut(at.window()), at.number());
+        let has_rare = window.get(number).is_some_and(Session::has_rare_state);
+        let rare = if has_rare { window.with_rare(number) } else { None };
+        let (was_current, is_settled) = rare.map_or((false, false), |(_, rare)| (rare.outdate(), rare.is_settled()));
+        if is_settled {
+            emit_and_keep(window, number, shared, out);
+        } else if shared.updates.is_on() {
+            self.follow_up(at, was_current, shared, out);
+        }
     }
 
     /// Puts a session into its window. `is_emitted`: it was emitted before, or is at once.
@@ -358,13 +407,14 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         rare: Option<RareState<V>>,
         (start, span): (i64, Window),
         shared: &mut Shared<A>,
-    ) {
-        let is_emitted = rare.as_ref().is_some_and(|rare| rare.reported.is_some());
+    ) -> Whereabouts {
+        let is_emitted = rare.as_ref().is_some_and(RareState::is_settled);
         let hash = shared.hash(session.key.key_ref());
         let (id, number) = self.insert(session, hash, Place { start, span }, is_emitted, shared);
         if let Some(rare) = rare {
             self.table.get_mut(id).set_rare(number, rare);
         }
+        Whereabouts::in_window(id, number)
     }
 
     /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
@@ -470,25 +520,6 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     }
 }
 
-/// Adds the event to the session of its key, if there is one, whatever the index says at first. Returns
-/// its number.
-#[inline(never)]
-fn extend_anyhow<K: Key, V: Value, A: Aggregate<K, V>>(
-    window: &mut OpenWindow<K, V, A::State>,
-    event: &EventRef<'_, K, V>,
-    hash: u64,
-    shared: &mut Shared<A>,
-    out: Out<'_, K, V, A>,
-) -> Option<Number> {
-    let number = window.find(hash, event.key)?;
-    let session = window.get_mut(number)?;
-    shared.extend::<K, V, false>(session, event);
-    if session.has_rare_state() {
-        correct(window, number, shared, out);
-    }
-    Some(number)
-}
-
 /// Emits sessions that stay for corrections, as far as the quota reaches. Returns whether all are done.
 fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
     closing: &mut Closing<K, V, A::State>,
@@ -501,9 +532,9 @@ fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
         }
         let (window, next) = &mut closing.windows[i];
         *next = number.wrapping_add(1);
-        let is_current =
-            window.get(number).and_then(|session| window.rare(number, session)).is_some_and(RareState::is_current);
-        if !is_current {
+        let is_final =
+            window.get(number).and_then(|session| window.rare(number, session)).is_some_and(RareState::is_final);
+        if !is_final {
             emit_and_keep(window, number, shared, out);
         }
     }
@@ -524,20 +555,6 @@ fn emit_and_keep<K: Key, V: Value, A: Aggregate<K, V>>(
     }
 }
 
-/// A session has changed that was emitted before.
-#[cold]
-fn correct<K: Key, V: Value, A: Aggregate<K, V>>(
-    window: &mut OpenWindow<K, V, A::State>,
-    number: Number,
-    shared: &mut Shared<A>,
-    out: Out<'_, K, V, A>,
-) {
-    if let Some((_, rare)) = window.with_rare(number) {
-        rare.outdate();
-        emit_and_keep(window, number, shared, out);
-    }
-}
-
 impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::State> {
     fn len(&self) -> usize {
         self.len
@@ -555,9 +572,26 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         self.close(Timestamp::MAX, Some(reason), shared, out);
     }
 
-    fn shrink_to_fit(&mut self, _: &mut Shared<A>) {
+    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
         self.recent = (NO_WINDOW, None);
         self.table.shrink_to_fit();
+        shared.updates.forget();
+        let ids: Vec<WindowId> = self.table.ids().collect();
+        for id in ids {
+            let (mut number, end) = self.table.get(id).numbers();
+            while number != end {
+                self.note_again(Whereabouts::in_window(id, number), shared);
+                number = number.wrapping_add(1);
+            }
+        }
+    }
+
+    fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, A::State>> {
+        self.sighting(at)
+    }
+
+    fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>> {
+        self.table.try_get_mut(at.window())?.with_rare(at.number())
     }
 
     #[cold]

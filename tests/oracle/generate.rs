@@ -10,7 +10,7 @@ use proptest::prelude::{BoxedStrategy, Just, Strategy as Arbitrary, any};
 use proptest::sample::select;
 use proptest::{array, prop_oneof};
 
-use super::{Ev, GapSpec, KEYS, KINDS, LAST, Op, Rounding, Spec, Strategy, Unit, WhenFull, Zone, clamp};
+use super::{Ev, GapSpec, KEYS, KINDS, LAST, Op, Rounding, Spec, Strategy, Unit, Updates, WhenFull, Zone, clamp};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3600 * SECOND;
@@ -399,17 +399,20 @@ struct Settings {
     lateness: i64,
     first_last_by_arrival: bool,
     most: Option<(usize, WhenFull)>,
+    updates: (Option<i64>, Option<usize>),
 }
 
 fn settings() -> impl Arbitrary<Value = Settings> {
     let lateness = prop_oneof![Just(0), 1..=20_i64];
     let when_full = select(vec![WhenFull::Refuse, WhenFull::CloseOldest]);
-    (weighted(0.3, -1..=10_i64), lateness, any::<bool>(), weighted(0.4, (1..=6_usize, when_full))).prop_map(
-        |(max_future, lateness, first_last_by_arrival, most)| Settings {
+    let updates = (weighted(0.3, 1..=15_i64), weighted(0.2, 1..=5_usize));
+    (weighted(0.3, -1..=10_i64), lateness, any::<bool>(), weighted(0.4, (1..=6_usize, when_full)), updates).prop_map(
+        |(max_future, lateness, first_last_by_arrival, most, updates)| Settings {
             max_future,
             lateness,
             first_last_by_arrival,
             most,
+            updates,
         },
     )
 }
@@ -429,6 +432,7 @@ impl Settings {
             lateness: steps(self.lateness),
             first_last_by_arrival: self.first_last_by_arrival,
             most: self.most.map(|(most, when_full)| (most + windows, when_full)),
+            updates: Updates { every: self.updates.0.map(|n| ground.length(n, 0)), events: self.updates.1 },
         }
     }
 }

@@ -43,6 +43,26 @@ pub(crate) struct Spec {
     pub(crate) lateness: i64,
     pub(crate) first_last_by_arrival: bool,
     pub(crate) most: Option<(usize, WhenFull)>,
+    pub(crate) updates: Updates,
+}
+
+/// When sessions are emitted that are open: at every so many microseconds of the clock, and after so many events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Updates {
+    pub(crate) every: Option<i64>,
+    pub(crate) events: Option<usize>,
+}
+
+impl Updates {
+    /// Whether the clock moves into another stretch.
+    pub(crate) fn is_due(&self, before: i64, now: i64) -> bool {
+        self.every.is_some_and(|every| before.div_euclid(every) < now.div_euclid(every))
+    }
+
+    /// Whether so many events that are new are enough.
+    pub(crate) fn are_enough(&self, fresh: usize) -> bool {
+        self.events.is_some_and(|events| fresh >= events)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -140,6 +160,7 @@ pub(crate) enum Reason {
     EndEvent,
     Flush,
     Evicted,
+    Update,
 }
 
 /// A summary.
@@ -180,6 +201,7 @@ pub(crate) struct Tally {
     pub(crate) merged: u64,
     pub(crate) closed: u64,
     pub(crate) revisions: u64,
+    pub(crate) updates: u64,
 }
 
 /// The furthest that an event moves a clock. At `i64::MAX` the stream is over: only the caller says so.

@@ -28,6 +28,10 @@ struct Open {
     part: u32,
     /// The members of the summaries that its next summary replaces.
     reported: Vec<Vec<u32>>,
+    /// A final summary has been emitted.
+    is_settled: bool,
+    /// The latest summary was an update.
+    is_updated: bool,
 }
 
 struct Past {
@@ -39,7 +43,8 @@ struct Past {
 
 impl Open {
     fn new(seen: Seen, window: Option<(i128, i128)>, bucket: Option<i64>, part: u32) -> Self {
-        Self { members: vec![seen], window, bucket, part, reported: Vec::new() }
+        let (is_settled, is_updated) = (false, false);
+        Self { members: vec![seen], window, bucket, part, reported: Vec::new(), is_settled, is_updated }
     }
 
     fn key(&self) -> u8 {
@@ -80,7 +85,7 @@ impl<'s> Simulation<'s> {
 
     /// The first instant at which something comes out, if nothing more happens.
     pub(crate) fn next_output(&self) -> Option<i64> {
-        self.open.iter().filter(|o| !self.is_current(o)).map(|o| self.deadline(o)).min()
+        self.open.iter().filter(|o| !self.is_final(o)).map(|o| self.deadline(o)).min()
     }
 
     pub(crate) fn step(&mut self, op: &Op) -> (Option<Fate>, Vec<Row>) {
@@ -124,6 +129,12 @@ impl<'s> Simulation<'s> {
             _ => {}
         }
         self.hand_out_corrections(rows);
+        let is_enough = |sim: &Self, open: &Open| {
+            let known: usize = open.reported.iter().map(Vec::len).sum();
+            let is_in = open.members.iter().any(|m| m.arrived == seen.arrived);
+            is_in && sim.spec.updates.are_enough(open.members.len() - known)
+        };
+        self.update(is_enough, false, rows);
         fate
     }
 
@@ -181,6 +192,7 @@ impl<'s> Simulation<'s> {
         for other in touched {
             joined.members.extend(other.members);
             joined.reported.extend(other.reported);
+            joined.is_settled |= other.is_settled;
             self.tally.merged += 1;
         }
         joined.members.push(seen);
@@ -279,7 +291,7 @@ impl<'s> Simulation<'s> {
         }
         let oldest = (0..self.open.len()).min_by_key(|&i| (self.open[i].opened(), self.open[i].window));
         let open = self.open.remove(oldest.expect("something is open"));
-        if !self.is_current(&open) {
+        if !self.is_final(&open) {
             rows.push(self.report(&open, Reason::Evicted));
         }
         true
@@ -291,7 +303,7 @@ impl<'s> Simulation<'s> {
         if time <= self.now && time != i64::MAX {
             return;
         }
-        self.now = time;
+        let before = std::mem::replace(&mut self.now, time);
         self.hand_out_due(rows);
         let open = std::mem::take(&mut self.open);
         let (gone, kept): (Vec<Open>, Vec<Open>) = open.into_iter().partition(|open| self.is_lost(self.deadline(open)));
@@ -299,13 +311,30 @@ impl<'s> Simulation<'s> {
         for open in gone {
             self.remember(&open);
         }
+        if self.spec.updates.is_due(before, time) {
+            self.update(|_, _| true, true, rows);
+        }
+    }
+
+    /// Emits sessions that are open and have changed, if `is_wanted`.
+    fn update(&mut self, is_wanted: impl Fn(&Self, &Open) -> bool, by_opening: bool, rows: &mut Vec<Row>) {
+        let is_due = |open: &Open| self.deadline(open) > self.now && !self.is_current(open) && is_wanted(self, open);
+        let mut due: Vec<usize> = (0..self.open.len()).filter(|&i| is_due(&self.open[i])).collect();
+        due.sort_by_key(|&i| (by_opening.then(|| self.open[i].opened()), self.open[i].window));
+        for i in due {
+            let open = self.open[i].clone();
+            let row = self.report(&open, Reason::Update);
+            self.open[i].reported = vec![row.members.clone()];
+            self.open[i].is_updated = true;
+            rows.push(row);
+        }
     }
 
     fn flush(&mut self, rows: &mut Vec<Row>) {
         let mut all: Vec<Open> = self.open.drain(..).collect();
         all.sort_by_key(|open| self.place_in_output(open));
         for open in all {
-            if !self.is_current(&open) {
+            if !self.is_final(&open) {
                 let reason = if self.deadline(&open) <= self.now { self.natural_reason() } else { Reason::Flush };
                 rows.push(self.report(&open, reason));
             }
@@ -321,13 +350,14 @@ impl<'s> Simulation<'s> {
     }
 
     fn hand_out_due(&mut self, rows: &mut Vec<Row>) {
-        let is_due = |open: &Open| self.deadline(open) <= self.now && !self.is_current(open);
+        let is_due = |open: &Open| self.deadline(open) <= self.now && !self.is_final(open);
         let mut due: Vec<usize> = (0..self.open.len()).filter(|&i| is_due(&self.open[i])).collect();
         due.sort_by_key(|&i| self.place_in_output(&self.open[i]));
         for i in due {
             let open = self.open[i].clone();
             let row = self.report(&open, self.natural_reason());
             self.open[i].reported = vec![row.members.clone()];
+            (self.open[i].is_settled, self.open[i].is_updated) = (true, false);
             rows.push(row);
         }
     }
@@ -359,6 +389,11 @@ impl<'s> Simulation<'s> {
         reported.len() == open.members.len()
     }
 
+    /// Whether that was in a final summary.
+    fn is_final(&self, open: &Open) -> bool {
+        self.is_current(open) && !open.is_updated
+    }
+
     /// Whether a window that ends at `end` takes nothing any more.
     fn is_lost(&self, end: i64) -> bool {
         clamp(i128::from(end) + i128::from(self.spec.lateness)) <= self.now
@@ -379,10 +414,10 @@ impl<'s> Simulation<'s> {
         row.replaces.sort();
         let known: usize = open.reported.iter().map(Vec::len).sum();
         self.tally.reported += (open.members.len() - known) as u64;
-        if open.reported.is_empty() {
-            self.tally.closed += 1;
-        } else {
-            self.tally.revisions += 1;
+        match () {
+            () if reason == Reason::Update => self.tally.updates += 1,
+            () if open.is_settled => self.tally.revisions += 1,
+            () => self.tally.closed += 1,
         }
         row
     }

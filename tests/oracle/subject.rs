@@ -1,12 +1,12 @@
 //! The crate under test: built from a [`Spec`], fed with [`Op`]s, read back as [`Row`]s.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use stagger::{
     Aggregate, Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast,
     FixedOffset, Gap, JoinOnly, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Sessionizer,
-    Set, Sliding, Stagger, Sum, Timestamp,
+    Set, Sliding, Stagger, Sum, Superseded, Timestamp,
 };
 
 use super::{
@@ -67,6 +67,12 @@ pub(crate) fn config(spec: &Spec) -> Config<Key, Value, All> {
                 WhenFull::CloseOldest => stagger::WhenFull::CloseOldest,
             },
         );
+    }
+    if let Some(every) = spec.updates.every {
+        config = config.update_every(length(every));
+    }
+    if let Some(events) = spec.updates.events {
+        config = config.update_every_events(events as u64);
     }
     if spec.first_last_by_arrival {
         config = config.first_last_by(FirstLast::Arrival);
@@ -231,6 +237,7 @@ pub(crate) fn tally(counters: Counters) -> Tally {
         merged: counters.merged,
         closed: counters.closed,
         revisions: counters.revisions,
+        updates: counters.updates,
     }
 }
 
@@ -261,6 +268,8 @@ pub(crate) fn row_of(view: &View<'_>) -> Row {
 #[derive(Default)]
 pub(crate) struct Reader {
     members: HashMap<(SessionId, u32), Vec<u32>>,
+    updates: HashSet<(SessionId, u32)>,
+    replaced: HashSet<(SessionId, u32)>,
 }
 
 impl Reader {
@@ -283,12 +292,21 @@ impl Reader {
         for earlier in summary.supersedes() {
             let found = self.members.get(&(earlier.id, earlier.revision));
             replaces.push(found.unwrap_or_else(|| panic!("replaces what never was: {summary:?}")).clone());
+            self.replaced.insert((earlier.id, earlier.revision));
         }
         replaces.sort();
-        let goes_on = summary.supersedes().iter().any(|s| s.id == summary.id() && s.revision + 1 == revision);
+        // The id of an update is provisional.
+        let is_own = |s: &Superseded| s.id == summary.id() || self.updates.contains(&(s.id, s.revision));
+        let goes_on = summary.supersedes().iter().any(|s| is_own(s) && s.revision + 1 == revision);
         assert_eq!(revision > 0, goes_on, "a revision continues its own session: {summary:?}");
-        let twin = self.members.insert((summary.id(), revision), members.clone());
-        assert_eq!(twin, None, "two summaries with one id: {summary:?}");
+        let name = (summary.id(), revision);
+        let twin = self.members.insert(name, members.clone());
+        // A session that was updated and then closed to make room may begin again at the same instant.
+        let is_free = self.updates.remove(&name) && self.replaced.remove(&name);
+        assert!(twin.is_none() || is_free, "two summaries with one id: {summary:?}, {twin:?}");
+        if summary.is_update() {
+            self.updates.insert(name);
+        }
         Row {
             key: NAMES.iter().position(|name| *name == summary.key).expect("a key that was pushed") as u8,
             start: summary.window.start.as_micros(),
@@ -319,6 +337,7 @@ fn reason(reason: CloseReason) -> Reason {
         CloseReason::EndEvent => Reason::EndEvent,
         CloseReason::Flush => Reason::Flush,
         CloseReason::Evicted => Reason::Evicted,
+        CloseReason::Update => Reason::Update,
         other => panic!("an unknown reason: {other}"),
     }
 }
