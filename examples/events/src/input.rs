@@ -122,6 +122,11 @@ impl Input {
         Ok(Ok(Self { sample, rest }))
     }
 
+    /// An input that begins with a sample and goes on elsewhere.
+    pub fn going_on(sample: Vec<u8>, rest: Box<dyn Read + Send>) -> Self {
+        Self { sample, rest }
+    }
+
     /// The whole content, from its beginning.
     pub fn content(self) -> impl Read + Send {
         Cursor::new(self.sample).chain(self.rest)

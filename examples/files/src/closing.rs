@@ -32,8 +32,9 @@ pub(crate) fn tell_unused(unused: &Unused) {
     }
 }
 
-/// Says in one line what was done.
-pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, took: Duration) {
+/// Says in one line what was done. `counters` may begin with those of earlier runs; `open`: how many sessions the
+/// next one goes on with.
+pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: Option<usize>, took: Duration) {
     let Amount { lines, empty, events, left_out, no_numbers } = *amount;
     let mut line = format!(
         "{} read: {}, {} rejected, {} late",
@@ -57,7 +58,10 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, took: 
     }
     let seconds = took.as_secs_f64();
     let rate = (events as f64 / seconds.max(1e-6)) as u64;
-    let sessions = counted(counters.closed, "session");
+    let mut sessions = counted(counters.closed, "session");
+    if let Some(open) = open {
+        sessions += &format!(", {} open for the next run", grouped(open as u64));
+    }
     say(format_args!("{line}; {sessions}; {seconds:.2} s, {} events/s", grouped(rate)));
 }
 

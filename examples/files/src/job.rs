@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use events::batch::{Batch, Item};
+use events::batch::{Batch, Item, Rejected};
 use events::failure::{Failure, Outcome};
 use events::input::{Input, Source};
 use events::parse::{Record, more};
@@ -15,8 +15,11 @@ use events::relay::Waited;
 use events::setup;
 use program::growing::Growing;
 use program::same;
+use program::say::say;
 use program::signals::Orderly;
-use stagger::{Clock, Event, Pushed, Refusal, Sessionizer, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stagger::{Aggregate, Clock, Config, Counters, Engine, Event, Pushed, Refusal, Timestamp};
 
 use crate::closing::{self, Amount};
 use crate::decimal::Decimal;
@@ -25,7 +28,9 @@ use crate::options::Options;
 use crate::progress::Progress;
 use crate::report::counted;
 use crate::results::Results;
+use crate::resume::{self, Tracked};
 use crate::silence::Silence;
+use crate::state::{self, State};
 use crate::strategy;
 use crate::text::{EventRef, Origin, Payload, Place, Text};
 use crate::unused::Unused;
@@ -35,17 +40,41 @@ use crate::waiting::Waiting;
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     if options.keeps_facts() {
         let gather = Gather::new(options.results.events.is_some(), &options.results.measures);
-        let config = strategy::config::<Facts>(options).aggregate(gather);
-        Job::new(options, config.build().map_err(Failure::usage)?)?.run()
+        run_with(options, strategy::config::<Facts>(options).aggregate(gather))
     } else {
-        Job::new(options, strategy::config::<()>(options).build().map_err(Failure::usage)?)?.run()
+        run_with(options, strategy::config::<()>(options))
     }
 }
 
-struct Job<'o, S, O: Kept> {
+fn run_with<O: Kept, A: Aggregate<Text, Payload<O>, Output = O>>(
+    options: &Options,
+    config: Config<Text, Payload<O>, A>,
+) -> Outcome<()>
+where
+    A::State: Serialize + DeserializeOwned,
+{
+    let Some(path) = &options.going_on.state else {
+        let engine = config.build().map_err(Failure::usage)?;
+        return Job::new(options, engine, None)?.run();
+    };
+    let (engine, state) = match State::read(path, options)? {
+        None => {
+            let engine = config.build().map_err(Failure::usage)?;
+            let state = State::new(options, engine.snapshot());
+            (engine, state)
+        }
+        Some(state) => {
+            let snapshot = state.snapshot.clone();
+            (config.restore(snapshot).map_err(|error| state::cannot_go_on(path, &error))?, state)
+        }
+    };
+    Job::new(options, engine, Some(state))?.run()
+}
+
+struct Job<'o, O: Kept, A: Aggregate<Text, Payload<O>, Output = O>> {
     options: &'o Options,
     sources: Vec<Source>,
-    engine: S,
+    engine: Engine<Text, Payload<O>, A>,
     /// Only where all events must be read before the first is processed.
     waiting: Option<Waiting>,
     results: Results<O>,
@@ -57,19 +86,30 @@ struct Job<'o, S, O: Kept> {
     amount: Amount,
     /// The places of further fields that should be numbers.
     numbers: Vec<usize>,
+    /// What earlier runs had counted.
+    before: Counters,
+    state: Option<State<Payload<O>, A::State>>,
+    /// Of the input that is read, if it may have been read in part before.
+    tracked: Option<Tracked>,
+    /// Whether any input had anything that no earlier run had read.
+    has_news: bool,
     silence: Silence,
     /// Only of a stream: it can end at any time.
     orderly: Option<Orderly>,
 }
 
-impl<'o, S, O: Kept> Job<'o, S, O>
+impl<'o, O: Kept, A: Aggregate<Text, Payload<O>, Output = O>> Job<'o, O, A>
 where
-    S: Sessionizer<Key = Text, Value = Payload<O>, Output = O>,
+    A::State: Serialize + DeserializeOwned,
 {
     /// Checks everything that can be checked before the first line, then creates the outputs.
-    fn new(options: &'o Options, engine: S) -> Outcome<Self> {
+    fn new(
+        options: &'o Options,
+        engine: Engine<Text, Payload<O>, A>,
+        state: Option<State<Payload<O>, A::State>>,
+    ) -> Outcome<Self> {
         let sources = setup::sources(&options.inputs);
-        same::check(sources.iter().filter_map(Source::input), options.results.files())?;
+        same::check(sources.iter().filter_map(Source::input), options.files())?;
         setup::check(&options.fields, &sources)?;
         let columns = setup::columns(&options.fields, &sources)?;
         let names: Vec<String> = sources.iter().map(Source::name).collect();
@@ -77,16 +117,21 @@ where
         Ok(Self {
             options,
             sources,
-            engine,
             waiting: is_sorted.then(Waiting::default),
-            results: Results::new(options, &names, &columns)?,
+            results: Results::new(options, &names, &columns, state.as_ref().and_then(|state| state.visits.clone()))?,
             unused: Unused::new(options, names, columns)?,
-            greatest: None,
-            present: None,
+            greatest: state.as_ref().and_then(|state| state.greatest),
+            present: state.as_ref().and_then(|state| state.present),
+            before: if state.is_some() { engine.counters() } else { Counters::default() },
+            has_news: false,
+            tracked: None,
             amount: Amount::default(),
             numbers: options.results.measures.numbers(),
             silence: Silence::default(),
-            orderly: options.streams().then(Orderly::begin),
+            // A run with a state is repeated instead.
+            orderly: (options.streams() && state.is_none()).then(Orderly::begin),
+            engine,
+            state,
         })
     }
 
@@ -113,11 +158,26 @@ where
     fn read(&mut self, index: u32, source: &Source, read: &Arc<AtomicU64>, progress: &Progress) -> Outcome<bool> {
         let Some(input) = self.open(source, read)? else { return Ok(false) };
         let parser = setup::parser(&self.options.fields, source, &input)?;
+        let input = match &self.state {
+            None => input,
+            Some(state) => {
+                let (input, tracked) = resume::resume(&state.inputs, source, &parser, input)?;
+                self.tracked = Some(tracked);
+                input
+            }
+        };
+        let lines_before = self.amount.lines;
         let mut reading = reading::start(source, input, parser)?;
         while let Some(batch) = self.wait(|time| reading.next_within(time))? {
             self.use_batch(index, source, &batch)?;
             reading.give_back(batch);
             progress.update();
+        }
+        if let (Some(state), Some(tracked)) = (&mut self.state, self.tracked.take()) {
+            self.has_news |= tracked.has_news();
+            if let Some(ended) = tracked.end(self.amount.lines - lines_before) {
+                resume::remember(&mut state.inputs, ended, &tracked);
+            }
         }
         Ok(!self.is_asked_to_end())
     }
@@ -132,11 +192,14 @@ where
     }
 
     fn use_batch(&mut self, index: u32, source: &Source, batch: &Batch) -> Outcome<()> {
+        let before = self.tracked.as_ref().map_or(0, |tracked| tracked.lines_before);
+        let place = |line: u64| Place { input: index, line: before + line };
         for item in batch.iter() {
             match item {
-                Item::Record(line, record) => self.take(record, Place { input: index, line })?,
+                Item::Record(line, record) => self.take(record, place(line))?,
+                Item::Rejected(bad) if self.holds_back(source, bad) => self.amount.lines -= 1,
                 Item::Rejected(bad) => {
-                    self.unused.reject(Place { input: index, line: bad.line }, &bad.bytes, &bad.reject)?;
+                    self.unused.reject(place(bad.line), &bad.bytes, &bad.reject)?;
                 }
             }
         }
@@ -147,6 +210,15 @@ where
         self.amount.empty += batch.empty;
         self.amount.left_out += batch.left_out;
         self.take_orphans()
+    }
+
+    /// Whether a line is left to the next run, since its end has not been written yet.
+    fn holds_back(&self, source: &Source, bad: &Rejected) -> bool {
+        let holds_back = self.tracked.as_ref().is_some_and(|tracked| tracked.holds_back(&bad.bytes));
+        if holds_back {
+            say(format_args!("{}: the last line has no end yet and is left to the next run", source.name()));
+        }
+        holds_back
     }
 
     /// Counts what should be a number and is none.
@@ -275,6 +347,9 @@ where
                 self.push(event)?;
             }
         }
+        if self.state.is_some() && !self.options.going_on.end {
+            return self.results.check();
+        }
         let results = &mut self.results;
         if let (Clock::Event, Some(greatest)) = (self.engine.clock(), self.greatest) {
             self.engine.advance_to(greatest, &mut |session| results.session(session));
@@ -286,18 +361,31 @@ where
 
     /// Places the outputs, and says what was done.
     fn close(mut self, started: Instant, is_whole: bool) -> Outcome<()> {
-        let (counters, open) = (self.engine.counters(), self.engine.open_sessions());
+        let (mut counters, open) = (self.engine.counters(), self.engine.open_sessions());
+        counters.closed -= self.before.closed;
+        counters.revisions -= self.before.revisions;
         if self.results.report.is_none() {
             closing::tell_unused(&self.unused);
         }
         let allowed = self.options.results.max_rejected;
         let is_used = self.amount.events > 0 || self.unused.rejected == 0;
+        if self.state.is_some() && !self.has_news && !self.options.going_on.end {
+            say("nothing new since the last run: all files stay as they are");
+            return Ok(());
+        }
         let mut files = self.unused.finish()?;
         let results = self.results.finish(&self.unused, self.sources[0] == Source::Bundled)?;
         // An earlier result stays where there is none now.
-        files.splice(..0, results.into_iter().filter(|_| is_used));
+        files.splice(..0, results.files.into_iter().filter(|_| is_used));
+        let goes_on = self.state.is_some().then_some(open);
+        if let (Some(mut state), Some(path), true) = (self.state, &self.options.going_on.state, is_used) {
+            files.iter().try_for_each(Growing::sync).map_err(|error| Failure::file("write", path, &error))?;
+            state.snapshot = self.engine.snapshot();
+            (state.greatest, state.present, state.visits) = (self.greatest, self.present, results.visits);
+            files.push(state.write(path)?);
+        }
         Growing::place(files).map_err(|(path, error)| Failure::file("write", &path, &error))?;
-        closing::tell(&self.amount, &self.unused, &counters, started.elapsed());
+        closing::tell(&self.amount, &self.unused, &counters, goes_on, started.elapsed());
         if !is_whole {
             return Err(Failure::interrupted(format_args!(
                 "interrupted: the sessions that had closed are written, {} still open are not",

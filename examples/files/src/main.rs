@@ -19,11 +19,14 @@ mod output;
 mod progress;
 mod report;
 mod results;
+mod resume;
 mod side;
 mod silence;
+mod state;
 mod strategy;
 mod text;
 mod unused;
+mod visits;
 mod waiting;
 mod writing;
 

@@ -37,7 +37,40 @@ pub(crate) struct Options {
     pub(crate) streaming: Streaming,
 
     #[command(flatten)]
+    pub(crate) going_on: GoingOn,
+
+    #[command(flatten)]
     pub(crate) results: Results,
+}
+
+impl Options {
+    /// The files to write, but for the state.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.results.files().chain(self.going_on.state.as_deref())
+    }
+
+    /// What every run with one `--state` must have alike, beside the settings of the library.
+    pub(crate) fn echo(&self) -> Vec<(String, String)> {
+        let Fields { key, time, value, arrival, time_format, only, except, .. } = &self.fields;
+        let list = |conditions: &mut dyn Iterator<Item = &Condition>| {
+            conditions.map(Condition::text).collect::<Vec<_>>().join(" and ")
+        };
+        let given = |field: &Option<String>| field.clone().unwrap_or_default();
+        let echo = [
+            ("--key", key.join(",")),
+            ("--time", given(time)),
+            ("--value", given(value)),
+            ("--arrival", given(arrival)),
+            ("--time-format", format!("{time_format:?}")),
+            ("--where", list(&mut only.iter())),
+            ("--not", list(&mut except.iter())),
+            ("the rules on events", list(&mut self.strategy.marks())),
+            ("the further columns", self.results.measures.columns().join(",")),
+            ("--events", self.results.events.is_some().to_string()),
+            ("--visit-number", self.results.visit_number.to_string()),
+        ];
+        echo.map(|(name, value)| (name.to_owned(), value)).into()
+    }
 }
 
 /// At most one of step, floor, gap, sliding, stagger.
@@ -146,6 +179,20 @@ pub(crate) struct Streaming {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Going on where a run ended")]
+pub(crate) struct GoingOn {
+    /// Keep open sessions, and where each input ended, in this file; the next run with it goes on from there, in
+    /// the same inputs or in others. Rows are of the sessions that have closed by now. A run that is killed leaves
+    /// nothing, and can be started again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// With --state: the last run. Sessions that are open are written too
+    #[arg(long)]
+    pub(crate) end: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]
 pub(crate) struct Results {
     /// Where the rows go; `-` is standard output; for Parquet, a new folder [-]
@@ -179,6 +226,10 @@ pub(crate) struct Results {
 
     #[command(flatten)]
     pub(crate) measures: Measures,
+
+    /// A column visit: the number of the session among those of its key, from 1. Takes memory for each key
+    #[arg(long, conflicts_with = "allowed_lateness", help_heading = "Columns of the rows")]
+    pub(crate) visit_number: bool,
 
     /// Stop at the first line that cannot be used, with exit status 1
     #[arg(long)]
@@ -273,6 +324,7 @@ impl Options {
         for (name, is_given) in [
             ("--allowed-lateness", streaming.allowed_lateness.is_some()),
             ("--max-delay", streaming.max_delay.is_some()),
+            ("--state", self.going_on.state.is_some()),
         ] {
             let message = format!("{name} is for streams only: say --out-of-order too");
             unless(self.streams() || !is_given, &message)?;
@@ -285,6 +337,13 @@ impl Options {
         unless(is_gap || strategy.join_only.is_none(), "--join-only is for --gap only")?;
         let form = results.output_format.unwrap_or(OutputFormat::Csv);
         let has_columns = matches!(form, OutputFormat::Csv | OutputFormat::Jsonl) && !self.shows_report();
+        let message = "--visit-number is a column of csv and jsonl only";
+        unless(has_columns || !results.visit_number, message)?;
+        unless(self.going_on.state.is_some() || !self.going_on.end, "--end is for --state only")?;
+        unless(
+            self.going_on.state.is_none() || !self.shows_report(),
+            "--state keeps sessions for later rows: --report has none",
+        )?;
         unless(
             has_columns || results.measures.is_empty(),
             "--sum, --list and the like are columns of csv and jsonl only",

@@ -9,7 +9,7 @@ use program::growing::Growing;
 use program::stdout;
 use rows::cells::Cells;
 use rows::columns::ClosedSession;
-use rows::lines::Lines;
+use rows::lines::{Lines, More};
 use stagger::{SessionId, Timestamp, kinesis_sql_id};
 
 use crate::facts::Kept;
@@ -85,12 +85,21 @@ impl Rows {
     }
 
     /// Writes the row of one session.
-    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId) -> io::Result<()> {
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId, visit: Option<u64>) -> io::Result<()> {
         let values = (session.first_event.0.as_str(), session.last_event.0.as_str());
         let row = ClosedSession::of(session, id, session.key.as_str(), values);
+        let with_visit: Vec<More>;
+        let more = match visit {
+            None => session.aggregate.cells(),
+            Some(visit) => {
+                with_visit =
+                    std::iter::once(More::Count(visit)).chain(session.aggregate.cells().iter().cloned()).collect();
+                &with_visit
+            }
+        };
         match self.form {
-            Form::Csv => self.lines.csv(&row, session.aggregate.cells(), &mut self.cells),
-            Form::Jsonl => self.lines.json(&row, session.aggregate.cells(), &mut self.cells.bytes)?,
+            Form::Csv => self.lines.csv(&row, more, &mut self.cells),
+            Form::Jsonl => self.lines.json(&row, more, &mut self.cells.bytes)?,
             Form::KinesisSql => self.write_kinesis_sql(&row),
         }
         if self.cells.bytes.len() >= BLOCK { self.empty() } else { Ok(()) }

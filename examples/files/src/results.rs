@@ -18,6 +18,7 @@ use crate::side::{EventsFile, JsonLines};
 use crate::strategy;
 use crate::text::Summary;
 use crate::unused::Unused;
+use crate::visits::Visits;
 use crate::writing::Writing;
 
 pub(crate) struct Results<O: Kept> {
@@ -27,9 +28,16 @@ pub(crate) struct Results<O: Kept> {
 }
 
 impl<O: Kept> Results<O> {
-    pub(crate) fn new(options: &Options, inputs: &[String], columns: &Columns) -> Outcome<Self> {
+    /// Begins the outputs. `visits`: how many sessions each key had in earlier runs.
+    pub(crate) fn new(
+        options: &Options,
+        inputs: &[String],
+        columns: &Columns,
+        visits: Option<Visits>,
+    ) -> Outcome<Self> {
         let mut results = Self { writing: None, report: None, is_on_terminal: false };
-        let mut files = Files { sessions: None, events: None };
+        let visits = visits.or_else(|| options.results.visit_number.then(Visits::default));
+        let mut files = Files { sessions: None, events: None, visits };
         if options.shows_report() {
             let zone = options.strategy.zone.unwrap_or(AnyZone::UTC);
             results.report = Some(Report::new(strategy::words(options), columns.key.clone(), zone));
@@ -76,8 +84,8 @@ impl<O: Kept> Results<O> {
     }
 
     /// Completes the files, which are to be placed, and shows the report.
-    pub(crate) fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<Vec<Growing>> {
-        let files = self.writing.map_or(Ok(Vec::new()), |mut writing| writing.finish())?;
+    pub(crate) fn finish(self, unused: &Unused, is_bundled: bool) -> Outcome<Finished> {
+        let files = self.writing.map_or(Ok(Finished::default()), |mut writing| writing.finish())?;
         if let Some(report) = self.report {
             let text = report.text(unused) + if is_bundled { TRY_YOUR_OWN } else { "" };
             stdout::write(text)?;
@@ -114,7 +122,8 @@ fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
 fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
     let to = Output::create(options.results.output.as_deref())?;
     let is_on_terminal = to.is_terminal();
-    let more = options.results.measures.columns();
+    let visit = options.results.visit_number.then(|| "visit".to_owned());
+    let more: Vec<String> = visit.into_iter().chain(options.results.measures.columns()).collect();
     let columns = files_columns(columns.clone(), &more);
     let lines = Lines { columns, has_revisions: options.has_revisions(), more };
     let rows = Rows::new(to, form, lines);
@@ -132,13 +141,25 @@ enum SessionFiles {
 pub(crate) struct Files {
     sessions: Option<SessionFiles>,
     events: Option<EventsFile>,
+    visits: Option<Visits>,
+}
+
+/// What is left of [`Files`] when all is written.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// To be placed.
+    pub(crate) files: Vec<Growing>,
+    pub(crate) visits: Option<Visits>,
 }
 
 impl Files {
     pub(crate) fn write<O: Kept>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
         let id = session.id();
+        let visit = self.visits.as_mut().map(|visits| visits.next(&session.key));
         match &mut self.sessions {
-            Some(SessionFiles::Rows(rows)) => rows.write(session, id).map_err(|error| Failure::writing(&error))?,
+            Some(SessionFiles::Rows(rows)) => {
+                rows.write(session, id, visit).map_err(|error| Failure::writing(&error))?;
+            }
             #[cfg(feature = "parquet")]
             Some(SessionFiles::Folders(folders)) => folders.write(session, id)?,
             None => {}
@@ -158,7 +179,7 @@ impl Files {
     }
 
     /// Completes the files, which are to be placed.
-    pub(crate) fn finish(self) -> Outcome<Vec<Growing>> {
+    pub(crate) fn finish(self) -> Outcome<Finished> {
         let sessions = match self.sessions {
             Some(SessionFiles::Rows(rows)) => rows.finish().map_err(|error| Failure::writing(&error))?,
             #[cfg(feature = "parquet")]
@@ -166,7 +187,7 @@ impl Files {
             None => None,
         };
         let events = self.events.map(|events| events.file.finish()).transpose()?;
-        Ok(sessions.into_iter().chain(events).collect())
+        Ok(Finished { files: sessions.into_iter().chain(events).collect(), visits: self.visits })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::facts::Kept;
 
 /// A text that lies within its 24 bytes if it has at most that many of its own. With millions of
 /// open sessions that saves three allocations for each.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Text(CompactString);
 
 impl Text {

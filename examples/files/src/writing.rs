@@ -5,10 +5,9 @@ use std::thread::{self, JoinHandle};
 
 use events::failure::Outcome;
 use events::relay::{Filling, Using, Waited, relay};
-use program::growing::Growing;
 
 use crate::facts::Kept;
-use crate::results::Files;
+use crate::results::{Files, Finished};
 use crate::text::Summary;
 
 /// How many sessions are handed over at once.
@@ -56,8 +55,8 @@ impl<O: Kept> Writing<O> {
     }
 
     /// Waits until everything is written and finished, or tells what failed.
-    pub(crate) fn finish(&mut self) -> Outcome<Vec<Growing>> {
-        self.wait()?.map_or(Ok(Vec::new()), Files::finish)
+    pub(crate) fn finish(&mut self) -> Outcome<Finished> {
+        self.wait()?.map_or(Ok(Finished::default()), Files::finish)
     }
 
     fn wait(&mut self) -> Outcome<Option<Files>> {

@@ -10,6 +10,8 @@ use regex_lite::Regex;
 /// What a record must have, or must not have.
 #[derive(Clone, Debug)]
 pub struct Condition {
+    /// As it was given.
+    text: String,
     field: String,
     test: Test,
 }
@@ -66,6 +68,11 @@ const PRESETS: [(&str, &str, &str); 2] = [
 ];
 
 impl Condition {
+    /// The condition as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The field that it asks for.
     pub fn field(&self) -> &str {
         &self.field
@@ -120,7 +127,7 @@ impl FromStr for Condition {
             None if sign == "!~" => Test::DoesNotMatch(Pattern::new(value)?),
             None => Test::Matches(Pattern::new(value)?),
         };
-        Ok(Self { field: field.to_owned(), test })
+        Ok(Self { text: text.to_owned(), field: field.to_owned(), test })
     }
 }
 
@@ -128,7 +135,7 @@ fn preset(text: &str) -> Option<Result<Condition, String>> {
     let (name, field) = text.split_once(':').map_or((text, None), |(name, field)| (name, Some(field)));
     let (_, usual, pattern) = PRESETS.iter().find(|(preset, ..)| *preset == name)?;
     let field = field.unwrap_or(usual).to_owned();
-    Some(Pattern::new(pattern).map(|pattern| Condition { field, test: Test::Matches(pattern) }))
+    Some(Pattern::new(pattern).map(|pattern| Condition { text: text.to_owned(), field, test: Test::Matches(pattern) }))
 }
 
 fn explain() -> String {

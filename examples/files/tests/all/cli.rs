@@ -666,7 +666,9 @@ fn help_names_every_option() {
     for option in words(
         "--format --key --time --value --arrival --time-format --step --floor --zone --gap --inclusive --max-duration \
          --cut-daily --sliding --stagger --range --out-of-order --allowed-lateness --max-future --output \
-         --output-format --events --rejects --late --strict --report --max-rejected --max-delay",
+         --output-format --events --rejects --late --strict --report --max-rejected --max-delay \
+         --sum --min --max --avg --distinct --list --where --not --end-at --heartbeat --join-only --state --end \
+         --visit-number --version",
     ) {
         assert!(ran.out.contains(option), "{option}");
     }

@@ -8,4 +8,5 @@ mod messages;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod shared_data;
+mod state;
 mod support;

@@ -1,0 +1,190 @@
+//! `--state`: a run goes on where the one before ended, whatever happened in between.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::support::*;
+
+/// The rows of several outputs, sorted.
+fn all_rows(outputs: &[String]) -> Vec<String> {
+    sorted(outputs.iter().flat_map(|text| text.lines().skip(1).map(str::to_owned)).collect())
+}
+
+/// A text in parts, at line ends.
+fn parts(text: &str, count: usize) -> Vec<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines.chunks(lines.len().div_ceil(count)).map(<[&str]>::concat).collect()
+}
+
+const FURTHER: &str = "--visit-number --distinct client_event --list client_event --sum user_id";
+
+#[test]
+fn days_give_what_one_run_gives() {
+    let input = generated("--stragglers 0.01 --late-by 1h");
+    for rule in [
+        "--gap 1m",
+        "--gap 1m --max-duration 3m --cut-daily",
+        "--step 30s",
+        "--sliding 2m/1m",
+        "--stagger step=30s --range 30s --arrival arrival_timestamp",
+        "--gap 1m --arrival arrival_timestamp",
+        "--gap 1m --end-at client_event~checkout --heartbeat client_event~nav",
+    ] {
+        let options = format!("{CLICK_FIELDS} {rule} --out-of-order 10s {FURTHER}");
+        let folder = Folder::new();
+        let (whole, events) = (folder.path("whole.csv"), folder.path("whole.jsonl"));
+        let ran = ok(&input, &format!("{options} --output {whole} --events {events}"));
+        let (mut outputs, mut all_events, mut late) = (Vec::new(), Vec::new(), 0);
+        for (day, part) in parts(&input, 4).iter().enumerate() {
+            let path = folder.write(&format!("day{day}.jsonl"), part);
+            let end = if day == 3 { "--end" } else { "" };
+            let (state, output, events) = (folder.path("state"), folder.path("rows.csv"), folder.path("events.jsonl"));
+            let command = format!("{path} {options} --state {state} {end} --output {output} --events {events}");
+            let ran = run_on("", &words(&command));
+            assert_eq!(ran.status, 0, "{rule}: {}", ran.said);
+            late += ran.said.split(" late").next().unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+            outputs.push(folder.read("rows.csv"));
+            let written = json_lines(&folder.read("events.jsonl"));
+            all_events.extend(written.into_iter().map(|row| format!("{} {}", row["session_id"], row["time"])));
+        }
+        assert!(outputs[..3].iter().all(|rows| rows.lines().count() > 10), "{rule}");
+        assert_eq!(all_rows(&outputs), all_rows(&[folder.read("whole.csv")]), "{rule}");
+        let of_whole = json_lines(&folder.read("whole.jsonl"));
+        let of_whole = of_whole.iter().map(|row| format!("{} {}", row["session_id"], row["time"])).collect();
+        assert_eq!(sorted(all_events), sorted(of_whole), "{rule}");
+        assert!(ran.said.contains(&format!(", {late} late")), "{rule}: {late}, {}", ran.said);
+    }
+}
+
+/// One file that grows, is renamed and packed, and in whose last line the writer is at work.
+#[test]
+fn inputs_are_known_again() {
+    let folder = Folder::new();
+    let line = |second: u32, user: &str| format!("{user},2018-11-29T23:{:02}:{:02}Z\n", second / 60, second % 60);
+    let run = |inputs: &str, more: &str| {
+        let options = "--key user --time time --gap 30s --out-of-order 0s --max-rejected 0";
+        let (state, late) = (folder.path("state"), folder.path("events"));
+        let command = format!("{inputs} {options} --state {state} --events {late} {more}");
+        let ran = run_on("", &words(&command));
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        let events =
+            if more.is_empty() || ran.out.is_empty() { Vec::new() } else { json_lines(&folder.read("events")) };
+        let lines = events.iter().map(|event| event["line"].as_u64().unwrap()).collect::<Vec<_>>();
+        (pick(&ran.rows(), "user count"), lines, ran.said)
+    };
+    let mut log = "user,time\n".to_owned() + &line(0, "ann") + &line(10, "ann");
+    let path = folder.write("log.csv", &log);
+    assert_eq!(run(&path, "").0, [""; 0]);
+    // It has grown, and the last line is half written.
+    log += &(line(60, "bob") + &line(130, "cid"));
+    folder.write("log.csv", &log[..log.len() - 12]);
+    let (rows, _, said) = run(&path, "");
+    assert_eq!(rows, ["ann 2"]);
+    assert!(said.contains("log.csv: the last line has no end yet and is left to the next run\n"), "{said}");
+    assert!(said.contains("2 lines read: 1 event, 0 rejected"), "{said}"); // the header is read again
+    // It is whole now, but for its line end; then it is renamed, and another begins under its name.
+    folder.write("log.csv", log.trim_end());
+    assert_eq!(run(&path, "").0, ["bob 1"]);
+    let old = folder.write("log.csv.1", &(log.clone() + &line(140, "cid")));
+    let path = folder.write("log.csv", "user,time\n".to_owned() + &line(150, "cid"));
+    assert_eq!(run(&format!("--format csv {old} {path}"), "").0, [""; 0]);
+    let (rows, lines, said) = run(&format!("--format csv {old} {path}"), "--end");
+    assert_eq!((rows, lines), (vec!["cid 3".to_owned()], vec![5, 6, 2]), "{said}");
+}
+
+#[test]
+fn the_same_command_again_changes_nothing() {
+    let folder = Folder::new();
+    let (day, state, output) =
+        (folder.write("day.jsonl", generated("")), folder.path("state"), folder.path("rows.csv"));
+    let command = format!("{day} {CLICK_FIELDS} --gap 1m --out-of-order 10s --state {state} --output {output}");
+    assert_eq!(run_on("", &words(&command)).status, 0);
+    let written = (folder.read("rows.csv"), folder.read("state"));
+    let ran = run_on("", &words(&command));
+    assert_eq!((ran.status, ran.said.as_str()), (0, "nothing new since the last run: all files stay as they are\n"));
+    assert_eq!((folder.read("rows.csv"), folder.read("state")), written);
+}
+
+#[test]
+fn a_run_that_is_killed_is_started_again() {
+    let input = generated("");
+    let days = parts(&input, 2);
+    let options = format!("{CLICK_FIELDS} --gap 1m --out-of-order 10s {FURTHER}");
+    let mut results = BTreeMap::new();
+    for killed_after in [None, Some(0), Some(days[1].len() / 3), Some(days[1].len())] {
+        let folder = Folder::new();
+        let run = |day: usize, more: &str| {
+            let (state, output) = (folder.path("state"), folder.path(&format!("rows{day}.csv")));
+            format!("- {options} --state {state} --output {output} {more}")
+        };
+        assert_eq!(run_on(&days[0], &words(&run(0, ""))).status, 0);
+        let before = (folder.read("state"), folder.read("rows0.csv"));
+        if let Some(bytes) = killed_after {
+            let mut child = program().args(words(&run(1, "--end"))).stdin(Stdio::piped()).spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(&days[1].as_bytes()[..bytes]).unwrap();
+            child.kill().unwrap(); // before its input ends
+            child.wait().unwrap();
+            assert_eq!((folder.read("state"), folder.read("rows0.csv")), before);
+            assert!(!folder.0.join("rows1.csv").exists());
+        }
+        let ran = run_on(&days[1], &words(&run(1, "--end")));
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        let names = fs::read_dir(&folder.0).unwrap().count();
+        assert_eq!(names, 3, "state and rows, nothing hidden");
+        results.insert(killed_after, (folder.read("rows0.csv"), folder.read("rows1.csv")));
+    }
+    let whole = ok(&input, &options);
+    for (killed_after, (first, second)) in results {
+        assert_eq!(all_rows(&[first, second]), all_rows(std::slice::from_ref(&whole.out)), "{killed_after:?}");
+    }
+}
+
+#[test]
+fn a_state_fits_one_command() {
+    let folder = Folder::new();
+    let (state, damaged) = (folder.path("state"), folder.write("damaged", "{}"));
+    let input = clicks(&[("ann", 0, "a")]);
+    let run = |options: &str| run_on(&input, &words(&format!("- --key user --time time {options}")));
+    let ran = run(&format!("--gap 30s --out-of-order 1s --state {state}"));
+    assert_eq!(ran.status, 0, "{}", ran.said);
+    assert!(ran.said.contains("; 0 sessions, 1 open for the next run; "), "{}", ran.said);
+    for (options, sentence) in [
+        (
+            format!("--gap 40s --out-of-order 1s --state {state}"),
+            "gap = 30s, but it is 40s now: use the same options, or another --state",
+        ),
+        (
+            format!("--gap 30s --out-of-order 1s --value what --state {state}"),
+            "--value = , but it is what now: use the same options, or another --state",
+        ),
+        (
+            format!("--gap 30s --out-of-order 1s --not what=b --state {state}"),
+            "--not = , but it is what=b now: use the same options, or another --state",
+        ),
+        (format!("--gap 30s --out-of-order 1s --state {damaged}"), "damaged is no state of a run like this"),
+        (format!("--gap 30s --state {state}"), "--state is for streams only: say --out-of-order too"),
+        (
+            format!("--gap 30s --out-of-order 1s --state {state} --report"),
+            "--state keeps sessions for later rows: --report has none",
+        ),
+        ("--gap 30s --out-of-order 1s --end".to_owned(), "--end is for --state only"),
+    ] {
+        let ran = run(&options);
+        assert_eq!(ran.status, 2, "{options}: {}", ran.said);
+        assert!(ran.said.contains(sentence), "{options}: {}", ran.said);
+    }
+}
+
+#[test]
+fn visits_of_a_key_are_numbered() {
+    let input = clicks(&[("ann", 0, "a"), ("bob", 10, "b"), ("ann", 100, "c"), ("ann", 300, "d"), ("bob", 500, "e")]);
+    for stream in ["", "--out-of-order 10s"] {
+        let rows = ok(&input, &format!("{FIELDS} --gap 30s {stream} --visit-number")).rows();
+        assert_eq!(pick(&rows, "user visit"), ["ann 1", "bob 1", "ann 2", "ann 3", "bob 2"]);
+    }
+    let ran = ok(&input, &format!("{FIELDS} --gap 30s --visit-number --output-format jsonl"));
+    assert_eq!(json_lines(&ran.out)[4]["visit"], 2);
+}
