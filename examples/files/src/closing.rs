@@ -53,6 +53,9 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: 
             line += &format!(", {} {what}", grouped(count));
         }
     }
+    if counters.updates > 0 {
+        line += &format!(", {}", counted(counters.updates, "update"));
+    }
     if empty > 0 {
         line += &format!(", {}", counted(empty, "empty line"));
     }

@@ -364,6 +364,7 @@ where
         let (mut counters, open) = (self.engine.counters(), self.engine.open_sessions());
         counters.closed -= self.before.closed;
         counters.revisions -= self.before.revisions;
+        counters.updates -= self.before.updates;
         if self.results.report.is_none() {
             closing::tell_unused(&self.unused);
         }

@@ -172,10 +172,26 @@ pub(crate) struct Streaming {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_delay: Option<Duration>,
 
+    /// Show sessions that are open, and have changed, each time that so much of the stream's time has gone by. The
+    /// reason is update; the next row of the session has a higher revision, and names the one it replaces
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) update_every: Option<Duration>,
+
+    /// The same each time that a session has so many more events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) update_every_events: Option<u64>,
+
     /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
     /// the latest event so far, so choose it longer than any silence in the input)
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_future: Option<Duration>,
+}
+
+impl Streaming {
+    /// Whether sessions are shown while they are open.
+    fn updates(&self) -> bool {
+        self.update_every.is_some() || self.update_every_events.is_some()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -325,6 +341,8 @@ impl Options {
             ("--allowed-lateness", streaming.allowed_lateness.is_some()),
             ("--max-delay", streaming.max_delay.is_some()),
             ("--state", self.going_on.state.is_some()),
+            ("--update-every", streaming.update_every.is_some()),
+            ("--update-every-events", streaming.update_every_events.is_some()),
         ] {
             let message = format!("{name} is for streams only: say --out-of-order too");
             unless(self.streams() || !is_given, &message)?;
@@ -337,6 +355,11 @@ impl Options {
         unless(is_gap || strategy.join_only.is_none(), "--join-only is for --gap only")?;
         let form = results.output_format.unwrap_or(OutputFormat::Csv);
         let has_columns = matches!(form, OutputFormat::Csv | OutputFormat::Jsonl) && !self.shows_report();
+        unless(!streaming.updates() || !results.visit_number, "--visit-number is for sessions that are written once")?;
+        unless(
+            !streaming.updates() || (!self.shows_report() && form != OutputFormat::KinesisSql),
+            "--update-every needs rows with a revision: --output-format csv, jsonl or parquet",
+        )?;
         let message = "--visit-number is a column of csv and jsonl only";
         unless(has_columns || !results.visit_number, message)?;
         unless(self.going_on.state.is_some() || !self.going_on.end, "--end is for --state only")?;
@@ -435,9 +458,9 @@ impl Options {
         self.streaming.out_of_order.is_some()
     }
 
-    /// Whether sessions may be corrected.
+    /// Whether a session may have several rows.
     pub(crate) fn has_revisions(&self) -> bool {
-        self.streaming.allowed_lateness.is_some()
+        self.streaming.allowed_lateness.is_some() || self.streaming.updates()
     }
 
     pub(crate) fn output_format(&self) -> OutputFormat {

@@ -89,8 +89,11 @@ pub(crate) struct EventsFile {
 }
 
 impl EventsFile {
-    /// Writes the events of a session that closes, in order of time.
+    /// Writes the events of a session that closes, in order of time. Updates of one that is open have no final id yet.
     pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, session_id: SessionId) -> Outcome<()> {
+        if session.is_update() {
+            return Ok(());
+        }
         for member in session.aggregate.members() {
             self.file.write(&EventRow {
                 session_id,

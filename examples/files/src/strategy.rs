@@ -30,6 +30,12 @@ pub(crate) fn config<O: Kept>(options: &Options) -> Config<Text, Payload<O>> {
     if let Some(lateness) = streaming.allowed_lateness {
         config = config.allowed_lateness(lateness);
     }
+    if let Some(every) = streaming.update_every {
+        config = config.update_every(every);
+    }
+    if let Some(events) = streaming.update_every_events {
+        config = config.update_every_events(events);
+    }
     if options.strategy.clock() == Clock::Arrival {
         // FIRST_VALUE and LAST_VALUE of Kinesis SQL go by arrival.
         config = config.first_last_by(FirstLast::Arrival);

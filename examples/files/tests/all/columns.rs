@@ -132,6 +132,65 @@ fn conditions_choose_records() {
 }
 
 #[test]
+fn sessions_are_shown_while_they_are_open() {
+    let input = clicks(&[
+        ("ann", 0, "a"),
+        ("ann", 5, "b"),
+        ("bob", 6, "x"),
+        ("ann", 12, "c"),
+        ("cid", 21, "z"),
+        ("bob", 90, "y"),
+    ]);
+    let columns = "user count reason revision";
+    for (options, expected, told) in [
+        (
+            "--update-every 10s",
+            vec![
+                "ann 2 update 0",
+                "bob 1 update 0",
+                "ann 3 update 1",
+                "bob 1 gap 1",
+                "ann 3 gap 2",
+                "cid 1 gap 0",
+                "bob 1 flush 0",
+            ],
+            ", 3 updates; 4 sessions;",
+        ),
+        (
+            "--update-every-events 2",
+            vec!["ann 2 update 0", "bob 1 gap 0", "ann 3 gap 1", "cid 1 gap 0", "bob 1 flush 0"],
+            ", 1 update; 4 sessions;",
+        ),
+    ] {
+        let folder = Folder::new();
+        let events = folder.path("events");
+        let options = format!("{FIELDS} --gap 30s --out-of-order 0s {options}");
+        let ran = ok(&input, &format!("{options} --list what --events {events}"));
+        let rows = ran.rows();
+        assert_eq!(pick(&rows, columns), expected, "{options}");
+        assert!(ran.said.contains(told), "{}", ran.said);
+        let last = rows.iter().rfind(|row| row["user"] == "ann").unwrap();
+        assert_eq!(
+            (last["supersedes"].as_str(), last["list_what"].as_str()),
+            (rows[0]["session_id"].as_str(), "[\"a\",\"b\",\"c\"]")
+        );
+        assert_eq!(json_lines(&folder.read("events")).len(), 6, "each event once");
+    }
+    for (options, sentence) in [
+        ("--update-every 10s", "--update-every is for streams only: say --out-of-order too"),
+        ("--update-every-events 1", "--update-every-events is for streams only: say --out-of-order too"),
+        (
+            "--out-of-order 1s --update-every 10s --report",
+            "--update-every needs rows with a revision: --output-format csv, jsonl or parquet",
+        ),
+        ("--out-of-order 1s --update-every 10s --visit-number", "--visit-number is for sessions that are written once"),
+    ] {
+        let ran = run_on(&input, &words(&format!("- {FIELDS} {options}")));
+        assert_eq!((ran.status, ran.said), (2, format!("files: {sentence}\n")), "{options}");
+    }
+}
+
+#[test]
 fn an_event_ends_its_session_and_heartbeats_open_none() {
     let click = |second: i64, what: &'static str| ("ann", second, what);
     let input = clicks(&[
