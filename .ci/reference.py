@@ -240,7 +240,7 @@ def reference(records):
             errors += [["late", kind, data] for kind in ("gap", "step")]
     tables = {"gap": [], "step": [], "stagger": [], "errors": sorted(errors)}
     for clicks in by_user.values():
-        # On the clock of arrival nothing is late, and the first is that which arrived first.
+        # On the arrival clock nothing is late, and the first is that which arrived first.
         parts = {}
         for click in clicks:
             bucket = click["at"] // BUCKET * BUCKET

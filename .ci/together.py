@@ -176,7 +176,7 @@ def same_rows(programs, clicks, place):
         command = [programs.files, arrived, *FIELDS, "--arrival", "arrived", *options, "--output-format", "jsonl"]
         expected = list(rows_of_files(run(*command)))
         found = list(rows_of_json(folder / table))
-        # The clock of arrival goes on in a stream, and ends with the last event in a file.
+        # The arrival clock goes on in a stream, and ends with the last event in a file.
         without = ["reason"] if "--stagger" in options else []
         check(f"{table}: {len(found)} rows and ids of files", in_order(found, without), in_order(expected, without))
 

@@ -149,14 +149,14 @@ impl WatermarkMerger {
         self.report(source, Timestamp::MIN, now);
     }
 
-    /// Declares all sources idle that were last seen `timeout` or more before `now`. A source that
+    /// Declares all sources idle that were last seen `idle_after` or more before `now`. A source that
     /// has never shown itself counts from the first check on.
-    pub fn check_idle(&mut self, now: Timestamp, timeout: Duration) {
+    pub fn check_idle(&mut self, now: Timestamp, idle_after: Duration) {
         for source in self.sources.iter_mut().flatten() {
             if source.last_seen == Timestamp::MIN {
                 source.last_seen = now;
             }
-            source.idle |= now >= source.last_seen + timeout;
+            source.idle |= now >= source.last_seen + idle_after;
         }
         self.combine();
     }

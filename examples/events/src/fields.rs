@@ -28,7 +28,7 @@ pub struct Fields {
     #[arg(long, value_name = "F")]
     pub value: Option<String>,
 
-    /// Field with the time of arrival; by default events arrive when they happen
+    /// Field with the arrival time; by default events arrive when they happen
     #[arg(long, value_name = "F")]
     pub arrival: Option<String>,
 

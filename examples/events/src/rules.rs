@@ -11,7 +11,7 @@ use stagger::{Bucket, Config, FirstLast, Gap, Stagger, Strategy, Unit};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What makes a session (any number at once) [default: --stagger step=30s]")]
 pub struct Strategies {
-    /// Kinesis SQL's WINDOWED BY STAGGER, on the clock of arrival: step=LENGTH or floor=UNIT, and
+    /// Kinesis SQL's WINDOWED BY STAGGER, on the arrival clock: step=LENGTH or floor=UNIT, and
     /// /RANGE where a window stays open for longer or shorter than its bucket: step=30s/60s
     #[arg(long, value_name = "BUCKET[/RANGE]", value_parser = stagger)]
     pub stagger: Vec<OnArrival>,
@@ -29,7 +29,7 @@ pub struct Strategies {
     pub gap: Vec<Duration>,
 }
 
-/// A stagger window on the clock of arrival.
+/// A stagger window on the arrival clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnArrival {
     bucket: Rounding,

@@ -224,7 +224,7 @@ pub struct Lines {
     next: Option<Click>,
     has_arrival: bool,
     random: StdRng,
-    /// By time of arrival, then in order of clicks.
+    /// By arrival time, then in order of clicks.
     under_way: BinaryHeap<Reverse<(i64, Click)>>,
     written: u64,
     line: Vec<u8>,

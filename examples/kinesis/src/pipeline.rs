@@ -28,10 +28,10 @@ pub(crate) struct Timing {
     pub(crate) earliest: Timestamp,
     /// Events further ahead of their arrival than this are refused.
     pub(crate) max_future: Duration,
-    /// Once no event has moved event time for this time, by the clock of arrival, the watermark follows
+    /// Once no event has moved event time for this time, by the arrival clock, the watermark follows
     /// that clock.
     pub(crate) max_delay: Option<Duration>,
-    /// A shard without records for this time, by the clock of arrival, holds the watermark up no more.
+    /// A shard without records for this time, by the arrival clock, holds the watermark up no more.
     pub(crate) idle_after: Duration,
 }
 
@@ -61,12 +61,12 @@ struct Clocks {
     /// like any other in which nothing arrives. When the end of a shard becomes known depends on when
     /// it is asked; when it is idle depends on arrivals alone.
     shards: BTreeMap<ShardId, EventTime>,
-    /// The clock of arrival.
+    /// The arrival clock.
     arrival: Timestamp,
     watermark: Timestamp,
     /// The latest event time of all shards.
     greatest: Option<Timestamp>,
-    /// The clock of arrival when an event last moved the event time of its shard on.
+    /// The arrival clock when an event last moved the event time of its shard on.
     moved: Timestamp,
     /// Events that were refused before any rule saw them.
     refused: u64,
@@ -153,7 +153,7 @@ impl Pipeline {
         }
     }
 
-    /// The clock of arrival: all that arrived before has been taken.
+    /// The arrival clock: all that arrived before has been taken.
     pub(crate) fn arrival(&self) -> Timestamp {
         self.clocks.arrival
     }

@@ -166,7 +166,7 @@ impl Replay<'_> {
                 self.events.is_new(&row);
                 continue;
             }
-            let arrival = time(&row.arrival).map_err(|_| anyhow::anyhow!("a row has no time of arrival"))?;
+            let arrival = time(&row.arrival).map_err(|_| anyhow::anyhow!("a row has no arrival time"))?;
             let is_in_time = self.options.since.is_none_or(|since| arrival >= since);
             if !self.options.kind.contains(&row.kind) || !is_in_time {
                 self.counts.others += 1;

@@ -1,7 +1,7 @@
 //! A Kinesis server in this process, for the demonstration, for tests and for trying things out: it
 //! keeps streams in memory and speaks the protocol of AWS over plain HTTP.
 //!
-//! It differs from AWS in ways that matter to readers: the time of arrival has whole seconds, the
+//! It differs from AWS in ways that matter to readers: the arrival time has whole seconds, the
 //! token for the next page of `ListShards` does not work (ask with `ExclusiveStartShardId`), and an
 //! answer of `GetRecords` may have more than 10 MB.
 

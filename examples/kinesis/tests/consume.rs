@@ -298,7 +298,7 @@ async fn a_sink_that_is_slow_holds_the_reading_up() {
     let server = Server::start(1).await;
     let clicks = clicks(1_000, 20, 0);
     put(&server, &clicks[..100]).await;
-    server.until_the_next_second().await; // the watermark moves from one time of arrival to the next
+    server.until_the_next_second().await; // the watermark moves from one arrival time to the next
     put(&server, &clicks[100..]).await;
     let requests = Arc::new(AtomicU64::new(0));
     let firehose = support::silent(Arc::clone(&requests)).await;

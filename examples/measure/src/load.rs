@@ -104,7 +104,7 @@ impl Loaded {
         first.get_or_insert_with(|| format!("line {line}: {reject}"));
     }
 
-    /// Keeps an event, unless it is from the future. Without a time of arrival, the present is the
+    /// Keeps an event, unless it is from the future. Without an arrival time, the present is the
     /// latest earlier event.
     fn take(&mut self, record: Record<'_>, max_future: Option<Duration>) {
         let Record { key, time, arrival, value, .. } = record;

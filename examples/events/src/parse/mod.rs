@@ -37,7 +37,7 @@ pub struct Record<'a> {
     /// The key fields; see [`keys`] for how several are joined.
     pub key: &'a str,
     pub time: Timestamp,
-    /// The time of arrival, if a field for it was named.
+    /// The arrival time, if a field for it was named.
     pub arrival: Option<Timestamp>,
     /// Empty if no field was named, or if it is missing in this record.
     pub value: &'a str,

@@ -79,7 +79,7 @@ pub(crate) struct SourceOptions {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub(crate) page: i32,
 
-    /// How far a record's time of arrival may be behind the clock of Kinesis when the record can be read:
+    /// How far a record's arrival time may be behind the clock of Kinesis when the record can be read:
     /// its resolution, differences between shards, and the time to store it
     #[arg(long, value_name = "LENGTH", default_value = "2s", value_parser = lengths::parse)]
     pub(crate) arrival_slack: Duration,
@@ -191,7 +191,7 @@ pub(crate) struct TimingOptions {
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
     pub(crate) earliest: Timestamp,
 
-    /// Once no event has moved event time for this time, event time follows the clock of arrival:
+    /// Once no event has moved event time for this time, event time follows the arrival clock:
     /// sessions close though the whole stream is silent (event clock). never: they stay open until more
     /// events come
     #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]

@@ -206,7 +206,7 @@ impl Reader {
     fn records(&self, page: GetRecordsOutput) -> Result<Vec<Record>> {
         let record = |record: aws_sdk_kinesis::types::Record| {
             let Some(arrival) = record.approximate_arrival_timestamp else {
-                bail!("record {} came without its time of arrival", record.sequence_number);
+                bail!("record {} came without its arrival time", record.sequence_number);
             };
             let arrival = timestamp(&arrival);
             let partition_key = record.partition_key.unwrap_or_default();
