@@ -14,7 +14,8 @@ use crate::signals;
 const NOT_USED: u8 = 1;
 /// The command or its files cannot work as they are.
 const CANNOT: u8 = 2;
-/// What a shell tells of a program that SIGPIPE has ended: not all was written, and who closed the pipe knows why.
+/// The exit status that a shell gives a program that SIGPIPE has ended: output is missing, and the reader closed the
+/// pipe.
 const CLOSED_PIPE: u8 = 128 + 13;
 
 /// One clear sentence, and the exit status that goes with it.

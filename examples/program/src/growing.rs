@@ -32,7 +32,7 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// Begins a file. A device or a pipe is written directly. What a link names is replaced, not the link.
+    /// Begins a file. A device or a pipe is written directly. The target of a link is replaced, not the link.
     pub fn file(path: &Path) -> io::Result<Self> {
         if is_direct(path) {
             let file = File::options().write(true).open(path)?;
@@ -172,7 +172,7 @@ fn is_direct(path: &Path) -> bool {
     is_special || path.starts_with("/dev") || path.starts_with("/proc")
 }
 
-/// What a new file has, less the umask.
+/// The permissions of a new file, less the umask.
 fn usual() -> Permissions {
     #[cfg(unix)]
     return std::os::unix::fs::PermissionsExt::from_mode(0o666);

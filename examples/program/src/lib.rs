@@ -1,4 +1,4 @@
-//! What the programs beside this crate do alike at their edges, each decision in one place.
+//! The edges that the programs beside this crate share, each decision in one place.
 //!
 //! - [`command`]: the command line.
 //! - [`failure`]: why a program stops, and with which exit status.

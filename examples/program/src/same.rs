@@ -6,7 +6,7 @@ use same_file::Handle;
 
 use crate::failure::{Failure, Outcome};
 
-/// What is read.
+/// An input.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     Stdin,

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// A message is cut behind so many letters.
+/// The maximum length of a message, in letters.
 const LONGEST: usize = 2_000;
-/// A name or a cell within a message is cut behind so many.
+/// The maximum length of a name or a cell within a message.
 const LONGEST_NAME: usize = 60;
 
 /// Writes a message as a line.

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP: what is unfinished goes, and the process ends with status 130.
+//! SIGINT, SIGTERM and SIGHUP: unfinished files are removed, and the process ends with status 130.
 //!
 //! A program that can end in an orderly way [asks](Orderly) from time to time whether it should. Only a second
 //! signal ends it at once.
@@ -19,7 +19,7 @@ pub fn watch(name: &'static str) {
     #[cfg(unix)]
     {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        // Without them, the system does what it does with other programs.
+        // Without them, the system ends the program as any other.
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
         let watch = move || signals.forever().for_each(|_| act(name));
         let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);

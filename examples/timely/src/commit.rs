@@ -13,7 +13,7 @@ use crate::message::{Epoch, Timed, Unused};
 use crate::sessions::{Streams, Summary};
 use crate::state::{Folder, Part, Saved, When};
 
-/// Writes what the operator gives into the folder.
+/// Writes the output of the operator into the folder.
 pub fn commit(streams: Streams<'_>, folder: Folder, columns: Columns) {
     let scope = streams.sessions.scope();
     let mut writer = Writer {

@@ -90,7 +90,7 @@ impl Reached {
 }
 
 impl Message {
-    /// The worker that takes it, of so many.
+    /// The worker that takes it, of this number of workers.
     pub fn worker(&self, peers: usize) -> u64 {
         let worker = match self {
             Self::Event(event) => stagger::partition_of(event.key.as_str(), peers),

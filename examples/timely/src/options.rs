@@ -76,7 +76,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What makes a session")]
 pub struct Rule {
-    /// Gap: a session ends after so much inactivity [30m]
+    /// Gap: the time without an event that ends a session [30m]
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "rule")]
     pub gap: Option<Duration>,
 

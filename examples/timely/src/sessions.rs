@@ -19,7 +19,7 @@ use crate::state::Saved;
 
 pub type Summary = SessionSummary<String, String>;
 
-/// What the operator gives.
+/// The output of the operator.
 pub struct Streams<'scope> {
     pub sessions: Stream<'scope, Epoch, Vec<Timed<Summary>>>,
     /// Late events, refused events and lines that are no events.
@@ -69,7 +69,7 @@ pub fn sessions<'scope>(
     Streams { sessions, unused, saved }
 }
 
-/// What one step made.
+/// The output of one step.
 #[derive(Default)]
 struct Made {
     sessions: Vec<Summary>,
@@ -106,7 +106,7 @@ impl Worker {
         }
     }
 
-    /// The next step that the frontier allows, and the epoch of what it made. No frontier: the streams are over.
+    /// The next step that the frontier allows, and the epoch of its output. No frontier: the streams are over.
     fn next(&mut self, held: Epoch, frontier: Option<Epoch>) -> Option<(Epoch, Made)> {
         let is_passed = |epoch: &Epoch| frontier.is_none_or(|frontier| *epoch < frontier);
         let waiting = self.waiting.first_key_value().map(|(epoch, _)| *epoch).filter(is_passed);
@@ -169,7 +169,7 @@ impl Worker {
         made
     }
 
-    /// Closes what the last watermark has ended, then everything.
+    /// Closes the sessions that the last watermark has ended, then all.
     fn end(&mut self) -> Made {
         self.is_over = true;
         let mut made = Made::default();

@@ -1,4 +1,4 @@
-//! What is saved, and where: one folder for each checkpoint.
+//! The files of a job: one folder for each checkpoint.
 //!
 //! ```text
 //! STATE/1543450200000000/        the epoch, in microseconds since 1970
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A checkpoint is complete, and its rows are final, when each worker of a run has written `done`. A restart goes on
-//! from the newest complete one. What a run that was killed had written behind it is incomplete, so nobody reads it.
+//! from the newest complete one. Files that a killed run had written behind it are incomplete, so nobody reads them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,14 +53,14 @@ pub enum When {
     End,
 }
 
-/// A checkpoint that so many workers have completed.
+/// A checkpoint that this number of workers have completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     pub when: When,
     pub workers: usize,
 }
 
-/// What one worker writes for a checkpoint.
+/// The files that one worker writes for a checkpoint.
 pub struct Part<'p> {
     pub sessions: &'p [u8],
     pub unused: &'p [u8],
@@ -151,7 +151,7 @@ impl Folder {
         Ok(())
     }
 
-    /// The final rows, or what is in no session: the files of all complete checkpoints, in order of time.
+    /// The final rows, or the events in no session: the files of all complete checkpoints, in order of time.
     pub fn rows(&self, what: &str) -> Result<Vec<PathBuf>> {
         let complete = self.complete()?;
         ensure!(!complete.is_empty(), "{} has no complete checkpoint", self.0.display());

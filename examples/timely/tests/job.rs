@@ -124,7 +124,7 @@ fn rows(state: &Path, unused: bool) -> Vec<String> {
     lines
 }
 
-/// Rows of sessions, and what is in none.
+/// Rows of sessions, and events in no session.
 fn result(state: &Path) -> (Vec<String>, Vec<String>) {
     (rows(state, false), rows(state, true))
 }
