@@ -107,6 +107,18 @@ impl Named {
         Config::new(self.strategy.clone()).first_last_by(self.first_last)
     }
 
+    /// The same without the memory of windows that closed: it only numbers the parts of a window, which no row shows.
+    #[must_use]
+    pub fn forgetful(self) -> Self {
+        let strategy = match self.strategy {
+            Strategy::Stagger(windows) if self.first_last == FirstLast::Arrival => {
+                windows.remember_parts(Duration::ZERO).into()
+            }
+            other => other,
+        };
+        Self { strategy, ..self }
+    }
+
     /// The rule as an option, for messages.
     pub fn option(&self) -> &str {
         &self.option

@@ -1,0 +1,24 @@
+//! A Kafka broker of one node in memory: what the program `kafka` needs for its tests and its demonstration.
+//!
+//! It speaks Kafka's own protocol, with messages of the crate `kafka-protocol`, and keeps Kafka's promises to clients
+//! that use transactions and consumer groups. The modules:
+//!
+//! - `log`: partitions; the last stable offset, aborted transactions, sequence numbers, compaction by batch.
+//! - `groups`: the group coordinator: generations, session timeouts, committed offsets.
+//! - `transactions`: the transaction coordinator: fencing by epoch, timeouts, offsets that wait for the commit.
+//! - `cluster`: the three together behind one lock, and the requests that need all of them.
+//! - `server`: connections.
+//!
+//! It is no broker to keep data in: nothing is written to disk, and whoever connects may do everything. Records must
+//! not be compressed with anything that the client cannot read; the broker never looks into a record but its key.
+
+#![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
+
+mod cluster;
+mod errors;
+mod groups;
+mod log;
+mod server;
+mod transactions;
+
+pub use server::Broker;

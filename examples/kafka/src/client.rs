@@ -1,0 +1,168 @@
+//! Clients of librdkafka, with the settings that exactly once wants.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use program::say::say;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, ThreadedProducer};
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use crate::options::{Connection, WorkingOptions};
+
+/// How long to wait for an answer of a broker.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What all clients have.
+pub(crate) fn config(connection: &Connection) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &connection.bootstrap)
+        .set("client.id", "stagger")
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Error);
+    for (name, value) in &connection.properties {
+        config.set(name, value);
+    }
+    config
+}
+
+/// For single questions.
+pub(crate) fn reader(connection: &Connection) -> Result<BaseConsumer> {
+    let mut config = config(connection);
+    config
+        .set("group.id", "stagger-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "earliest");
+    Ok(config.create()?)
+}
+
+/// For records that belong to no transaction. Keys choose partitions as those of Java's clients do.
+pub(crate) fn plain_producer(connection: &Connection) -> Result<ThreadedProducer<Quiet>> {
+    let mut config = config(connection);
+    config.set("enable.idempotence", "true").set("linger.ms", "20").set("partitioner", "murmur2_random");
+    Ok(config.create_with_context(Quiet)?)
+}
+
+/// The producer of a partition. Its id is the same in every process: the latest one fences those before.
+pub(crate) fn transactional(connection: &Connection, id: &str) -> Result<BaseProducer<Quiet>> {
+    let mut config = config(connection);
+    config
+        .set("transactional.id", id)
+        .set("transaction.timeout.ms", "60000")
+        .set("linger.ms", "0")
+        .set("partitioner", "murmur2_random");
+    Ok(config.create_with_context(Quiet)?)
+}
+
+/// A member of the group.
+pub(crate) fn member(connection: &Connection, group: &str, working: &WorkingOptions) -> Result<BaseConsumer<Member>> {
+    let timeout = working.session_timeout;
+    let mut config = config(connection);
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "earliest")
+        .set("statistics.interval.ms", "1000")
+        .set("fetch.wait.max.ms", "100");
+    if !connection.properties.iter().any(|(name, value)| name == "group.protocol" && value == "consumer") {
+        // With group.protocol=consumer (KIP-848) the broker decides all three.
+        config
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", (timeout.as_millis() / 10).max(100).to_string());
+    }
+    Ok(config.create_with_context(Member::default())?)
+}
+
+/// A client whose troubles are told by those who use it, except when all brokers are gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl rdkafka::producer::ProducerContext for Quiet {
+    type DeliveryOpaque = ();
+
+    /// A transaction whose records were not delivered is not committed: no need to look here.
+    fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, (): ()) {}
+}
+
+/// What the group wants of a member.
+#[derive(Debug)]
+pub(crate) enum Rebalance {
+    Assign(TopicPartitionList),
+    Revoke(TopicPartitionList),
+}
+
+/// Keeps what the group wants until the worker has time for it, and how far the topic goes.
+#[derive(Debug, Default)]
+pub(crate) struct Member {
+    wanted: Mutex<Vec<Rebalance>>,
+    /// Nobody will ask any more.
+    is_ending: AtomicBool,
+    ends: Mutex<BTreeMap<i32, i64>>,
+}
+
+impl Member {
+    pub(crate) fn take(&self) -> Vec<Rebalance> {
+        std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From here on partitions are let go of at once: all is committed.
+    pub(crate) fn end(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+    }
+
+    /// The offset behind the last record of a partition, as far as it is known.
+    pub(crate) fn end_of(&self, partition: i32) -> Option<i64> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    }
+}
+
+impl ClientContext for Member {
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, partition) in statistics.topics.into_values().flat_map(|topic| topic.partitions) {
+            if partition.ls_offset >= 0 {
+                ends.insert(number, partition.ls_offset);
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        say(format_args!("kafka: {error}: {reason}"));
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let is_assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.is_ending.load(Ordering::SeqCst) {
+            let nothing = TopicPartitionList::new();
+            let _ = match is_assigned {
+                true => consumer.incremental_assign(&nothing),
+                false => consumer.incremental_unassign(list),
+            };
+            return;
+        }
+        let wanted = match is_assigned {
+            true => Rebalance::Assign(list.clone()),
+            false => Rebalance::Revoke(list.clone()),
+        };
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(wanted);
+    }
+}

@@ -1,0 +1,65 @@
+//! Sessions from a Kafka topic, exactly once, on any number of processes. README.md says how to use it.
+//!
+//! ```text
+//! consumer group ─▶ worker ─▶ one task for each partition ─▶ one transaction for each partition
+//!                   worker    sessions (or repartition)       producer: rows, state, offset
+//!                                └▶ state: base and changes ─▶ topic ─▶ restored after assignment
+//! ```
+//!
+//! - [`options`], [`client`], [`topics`]: the command line; clients; names of topics.
+//! - [`sessions`]: from the records of one partition to sessions, without any input or output.
+//! - [`state`]: what is written of a partition's state, and how it is put together again; likewise.
+//! - [`commit`]: one transaction. [`restore`]: reading the state again. [`worker`]: the consumer group.
+//! - [`produce`], [`watch`], [`report`], [`metrics`]: the rest.
+
+mod client;
+mod commit;
+mod metrics;
+mod options;
+mod produce;
+mod report;
+mod restore;
+mod sessions;
+mod state;
+mod topics;
+mod watch;
+mod worker;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use options::{Command, Options};
+use program::failure::{Failure, Outcome};
+use program::{command, signals};
+
+fn main() -> ExitCode {
+    signals::watch("kafka");
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.end("kafka"),
+    }
+}
+
+fn work() -> Outcome<()> {
+    let Some(options) = command::parse::<Options>(std::env::args_os())? else { return Ok(()) };
+    let done = match options.command {
+        Command::Produce(options) => produce::produce(&options),
+        Command::Run(options) => sessions::run(&options),
+        Command::Watch(options) => watch::watch(&options),
+        Command::Report(options) => report::report(&options),
+        Command::Serve(options) => serve(options.port),
+    };
+    done.map_err(|error| match error.downcast::<io::Error>() {
+        Ok(error) => Failure::writing(&error),
+        Err(error) => Failure::usage(format_args!("{error:#}")),
+    })
+}
+
+/// Until a signal comes.
+fn serve(port: u16) -> anyhow::Result<()> {
+    let broker = broker::Broker::start(port)?;
+    writeln!(io::stdout(), "{}", broker.bootstrap())?;
+    loop {
+        std::thread::park();
+    }
+}

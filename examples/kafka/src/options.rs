@@ -1,0 +1,248 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use events::columns::Columns;
+use events::lengths;
+use events::parse::Wanted;
+use events::parse::jsonl::Jsonl;
+use events::parse::times::TimeFormat;
+use events::rules::Strategies;
+use rows::columns::session_columns;
+use stagger::Timestamp;
+
+/// Turns a Kafka topic into sessions, each exactly once, on any number of processes
+#[derive(Debug, Parser)]
+#[command(name = "kafka", version, max_term_width = 100)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put generated clicks of a beer shop on a topic
+    Produce(Produce),
+    /// Find sessions, as one of the processes of a group
+    Run(Box<Run>),
+    /// Print sessions as they come
+    Watch(Watch),
+    /// Print lag, open sessions, size of the state and latest commit of each partition
+    Report(Report),
+    /// Serve a Kafka broker in memory, on this machine only: for tests and for trying things out
+    Serve(Serve),
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Kafka")]
+pub(crate) struct Connection {
+    /// Brokers to ask first
+    #[arg(long, value_name = "HOST:PORT[,...]", env = "KAFKA_BOOTSTRAP", default_value = "127.0.0.1:9092")]
+    pub(crate) bootstrap: String,
+
+    /// Any setting of librdkafka, such as security.protocol=ssl; may be given several times
+    #[arg(short = 'X', long = "property", value_name = "NAME=VALUE", value_parser = property)]
+    pub(crate) properties: Vec<(String, String)>,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, such as security.protocol=ssl")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Produce {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Topic to write to; made if it is not there
+    #[arg(long, value_name = "TOPIC", default_value = "clicks")]
+    pub(crate) topic: String,
+    /// Partitions of a topic that is made
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) partitions: i32,
+    /// Copies of each partition of a topic that is made; -1 for the broker's default
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
+    pub(crate) replication: i32,
+    /// Write as fast as the broker takes it, instead of at --rate by the clock of this machine
+    #[arg(long)]
+    pub(crate) at_once: bool,
+    /// Time of the first click: now, unless it is given
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) start: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) plan: generate::Plan,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Topics and group")]
+pub(crate) struct GroupOptions {
+    /// Topic to read, keyed by what --key names
+    #[arg(long, value_name = "TOPIC", default_value = "clicks")]
+    pub(crate) input: String,
+
+    /// Topic for sessions; NAME-late, NAME-refused and NAME-unreadable get the records that are in none
+    #[arg(long, value_name = "NAME", default_value = "sessions")]
+    pub(crate) output: String,
+
+    /// Processes of one group share the partitions; NAME-state is the topic for their state
+    #[arg(long, value_name = "NAME", default_value = "sessions")]
+    pub(crate) group: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) group: GroupOptions,
+    #[command(flatten)]
+    pub(crate) fields: FieldOptions,
+    #[command(flatten)]
+    pub(crate) strategies: Strategies,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+    #[command(flatten)]
+    pub(crate) working: WorkingOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What a record means (a JSON object)")]
+pub(crate) struct FieldOptions {
+    /// Key fields: who the event belongs to; nested ones as a.b. A field is text (the number 7 is the text
+    /// 7), or with :int a whole number
+    #[arg(long, value_name = "F[:int][,F...]", value_delimiter = ',', default_value = "user_id:int,device_id")]
+    pub(crate) key: Vec<String>,
+
+    /// Field with the time of the event
+    #[arg(long, value_name = "F", default_value = "client_timestamp")]
+    pub(crate) time: String,
+
+    /// Field that first and last event report
+    #[arg(long, value_name = "F", default_value = "client_event")]
+    pub(crate) value: String,
+
+    /// How times are written: auto, iso, seconds, millis, micros, nanos, or a pattern with %
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) time_format: TimeFormat,
+}
+
+impl FieldOptions {
+    /// The key columns of the rows.
+    pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
+        self.declared().map(session_columns)
+    }
+
+    pub(crate) fn parser(&self) -> anyhow::Result<Jsonl> {
+        let keys = self.declared()?;
+        Ok(Jsonl::new(Wanted::new(&keys, &self.time, None, Some(&self.value), self.time_format.clone())))
+    }
+
+    fn declared(&self) -> anyhow::Result<Columns> {
+        Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
+    }
+
+    /// The key fields as they were asked for: all runs of one group must agree.
+    pub(crate) fn echo(&self) -> String {
+        format!("--key {}", self.key.join(","))
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "How time is understood")]
+pub(crate) struct TimingOptions {
+    /// How far the events of a partition may be out of order (event clock)
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
+    pub(crate) out_of_order: Duration,
+
+    /// How long sessions can still be corrected (event clock); a corrected row names those it replaces
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) allowed_lateness: Option<Duration>,
+
+    /// Refuse events that are further ahead of their arrival, the timestamp of their record. Those less far
+    /// ahead are counted at their own time; none makes the events of others late
+    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
+    pub(crate) max_future: Duration,
+
+    /// Refuse events from before this time: a clock that was never set
+    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
+    pub(crate) earliest: Timestamp,
+
+    /// Once a partition has been read to its end and nothing came for so long, its clocks go on with the
+    /// clock of this machine: its sessions close. never: they stay open until more comes
+    #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
+    pub(crate) max_delay: MaxDelay,
+}
+
+/// A length, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaxDelay(pub(crate) Option<Duration>);
+
+fn max_delay(text: &str) -> Result<MaxDelay, String> {
+    match text {
+        "never" => Ok(MaxDelay(None)),
+        _ => lengths::parse(text).map(|length| MaxDelay(Some(length))).map_err(|error| format!("{error}; or never")),
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    TimeFormat::Auto.parse(text).ok_or_else(|| "give a time such as 2018-11-29T00:00:00Z".to_owned())
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Working in a group")]
+pub(crate) struct WorkingOptions {
+    /// How often to commit: sessions appear with a commit
+    #[arg(long, value_name = "LENGTH", default_value = "1s", value_parser = lengths::parse)]
+    pub(crate) commit_every: Duration,
+
+    /// A process that is silent for so long loses its partitions to others
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
+    pub(crate) session_timeout: Duration,
+
+    /// Copies of each partition of topics that are made; -1 for the broker's default
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
+    pub(crate) replication: i32,
+
+    /// Serve /metrics (Prometheus) and /healthz over HTTP on this address, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// End when no record has come for so long
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
+    pub(crate) stop_when_idle: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Topic to print: sessions, or those for records that are in none
+    #[arg(long, value_name = "TOPIC", default_value = "sessions")]
+    pub(crate) topic: String,
+    /// Begin with the oldest row, instead of with those that come from now on
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// End with the last row that is there
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) group: GroupOptions,
+    /// Print JSON lines, with all counts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Serve {
+    /// Port on this machine
+    #[arg(long, value_name = "PORT", default_value_t = 9092)]
+    pub(crate) port: u16,
+}

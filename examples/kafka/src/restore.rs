@@ -1,0 +1,82 @@
+//! Reads the state of a partition again, from its topic.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+
+use crate::client::{self, PATIENCE};
+use crate::options::Connection;
+use crate::sessions::Counts;
+use crate::state::{Collected, Entry, Written};
+use crate::worker::Input;
+
+/// Goes with the committed offset, as its metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// Where the base of the state begins, in the topic of the state.
+    pub(crate) base_at: i64,
+    pub(crate) state_bytes: usize,
+    /// In milliseconds, by the clock of the process that committed.
+    pub(crate) committed_at: i64,
+    pub(crate) counts: Counts,
+}
+
+/// How far the group has come in a partition, without a note where the broker keeps none.
+pub(crate) fn committed(
+    consumer: &BaseConsumer<impl ConsumerContext>,
+    topic: &str,
+    partition: i32,
+) -> Result<Option<(i64, Option<Note>)>> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    let committed = consumer.committed_offsets(list, PATIENCE).context("cannot read how far the group has come")?;
+    let place = committed.find_partition(topic, partition).context("the broker does not tell how far the group is")?;
+    match place.offset() {
+        Offset::Offset(offset) => Ok(Some((offset, serde_json::from_str(place.metadata()).ok()))),
+        _ => Ok(None),
+    }
+}
+
+/// All entries of the state from the base on; the offset may lie before it.
+pub(crate) fn read(
+    connection: &Connection,
+    topic: &str,
+    partition: i32,
+    from: i64,
+) -> Result<Option<(Vec<Entry>, Written)>> {
+    let mut collected = Collected::default();
+    each(connection, topic, partition, Offset::Offset(from), |input| collected.add(input.value))
+        .and_then(|()| collected.entries())
+        .with_context(|| format!("{topic}, partition {partition}"))
+}
+
+/// All committed records of a partition, to its end.
+pub(crate) fn each(
+    connection: &Connection,
+    topic: &str,
+    partition: i32,
+    from: Offset,
+    mut each: impl FnMut(&Input<'_>) -> Result<()>,
+) -> Result<()> {
+    let consumer: BaseConsumer = client::reader(connection)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, from)?;
+    consumer.assign(&list)?;
+    let mut heard = Instant::now();
+    while heard.elapsed() < PATIENCE {
+        match consumer.poll(PATIENCE) {
+            None => {}
+            Some(Ok(message)) => {
+                heard = Instant::now();
+                each(&Input::of(&message))?;
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            Some(Err(error)) => return Err(error).context("cannot read"),
+        }
+    }
+    bail!("the broker is silent")
+}

@@ -1,0 +1,428 @@
+//! A process of the group: takes partitions over and lets them go, and commits each by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use program::say::say;
+use program::signals::Orderly;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::client::{self, Member, Rebalance};
+use crate::commit::{Committer, Failed, Position};
+use crate::metrics::{self, Figures};
+use crate::options::{Connection, GroupOptions, WorkingOptions};
+use crate::restore::{self, Note};
+use crate::sessions::Counts;
+use crate::state::{Entry, Written};
+use crate::topics;
+
+/// A record of the input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// In milliseconds.
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<&'a [u8]>,
+    /// Empty where there is none.
+    pub(crate) value: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn of(message: &'a BorrowedMessage<'_>) -> Self {
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis().unwrap_or(0),
+            key: message.key(),
+            value: message.payload().unwrap_or_default(),
+        }
+    }
+}
+
+/// A record to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) topic: Arc<str>,
+    /// By the key, unless it is given.
+    pub(crate) partition: Option<i32>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+/// What the processes of a group do.
+pub(crate) trait Job: Sync {
+    type Task: Task;
+
+    /// Begins a partition, or goes on from its state.
+    fn open(&self, state: Vec<Entry>) -> Result<Self::Task>;
+
+    /// After so long a silence clocks go on.
+    fn max_delay(&self) -> Option<Duration>;
+}
+
+/// The work on one partition.
+pub(crate) trait Task: Send {
+    fn next_offset(&self) -> i64;
+
+    /// Where to begin without a state.
+    fn begin_at(&mut self, offset: i64);
+
+    fn take(&mut self, input: &Input<'_>, out: &mut Vec<Output>);
+
+    /// Nothing has come for so much longer than `max_delay`, since this was last said.
+    fn silence(&mut self, beyond: Duration, out: &mut Vec<Output>);
+
+    /// The whole state, or what has changed of it since [`was_saved`](Self::was_saved). Nothing for a task without
+    /// state.
+    fn entry(&self, is_base: bool) -> Result<Option<Entry>>;
+
+    fn was_saved(&mut self);
+
+    fn counts(&self) -> Counts;
+}
+
+/// A partition that this process has.
+struct Slot<T> {
+    task: T,
+    committer: Committer,
+    outputs: Vec<Output>,
+    written: Written,
+    base_at: i64,
+    is_dirty: bool,
+    /// When it was last committed, or tried to be.
+    tried: Instant,
+    committed: Instant,
+    /// When a record last came, and how far clocks went on since.
+    heard: Instant,
+    went_on: Duration,
+}
+
+struct Worker<'a, J: Job> {
+    job: &'a J,
+    connection: &'a Connection,
+    group: &'a GroupOptions,
+    working: &'a WorkingOptions,
+    state_topic: Arc<str>,
+    consumer: BaseConsumer<Member>,
+    slots: BTreeMap<i32, Slot<J::Task>>,
+    /// Partitions that another process has written for, although the group gave them to this one.
+    fenced: Vec<(i32, Instant)>,
+}
+
+/// How often to look at the time.
+const TICK: Duration = Duration::from_millis(50);
+/// Records between two looks.
+const RECORDS: u32 = 512;
+/// How long to wait for the group's word after another process has written for a partition of ours.
+const DOUBT: Duration = Duration::from_millis(500);
+
+/// Works until a signal comes, or until it is idle for as long as was asked for.
+pub(crate) fn work<J: Job>(
+    job: &J,
+    connection: &Connection,
+    group: &GroupOptions,
+    working: &WorkingOptions,
+) -> Result<()> {
+    let signals = Orderly::begin();
+    job.open(Vec::new())?; // what is wrong with the options shows here
+    topics::prepare(connection, group, working.replication)?;
+    let consumer = client::member(connection, &group.group, working)?;
+    consumer.subscribe(&[&group.input])?;
+    let figures = metrics::serve(working.listen)?;
+    let state_topic = topics::state_topic(&group.group).into();
+    let (slots, fenced) = (BTreeMap::new(), Vec::new());
+    let mut worker = Worker { job, connection, group, working, state_topic, consumer, slots, fenced };
+    worker.until_the_end(&signals, &figures)
+}
+
+impl<J: Job> Worker<'_, J> {
+    fn until_the_end(&mut self, signals: &Orderly, figures: &Figures) -> Result<()> {
+        let mut heard = Instant::now();
+        let idle = self.working.stop_when_idle;
+        while !signals.is_asked_to_end() && idle.is_none_or(|idle| heard.elapsed() < idle) {
+            if self.poll()? {
+                heard = Instant::now();
+            }
+            self.rebalance()?;
+            self.reopen_fenced()?;
+            self.go_on_in_silence();
+            self.commit_due(false)?;
+            figures.set(self.figures());
+        }
+        self.commit_due(true)?;
+        Ok(())
+    }
+
+    /// Takes records until it is time to look. Returns whether one came.
+    fn poll(&mut self) -> Result<bool> {
+        let until = Instant::now() + TICK;
+        let mut has_heard = false;
+        for _ in 0..RECORDS {
+            match self.consumer.poll(until.saturating_duration_since(Instant::now())) {
+                None => break,
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(rdkafka::types::RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                        return Err(error).with_context(|| format!("cannot read {}", self.group.input));
+                    }
+                    _ => say(format_args!("kafka: {error}")),
+                },
+                Some(Ok(message)) => {
+                    has_heard = true;
+                    let input = Input::of(&message);
+                    let Some(slot) = self.slots.get_mut(&input.partition) else { continue };
+                    if input.offset >= slot.task.next_offset() {
+                        slot.task.take(&input, &mut slot.outputs);
+                        (slot.is_dirty, slot.heard, slot.went_on) = (true, Instant::now(), Duration::ZERO);
+                    }
+                }
+            }
+        }
+        Ok(has_heard)
+    }
+
+    /// Does what the group wants.
+    fn rebalance(&mut self) -> Result<()> {
+        for wanted in self.consumer.context().take() {
+            match wanted {
+                Rebalance::Assign(list) => self.assign(&self.own(&list))?,
+                Rebalance::Revoke(list) => {
+                    let partitions = self.own(&list);
+                    if !self.consumer.assignment_lost() {
+                        self.commit(|partition, _| partitions.contains(&partition))?;
+                    }
+                    for partition in &partitions {
+                        self.slots.remove(partition);
+                    }
+                    self.fenced.retain(|(partition, _)| !partitions.contains(partition));
+                    self.consumer.incremental_unassign(&list)?;
+                    self.tell("let go of", &partitions);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn own(&self, list: &TopicPartitionList) -> Vec<i32> {
+        list.elements_for_topic(&self.group.input).iter().map(|of| of.partition()).collect()
+    }
+
+    fn tell(&self, what: &str, partitions: &[i32]) {
+        if !partitions.is_empty() {
+            let numbers: Vec<String> = partitions.iter().map(i32::to_string).collect();
+            say(format_args!("kafka: {what} {} of {}", numbers.join(", "), self.group.input));
+        }
+    }
+
+    /// Takes partitions over, all at the same time, and begins to read them.
+    fn assign(&mut self, partitions: &[i32]) -> Result<()> {
+        let opening = self.opening();
+        let opened: Vec<Result<Slot<J::Task>>> = thread::scope(|scope| {
+            let open = |partition: &i32| {
+                let (partition, opening) = (*partition, &opening);
+                scope.spawn(move || opening.open(partition))
+            };
+            let threads: Vec<_> = partitions.iter().map(open).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a panic has been told")).collect()
+        });
+        let mut list = TopicPartitionList::new();
+        for (partition, slot) in partitions.iter().zip(opened) {
+            let slot = slot.with_context(|| format!("{}, partition {partition}", self.group.input))?;
+            list.add_partition_offset(&self.group.input, *partition, Offset::Offset(slot.task.next_offset()))?;
+            self.slots.insert(*partition, slot);
+        }
+        self.consumer.incremental_assign(&list)?;
+        self.tell("took over", partitions);
+        Ok(())
+    }
+
+    fn opening(&self) -> Opening<'_, J> {
+        let Self { job, connection, group, state_topic, consumer, .. } = self;
+        Opening { job: *job, connection, group, state_topic, consumer }
+    }
+
+    /// A partition of ours was written for by another process: most likely the group is about to take it away. If it
+    /// does not, the other was a zombie, and we begin again from what was committed.
+    fn reopen_fenced(&mut self) -> Result<()> {
+        let (due, waiting): (Vec<_>, _) = self.fenced.drain(..).partition(|(_, since)| since.elapsed() >= DOUBT);
+        self.fenced = waiting;
+        let partitions: Vec<i32> = due.into_iter().map(|(partition, _)| partition).collect();
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        partitions.iter().for_each(|partition| _ = list.add_partition(&self.group.input, *partition));
+        self.consumer.incremental_unassign(&list)?;
+        self.assign(&partitions)
+    }
+
+    fn commit_due(&mut self, is_last: bool) -> Result<()> {
+        let every = self.working.commit_every;
+        self.commit(|_, slot| is_last || slot.tried.elapsed() >= every)
+    }
+
+    /// Commits partitions, each in a transaction of its own, all at the same time.
+    fn commit(&mut self, is_due: impl Fn(i32, &Slot<J::Task>) -> bool) -> Result<()> {
+        let due = |(partition, slot): &(&i32, &mut Slot<J::Task>)| slot.is_dirty && is_due(**partition, slot);
+        let place = Place { consumer: &self.consumer, topic: &self.group.input, state_topic: &self.state_topic };
+        let done: Vec<(i32, Result<Result<(), Failed>>)> = thread::scope(|scope| {
+            let commit = |(partition, slot): (&i32, &mut Slot<J::Task>)| (*partition, slot.commit(*partition, &place));
+            let mut slots: Vec<_> = self.slots.iter_mut().filter(due).collect();
+            let last = slots.pop(); // by this thread
+            let threads: Vec<_> = slots.into_iter().map(|slot| scope.spawn(move || commit(slot))).collect();
+            let own = last.map(commit);
+            threads.into_iter().map(|thread| thread.join().expect("a panic has been told")).chain(own).collect()
+        });
+        for (partition, done) in done {
+            match done.with_context(|| format!("{}, partition {partition}", self.group.input))? {
+                Ok(()) => {}
+                Err(Failed::Again(error)) => say(format_args!("kafka: partition {partition}: {error:#}: trying again")),
+                Err(Failed::Lost(error)) => {
+                    say(format_args!("kafka: partition {partition} is another's: {error:#}"));
+                    self.slots.remove(&partition);
+                    self.fenced.push((partition, Instant::now()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where nothing comes for longer than was asked for, clocks go on, if the partition is read to its end.
+    fn go_on_in_silence(&mut self) {
+        let Some(delay) = self.job.max_delay() else { return };
+        for (partition, slot) in &mut self.slots {
+            let beyond = slot.heard.elapsed().saturating_sub(delay).saturating_sub(slot.went_on);
+            if beyond < Duration::from_secs(1) {
+                continue;
+            }
+            let ends = self.consumer.fetch_watermarks(&self.group.input, *partition, Duration::from_secs(1));
+            if ends.is_ok_and(|(_, end)| slot.task.next_offset() >= end) {
+                slot.task.silence(beyond, &mut slot.outputs);
+                (slot.is_dirty, slot.went_on) = (true, slot.went_on + beyond);
+            }
+        }
+    }
+
+    fn figures(&self) -> Vec<metrics::Partition> {
+        let of = |(partition, slot): (&i32, &Slot<J::Task>)| metrics::Partition {
+            number: *partition,
+            next_offset: slot.task.next_offset(),
+            end: self.consumer.context().end_of(*partition),
+            state_bytes: slot.written.bytes(),
+            committed: slot.committed,
+            commits: slot.written.number,
+            counts: slot.task.counts(),
+        };
+        self.slots.iter().map(of).collect()
+    }
+}
+
+/// However it ends: the consumer waits for its partitions to be let go of.
+impl<J: Job> Drop for Worker<'_, J> {
+    fn drop(&mut self) {
+        self.consumer.context().end();
+    }
+}
+
+/// What taking a partition over needs.
+struct Opening<'a, J> {
+    job: &'a J,
+    connection: &'a Connection,
+    group: &'a GroupOptions,
+    state_topic: &'a str,
+    consumer: &'a BaseConsumer<Member>,
+}
+
+impl<J: Job> Opening<'_, J> {
+    fn open(&self, partition: i32) -> Result<Slot<J::Task>> {
+        let committer = Committer::new(self.connection, &self.group.group, partition)?;
+        let committed = restore::committed(self.consumer, &self.group.input, partition)?;
+        let base_at = committed.as_ref().and_then(|(_, note)| Some(note.as_ref()?.base_at)).unwrap_or(0);
+        let state = restore::read(self.connection, self.state_topic, partition, base_at)?;
+        let (entries, written) = state.unwrap_or_default();
+        let has_state = !entries.is_empty();
+        let mut task = self.job.open(entries)?;
+        match committed {
+            Some((offset, _)) if has_state => ensure!(
+                offset == task.next_offset(),
+                "the group {} stands at offset {offset}, and its state at {}: somebody has moved the offsets. Move \
+                 them back, or give another --group",
+                self.group.group,
+                task.next_offset()
+            ),
+            Some((offset, _)) => task.begin_at(offset),
+            None if has_state => {}
+            None => task.begin_at(self.consumer.fetch_watermarks(&self.group.input, partition, client::PATIENCE)?.0),
+        }
+        let now = Instant::now();
+        Ok(Slot {
+            task,
+            committer,
+            outputs: Vec::new(),
+            written,
+            base_at,
+            is_dirty: false,
+            tried: now,
+            committed: now,
+            heard: now,
+            went_on: Duration::ZERO,
+        })
+    }
+}
+
+/// Where a partition lies.
+struct Place<'a> {
+    consumer: &'a BaseConsumer<Member>,
+    topic: &'a str,
+    state_topic: &'a Arc<str>,
+}
+
+impl<T: Task> Slot<T> {
+    fn commit(&mut self, partition: i32, place: &Place<'_>) -> Result<Result<(), Failed>> {
+        self.tried = Instant::now();
+        let Some(group) = place.consumer.group_metadata() else { return Ok(Ok(())) };
+        let rows = self.outputs.len();
+        let (mut written, mut base_at) = (self.written, self.base_at);
+        let is_base = written.wants_base();
+        if let Some(entry) = self.task.entry(is_base)? {
+            let (records, next) = written.next(partition, &entry)?;
+            if is_base {
+                // No earlier than that.
+                base_at = place.consumer.fetch_watermarks(place.state_topic, partition, client::PATIENCE)?.1;
+            }
+            self.outputs.extend(records.into_iter().map(|record| Output {
+                topic: Arc::clone(place.state_topic),
+                partition: Some(partition),
+                key: Some(record.key.into_bytes()),
+                value: record.value,
+                timestamp: None,
+                headers: Vec::new(),
+            }));
+            written = next;
+        }
+        let note =
+            Note { base_at, state_bytes: written.bytes(), committed_at: now_millis(), counts: self.task.counts() };
+        let next_offset = self.task.next_offset();
+        let position = Position { topic: place.topic, partition, next_offset, note: serde_json::to_string(&note)? };
+        let done = self.committer.commit(&self.outputs, &position, &group);
+        self.outputs.truncate(rows);
+        if done.is_ok() {
+            self.outputs.clear();
+            self.task.was_saved();
+            (self.written, self.base_at, self.is_dirty, self.committed) = (written, base_at, false, Instant::now());
+        }
+        Ok(done)
+    }
+}
+
+fn now_millis() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,142 @@
+//! A broker, workers and readers as processes, as a user has them.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+pub const KAFKA: &str = env!("CARGO_BIN_EXE_kafka");
+
+/// Kafka for one test: its own, or the one that `KAFKA_TEST_BOOTSTRAP` names.
+pub struct Kafka {
+    own: Option<Child>,
+    pub bootstrap: String,
+    /// Names of topics and groups begin with it.
+    pub prefix: String,
+}
+
+impl Kafka {
+    pub fn new(name: &str) -> Self {
+        let prefix = format!("{name}-{}", std::process::id());
+        if let Ok(bootstrap) = std::env::var("KAFKA_TEST_BOOTSTRAP") {
+            return Self { own: None, bootstrap, prefix };
+        }
+        let mut own = Command::new(KAFKA).args(["serve", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut bootstrap = String::new();
+        BufReader::new(own.stdout.take().unwrap()).read_line(&mut bootstrap).unwrap();
+        Self { own: Some(own), bootstrap: bootstrap.trim().to_owned(), prefix }
+    }
+
+    pub fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(KAFKA);
+        command.args(arguments).env("KAFKA_BOOTSTRAP", &self.bootstrap);
+        command
+    }
+
+    pub fn output(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).stderr(Stdio::piped()).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {err}");
+        out.into_owned()
+    }
+
+    /// Puts clicks on a topic. Returns how many.
+    pub fn produce(&self, topic: &str, arguments: &[&str]) -> u64 {
+        let text = self.output(&[&["produce", "--topic", topic, "--at-once"], arguments].concat());
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// A process of a group, whose messages go to a file.
+    pub fn worker(&self, topic: &str, group: &str, arguments: &[&str]) -> Worker {
+        let log = format!("{}/{group}.log", env!("CARGO_TARGET_TMPDIR"));
+        let log: File = OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let common = ["run", "--input", topic, "--output", group, "--group", group];
+        let child = self.command(&[&common, arguments].concat()).stderr(log).spawn().unwrap();
+        Worker { child }
+    }
+
+    /// All committed rows of a topic, sorted.
+    pub fn rows(&self, topic: &str) -> Vec<String> {
+        let mut rows: Vec<String> =
+            self.output(&["watch", "--topic", topic, "--once"]).lines().map(str::to_owned).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// What the group has committed, by partition.
+    pub fn report(&self, topic: &str, group: &str) -> BTreeMap<u64, Value> {
+        let text = self.output(&["report", "--json", "--input", topic, "--output", group, "--group", group]);
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| (line["partition"].as_u64().unwrap(), line)).collect()
+    }
+
+    pub fn lag(&self, topic: &str, group: &str) -> u64 {
+        self.report(topic, group).values().map(|line| line["lag"].as_u64().unwrap()).sum()
+    }
+
+    /// Waits until a group has committed everything.
+    pub fn until_done(&self, topic: &str, group: &str, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.lag(topic, group) > 0 {
+            assert!(Instant::now() < until, "{group} is still behind: {:?}", self.report(topic, group));
+        }
+    }
+
+    /// Everything that a group has written, by topic.
+    pub fn all_rows(&self, group: &str) -> BTreeMap<&'static str, Vec<String>> {
+        let topic = |side: &str| if side.is_empty() { group.to_owned() } else { format!("{group}-{side}") };
+        ["", "late", "refused", "unreadable"].into_iter().map(|side| (side, self.rows(&topic(side)))).collect()
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        if let Some(own) = &mut self.own {
+            let _ = own.kill();
+            let _ = own.wait();
+        }
+    }
+}
+
+pub struct Worker {
+    child: Child,
+}
+
+impl Worker {
+    pub fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        let _ = kill_process(id, signal);
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn end(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.child.wait().unwrap();
+        assert!(status.success() || status.signal() == Some(15), "{status}"); // 15: it had not begun
+    }
+
+    pub fn wait(&mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
+    pub fn has_ended(&mut self) -> Option<bool> {
+        self.child.try_wait().unwrap().map(|status| status.success())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
