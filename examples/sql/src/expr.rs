@@ -113,6 +113,23 @@ impl Expr {
         }
     }
 
+    /// The expressions that it is made of.
+    pub fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Column(_) | Self::Literal(_) => Vec::new(),
+            Self::Not(one) | Self::IsNull(one) | Self::Is(one, _) | Self::Negate(one) | Self::Cast(one, _) => vec![one],
+            Self::And(all) | Self::Or(all) | Self::Concat(all) | Self::Call(_, all) => all.iter().collect(),
+            Self::Compare(_, one, other)
+            | Self::Like(one, other, _)
+            | Self::Arithmetic(_, _, one, other)
+            | Self::Later(one, other) => vec![one, other],
+            Self::In(one, list) => std::iter::once(&**one).chain(list).collect(),
+            Self::Case(whens, otherwise) => {
+                whens.iter().flat_map(|(when, then)| [when, then]).chain(std::iter::once(&**otherwise)).collect()
+            }
+        }
+    }
+
     /// Whether a condition holds for a row.
     pub fn truth(&self, row: &[Value]) -> Result<Truth, Failure> {
         self.with(row, truth)

@@ -106,7 +106,7 @@ fn arrival(plan: &Plan, options: &RunOptions) -> Outcome<Arrival> {
 impl<'p> Outputs<'p> {
     fn new(plan: &'p Plan, options: &RunOptions) -> Outcome<Self> {
         let form = options.output_format;
-        let is_folder = options.output.as_deref().is_some_and(|path| path.is_dir() || path.extension().is_none());
+        let is_folder = options.output.as_deref().is_some_and(is_folder);
         let streams = plan.streams.iter().map(|_| None).collect();
         let mut outputs = Self { plan, streams, errors: None, folder: None, rows: 0, failed: 0, said: Vec::new() };
         match (&options.output, &options.stream) {
@@ -205,6 +205,11 @@ impl<'p> Outputs<'p> {
         say(format_args!("{records} records read, {} rows written, {} to the error stream", self.rows, self.failed));
         Ok(())
     }
+}
+
+/// A folder, or a name that is neither taken nor has an ending.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || !path.exists() && path.extension().is_none()
 }
 
 fn rows(stream: &Stream, to: To, form: Form) -> Rows {

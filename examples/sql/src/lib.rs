@@ -8,10 +8,12 @@
 //! | [`aggregate`], [`window`] | aggregates, and windows by the library's engine |
 //! | [`run`] | rows in, rows out |
 //! | [`source`] | records as rows |
+//! | [`explain`](mod@explain) | says what an application does |
 #![allow(missing_docs)] // for the programs beside it
 
 pub mod aggregate;
 pub mod compile;
+pub mod explain;
 pub mod expr;
 pub mod functions;
 pub mod infer;

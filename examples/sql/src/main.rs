@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use events::failure::{Failure, Outcome};
 use program::say::say;
-use program::{command, signals};
+use program::{command, signals, stdout};
+use sql::explain::explain;
 use sql::parse;
 use sql::plan::{self, Plan};
 use sql::text::Mistake;
@@ -29,11 +30,11 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Outcome<()> {
     match (&options.command, &options.run) {
         (Some(Command::Explain(text)), _) => {
-            let (_, _) = planned(&text.text, text.schema.as_deref())?;
-            Ok(())
+            let plan = planned(&text.text, text.schema.as_deref())?;
+            stdout::write(explain(&plan))
         }
         (None, Some(run)) => {
-            let (plan, _) = planned(&run.text, run.schema.as_deref())?;
+            let plan = planned(&run.text, run.schema.as_deref())?;
             if let Some(assumed) = job::assumed(&plan) {
                 say(format_args!("columns of the source, by their use: {assumed} (--schema says otherwise)"));
             }
@@ -43,13 +44,11 @@ fn run(options: &Options) -> Outcome<()> {
     }
 }
 
-/// The plan of a text, and the text itself.
-fn planned(path: &Path, schema: Option<&str>) -> Outcome<(Plan, String)> {
+/// The plan of a text.
+fn planned(path: &Path, schema: Option<&str>) -> Outcome<Plan> {
     let text = read(path)?;
     let schema = schema.map(self::schema).transpose()?;
-    let plan = plan::plan(&text, schema.as_deref())
-        .map_err(|mistake| failure(&mistake, &path.display().to_string(), &text))?;
-    Ok((plan, text))
+    plan::plan(&text, schema.as_deref()).map_err(|mistake| failure(&mistake, &path.display().to_string(), &text))
 }
 
 /// Columns, or a file with them.

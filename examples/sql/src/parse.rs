@@ -5,10 +5,10 @@
 use std::any::TypeId;
 
 use sqlparser::ast::{
-    self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    NamedWindowExpr, ObjectName, Spanned, WindowSpec,
+    self, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, NamedWindowExpr, ObjectName, Spanned, WindowSpec,
 };
-use sqlparser::dialect::Dialect;
+use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
@@ -17,7 +17,7 @@ use crate::text::{Checked, Mistake, Place};
 
 /// The service took no longer text.
 const LONGEST_TEXT: usize = 100 << 10;
-/// So many tokens bound how deep any tree can be.
+/// So many words and signs of a statement bound how deep its tree can be.
 const MOST_TOKENS: usize = 5_000;
 
 /// A name as it is stored: in upper case unless it was quoted.
@@ -117,13 +117,68 @@ impl Dialect for Streaming {
         c == '"'
     }
 
-    /// `STEP (x BY y)`: the call of a function `STEP` with two arguments.
+    /// Words that begin an expression of their own kind. `sqlparser` would try each as a name too where it fails, and
+    /// so again at each level within: here it fails at once.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-        let is_step = is_word(&parser.peek_nth_token(0).token, "STEP");
-        (is_step && parser.peek_nth_token(1).token == Token::LParen).then(|| step(parser))
+        let next = parser.peek_nth_token(1).token;
+        let Token::Word(Word { value, quote_style: None, .. }) = parser.peek_token_ref().token.clone() else {
+            return match &parser.peek_token_ref().token {
+                Token::LParen if is_word(&next, "SELECT") => Some(refused(parser, "a SELECT within an expression")),
+                sign @ (Token::LBracket | Token::LBrace) => Some(refused(parser, &format!("`{sign}`"))),
+                _ => None,
+            };
+        };
+        let word = value.to_uppercase();
+        let special = match (word.as_str(), &next) {
+            ("NOT", _) => after(parser, Parser::parse_not),
+            ("CASE", Token::Comma | Token::RParen | Token::Period | Token::EOF) => return None,
+            ("CASE", _) => after(parser, Parser::parse_case_expr),
+            ("INTERVAL", Token::SingleQuotedString(_)) => after(parser, Parser::parse_interval),
+            ("ARRAY", Token::LBracket) => refused(parser, "ARRAY"),
+            (_, Token::LParen) => match word.as_str() {
+                "STEP" => step(parser),
+                "CAST" => after(parser, |parser| parser.parse_cast_expr(CastKind::Cast)),
+                "EXTRACT" => after(parser, Parser::parse_extract_expr),
+                "FLOOR" => after(parser, |parser| parser.parse_ceil_floor_expr(false)),
+                "CEIL" | "CEILING" => after(parser, |parser| parser.parse_ceil_floor_expr(true)),
+                "SUBSTR" | "SUBSTRING" => parser.parse_substring(),
+                "TRIM" => after(parser, Parser::parse_trim_expr),
+                "POSITION" => position(parser),
+                "EXISTS" | "ARRAY" | "OVERLAY" | "CONVERT" | "TRY_CAST" | "SAFE_CAST" => refused(parser, &word),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(special)
     }
 }
 
+/// Parses what stands behind a word.
+fn after<'p>(
+    parser: &mut Parser<'p>,
+    parse: impl FnOnce(&mut Parser<'p>) -> Result<Expr, ParserError>,
+) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parse(parser)
+}
+
+fn refused(parser: &Parser<'_>, what: &str) -> Result<Expr, ParserError> {
+    let at = parser.peek_token_ref().span.start;
+    Err(ParserError::ParserError(format!("{what} is not supported at Line: {}, Column: {}", at.line, at.column)))
+}
+
+/// `POSITION (x IN y)`.
+fn position(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(parser.parse_subexpr(Streaming.prec_value(Precedence::Between))?);
+    parser.expect_keyword(Keyword::IN)?;
+    let r#in = Box::new(parser.parse_expr()?);
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Position { expr, r#in })
+}
+
+/// `STEP (x BY y)`: the call of a function `STEP` with two arguments.
 fn step(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     let word = parser.next_token();
     parser.expect_token(&Token::LParen)?;

@@ -9,7 +9,7 @@ use crate::expr::Expr;
 use crate::functions::Function;
 use crate::infer::{ARRIVAL, Columns, Found, ROWTIME, spellings};
 use crate::parse::{self, Application, Grouping, Item, Name, Part, Select, place_of};
-use crate::text::{Checked, Mistake, Place};
+use crate::text::{Checked, Mistake, Place, between};
 use crate::types::{Type, Value};
 
 /// An application that can run.
@@ -63,6 +63,18 @@ pub struct Pump {
     pub having: Option<Expr>,
     /// The columns of the stream that it fills.
     pub outputs: Vec<Expr>,
+    pub sql: Texts,
+}
+
+/// The parts of a pump as they stand in the text, each on one line.
+#[derive(Debug, Default)]
+pub struct Texts {
+    pub filter: Option<String>,
+    /// The expressions of PARTITION BY or GROUP BY.
+    pub partition: Vec<String>,
+    pub having: Option<String>,
+    /// For each column that it fills, if the text says what with.
+    pub columns: Vec<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -128,16 +140,28 @@ impl Stream {
 
 /// Makes the plan of a text. `schema`: the columns of the source, as CREATE STREAM has them.
 pub fn plan(text: &str, schema: Option<&[parse::Column]>) -> Checked<Plan> {
-    let planner = Planner { application: parse::parse(text)?, streams: Vec::new() };
-    planner.plan(schema).map(|plan| Plan { text: text.to_owned(), ..plan })
+    let planned = || {
+        let planner = Planner { text, application: parse::parse(text)?, streams: Vec::new() };
+        planner.plan(schema)
+    };
+    // A tree may have as many levels as a statement has words; the plan that comes of it has few.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("plan".to_owned()).stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, planned).expect("the system starts a thread");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
-struct Planner {
+/// Enough for a tree with a level for each word of a statement.
+const STACK: usize = 128 << 20;
+
+struct Planner<'t> {
+    text: &'t str,
     application: Application,
     streams: Vec<Stream>,
 }
 
-impl Planner {
+impl Planner<'_> {
     fn plan(mut self, schema: Option<&[parse::Column]>) -> Checked<Plan> {
         self.created()?;
         let (source, is_inferred) = self.source(schema)?;
@@ -150,7 +174,7 @@ impl Planner {
             pumps.push(self.pump(pump, source)?);
         }
         let order = self.ordered(&application, &pumps)?;
-        Ok(Plan { streams: self.streams, source, pumps, order, is_inferred, text: String::new() })
+        Ok(Plan { streams: self.streams, source, pumps, order, is_inferred, text: self.text.to_owned() })
     }
 
     /// The streams that the text creates.
@@ -256,7 +280,7 @@ impl Planner {
         let stream = &self.streams[from];
         let names = Names { stream, alias: select.alias.as_ref().unwrap_or(&select.from), is_source: from == source };
         let mut query = Query::new(names, select)?;
-        let outputs = self.outputs(pump, into, &mut query)?;
+        let (outputs, columns) = self.outputs(pump, into, &mut query)?;
         let having = match &select.having {
             Some(part) if matches!(query.kind, QueryKind::Group(_)) => Some(query.condition(part)?),
             Some(part) => {
@@ -267,11 +291,29 @@ impl Planner {
         let filter =
             select.filter.as_ref().map(|part| condition(&part.expr, part.place, &mut query.names)).transpose()?;
         let work = query.work(select)?;
-        Ok(Pump { name: pump.name.text.clone(), from, into, filter, work, having, outputs })
+        let sql = Texts { columns, ..self.texts(select) };
+        Ok(Pump { name: pump.name.text.clone(), from, into, filter, work, having, outputs, sql })
     }
 
-    /// The expressions for the columns of the stream that a pump fills.
-    fn outputs(&self, pump: &parse::Pump, into: usize, query: &mut Query<'_>) -> Checked<Vec<Expr>> {
+    fn texts(&self, select: &Select) -> Texts {
+        let text = |part: &Part| one_line(between(self.text, part.place, part.end));
+        let partition = match &select.grouping {
+            Some(Grouping::Stagger { partition: parts, .. } | Grouping::GroupBy { by: parts, .. }) => {
+                parts.iter().map(text).collect()
+            }
+            None => Vec::new(),
+        };
+        let (filter, having) = (select.filter.as_ref().map(text), select.having.as_ref().map(text));
+        Texts { filter, partition, having, columns: Vec::new() }
+    }
+
+    /// The expressions for the columns of the stream that a pump fills, and their texts.
+    fn outputs(
+        &self,
+        pump: &parse::Pump,
+        into: usize,
+        query: &mut Query<'_>,
+    ) -> Checked<(Vec<Expr>, Vec<Option<String>>)> {
         let stream = &self.streams[into];
         let items = query.items(&pump.select, stream)?;
         let targets: Vec<usize> = match &pump.columns {
@@ -280,12 +322,13 @@ impl Planner {
         };
         if items.len() != targets.len() {
             let what = format!("{} values for the {} columns of \"{}\"", items.len(), targets.len(), stream.name);
-            let place = items.get(targets.len()).map_or(pump.select.place, |(_, place)| *place);
+            let place = items.get(targets.len()).map_or(pump.select.place, |item| item.place);
             let instead = format!("The columns are, in this order: {}.", stream.column_names());
             return Err(Mistake::new(place, what, instead));
         }
         let mut outputs = vec![Expr::Literal(Value::Null); stream.columns.len()];
-        for ((typed, place), target) in items.into_iter().zip(targets) {
+        let mut texts = vec![None; stream.columns.len()];
+        for (SelectItem { typed, place, end }, target) in items.into_iter().zip(targets) {
             let column = &stream.columns[target];
             if !typed.ty.can_fill(column.ty) {
                 let what =
@@ -293,9 +336,10 @@ impl Planner {
                 let instead = format!("Write CAST(… AS {}), or check the order of the columns.", column.ty);
                 return Err(Mistake::new(place, what, instead));
             }
+            texts[target] = end.map(|end| one_line(between(self.text, place, end)));
             outputs[target] = converted(typed, column.ty);
         }
-        Ok(outputs)
+        Ok((outputs, texts))
     }
 
     /// The pumps in an order in which each comes behind those that it reads from.
@@ -316,6 +360,12 @@ impl Planner {
         }
         Ok(order)
     }
+}
+
+/// A part of the text without comments and line ends.
+fn one_line(text: &str) -> String {
+    let without_comments = text.lines().map(|line| line.split("--").next().unwrap_or_default());
+    without_comments.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
 const RENAME: &str = "Give each pump a name of its own.";
@@ -471,6 +521,13 @@ struct Query<'p> {
     kind: QueryKind<'p>,
 }
 
+/// An item of SELECT. Where it ends is known if it is written out.
+struct SelectItem {
+    typed: Typed,
+    place: Place,
+    end: Option<Place>,
+}
+
 enum QueryKind<'p> {
     Plain(PlainQuery<'p>),
     Group(GroupQuery),
@@ -513,7 +570,7 @@ impl<'p> Query<'p> {
     }
 
     /// The items of SELECT, without one for ROWTIME that has no column to fill.
-    fn items(&mut self, select: &Select, into: &Stream) -> Checked<Vec<(Typed, Place)>> {
+    fn items(&mut self, select: &Select, into: &Stream) -> Checked<Vec<SelectItem>> {
         let mut items = Vec::new();
         for item in &select.items {
             match item {
@@ -526,14 +583,15 @@ impl<'p> Query<'p> {
                         self.own_rowtime(part)?;
                         continue;
                     }
-                    items.push((compile(&part.expr, part.place, self)?, part.place));
+                    let typed = compile(&part.expr, part.place, self)?;
+                    items.push(SelectItem { typed, place: part.place, end: Some(part.end) });
                 }
             }
         }
         Ok(items)
     }
 
-    fn all_columns(&mut self, place: Place, items: &mut Vec<(Typed, Place)>) -> Checked<()> {
+    fn all_columns(&mut self, place: Place, items: &mut Vec<SelectItem>) -> Checked<()> {
         if matches!(self.kind, QueryKind::Group(_)) {
             return Err(Mistake::new(place, "* in a query with groups", "Name the columns of the groups."));
         }
@@ -541,7 +599,10 @@ impl<'p> Query<'p> {
         if columns.is_empty() {
             return Err(Mistake::new(place, "the columns of the source are not known", "Tell them with --schema."));
         }
-        let column = |(index, column): (usize, &Column)| (Typed { expr: Expr::Column(index), ty: column.ty }, place);
+        let column = |(index, column): (usize, &Column)| {
+            let typed = Typed { expr: Expr::Column(index), ty: column.ty };
+            SelectItem { typed, place, end: None }
+        };
         items.extend(columns.iter().enumerate().map(column));
         Ok(())
     }

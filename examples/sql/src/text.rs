@@ -40,14 +40,27 @@ impl Mistake {
             _ => format!("{file}:{line}:{column}: {}", self.what),
         };
         if let Some(source) = text.lines().nth((line as usize).wrapping_sub(1)) {
-            let before = (column as usize).saturating_sub(1);
-            let _ = write!(shown, "\n    {}\n    {:before$}^", source.replace('\t', " "), "");
+            let (shown_line, before) = around(source, (column as usize).saturating_sub(1));
+            let _ = write!(shown, "\n    {shown_line}\n    {:before$}^", "");
         }
         if !self.instead.is_empty() {
             let _ = write!(shown, "\n{}", self.instead);
         }
         shown
     }
+}
+
+/// The part of a line around a letter, and how many letters come before that one.
+fn around(line: &str, at: usize) -> (String, usize) {
+    const MOST: usize = 100;
+    let skipped = at.saturating_sub(MOST);
+    let mut letters = line.chars().map(|c| if c == '\t' { ' ' } else { c }).skip(skipped);
+    let mut part: String = letters.by_ref().take(2 * MOST).collect();
+    if letters.next().is_some() {
+        part.push('…');
+    }
+    let before = (at - skipped).min(part.chars().count());
+    if skipped > 0 { (format!("…{part}"), before + 1) } else { (part, before) }
 }
 
 /// The part of a text from one place up to another, without blanks around it.
@@ -80,6 +93,15 @@ mod tests {
         assert_eq!(mistake.show("app.sql", text), expected);
         let nowhere = Mistake::new(Place::default(), "no pump", "");
         assert_eq!(nowhere.show("app.sql", text), "app.sql: no pump");
+    }
+
+    #[test]
+    fn of_a_long_line_a_part_is_shown() {
+        let text = format!("{}x{}", "a".repeat(70_000), "b".repeat(70_000));
+        let shown = Mistake::new(Place { line: 1, column: 70_001 }, "x", "").show("app.sql", &text);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1].chars().nth(lines[2].chars().count() - 1), Some('x'));
+        assert!(lines[1].starts_with("    …a") && lines[1].ends_with("b…") && lines[1].len() < 250);
     }
 
     #[test]

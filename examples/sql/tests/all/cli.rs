@@ -116,3 +116,24 @@ fn what_is_missing_is_said() {
     assert!(no_arrival.contains("with --arrival FIELD"), "{no_arrival}");
     assert!(run(&[&path("app.sql"), "--input", "no.jsonl", "--arrival", "at"]).contains("cannot read no.jsonl"));
 }
+
+#[test]
+fn an_application_is_explained() {
+    let (_folder, path) = folder(APP);
+    let ran = program(&["explain", &path("app.sql")]);
+    assert_eq!(ran.status, 0, "{}", ran.said);
+    for line in [
+        "source \"SOURCE_SQL_STREAM_001\"",
+        "  column     \"price\" DOUBLE, from the field `price`",
+        "pump \"B\"",
+        "  clock      ROWTIME, when a record arrived",
+        "  window     tumbling: each minute of ROWTIME, in UTC, closes at its end",
+        "  partition  page",
+        "  aggregate  SUM of \"PRICE\": DOUBLE",
+        "  having     COUNT(*) > 1",
+        "  column     \"PAGE\" VARCHAR(20) = LOWER(TRIM(\"page\"))",
+        "  - Rows that several pumps insert at one time come in the order of the pumps in the text.",
+    ] {
+        assert!(ran.out.lines().any(|said| said == line), "{line}\n{}", ran.out);
+    }
+}

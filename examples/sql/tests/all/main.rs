@@ -2,6 +2,8 @@
 
 mod article;
 mod cli;
+mod differential;
+mod fuzz;
 mod golden;
 mod refusals;
 mod support;
