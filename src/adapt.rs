@@ -243,6 +243,10 @@ macro_rules! pointer {
             (**self).push_batch(events, out)
         }
 
+        fn take_orphans(&mut self) -> Vec<Event<Self::Key, Self::Value>> {
+            (**self).take_orphans()
+        }
+
         fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
             (**self).advance_to(time, out);
         }

@@ -125,7 +125,8 @@ impl<K: Key, V: Value> Config<K, V> {
 impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// Derives the watermark from the events: the greatest event time so far minus `bound`. While
     /// events are no more than `bound` behind the latest one, the sessions are exactly those of the
-    /// same events in order of time. [`advance_to`](crate::Sessionizer::advance_to) may still move
+    /// same events in order of time; [`Counters::behind`](crate::Counters::behind) counts those that are further
+    /// behind. [`advance_to`](crate::Sessionizer::advance_to) may still move
     /// the watermark ahead, for example when the source is idle. An event further behind is late only
     /// if every window it could join is over.
     ///
@@ -142,7 +143,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     ///
     /// **It needs arrival times.** [`Event::new`](crate::Event::new) says that an event arrived when it
     /// happened, and no such event is ahead: give the time of receipt with
-    /// [`arriving_at`](crate::Event::arriving_at), or this setting has no effect.
+    /// [`arriving_at`](crate::Event::arriving_at), or this setting has no effect. (The watermark cannot stand
+    /// for the time of receipt: after a night without events every event would be ahead of it.)
+    /// [`Counters::without_arrival`](crate::Counters::without_arrival) counts events without it.
     #[must_use]
     pub fn max_future(mut self, ahead: Duration) -> Self {
         self.max_future = Some(ahead);
@@ -153,6 +156,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// late event that still finds its session (or a window of its own within the lateness) yields
     /// a new [revision](crate::SessionSummary::revision), which names the summaries that it
     /// replaces. Zero, the default, means one final summary per session.
+    ///
+    /// With a maximum duration, a maximum number of events or a rule, an event behind the watermark joins the
+    /// session that it touches if that breaks no rule, and else opens one of its own: sessions are not cut anew.
+    /// [`Counters::uncorrected`](crate::Counters::uncorrected) counts events whose sessions may differ from those
+    /// in order of time.
     ///
     /// On the arrival clock nothing is late, and a lateness is refused.
     #[must_use]

@@ -13,6 +13,13 @@ use crate::time::Timestamp;
 /// [`Engine`](crate::Engine) is the implementation; take `&mut dyn Sessionizer<…>` to accept any, or
 /// to wrap one. Closed sessions are handed to the callback `out` during the call that closes them,
 /// in order of their deadline, then of their opening.
+///
+/// `out` is any closure: `&mut |session| all.push(session)` keeps them in a `Vec`. To leave with `?` or to wait
+/// with `.await`, take them from a [`Queued`](crate::Queued) instead: a write that fails loses no session.
+///
+/// Snapshots are not part of the trait, since their type names the state of the aggregate, which
+/// `dyn Sessionizer` hides. Keep the [`Engine`](crate::Engine) and lend it, as in `Queued::new(&mut engine)`, or
+/// reach it through the wrapper, as in `queued.sessionizer().snapshot()`.
 pub trait Sessionizer {
     /// The kept key type.
     type Key: Key;
@@ -101,7 +108,8 @@ pub trait Sessionizer {
 /// The summary that a sessionizer puts out.
 pub type SummaryOf<S> = SessionSummary<<S as Sessionizer>::Key, <S as Sessionizer>::Value, <S as Sessionizer>::Output>;
 
-/// What moves the clock of a sessionizer.
+/// What moves the clock of a sessionizer. There are these two, and code that feeds a clock must tell them
+/// apart: so the enum is exhaustive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -191,7 +199,7 @@ pub enum Refusal {
 /// carried_out`, and `placed = reported + open` (see [`open_events`](Self::open_events)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(default))] // a snapshot of another version can be read, to name the version
 #[non_exhaustive]
 pub struct Counters {
     /// Events pushed.
@@ -229,11 +237,24 @@ pub struct Counters {
     pub carried_out: u64,
     /// Events that may only join and found no session: handed back, or left to be
     /// [taken](crate::Engine::take_orphans).
-    #[cfg_attr(feature = "serde", serde(default))]
     pub orphaned: u64,
     /// Summaries of sessions that were not over: see [`Config::update_every`](crate::Config::update_every).
-    #[cfg_attr(feature = "serde", serde(default))]
     pub updates: u64,
+    /// Events behind the watermark when they were pushed: beyond the out-of-orderness bound. Late events
+    /// are among them.
+    pub behind: u64,
+    /// Events behind the watermark that were placed where the result may not be that of the events in
+    /// order of time, nor will be corrected: sessions that they belong to may have been given up.
+    ///
+    /// Of gap sessions those that are behind by more than the
+    /// [allowed lateness](crate::Config::allowed_lateness), and open a session or move its start; with a
+    /// maximum duration or rules all, as what is behind the watermark is not cut anew. Windows never need it.
+    /// While this, `late`, `late_windows` and the refused are zero, and no session is closed early, the last
+    /// revisions are exactly the sessions of the same events in order of time.
+    pub uncorrected: u64,
+    /// Events whose arrival is the time at which they happened, with [`max_future`](crate::Config::max_future):
+    /// nothing bounds their time. If it is as great as `pushed`, no event has an arrival time of its own.
+    pub without_arrival: u64,
 }
 
 impl Counters {
@@ -264,7 +285,7 @@ impl Counters {
         self.clone().all().into_iter().all(|count| *count <= MAX_EVENTS)
     }
 
-    fn all(&mut self) -> [&mut u64; 18] {
+    fn all(&mut self) -> [&mut u64; 21] {
         let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, extra_windows, .. } =
             self;
         let Self {
@@ -280,6 +301,7 @@ impl Counters {
             updates,
             ..
         } = self;
+        let Self { behind, uncorrected, without_arrival, .. } = self;
         [
             pushed,
             late,
@@ -299,6 +321,9 @@ impl Counters {
             carried_out,
             orphaned,
             updates,
+            behind,
+            uncorrected,
+            without_arrival,
         ]
     }
 

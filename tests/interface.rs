@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stagger::{
-    Bucket, Config, Counters, Event, EventRef, Gap, Pushed, Queued, Refusal, RestoreError, Rfc3339, SessionId,
-    SessionSummary, Sessionizer, Sliding, Stagger, Strategy, SummaryOf, TimedValue, Timestamp, Window,
+    Bucket, Config, Counters, Event, EventRef, Gap, JoinOnly, Pushed, Queued, Refusal, RestoreError, Rfc3339,
+    SessionId, SessionSummary, Sessionizer, Sliding, Stagger, Strategy, SummaryOf, TimedValue, Timestamp, Window,
 };
 
 const fn at(second: i64) -> Timestamp {
@@ -171,6 +171,28 @@ fn a_shorter_gap_counts_from_the_restart_on() {
     }
     after.flush(&mut |session| counts.push(session.count));
     assert_eq!(counts, [3, 1], "the open session lasts to 60 as promised, then 10 s from its last event");
+}
+
+#[test]
+fn a_pointer_to_a_sessionizer_hands_out_its_orphans() {
+    let ping = |event: &EventRef<'_, String, u32>| match event.value {
+        0 => JoinOnly::Prolongs,
+        _ => JoinOnly::No,
+    };
+    let mut engine = minute().join_only("pings", ping).build().expect("a gap");
+    assert_eq!(Sessionizer::push(&mut engine, Event::new("ann", at(5), 0), &mut |_| {}), Pushed::Held);
+    let mut boxed: Box<dyn Sessionizer<Key = String, Value = u32, Output = ()>> = Box::new(engine);
+    boxed.advance_to(at(10), &mut |_| {});
+    assert_eq!(Queued::new(&mut boxed).take_orphans().len(), 1);
+}
+
+#[test]
+fn events_without_an_arrival_of_their_own_are_counted_where_arrivals_bound_the_future() {
+    let mut engine = minute().max_future(Duration::from_secs(9)).build().expect("a gap");
+    let _ = engine.push(Event::new("ann", at(5), 1), &mut |_| {});
+    let _ = engine.push(Event::new("ann", at(5_000), 1), &mut |_| {});
+    let _ = engine.push(Event::new("ann", at(50), 1).arriving_at(at(51)), &mut |_| {});
+    assert_eq!((engine.counters().without_arrival, engine.counters().refused_future), (2, 0));
 }
 
 /// A snapshot of version 1, as written by the release before.

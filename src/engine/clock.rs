@@ -71,6 +71,12 @@ impl Clock {
         self.max_future != NO_BOUND && event.event_time > event.arrival_time.shift(self.max_future)
     }
 
+    /// Whether an event is behind the watermark.
+    #[inline(always)]
+    pub(crate) fn is_behind<K, V>(&self, event: &Event<K, V>) -> bool {
+        event.event_time < self.now
+    }
+
     /// The time of an event that this clock looks at.
     #[inline(always)]
     const fn time_of<K, V>(&self, event: &Event<K, V>) -> Timestamp {

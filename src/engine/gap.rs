@@ -120,6 +120,9 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
             Some(_) => self.0.set_origin(slot, self.origin(event.event_time, end, shared)),
             None => {}
         }
+        if before.is_some() {
+            shared.count_uncorrected(event.event_time);
+        }
         self.after_change(slot, was_current || touching.len() > 1, shared, out);
         outcome
     }
@@ -156,6 +159,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         let slot = self.0.open(hash, others, event, opening, shared);
         if event.event_time < shared.clock.now() {
             self.0.set_origin(slot, self.origin(event.event_time, end, shared));
+            shared.count_uncorrected(event.event_time);
         }
         self.after_change(slot, true, shared, out);
         Outcome::Opened(Whereabouts::numbered(slot))
@@ -371,6 +375,20 @@ mod tests {
             assert!(!run.push(5, time).is_returned());
             assert_eq!(run.closed().len(), emitted, "an event at {time}");
         }
+    }
+
+    #[test]
+    fn a_straggler_that_may_belong_to_a_session_given_up_is_counted() {
+        let counted = |lateness| {
+            let mut run = Run::new(config(Gap::new(us(5))).out_of_order(us(1)).allowed_lateness(us(lateness)));
+            for (key, time) in [(1, 0), (2, 7), (1, 3), (2, 20)] {
+                assert!(!run.push(key, time).is_returned());
+            }
+            let sessions = run.flush().iter().filter(|(key, ..)| *key == 1).map(|(.., count)| *count).collect();
+            (sessions, run.counters().behind, run.counters().uncorrected)
+        };
+        assert_eq!(counted(0), (Vec::from([1, 1]), 1, 1));
+        assert_eq!(counted(60), (Vec::from([1, 2]), 1, 0), "the second is a correction");
     }
 
     /// The ids of key 1, after some events of others.

@@ -132,15 +132,20 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             if shared.clock.is_moved_by(event) {
                 move_clock(event, shared, plan, out);
             }
+            shared.count_behind(event);
             return plan.assign::<A, true>(event, hash, shared, out);
         }
-        if shared.clock.is_too_early(event) {
-            shared.counters.refused_future += 1;
-            return Outcome::Refused(Refusal::Future);
+        if shared.clock.is_bounded() {
+            shared.counters.without_arrival += u64::from(event.arrival_time == event.event_time);
+            if shared.clock.is_too_early(event) {
+                shared.counters.refused_future += 1;
+                return Outcome::Refused(Refusal::Future);
+            }
         }
         if shared.clock.is_moved_by(event) {
             move_clock(event, shared, plan, out);
         }
+        shared.count_behind(event);
         plan.assign::<A, false>(event, hash, shared, out)
     }
 

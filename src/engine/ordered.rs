@@ -139,6 +139,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if shared.updates.is_on() {
             self.follow_up(Whereabouts::numbered(slot), is_first, shared, out);
         }
+        shared.counters.uncorrected += u64::from(is_behind);
         shared.renew_quota();
         if shared.clock.is_due() {
             self.advance(shared, out);
@@ -630,6 +631,22 @@ mod tests {
         assert_eq!(id(4, &[5, 8]), id(5, &[5, 8]));
         assert_eq!(id(8, &[8, 5]), id(8, &[8]), "a straggler does not change it");
         assert_eq!(id(8, &[8, 8]), id(8, &[8]));
+    }
+
+    #[test]
+    fn what_is_not_cut_anew_is_counted() {
+        let run = |times: &[i64]| {
+            let mut run = Run::new(config(Gap::new(us(5)).max_duration(us(10))).allowed_lateness(us(120)));
+            for time in times {
+                run.close_until(*time - 1);
+                assert!(!run.push(1, *time).is_returned());
+            }
+            (run.flush().into_iter().map(|(.., count)| count).collect::<Vec<_>>(), run.counters())
+        };
+        let (sessions, counters) = run(&[0, 4, 8, 12, 16, -3]);
+        assert_eq!((sessions, counters.behind, counters.uncorrected), ([3, 1, 2].into(), 1, 1));
+        let (sessions, counters) = run(&[-3, 0, 4, 8, 12, 16]);
+        assert_eq!((sessions, counters.behind, counters.uncorrected), ([3, 3].into(), 0, 0));
     }
 
     /// The ids of key 1, after some events of others that do not move the watermark.

@@ -9,7 +9,7 @@ use crate::data::{Key, Value};
 use crate::engine::clock::Clock;
 use crate::engine::updates::Updates;
 use crate::engine::whereabouts::Whereabouts;
-use crate::event::EventRef;
+use crate::event::{Event, EventRef};
 use crate::id::{Distinction, Identity, SummaryId};
 use crate::rules::{FirstLast, Options, WhenFull};
 use crate::session::{Opening, Origin, RareState, Removed, Report, Session};
@@ -175,6 +175,31 @@ impl<A> Shared<A> {
     /// Whether the bound on open sessions may remove sessions that were reported and wait for corrections.
     pub(crate) const fn may_drop_silently(&self) -> bool {
         self.options.lateness > 0 && self.options.max_open < MAX_SESSIONS
+    }
+
+    /// Counts an event that is pushed, if it is behind the watermark.
+    #[inline(always)]
+    pub(crate) fn count_behind<K, V>(&mut self, event: &Event<K, V>) {
+        if self.clock.is_behind(event) {
+            self.note_behind();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_behind(&mut self) {
+        if self.clock.kind() == crate::sessionizer::Clock::Event {
+            self.counters.behind += 1;
+        }
+    }
+
+    /// Counts an event that begins a session or moves its start, if sessions that it would have joined may
+    /// have been given up.
+    #[inline]
+    pub(crate) fn count_uncorrected(&mut self, time: Timestamp) {
+        if time < self.clock.now() && time.shift(self.options.lateness) < self.clock.now() {
+            self.counters.uncorrected += 1;
+        }
     }
 
     pub(crate) const fn late(&mut self) -> Outcome {
