@@ -11,7 +11,7 @@ impl Stream<'_> {
     /// Creates it and waits until it can be used. `false` if there is one of that name already, which
     /// is left as it is.
     pub(crate) async fn create(&self, shards: u32) -> Result<bool> {
-        let count = i32::try_from(shards).context("so many shards no stream can have")?;
+        let count = i32::try_from(shards).context("no stream can have that many shards")?;
         let request = || self.client.create_stream().stream_name(self.name).shard_count(count).send();
         let is_new = match self.retry.run("CreateStream", self.status, request).await {
             Ok(_) => true,

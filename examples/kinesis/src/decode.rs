@@ -86,7 +86,7 @@ impl fmt::Display for Reject {
             Self::NotUtf8 { at } => write!(f, "not UTF-8 at byte {at}"),
             Self::Gzip { what } => write!(f, "gzip that cannot be unpacked: {what}"),
             Self::BrokenAggregate => {
-                f.write_str("begins like an aggregated record, but its checksum does not fit what follows")
+                f.write_str("begins like an aggregated record, but its checksum does not fit the bytes after it")
             }
             Self::NotJson { at, what } => write!(f, "not JSON at byte {at}: {what}"),
             Self::NotAnObject { at } => write!(f, "not a JSON object at byte {at}"),
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(decode_with(decoder(), b"{\"a\":\"\xff\"}"), [Err("not UTF-8 at byte 6".to_owned())]);
         let mut aggregate = kpl::tests::aggregate([]);
         aggregate.push(0);
-        let broken = "begins like an aggregated record, but its checksum does not fit what follows";
+        let broken = "begins like an aggregated record, but its checksum does not fit the bytes after it";
         assert_eq!(decode_with(decoder(), &aggregate), [Err(broken.to_owned())]);
     }
 

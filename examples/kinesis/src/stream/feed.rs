@@ -116,7 +116,7 @@ impl Feed {
             self.read(shard, position);
         }
         for gone in shards.into_keys() {
-            let text = format!("shard {gone} is no longer kept by Kinesis: what was not read of it by now is lost");
+            let text = format!("shard {gone} is no longer kept by Kinesis: its records that were not read by now are lost");
             self.stream.status.trouble(text);
         }
         Ok(())

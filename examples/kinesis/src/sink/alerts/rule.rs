@@ -146,7 +146,7 @@ fn conditions(words: &mut Words<'_>, columns: &Columns) -> Result<Vec<Condition>
         match word {
             Word::Bare(and) if and.eq_ignore_ascii_case("and") => conditions.push(condition(words, columns)?),
             Word::Bare(or) if or.eq_ignore_ascii_case("or") => {
-                return Err((at, "give a rule of its own for what stands after `or`".to_owned()));
+                return Err((at, "write the conditions after `or` as a rule of their own".to_owned()));
             }
             _ => return Err((at, "conditions are joined by `and`; put a value with blanks into \"…\"".to_owned())),
         }
@@ -344,7 +344,7 @@ mod tests {
             ("events > many", "at `many`, character 10: a whole number belongs here"),
             (
                 "events > 5 or events < 2",
-                "at `or events < 2`, character 12: give a rule of its own for what stands after `or`",
+                "at `or events < 2`, character 12: write the conditions after `or` as a rule of their own",
             ),
             ("events > 5, events < 2", "at `5, events < 2`, character 10: a whole number belongs here"),
             (
