@@ -68,10 +68,10 @@ pub(crate) struct Options {
     /// Create it with this number of shards
     #[arg(long, default_value_t = 1, requires = "create", value_parser = clap::value_parser!(u32).range(1..))]
     shards: u32,
-    /// Where Kinesis is, in place of AWS_ENDPOINT_URL
+    /// Endpoint of Kinesis, in place of AWS_ENDPOINT_URL
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// How long to try again where a request fails
+    /// How long to retry a request that fails
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = lengths::parse)]
     give_up_after: Duration,
     /// Put generated clicks of the present time instead, at the rate given below

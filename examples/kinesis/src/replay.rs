@@ -32,9 +32,9 @@ const REPLAYED: &str = "replayed";
 
 /// Puts rows of errors/ on a stream again, once their cause is mended
 ///
-/// Each row once, however often it runs: the table replayed/ notes them. They arrive anew, so events whose
-/// session has closed meanwhile are late on the event clock, and open another window on the clock of
-/// arrival. To have such sessions whole, read the stream again with another --state and --output.
+/// Each row is put once, however often the command runs: the table replayed/ notes them. The rows get a new
+/// arrival time, so events whose session has closed are late on the event clock, and open another window on the
+/// arrival clock. For complete sessions, read the stream again with another --state and --output.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// The --output of the consumer: a directory, or s3://BUCKET
@@ -49,16 +49,16 @@ pub(crate) struct Options {
     /// Which rows, by their column kind
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', default_values_t = [Kind::Rejected, Kind::Refused])]
     kind: Vec<Kind>,
-    /// Leave out what arrived before this time
+    /// Leave out rows that arrived before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
-    /// Only say what would be put
+    /// Only show the rows that would be put
     #[arg(long)]
     dry_run: bool,
-    /// Where Kinesis is, in place of AWS_ENDPOINT_URL
+    /// Endpoint of Kinesis, in place of AWS_ENDPOINT_URL
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// How long to try again where a request fails
+    /// How long to retry a request that fails
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = lengths::parse)]
     give_up_after: Duration,
 }

@@ -19,7 +19,7 @@ use crate::strategies::Choice;
 #[derive(Debug, Parser)]
 #[command(name = "measure", max_term_width = 100, version)]
 pub(crate) struct Command {
-    /// Files to read, `-` for standard input; gzip is read as it is. None: the bundled clicks
+    /// Files to read, `-` for standard input; gzip included [default: the bundled clicks]
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -36,7 +36,7 @@ pub(crate) struct Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Measuring")]
 pub(crate) struct Measuring {
-    /// How far events may be behind the latest one [default: as far as they are]
+    /// How far events may be behind the latest one [default: as far as the events are]
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) out_of_order: Option<Duration>,
 
@@ -61,19 +61,19 @@ pub(crate) struct Measuring {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Lengths of the strategies")]
 pub(crate) struct Lengths {
-    /// Width of the steps
+    /// Length of a STEP window
     #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = lengths::parse)]
     pub(crate) step: Duration,
     /// Calendar unit of FLOOR: second, minute, hour, day, week, month, quarter, year
     #[arg(long, value_name = "UNIT", default_value = "minute", value_parser = lengths::unit)]
     pub(crate) floor: Unit,
-    /// Silence that ends a session
+    /// Gap: the time without an event that ends a session
     #[arg(long, value_name = "LENGTH", default_value = "30m", value_parser = lengths::parse)]
     pub(crate) gap: Duration,
-    /// Longest gap session, where there is one
+    /// Maximum duration of a gap session, for the strategy with one
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = lengths::parse)]
     pub(crate) max_duration: Duration,
-    /// How long sessions are corrected, where they are
+    /// Allowed lateness, for the strategy with corrections
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = lengths::parse)]
     pub(crate) allowed_lateness: Duration,
     /// Size and slide of sliding windows

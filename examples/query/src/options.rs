@@ -14,11 +14,11 @@ pub(crate) struct Options {
     /// .json, .json.gz or .parquet; or the folder of one table [default: sessions of the bundled clicks]
     pub(crate) folder: Option<PathBuf>,
 
-    /// What to ask; several statements have `;` between them [default: the article's query of durations]
+    /// SQL to run; several statements have `;` between them [default: the article's query of durations]
     #[arg(long, conflicts_with = "file")]
     pub(crate) sql: Option<String>,
 
-    /// Read what to ask from a file, or from standard input with `-`
+    /// Read the SQL from a file, or from standard input with `-`
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
 
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(crate) today: Option<NaiveDate>,
 
-    /// How rows are written
+    /// Format of the rows
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 
@@ -49,7 +49,7 @@ pub(crate) struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For the eye
+    /// A table for people
     Table,
     /// With a header; a NULL is nothing, an empty text is ""
     Csv,

@@ -40,7 +40,7 @@ struct Options {
     /// Write a picture too
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Width of the steps
+    /// Length of a STEP window
     #[arg(long, default_value = "30s", value_parser = lengths::parse)]
     step: Duration,
     /// Calendar unit: second, minute, hour, day, week, month, quarter, year
@@ -49,16 +49,16 @@ struct Options {
     /// How long a stagger window on the arrival clock stays open
     #[arg(long, default_value = "1m", value_parser = lengths::parse)]
     range: Duration,
-    /// Silence that ends a session
+    /// Gap: the time without an event that ends a session
     #[arg(long, default_value = "30s", value_parser = lengths::parse)]
     gap: Duration,
-    /// Longest gap session
+    /// Maximum duration of a gap session
     #[arg(long, default_value = "1m", value_parser = lengths::parse)]
     max_duration: Duration,
     /// Size and slide of sliding windows
     #[arg(long, default_value = "1m/30s", value_parser = lengths::parse_pair)]
     sliding: (Duration, Duration),
-    /// How far events may be out of order [default: as far as they are]
+    /// How far events may be out of order [default: as far as the events are]
     #[arg(long, value_parser = lengths::parse)]
     out_of_order: Option<Duration>,
 }

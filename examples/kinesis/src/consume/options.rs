@@ -59,7 +59,7 @@ pub(crate) struct SourceOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) stream: String,
 
-    /// Where Kinesis is, if not at AWS_ENDPOINT_URL or in AWS
+    /// Endpoint of Kinesis [default: AWS_ENDPOINT_URL, else AWS]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
 
@@ -75,7 +75,7 @@ pub(crate) struct SourceOptions {
     #[arg(long)]
     pub(crate) unpaced: bool,
 
-    /// Most records to ask for at once
+    /// Maximum number of records in one request
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub(crate) page: i32,
 
@@ -84,7 +84,7 @@ pub(crate) struct SourceOptions {
     #[arg(long, value_name = "LENGTH", default_value = "2s", value_parser = lengths::parse)]
     pub(crate) arrival_slack: Duration,
 
-    /// How long to try again before giving up
+    /// How long to retry before giving up
     #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
     pub(crate) give_up_after: Duration,
 }
@@ -124,8 +124,8 @@ pub(crate) struct FieldOptions {
     #[arg(long, value_name = "F", default_value = "client_event")]
     pub(crate) value: String,
 
-    /// What to do with a record of the KPL that holds parts of another shard's keys, as after a split.
-    /// The KPL sends them again; other programs that aggregate do not
+    /// Treatment of KPL records with parts for another shard, as after a split. The KPL sends these parts
+    /// again; other programs that aggregate do not
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Misplaced::Drop)]
     pub(crate) misplaced: Misplaced,
 
@@ -137,9 +137,9 @@ pub(crate) struct FieldOptions {
 /// What to do with an aggregated record on a wrong shard; see [`crate::kpl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Misplaced {
-    /// Put it among the errors, as the consumer library drops it
+    /// Put the part among the errors, as the consumer library drops it
     Drop,
-    /// Use it
+    /// Use the part
     Keep,
 }
 
@@ -172,7 +172,7 @@ impl FieldOptions {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "How time is understood")]
+#[command(next_help_heading = "Time")]
 pub(crate) struct TimingOptions {
     /// How far the events of a shard may be out of order (event clock)
     #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
@@ -182,18 +182,18 @@ pub(crate) struct TimingOptions {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) allowed_lateness: Option<Duration>,
 
-    /// Refuse events that are further ahead of their arrival. Those less far ahead are counted at their
-    /// own time; none makes the events of others late
+    /// Refuse events that are further ahead of their arrival. Events less far ahead keep their own time; they do
+    /// not make other events late
     #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
     pub(crate) max_future: Duration,
 
-    /// Refuse events from before this time: a clock that was never set
+    /// Refuse events before this time: the clock of their device was never set
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
     pub(crate) earliest: Timestamp,
 
-    /// Once no event has moved event time for this time, event time follows the arrival clock:
-    /// sessions close though the whole stream is silent (event clock). never: they stay open until more
-    /// events come
+    /// Once no event has moved event time for this time, event time follows the arrival clock, so
+    /// that sessions close though the whole stream is silent (event clock). never: sessions stay open until
+    /// more events arrive
     #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
     pub(crate) max_delay: MaxDelay,
 
@@ -226,7 +226,7 @@ impl TimingOptions {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Going on after a restart")]
+#[command(next_help_heading = "Restart")]
 pub(crate) struct StateOptions {
     /// Where checkpoints are kept: a directory, or s3://BUCKET/PREFIX. Without it each run begins at
     /// --start, and sessions cannot go to files (--output needs it)
@@ -246,14 +246,14 @@ pub(crate) struct FileOptions {
     #[arg(long, value_name = "PLACE", requires = "state")]
     pub(crate) output: Option<String>,
 
-    /// What their names begin with; ends with / if it is to be a folder
+    /// Prefix of their names; end it with / for a folder
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = prefix)]
     pub(crate) prefix: String,
 
     #[arg(long, value_enum, default_value_t = Format::Json)]
     pub(crate) format: Format,
 
-    /// Of JSON lines; Parquet is always packed
+    /// Compression of JSON lines; Parquet is always compressed
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
 
@@ -288,21 +288,21 @@ impl FileOptions {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Other places; a session may reach them again after a restart, with the same id")]
+#[command(next_help_heading = "Other outputs; after a restart a session may reach them again, with the same id")]
 pub(crate) struct SinkOptions {
     /// Print each session as a line of JSON
     #[arg(long)]
     pub(crate) print: bool,
 
-    /// A delivery stream of Firehose
+    /// Send rows to this delivery stream of Firehose
     #[arg(long, value_name = "NAME")]
     pub(crate) firehose: Option<String>,
 
-    /// A namespace of CloudWatch for metrics
+    /// Send metrics to CloudWatch, in this namespace
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) metrics: Option<String>,
 
-    /// Tell of sessions such as 'duration < 20s' or 'events > 500 and device_id = mobile'
+    /// Alert on sessions such as 'duration < 20s' or 'events > 500 and device_id = mobile'
     #[arg(long, value_name = "RULE")]
     pub(crate) alert: Vec<String>,
 
@@ -312,14 +312,14 @@ pub(crate) struct SinkOptions {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Watching it")]
+#[command(next_help_heading = "Monitoring")]
 pub(crate) struct WatchOptions {
     /// Serve /metrics (Prometheus) and /healthz over HTTP on this address, such as 127.0.0.1:9464;
     /// `kinesis health` asks the latter
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// How often to tell lag, watermarks, open sessions, rows, late events and the age of the
+    /// How often to report lag, watermarks, open sessions, rows, late events and the age of the
     /// checkpoint on standard error; 0s for never
     #[arg(long, value_name = "LENGTH", default_value = "1m", value_parser = lengths::parse)]
     pub(crate) report_every: Duration,
@@ -331,7 +331,7 @@ pub(crate) struct WatchOptions {
 }
 
 #[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "When to end (without these: at Ctrl-C)")]
+#[command(next_help_heading = "End (without these: at Ctrl-C)")]
 pub(crate) struct EndOptions {
     /// End when nothing has arrived for this time
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]

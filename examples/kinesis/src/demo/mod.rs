@@ -34,7 +34,7 @@ const RETRY: Retry = Retry { give_up_after: Duration::from_secs(10) };
 /// How long to wait at the end for the last records to be read.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
 
-/// Shows all of it on this machine: a stream, live clicks, sessions as they close
+/// Shows everything on this machine: a stream, live clicks, sessions as they close
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// Shards of the stream at the beginning
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     /// where that is there already, ./kinesis-demo-2 and so on
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// A line now and then in place of the view
+    /// Print a line every few seconds in place of the view
     #[arg(long)]
     plain: bool,
 }

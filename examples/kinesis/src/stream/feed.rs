@@ -116,7 +116,8 @@ impl Feed {
             self.read(shard, position);
         }
         for gone in shards.into_keys() {
-            let text = format!("shard {gone} is no longer kept by Kinesis: its records that were not read by now are lost");
+            let text =
+                format!("shard {gone} is no longer kept by Kinesis: its records that were not read by now are lost");
             self.stream.status.trouble(text);
         }
         Ok(())
