@@ -49,7 +49,7 @@ pub(crate) struct Measuring {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) runs: u32,
 
-    #[arg(long, value_name = "NAME[,NAME...]", value_delimiter = ',', hide_possible_values = true,
+    #[arg(id = "strategies", long = "only", value_name = "NAME[,NAME...]", value_delimiter = ',', hide_possible_values = true,
         help = format!("Measure only some of the strategies: {}", Choice::names()))]
     pub(crate) only: Vec<Choice>,
 
