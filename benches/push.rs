@@ -45,8 +45,8 @@ where
 {
     let run = || {
         let (mut contestant, mut count) = (C::new(job), Count::default());
-        contestant.take(clicks.iter().copied(), &mut |key, session| count.add(key, session));
-        contestant.finish(&mut |key, session| count.add(key, session));
+        contestant.take(clicks.iter().copied(), &mut |key, session| count.add(&key, &session));
+        contestant.finish(&mut |key, session| count.add(&key, &session));
         count.0
     };
     group.bench_function(C::NAME, |b| b.iter(run));

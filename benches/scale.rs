@@ -80,14 +80,14 @@ impl<C: Contestant<u64, u64>, S: Iterator<Item = Click<u64, u64>>> Running<C, S>
 
     fn take(&mut self, clicks: usize) {
         let Self { contestant, stream, count, .. } = self;
-        contestant.take(stream.by_ref().take(clicks), &mut |key, session| count.add(key, session));
+        contestant.take(stream.by_ref().take(clicks), &mut |key, session| count.add(&key, &session));
         self.taken += clicks as u64;
     }
 
     /// Checks that no click was lost.
     fn finish(mut self) {
         let Self { contestant, count, .. } = &mut self;
-        contestant.finish(&mut |key, session| count.add(key, session));
+        contestant.finish(&mut |key, session| count.add(&key, &session));
         assert_eq!(self.count.0, self.taken);
     }
 }

@@ -28,6 +28,15 @@ pub(crate) struct Due {
     pub(crate) slot: SlotId,
 }
 
+impl Due {
+    /// What it is ordered by, as one number: that is faster to compare.
+    #[inline(always)]
+    const fn rank(&self) -> u128 {
+        let deadline = self.deadline.as_micros() as u64 ^ 1 << 63;
+        (deadline as u128) << 64 | self.opened as u128
+    }
+}
+
 /// Which session to look at: the one in a slot, if the lower half of its opening agrees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -66,6 +75,8 @@ const NO_RUN: RunId = usize::MAX;
 const RECENT: usize = 512;
 /// The number of entries that a past tick may keep memory for.
 const SMALL: usize = 64;
+/// So many sessions are brought into the cache before they are looked at.
+const AHEAD: usize = 32;
 const NOWHERE: (i64, usize) = (i64::MIN, usize::MAX);
 
 impl DeadlineQueue {
@@ -140,7 +151,7 @@ impl DeadlineQueue {
     }
 
     /// Takes the first entry that is due at or before `now`. `look` tells the deadline of an entry,
-    /// unless it is obsolete. `looks` bounds how often it is asked, and is counted down: when it
+    /// unless it is obsolete, `prefetch` brings what that needs into the cache. `looks` bounds how often it is asked, and is counted down: when it
     /// reaches zero the answer may be `None` although entries are due, and [`bound`](Self::bound) is
     /// not after `now`.
     #[inline]
@@ -148,6 +159,7 @@ impl DeadlineQueue {
         &mut self,
         now: Timestamp,
         looks: &mut usize,
+        prefetch: impl Fn(Entry),
         mut look: impl FnMut(Entry) -> Option<Due>,
     ) -> Option<Due> {
         loop {
@@ -155,7 +167,7 @@ impl DeadlineQueue {
                 if *looks == 0 {
                     return None;
                 }
-                self.sweep(looks, &mut look);
+                self.sweep(looks, &prefetch, &mut look);
             } else if let Some(head) = self.heads.peek_mut() {
                 let Reverse((due, _)) = *head;
                 if due.deadline > now {
@@ -202,9 +214,10 @@ impl DeadlineQueue {
 
     /// Looks at the next entries of the tick reached last, and puts those that are due in it in order;
     /// the others go on to a later tick.
-    fn sweep(&mut self, looks: &mut usize, look: &mut impl FnMut(Entry) -> Option<Due>) {
+    #[inline(never)]
+    fn sweep(&mut self, looks: &mut usize, prefetch: &impl Fn(Entry), look: &mut impl FnMut(Entry) -> Option<Due>) {
         let count = (self.sweeping.end() - self.next_look).min(u32::try_from(*looks).unwrap_or(u32::MAX));
-        let from = self.next_look;
+        let mut next = self.next_look;
         *looks -= count as usize;
         self.next_look += count;
         self.waiting -= count as usize;
@@ -212,16 +225,22 @@ impl DeadlineQueue {
             Some((first, _)) if first.is_empty() => self.runs.swap_remove(0).0,
             _ => Vec::new(),
         };
-        let sweeping = core::mem::replace(&mut self.sweeping, Segments::new());
-        for due in (from..self.next_look).filter_map(|number| look(*sweeping.get(number)?)) {
-            if self.tick_of(due.deadline) <= self.reached {
-                run.push(due);
-            } else {
-                self.push(due);
+        let mut sweeping = core::mem::replace(&mut self.sweeping, Segments::new());
+        while let Some(entries) = sweeping.slots_from(next).filter(|_| next < self.next_look) {
+            let count = entries.len().min(AHEAD).min((self.next_look - next) as usize);
+            let entries = &entries[..count];
+            next += count as u32;
+            entries.iter().for_each(|entry| prefetch(*entry));
+            for due in entries.iter().filter_map(|entry| look(*entry)) {
+                if self.tick_of(due.deadline) <= self.reached {
+                    run.push(due);
+                } else {
+                    self.push(due);
+                }
             }
         }
         self.sweeping = sweeping;
-        run.sort_unstable();
+        run.sort_unstable_by_key(Due::rank);
         if let Some(first) = run.first() {
             self.heads.push(Reverse((*first, self.runs.len())));
         }
@@ -275,7 +294,9 @@ mod tests {
 
         fn drain(&self, queue: &mut DeadlineQueue, now: i64) -> Vec<(i64, u64)> {
             let look = |entry: Entry| Some(self.due(entry.slot as usize));
-            let due = core::iter::from_fn(|| queue.pop_due(Timestamp::from_micros(now), &mut usize::MAX.clone(), look));
+            let due = core::iter::from_fn(|| {
+                queue.pop_due(Timestamp::from_micros(now), &mut usize::MAX.clone(), |_| {}, look)
+            });
             due.map(|due| (due.deadline.as_micros(), due.opened)).collect()
         }
     }
@@ -318,7 +339,7 @@ mod tests {
         let (now, mut taken, mut calls) = (Timestamp::from_micros(600), Vec::new(), 0);
         while queue.bound() <= now {
             let mut looks = 7;
-            while let Some(due) = queue.pop_due(now, &mut looks, look) {
+            while let Some(due) = queue.pop_due(now, &mut looks, |_| {}, look) {
                 taken.push((due.deadline, due.opened));
             }
             calls += 1;

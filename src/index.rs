@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::{self, VacantEntry};
 
 /// Entries of a hash and a number. Several may have the same hash.
 pub(crate) struct Index {
@@ -18,10 +19,12 @@ pub(crate) struct Index {
     /// Selects the bits of a hash that choose its table.
     mask: usize,
     len: usize,
+    /// With so many entries the next table is split.
+    split_at: usize,
 }
 
 /// The result of one look at an entry.
-pub(crate) enum Glance<T> {
+pub(crate) enum Probe<T> {
     /// There is none.
     Absent,
     /// This is it.
@@ -30,12 +33,24 @@ pub(crate) enum Glance<T> {
     Unsure,
 }
 
-/// A table is split when there are more entries for each: half of the capacity of 2,048 buckets.
-const SPLIT: usize = 896;
+/// The number under a hash, or room for one.
+pub(crate) enum Entry<'i> {
+    Occupied(u32),
+    Vacant(Vacant<'i>),
+}
+
+/// Room for a number under a hash.
+pub(crate) struct Vacant<'i> {
+    entry: VacantEntry<'i, u32>,
+    len: &'i mut usize,
+}
+
+/// A table is split when there are more entries for each: half of the capacity of 8,192 buckets.
+const SPLIT: usize = 3_584;
 
 impl Index {
     pub(crate) const fn new() -> Self {
-        Self { one: HashTable::new(), many: Vec::new(), mask: 0, len: 0 }
+        Self { one: HashTable::new(), many: Vec::new(), mask: 0, len: 0, split_at: SPLIT }
     }
 
     /// How many entries there are.
@@ -51,8 +66,7 @@ impl Index {
     /// The table of a hash, by bits that the table itself does not use.
     #[inline]
     fn address(&self, hash: u64) -> usize {
-        let address = (hash >> 32) as usize & self.mask;
-        if address < self.many.len() { address } else { address & (self.mask >> 1) }
+        address(hash, self.mask, self.many.len())
     }
 
     #[inline(always)]
@@ -84,11 +98,32 @@ impl Index {
     /// Adds an entry. `hash_of` tells the hash of one that is in.
     #[inline]
     pub(crate) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        if self.len >= SPLIT * self.many.len().max(1) {
+        if self.len >= self.split_at {
             self.split(&hash_of);
         }
         self.table_mut(hash).insert_unique(hash, number, |number| hash_of(*number));
         self.len += 1;
+    }
+
+    /// The entry under a hash whose number `is_it` accepts, or room for one. `hash_of` tells the hash of one
+    /// that is in. Expected O(1) and the entries of equal hash.
+    #[inline(always)]
+    pub(crate) fn entry(
+        &mut self,
+        hash: u64,
+        mut is_it: impl FnMut(u32) -> bool,
+        hash_of: impl Fn(u32) -> u64,
+    ) -> Entry<'_> {
+        if self.len >= self.split_at {
+            self.split(&hash_of);
+        }
+        let Self { one, many, mask, len, .. } = self;
+        let tables = many.len();
+        let table = if tables == 0 { one } else { &mut many[address(hash, *mask, tables)] };
+        match table.entry(hash, |number| is_it(*number), |number| hash_of(*number)) {
+            hash_table::Entry::Occupied(entry) => Entry::Occupied(*entry.get()),
+            hash_table::Entry::Vacant(entry) => Entry::Vacant(Vacant { entry, len }),
+        }
     }
 
     /// Splits the next table in turn.
@@ -101,6 +136,7 @@ impl Index {
         let new = self.many.len();
         self.many.push(HashTable::new());
         self.mask = self.many.len().next_power_of_two() - 1;
+        self.split_at = SPLIT * self.many.len();
         let source = new & (self.mask >> 1);
         let mut moved = core::mem::take(&mut self.many[source]);
         for number in moved.drain() {
@@ -136,6 +172,21 @@ impl Index {
     }
 }
 
+/// Which of so many tables has the entries of a hash.
+#[inline(always)]
+const fn address(hash: u64, mask: usize, tables: usize) -> usize {
+    let address = (hash >> 32) as usize & mask;
+    if address < tables { address } else { address & (mask >> 1) }
+}
+
+impl Vacant<'_> {
+    #[inline(always)]
+    pub(crate) fn insert(self, number: u32) {
+        self.entry.insert(number);
+        *self.len += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,10 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn no_table_outgrows_two_thousand_buckets() {
+    fn no_table_outgrows_eight_thousand_buckets() {
         let index = index_of(0..200_000);
         let largest = index.many.iter().map(HashTable::len).max();
-        assert!(largest.is_some_and(|largest| largest <= 2_100), "{largest:?}");
+        assert!(largest.is_some_and(|largest| largest <= 7_168), "{largest:?}");
     }
 
     #[test]
@@ -193,7 +244,7 @@ mod tests {
         let tables = index.many.len();
         index.clear();
         assert_eq!((index.len(), index.many.len(), index.find(hash(1), |_| true)), (0, tables, None));
-        (0..1_000).for_each(|number| index.insert(hash(number), number, hash));
+        (0..200).for_each(|number| index.insert(hash(number), number, hash));
         assert_eq!(index.find(hash(7), |number| number == 7), Some(7));
         index.clear();
         assert_eq!(index.many.len(), 0, "most of it was not in use");

@@ -13,6 +13,8 @@ pub(crate) struct Segments<T> {
 
 /// The approximate size of a segment in bytes: moving it takes microseconds.
 const SEGMENT_BYTES: usize = 1 << 16;
+/// The first segment begins with room for so many elements.
+const FEW: usize = 4;
 
 impl<T> Segments<T> {
     const SHIFT: u32 = {
@@ -55,25 +57,44 @@ impl<T> Segments<T> {
         self.segments.get_mut(segment)?.get_mut(index)
     }
 
-    /// Appends an element. Amortized O(1); no call moves more than one segment.
+    /// The elements that lie next to each other from this number on, if there are any.
     #[inline]
-    pub(crate) fn push(&mut self, value: T) -> u32 {
-        let number = self.end;
-        self.end = self.end.wrapping_add(1);
-        match self.segments.last_mut() {
-            Some(last) if last.len() < Self::LENGTH => last.push(value),
-            _ => self.add_segment(value),
-        }
-        number
+    pub(crate) fn slots_from(&mut self, number: u32) -> Option<&mut [T]> {
+        let (segment, index) = self.locate(number);
+        self.segments.get_mut(segment)?.get_mut(index..).filter(|slots| !slots.is_empty())
     }
 
+    /// Appends an element. Amortized O(1); no call moves more than one segment. (`make` runs when there is
+    /// room, so that the compiler builds the element in place.)
+    #[inline(always)]
+    pub(crate) fn push_with(&mut self, make: impl FnOnce() -> T) -> u32 {
+        let number = self.end;
+        self.end = number.wrapping_add(1);
+        loop {
+            match self.segments.last_mut() {
+                Some(last) if last.len() < last.capacity() => {
+                    last.push(make());
+                    return number;
+                }
+                _ => self.make_room(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(&mut self, value: T) -> u32 {
+        self.push_with(|| value)
+    }
+
+    /// The first segment may stay small; of the others, most will be full. They double: none outgrows its length.
     #[cold]
-    fn add_segment(&mut self, value: T) {
-        // The first may stay small; of the others, most will be full.
-        let capacity = if self.segments.is_empty() { 0 } else { Self::LENGTH / 4 };
-        let mut segment = Vec::with_capacity(capacity);
-        segment.push(value);
-        self.segments.push(segment);
+    #[inline(never)]
+    fn make_room(&mut self) {
+        match self.segments.last_mut() {
+            None => self.segments.push(Vec::with_capacity(FEW)),
+            Some(last) if last.len() < Self::LENGTH => last.reserve_exact(last.len()),
+            Some(_) => self.segments.push(Vec::with_capacity(Self::LENGTH / 4)),
+        }
     }
 
     /// Frees the segments that hold only elements before `number`.

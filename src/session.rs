@@ -188,7 +188,8 @@ impl<K, V, S> Session<K, V, S> {
 
 impl<K: Key, V: Value, S> Session<K, V, S> {
     #[inline]
-    pub(crate) fn open(event: &EventRef<'_, K, V>, edge: Timestamp, opened: u64, state: S) -> Self {
+    pub(crate) fn open(event: &EventRef<'_, K, V>, opening: Opening, state: S) -> Self {
+        let Opening { edge, opened } = opening;
         Self {
             key: K::key_from(event.key),
             first: event.event_time,

@@ -72,21 +72,27 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Puts a value in the slot freed last, or in a new one.
+    /// Puts a value in the slot freed last, or in a new one. (`make` runs when there is room, so that the
+    /// compiler builds the value in place.)
     #[inline(always)]
-    pub(crate) fn insert(&mut self, value: T) -> SlotId {
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce() -> T) -> SlotId {
         let slot = self.free.unwrap_or(self.slots);
         if slot == self.slots {
             self.grow();
         }
         if let Some(place) = self.slot_mut(slot) {
             if let Slot::Free(next) = *place {
-                *place = Slot::Taken(value);
+                *place = Slot::Taken(make());
                 self.free = next;
                 self.len += 1;
             }
         }
         slot
+    }
+
+    #[cfg(test)]
+    fn insert(&mut self, value: T) -> SlotId {
+        self.insert_with(|| value)
     }
 
     /// Adds one slot.

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::index::{Glance, Index};
+use crate::index::{Index, Probe};
 use crate::rules::FirstLast;
 use crate::session::{RareState, Removed, Session, WithRare};
 use crate::slab::Slab;
@@ -76,12 +76,12 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
 
     /// One look at the likely only session of a key. The usual event needs no more.
     #[inline(always)]
-    pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<(SlotId, &mut Session<K, V, S>)> {
-        let Some(number) = self.index.likely(hash) else { return Glance::Absent };
-        let Some(slot) = Location(number).slot() else { return Glance::Unsure };
+    pub(crate) fn probe(&mut self, hash: u64, key: K::Ref<'_>) -> Probe<(SlotId, &mut Session<K, V, S>)> {
+        let Some(number) = self.index.likely(hash) else { return Probe::Absent };
+        let Some(slot) = Location(number).slot() else { return Probe::Unsure };
         match self.slots.get_mut(slot) {
-            Some(session) if session.key.key_eq(key) => Glance::Found((slot, session)),
-            _ => Glance::Unsure,
+            Some(session) if session.key.key_eq(key) => Probe::Found((slot, session)),
+            _ => Probe::Unsure,
         }
     }
 
@@ -167,27 +167,27 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
     }
 
     /// Adds a session; if its key has others, beside them. `hash_of` tells the hash of a key that is in.
-    #[inline]
-    pub(crate) fn insert(
+    #[inline(always)]
+    pub(crate) fn insert_with(
         &mut self,
         hash: u64,
         others: Option<Location>,
-        session: Session<K, V, S>,
+        make: impl FnOnce() -> Session<K, V, S>,
         hash_of: impl Fn(&K) -> u64,
     ) -> SlotId {
-        let order_key = order_key_of(&session);
-        let slot = self.slots.insert(session);
+        let slot = self.slots.insert_with(make);
         let Self { slots, index, trees, .. } = self;
         match others {
             None => index.insert(hash, slot, |number| hash_at(slots, trees, Location(number), &hash_of)),
-            Some(location) => self.insert_beside(hash, location, order_key, slot),
+            Some(location) => self.insert_beside(hash, location, slot),
         }
         slot
     }
 
     #[cold]
     #[inline(never)]
-    fn insert_beside(&mut self, hash: u64, location: Location, order_key: OrderKey, slot: SlotId) {
+    fn insert_beside(&mut self, hash: u64, location: Location, slot: SlotId) {
+        let order_key = order_key_of(self.get(slot));
         if let Some(other) = location.slot() {
             let theirs = order_key_of(self.get(other));
             let tree = self.free_trees.pop().unwrap_or_else(|| {
@@ -243,20 +243,33 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
     }
 
     /// Removes a session.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, slot: SlotId) -> Option<Removed<K, V, S>> {
-        if !self.index.remove(hash, slot) {
-            self.remove_from_tree(hash, slot);
-        }
+        self.forget(hash, slot);
         self.take(slot)
     }
 
-    /// Removes a session without its place in the index: before the table is [cleared](Self::clear).
+    /// Removes a session from the index: no event finds it any more.
     #[inline(always)]
+    pub(crate) fn forget(&mut self, hash: u64, slot: SlotId) {
+        if !self.index.remove(hash, slot) {
+            self.remove_from_tree(hash, slot);
+        }
+    }
+
+    /// Frees the slot of a session that the index has [forgotten](Self::forget), or before the table is
+    /// [cleared](Self::clear).
+    #[inline]
     pub(crate) fn take(&mut self, slot: SlotId) -> Option<Removed<K, V, S>> {
         let session = self.slots.remove(slot)?;
         let rare = if session.has_rare_state() { self.rare.remove(&slot) } else { None };
         Some(Removed { session, rare })
+    }
+
+    /// The same for a session without rare state.
+    #[inline(always)]
+    pub(crate) fn take_alone(&mut self, slot: SlotId) -> Option<Session<K, V, S>> {
+        self.slots.remove(slot)
     }
 
     #[cold]
@@ -329,18 +342,20 @@ fn order_key_of<K, V, S>(session: &Session<K, V, S>) -> OrderKey {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::session::Opening;
     use crate::testing::at;
 
     /// The hash of every key: all share one, so that only keys tell them apart.
     const HASH: u64 = 7;
 
     fn session(key: u8, first: i64, opened: u64) -> Session<u8, (), ()> {
-        Session::open(&Event::new(key, at(first), ()), at(first + 10), opened, ())
+        let opening = Opening { edge: at(first + 10), opened };
+        Session::open(&Event::new(key, at(first), ()), opening, ())
     }
 
     fn insert(table: &mut Table<u8, (), ()>, key: u8, first: i64, opened: u64) -> SlotId {
         let others = table.find(HASH, key);
-        table.insert(HASH, others, session(key, first, opened), |_| HASH)
+        table.insert_with(HASH, others, || session(key, first, opened), |_| HASH)
     }
 
     fn before(table: &Table<u8, (), ()>, key: u8, time: Timestamp) -> Vec<i64> {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::data::Key;
-use crate::index::{Glance, Index};
+use crate::index::{self, Index};
 use crate::segments::Segments;
 use crate::session::{RareState, Removed, Session, WithRare};
 use crate::time::Timestamp;
@@ -40,6 +40,33 @@ pub(crate) type WindowId = usize;
 /// The number of a session in its window, in order of opening.
 pub(crate) type Number = u32;
 
+/// A session, or nothing where one was removed before the window was over.
+type Slot<K, V, S> = Option<Session<K, V, S>>;
+
+type Slots<'w, K, V, S> = Option<&'w mut [Slot<K, V, S>]>;
+type RareStates<V> = HashMap<Number, RareState<V>>;
+
+/// The session of a key in a window, or room for it.
+pub(crate) enum Entry<'w, K, V, S> {
+    Occupied(Number, &'w mut Session<K, V, S>),
+    Vacant(Vacant<'w, K, V, S>),
+}
+
+/// Room for the session of a key.
+pub(crate) struct Vacant<'w, K, V, S> {
+    vacant: index::Vacant<'w>,
+    sessions: &'w mut Segments<Slot<K, V, S>>,
+}
+
+impl<K, V, S> Vacant<'_, K, V, S> {
+    #[inline(always)]
+    pub(crate) fn insert(self, make: impl FnOnce() -> Session<K, V, S>) -> Number {
+        let number = self.sessions.push_with(|| Some(make()));
+        self.vacant.insert(number);
+        number
+    }
+}
+
 /// One window with its sessions.
 pub(crate) struct OpenWindow<K, V, S> {
     /// What tells it from others: its start, or the index of a sliding window.
@@ -47,11 +74,10 @@ pub(crate) struct OpenWindow<K, V, S> {
     pub(crate) span: Window,
     next: Next,
     index: Index,
-    /// `None` where a session was removed before the window was over.
-    sessions: Segments<Option<Session<K, V, S>>>,
+    sessions: Segments<Slot<K, V, S>>,
     /// No session has a lower number.
     first: Number,
-    rare: HashMap<Number, RareState<V>>,
+    rare: RareStates<V>,
 }
 
 const RECENT_BITS: u32 = 5;
@@ -112,11 +138,8 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
         self.by_start.get(&start).copied()
     }
 
-    pub(crate) fn try_get_mut(&mut self, id: WindowId) -> Option<&mut OpenWindow<K, V, S>> {
-        self.windows.get_mut(id)
-    }
-
     /// The window with an id, if there is one.
+    #[inline(always)]
     pub(crate) fn try_get(&self, id: WindowId) -> Option<&OpenWindow<K, V, S>> {
         self.windows.get(id)
     }
@@ -129,6 +152,11 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, id: WindowId) -> &mut OpenWindow<K, V, S> {
         &mut self.windows[id]
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_get_mut(&mut self, id: WindowId) -> Option<&mut OpenWindow<K, V, S>> {
+        self.windows.get_mut(id)
     }
 
     /// The window with a start, or else an empty one about which something must be done at `next`.
@@ -242,18 +270,20 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         self.index.find(hash, |number| self.is_of(number, key))
     }
 
-    /// One look at the likely session of a key. The usual event needs no more.
+    /// The session of a key, or room for it. `hash_of` tells the hash of a key that is in.
     #[inline(always)]
-    pub(crate) fn glance(&mut self, hash: u64, key: K::Ref<'_>) -> Glance<(Number, &mut Session<K, V, S>)> {
-        let Some(number) = self.index.likely(hash) else { return Glance::Absent };
-        match self.sessions.get_mut(number) {
-            Some(Some(session)) if session.key.key_eq(key) => Glance::Found((number, session)),
-            _ => Glance::Unsure,
+    pub(crate) fn entry(&mut self, hash: u64, key: K::Ref<'_>, hash_of: impl Fn(&K) -> u64) -> Entry<'_, K, V, S> {
+        let Self { index, sessions, .. } = self;
+        let get = |number| sessions.get(number).and_then(Option::as_ref);
+        let is_it = |number| get(number).is_some_and(|session: &Session<K, V, S>| session.key.key_eq(key));
+        let found = index.entry(hash, is_it, |number| get(number).map_or(0, |session| hash_of(&session.key)));
+        match found {
+            index::Entry::Vacant(vacant) => Entry::Vacant(Vacant { vacant, sessions }),
+            index::Entry::Occupied(number) => match sessions.get_mut(number) {
+                Some(Some(session)) => Entry::Occupied(number, session),
+                _ => unreachable!("its key was found"),
+            },
         }
-    }
-
-    pub(crate) fn get_mut(&mut self, number: Number) -> Option<&mut Session<K, V, S>> {
-        self.sessions.get_mut(number)?.as_mut()
     }
 
     #[inline(always)]
@@ -274,8 +304,13 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
 
     /// Adds a session. `hash_of` tells the hash of a key that is in.
     #[inline]
-    pub(crate) fn insert(&mut self, hash: u64, session: Session<K, V, S>, hash_of: impl Fn(&K) -> u64) -> Number {
-        let number = self.sessions.push(Some(session));
+    pub(crate) fn insert_with(
+        &mut self,
+        hash: u64,
+        make: impl FnOnce() -> Session<K, V, S>,
+        hash_of: impl Fn(&K) -> u64,
+    ) -> Number {
+        let number = self.sessions.push_with(|| Some(make()));
         let sessions = &self.sessions;
         let hash_at = |number| sessions.get(number).and_then(Option::as_ref).map_or(0, |session| hash_of(&session.key));
         self.index.insert(hash, number, hash_at);
@@ -291,6 +326,12 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         }
         let rare = if session.has_rare_state() { self.rare.remove(&number) } else { None };
         Some(Removed { session, rare })
+    }
+
+    /// Sessions that lie next to each other from this number on, if there are any, and the rare states of all.
+    #[inline]
+    pub(crate) fn slots_from(&mut self, number: Number) -> (Slots<'_, K, V, S>, &mut RareStates<V>) {
+        (self.sessions.slots_from(number), &mut self.rare)
     }
 
     /// The session that opened first, of those that are left.
@@ -344,6 +385,7 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::session::Opening;
     use crate::testing::at;
 
     type Windows = WindowTable<u8, (), ()>;
@@ -357,8 +399,8 @@ mod tests {
     }
 
     fn insert(window: &mut OpenWindow<u8, (), ()>, key: u8, opened: u64) -> Number {
-        let session = Session::open(&Event::new(key, at(0), ()), at(10), opened, ());
-        window.insert(key.into(), session, |key| (*key).into())
+        let session = Session::open(&Event::new(key, at(0), ()), Opening { edge: at(10), opened }, ());
+        window.insert_with(key.into(), || session, |key| (*key).into())
     }
 
     fn starts(table: &mut Windows) -> Vec<i64> {

@@ -19,7 +19,7 @@ use crate::session::Session;
 /// So many events are looked at ahead: more than a processor can wait for at once.
 const AHEAD: usize = 64;
 /// What a processor has close by. If the sessions fit into it, looking ahead is in vain.
-const CACHE: usize = 1 << 20;
+const CACHE: usize = 8 << 20;
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Takes several events. `each` gets each of them, with its index and what has become of it.
@@ -30,15 +30,20 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         out: Out<'_, K, V, A>,
         mut each: impl FnMut(&Self, usize, EventRef<'e, K, V>, Outcome),
     ) {
-        let mut hashes = [0; AHEAD];
         for (chunk, events) in events.chunks(AHEAD).enumerate() {
-            let looks_ahead = self.is_large();
-            if looks_ahead {
+            let mut hashes = [0; AHEAD];
+            let indices = chunk * AHEAD..;
+            if self.is_large() {
                 self.look_ahead(events, &mut hashes);
-            }
-            for (i, (event, hash)) in events.iter().zip(hashes).enumerate() {
-                let outcome = self.take(event, looks_ahead.then_some(hash), out);
-                each(self, chunk * AHEAD + i, *event, outcome);
+                for ((i, event), hash) in indices.zip(events).zip(hashes) {
+                    let outcome = self.take(event, Some(hash), out);
+                    each(self, i, *event, outcome);
+                }
+            } else {
+                for (i, event) in indices.zip(events) {
+                    let outcome = self.take(event, None, out);
+                    each(self, i, *event, outcome);
+                }
             }
         }
     }

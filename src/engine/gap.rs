@@ -8,7 +8,7 @@ use crate::engine::shared::{Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
-use crate::index::Glance;
+use crate::index::Probe;
 use crate::session::{Opening, Origin, WithRare};
 use crate::strategy::Reach;
 use crate::summary::CloseReason;
@@ -38,8 +38,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         &mut self.0
     }
 
-    /// Assigns an event. The usual one extends the only session of its key and does not come before
-    /// the first of it; everything else is out of line.
+    /// Assigns an event. The usual one extends the only session of its key; everything else is out of line.
     #[inline(always)]
     pub(crate) fn assign<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
         &mut self,
@@ -53,19 +52,22 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         }
         let (time, now) = (event.event_time, shared.clock.now());
         let Keyed { table, reach, gap_varies, .. } = &mut self.0;
-        match table.glance(hash, event.key) {
-            Glance::Found((slot, session)) => {
-                let is_within = time >= session.first && time < session.edge;
+        match table.probe(hash, event.key) {
+            Probe::Found((slot, session)) => {
+                let end = reach.after(time);
+                // An event before the first, and not behind the watermark, tells all of how the session begins.
+                let may_begin = || session.first < end && time >= now && !session.has_rare_state();
+                let is_within = time < session.edge && (time >= session.first || may_begin());
                 let is_simple = PLAIN || (session.edge > now && !session.has_rare_state() && !shared.updates.is_on());
                 if is_within && is_simple && !*gap_varies {
-                    session.edge = session.edge.max(reach.after(time));
+                    session.edge = session.edge.max(end);
                     shared.extend::<K, V, PLAIN>(session, event);
                     return Outcome::Extended(Whereabouts::numbered(slot));
                 }
                 self.assign_anyhow(event, hash, shared, out)
             }
-            Glance::Absent => self.open_first(event, hash, shared, out),
-            Glance::Unsure => self.assign_anyhow(event, hash, shared, out),
+            Probe::Absent => self.open_first(event, hash, shared, out),
+            Probe::Unsure => self.assign_anyhow(event, hash, shared, out),
         }
     }
 

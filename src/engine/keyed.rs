@@ -3,10 +3,11 @@
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::hint::black_box;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::deadline::{DeadlineQueue, Due};
+use crate::deadline::{DeadlineQueue, Due, Entry};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Shared};
 use crate::engine::whereabouts::Whereabouts;
@@ -177,9 +178,12 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         opening: Opening,
         shared: &mut Shared<A>,
     ) -> SlotId {
-        let session = shared.open(event, opening);
-        let slot = self.table.insert(hash, others, session, |key| shared.hash(key.key_ref()));
-        self.enqueue(slot, shared);
+        let state = shared.open_state(event);
+        let hash_of = |key: &K| shared.hash(key.key_ref());
+        let slot = self.table.insert_with(hash, others, || Session::open(event, opening, state), hash_of);
+        let deadline = self.reach.deadline(event.event_time, opening.edge);
+        self.queue.push(Due { deadline, opened: opening.opened, slot });
+        shared.clock.schedule(deadline);
         self.note_age(slot, shared);
         slot
     }
@@ -193,7 +197,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     ) -> SlotId {
         let hash = shared.hash(session.key.key_ref());
         let others = self.table.find(hash, session.key.key_ref());
-        let slot = self.table.insert(hash, others, session, |key| shared.hash(key.key_ref()));
+        let slot = self.table.insert_with(hash, others, || session, |key| shared.hash(key.key_ref()));
         if let Some(rare) = rare {
             *self.table.with_rare(slot).1 = rare;
         }
@@ -281,7 +285,8 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     #[inline]
     fn pop_due(&mut self, now: Timestamp, looks: &mut usize, lateness: i64) -> Option<Due> {
         let Self { reach, table, queue, .. } = self;
-        queue.pop_due(now, looks, |entry| {
+        let prefetch = |entry: Entry| _ = black_box(table.try_get(entry.slot).map(|session| session.opened));
+        queue.pop_due(now, looks, prefetch, |entry| {
             let session = table.get_if_half(entry.slot, entry.opened)?;
             let deadline = due_of(*reach, lateness, table, entry.slot, session);
             Some(Due { deadline, opened: session.opened, slot: entry.slot })
@@ -332,13 +337,34 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         out: Out<'_, K, V, A>,
     ) {
         let ending = self.ending(slot, early);
-        if let Some(mut removed) = self.table.remove(hash, slot) {
-            if early.is_none() {
+        self.table.forget(hash, slot);
+        if early.is_none() && self.table.get(slot).has_rare_state() {
+            if let Some(mut removed) = self.table.take(slot) {
                 if let Some(rare) = &mut removed.rare {
                     self.note_end(&removed.session.key, rare, shared);
                 }
+                shared.emit_removed(removed, ending, out);
             }
-            shared.emit_removed(removed, ending, out);
+            return;
+        }
+        self.emit_and_take(slot, ending, shared, out);
+    }
+
+    /// Emits a session and frees its slot. The index has forgotten it, or is about to be cleared.
+    #[inline(always)]
+    fn emit_and_take<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        slot: SlotId,
+        ending: Ending,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        if self.table.get(slot).has_rare_state() {
+            if let Some(removed) = self.table.take(slot) {
+                shared.emit_removed(removed, ending, out);
+            }
+        } else if let Some(session) = self.table.take_alone(slot) {
+            shared.emit(session, ending, out);
         }
     }
 
@@ -395,9 +421,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         all.sort_unstable();
         for (.., slot) in all {
             let ending = self.ending(slot, Some(reason));
-            if let Some(removed) = self.table.take(slot) {
-                shared.emit_removed(removed, ending, out);
-            }
+            self.emit_and_take(slot, ending, shared, out);
         }
         self.table.clear();
         self.queue.clear();

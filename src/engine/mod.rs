@@ -133,8 +133,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 move_clock(event, shared, plan, out);
             }
             shared.count_behind(event);
-            return plan.assign::<A, true>(event, hash, shared, out);
+            return plan.assign(event, hash, shared, out);
         }
+        self.take_with_options(event, hash, out)
+    }
+
+    /// The same with options that only some use.
+    #[inline(never)]
+    fn take_with_options(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
+        let Self { shared, plan, .. } = self;
         if shared.clock.is_bounded() {
             shared.counters.without_arrival += u64::from(event.arrival_time == event.event_time);
             if shared.clock.is_too_early(event) {
@@ -146,7 +153,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             move_clock(event, shared, plan, out);
         }
         shared.count_behind(event);
-        plan.assign::<A, false>(event, hash, shared, out)
+        plan.assign_with_options(event, hash, shared, out)
     }
 
     /// Takes an event of another shard: only its time counts.

@@ -177,9 +177,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         }
     }
 
-    /// Puts an event where it belongs. `hash`: the one by which the storage finds its session, if it is known.
+    /// Puts an event where it belongs, in an engine that is plain. `hash`: the one by which the storage finds
+    /// its session, if it is known.
     #[inline(always)]
-    pub(crate) fn assign<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
+    pub(crate) fn assign<A: Aggregate<K, V, State = S>>(
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: Option<u64>,
@@ -189,14 +190,36 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         let of_key = |shared: &Shared<A>| hash.unwrap_or_else(|| shared.hash(event.key));
         match self {
             Self::Bucketed(rounding, windows) => {
-                windows.assign_bucket::<A, PLAIN>(rounding, event, of_key(shared), shared, out)
+                windows.assign_bucket::<A, true>(rounding, event, of_key(shared), shared, out)
             }
+            Self::Gap(sessions) => sessions.assign::<A, true>(event, of_key(shared), shared, out),
+            // An event takes longer there than a call.
+            Self::Sliding(..) | Self::Arrival(_) | Self::Ordered(_) => {
+                self.assign_with_options(event, hash, shared, out)
+            }
+        }
+    }
+
+    /// The same in any engine.
+    #[inline(never)]
+    pub(crate) fn assign_with_options<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: Option<u64>,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
+        let of_key = |shared: &Shared<A>| hash.unwrap_or_else(|| shared.hash(event.key));
+        match self {
+            Self::Bucketed(rounding, windows) => {
+                windows.assign_bucket::<A, false>(rounding, event, of_key(shared), shared, out)
+            }
+            Self::Gap(sessions) => sessions.assign::<A, false>(event, of_key(shared), shared, out),
             Self::Sliding(hops, windows) => windows.assign_all(hops, event, of_key(shared), shared, out),
             Self::Arrival(windows) => {
                 let hash = hash.unwrap_or_else(|| windows.hash(event, shared));
                 windows.assign(event, hash, shared, out)
             }
-            Self::Gap(sessions) => sessions.assign::<A, PLAIN>(event, of_key(shared), shared, out),
             Self::Ordered(sessions) => sessions.assign(event, of_key(shared), shared, out),
         }
     }

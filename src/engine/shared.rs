@@ -239,6 +239,17 @@ impl<A> Shared<A> {
 
     // --- Opening, extending ---
 
+    /// The caller's own state for a session that opens with an event.
+    #[inline]
+    pub(crate) fn open_state<K: Key, V: Value>(&mut self, event: &EventRef<'_, K, V>) -> A::State
+    where
+        A: Aggregate<K, V>,
+    {
+        self.counters.opened += 1;
+        self.counters.placed += 1;
+        self.aggregate.open(event)
+    }
+
     #[inline]
     pub(crate) fn open<K: Key, V: Value>(
         &mut self,
@@ -248,9 +259,8 @@ impl<A> Shared<A> {
     where
         A: Aggregate<K, V>,
     {
-        self.counters.opened += 1;
-        self.counters.placed += 1;
-        Session::open(event, opening.edge, opening.opened, self.aggregate.open(event))
+        let state = self.open_state(event);
+        Session::open(event, opening, state)
     }
 
     /// Adds the event that arrives now to its session.
@@ -314,7 +324,7 @@ impl<A> Shared<A> {
 
     // --- Emitting ---
 
-    /// Emits a session that was removed, unless all of it has been emitted before. Returns its part.
+    /// Emits a session that was removed, unless all of it has been emitted before.
     #[inline(always)]
     pub(crate) fn emit_removed<K: Key, V: Value>(
         &mut self,
@@ -324,14 +334,44 @@ impl<A> Shared<A> {
     ) where
         A: Aggregate<K, V>,
     {
-        let Removed { session, rare } = removed;
-        let id = self.id_of(&session, rare.as_ref(), &ending);
-        let report = match rare {
-            None => Report { id, part: 1, fresh: session.count(), correction: None, was_settled: false },
-            Some(rare) if rare.is_final() => return,
-            Some(mut rare) => rare.report(&session.key, session.count(), id, ending.bucket, false),
-        };
+        match removed.rare {
+            Some(rare) => self.emit_with_rare(removed.session, rare, ending, out),
+            None => self.emit(removed.session, ending, out),
+        }
+    }
+
+    /// Emits a session that has no rare state. (It goes straight into its summary: to move it would cost
+    /// more than the rest.)
+    #[inline(always)]
+    pub(crate) fn emit<K: Key, V: Value>(
+        &mut self,
+        session: Session<K, V, A::State>,
+        ending: Ending,
+        out: Out<'_, K, V, A>,
+    ) where
+        A: Aggregate<K, V>,
+    {
+        let id = self.id_of(&session, None, &ending);
+        let report = Report { id, part: 1, fresh: session.count(), correction: None, was_settled: false };
         out(self.summary(session, ending, report));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn emit_with_rare<K: Key, V: Value>(
+        &mut self,
+        session: Session<K, V, A::State>,
+        mut rare: RareState<V>,
+        ending: Ending,
+        out: Out<'_, K, V, A>,
+    ) where
+        A: Aggregate<K, V>,
+    {
+        if !rare.is_final() {
+            let id = self.id_of(&session, Some(&rare), &ending);
+            let report = rare.report(&session.key, session.count(), id, ending.bucket, false);
+            out(self.summary(session, ending, report));
+        }
     }
 
     /// Emits what a session holds now that stays: open, or for corrections.

@@ -12,25 +12,31 @@ use crate::engine::shared::{Ending, Out, Outcome, Shared};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
-use crate::index::Glance;
-use crate::session::{Opening, RareState, Session, WithRare};
+use crate::session::{Opening, RareState, Removed, Session, WithRare};
 use crate::sessionizer::Refusal;
 use crate::strategy::{Hops, Rounding};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 use crate::window::Window;
-use crate::windows::{Number, OpenWindow, WindowId, WindowTable};
+use crate::windows::{Entry, Number, OpenWindow, WindowId, WindowTable};
 
 /// The open windows of an engine, with those that are over and pending.
 pub(crate) struct Windows<K, V, S> {
     table: WindowTable<K, V, S>,
     /// Windows that are over, whose sessions have not all been emitted.
     closing: VecDeque<Closing<K, V, S>>,
-    /// The window of the last event: its span, and where it is if it has sessions.
-    recent: (Window, Option<WindowId>),
+    /// The windows of the latest events, the newer one last: most events are in one of the two.
+    recent: [Recent; 2],
     /// Windows by their oldest session, kept only to find the oldest of all.
     ages: BTreeSet<(u64, i64)>,
     len: usize,
+}
+
+/// A window that was looked up, and where it is: [`NOWHERE`] while it has no sessions.
+#[derive(Clone, Copy)]
+struct Recent {
+    span: Window,
+    id: WindowId,
 }
 
 /// Windows that end together, and how far they have been emitted.
@@ -51,7 +57,16 @@ struct Place {
     span: Window,
 }
 
-const NO_WINDOW: Window = Window::new(Timestamp::MIN, Timestamp::MIN);
+const NOWHERE: WindowId = WindowId::MAX;
+const NO_WINDOWS: [Recent; 2] = [Recent { span: Window::new(Timestamp::MIN, Timestamp::MIN), id: NOWHERE }; 2];
+
+impl Recent {
+    /// Without a branch: which of two windows an event is in is hard to foresee.
+    #[inline(always)]
+    fn holds(&self, time: Timestamp) -> bool {
+        (time >= self.span.start) & (time < self.span.end)
+    }
+}
 
 fn ending(span: Window, reason: CloseReason) -> Ending {
     Ending { window: span, bucket: Some(span.start), reason, anchor: span.end, by_part: false }
@@ -89,7 +104,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     /// `scatter`: how starts are spread over the windows used lately.
     pub(crate) const fn new(scatter: u64) -> Self {
         let table = WindowTable::new(scatter);
-        Self { table, closing: VecDeque::new(), recent: (NO_WINDOW, None), ages: BTreeSet::new(), len: 0 }
+        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, ages: BTreeSet::new(), len: 0 }
     }
 
     /// The windows that are over and pending, then the others in order of their start.
@@ -121,26 +136,27 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         })
     }
 
-    /// The window of an event in STEP or FLOOR, if it has sessions. A look at the last window saves a
+    /// Which of the latest windows an event in STEP or FLOOR is in: it is noted there. Mostly that saves a
     /// division, or a search in a time zone.
     #[inline(always)]
-    fn bucket_of(&mut self, rounding: &Rounding, time: Timestamp) -> Option<WindowId> {
-        let (span, id) = self.recent;
-        if time >= span.start && time < span.end { id } else { self.round(rounding, time) }
+    fn bucket_of(&mut self, rounding: &Rounding, time: Timestamp) -> &Recent {
+        let newer = usize::from(self.recent[1].holds(time));
+        if self.recent[newer].holds(time) { &self.recent[newer] } else { self.round(rounding, time) }
     }
 
     #[inline(never)]
-    fn round(&mut self, rounding: &Rounding, time: Timestamp) -> Option<WindowId> {
+    fn round(&mut self, rounding: &Rounding, time: Timestamp) -> &Recent {
         let span = rounding.window_of(time);
-        self.recent = (span, self.table.find(span.start.as_micros()));
-        self.recent.1
+        let id = self.table.find(span.start.as_micros()).unwrap_or(NOWHERE);
+        self.recent = [self.recent[1], Recent { span, id }];
+        &self.recent[1]
     }
 
     /// Where the session of an event is likely to be, after one look at the index.
     #[inline(always)]
     pub(crate) fn likely(&mut self, rounding: &Rounding, time: Timestamp, hash: u64) -> Option<Whereabouts> {
-        let window = self.bucket_of(rounding, time)?;
-        Some(Whereabouts::in_window(window, self.table.get(window).likely(hash)?))
+        let window = self.bucket_of(rounding, time).id;
+        Some(Whereabouts::in_window(window, self.table.try_get(window)?.likely(hash)?))
     }
 
     #[inline(always)]
@@ -161,23 +177,56 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if !PLAIN && shared.may_leave_pending() {
             self.drain_for_correction(shared, event, out);
         }
-        if let Some(id) = self.bucket_of(rounding, event.event_time) {
-            if let Some(number) = self.extend::<A, PLAIN>(id, event, hash, shared, out) {
-                return Outcome::Extended(Whereabouts::in_window(id, number));
-            }
+        let Recent { span, id } = *self.bucket_of(rounding, event.event_time);
+        match self.assign_to::<A, PLAIN>(id, span.end, event, hash, shared, out) {
+            Some(outcome) => outcome,
+            None => self.open_bucket(span, event, hash, shared, out),
         }
-        self.open_bucket(event, hash, shared, out)
+    }
+
+    /// Assigns an event to a window, unless that has no session, or none of its key and opening takes more.
+    #[inline(always)]
+    fn assign_to<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
+        &mut self,
+        id: WindowId,
+        end: Timestamp,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Option<Outcome> {
+        let has_room = shared.has_room(self.len, 1);
+        let window = self.table.try_get_mut(id)?;
+        let number = match window.entry(hash, event.key, |key| shared.hash(key.key_ref())) {
+            Entry::Occupied(number, session) => {
+                shared.extend::<K, V, PLAIN>(session, event);
+                let at = Whereabouts::in_window(id, number);
+                if !PLAIN && (session.has_rare_state() || shared.updates.is_on()) {
+                    self.after_change(at, shared, out);
+                }
+                return Some(Outcome::Extended(at));
+            }
+            // It has sessions, so what is due at its end is known.
+            Entry::Vacant(vacant) if has_room && (PLAIN || (end > shared.clock.now() && !shared.updates.is_on())) => {
+                self.len += 1;
+                let opening = Opening { edge: end, opened: shared.last_seq };
+                let state = shared.open_state(event);
+                vacant.insert(|| Session::open(event, opening, state))
+            }
+            Entry::Vacant(_) => return None,
+        };
+        Some(Outcome::Opened(Whereabouts::in_window(id, number)))
     }
 
     #[inline(never)]
     fn open_bucket<A: Aggregate<K, V, State = S>>(
         &mut self,
+        span: Window,
         event: &EventRef<'_, K, V>,
         hash: u64,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        let span = self.recent.0;
         if shared.is_late(span.end) {
             return shared.late();
         }
@@ -185,7 +234,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             return shared.full();
         }
         let opened = self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out);
-        self.recent = (span, Some(opened.window()));
+        let recent = self.recent.iter_mut().filter(|recent| recent.span == span);
+        recent.for_each(|recent| recent.id = opened.window());
         Outcome::Opened(opened)
     }
 
@@ -223,16 +273,20 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         let mut outcome = Outcome::Late;
         let mut has_opened = false;
         for index in windows {
-            let found = self.table.find(index as i64);
-            let extended = found.and_then(|id| Some((id, self.extend::<A, false>(id, event, hash, shared, out)?)));
-            if let Some((id, number)) = extended {
-                let at = Whereabouts::in_window(id, number);
-                outcome = if has_opened { Outcome::Opened(at) } else { Outcome::Extended(at) };
-            } else {
-                has_opened = true;
-                let place = Place { start: index as i64, span: hops.window(index) };
-                outcome = Outcome::Opened(self.open(event, hash, place, shared, out));
-            }
+            let (id, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
+            let assigned = self.assign_to::<A, false>(id, span.end, event, hash, shared, out);
+            outcome = match assigned {
+                Some(Outcome::Extended(at)) if has_opened => Outcome::Opened(at),
+                Some(extended @ Outcome::Extended(_)) => extended,
+                Some(opened) => {
+                    has_opened = true;
+                    opened
+                }
+                None => {
+                    has_opened = true;
+                    Outcome::Opened(self.open(event, hash, Place { start: index as i64, span }, shared, out))
+                }
+            };
         }
         outcome
     }
@@ -290,29 +344,6 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         }
     }
 
-    /// Adds the event to the session of its key in a window, if one is open. Returns its number.
-    #[inline(always)]
-    fn extend<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
-        &mut self,
-        id: WindowId,
-        event: &EventRef<'_, K, V>,
-        hash: u64,
-        shared: &mut Shared<A>,
-        out: Out<'_, K, V, A>,
-    ) -> Option<Number> {
-        let window = self.table.get_mut(id);
-        let (number, session) = match window.glance(hash, event.key) {
-            Glance::Found(found) => found,
-            Glance::Absent => return None,
-            Glance::Unsure => return self.extend_anyhow(id, event, hash, shared, out),
-        };
-        shared.extend::<K, V, PLAIN>(session, event);
-        if !PLAIN && (session.has_rare_state() || shared.updates.is_on()) {
-            self.after_change(Whereabouts::in_window(id, number), shared, out);
-        }
-        Some(number)
-    }
-
     /// Opens a session in a window.
     #[inline]
     fn open<A: Aggregate<K, V, State = S>>(
@@ -339,24 +370,6 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             self.follow_up(Whereabouts::in_window(id, number), true, shared, out);
         }
         Whereabouts::in_window(id, number)
-    }
-
-    /// Adds the event to the session of its key, if there is one, whatever the index says at first. Returns
-    /// its number.
-    #[inline(never)]
-    fn extend_anyhow<A: Aggregate<K, V, State = S>>(
-        &mut self,
-        id: WindowId,
-        event: &EventRef<'_, K, V>,
-        hash: u64,
-        shared: &mut Shared<A>,
-        out: Out<'_, K, V, A>,
-    ) -> Option<Number> {
-        let window = self.table.get_mut(id);
-        let number = window.find(hash, event.key)?;
-        shared.extend::<K, V, false>(window.get_mut(number)?, event);
-        self.after_change(Whereabouts::in_window(id, number), shared, out);
-        Some(number)
     }
 
     /// A session has changed that was emitted before, or may be emitted while it is open.
@@ -397,7 +410,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             self.ages.insert((opened, place.start));
         }
         self.len += 1;
-        (id, window.insert(hash, session, |key| shared.hash(key.key_ref())))
+        (id, window.insert_with(hash, || session, |key| shared.hash(key.key_ref())))
     }
 
     /// Opens a session again as a snapshot has it.
@@ -481,7 +494,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 let (first, _) = window.numbers();
                 windows.push((window, first));
             }
-            self.recent = (NO_WINDOW, None);
+            self.recent = NO_WINDOWS;
             self.closing.push_back(Closing { windows, deadline, was_emitted });
         }
     }
@@ -494,6 +507,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
+        if let [(window, next)] = &mut closing.windows[..] {
+            return self.emit_and_remove_from(window, next, reason, shared, out);
+        }
         while let Some((i, number)) = closing.next() {
             if !shared.spend() {
                 return false;
@@ -508,15 +524,57 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         true
     }
 
+    /// The same for one window, whose sessions lie in the order in which they are emitted.
+    fn emit_and_remove_from<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        window: &mut OpenWindow<K, V, S>,
+        next: &mut Number,
+        reason: CloseReason,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> bool {
+        let ending = ending(window.span, reason);
+        while let (Some(slots), rare) = window.slots_from(*next) {
+            for slot in slots {
+                if slot.is_some() && !shared.spend() {
+                    return false;
+                }
+                self.len -= usize::from(slot.is_some());
+                if slot.as_ref().is_some_and(Session::has_rare_state) {
+                    emit_with_rare(slot.take(), rare.remove(next), ending, shared, out);
+                } else if let Some(session) = slot.take() {
+                    shared.emit(session, ending, out);
+                }
+                *next = next.wrapping_add(1);
+            }
+        }
+        true
+    }
+
     /// Keeps a window for corrections until a later deadline.
     fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, deadline: Timestamp, shared: &Shared<A>) {
         let oldest = window.oldest().map(|(_, session)| session.opened);
         let start = window.start;
-        self.recent = (NO_WINDOW, None);
+        self.recent = NO_WINDOWS;
         self.table.keep_until(deadline, window);
         if let (true, Some(opened)) = (shared.may_evict(), oldest) {
             self.ages.insert((opened, start));
         }
+    }
+}
+
+/// Emits a session that few are like.
+#[cold]
+#[inline(never)]
+fn emit_with_rare<K: Key, V: Value, A: Aggregate<K, V>>(
+    session: Option<Session<K, V, A::State>>,
+    rare: Option<RareState<V>>,
+    ending: Ending,
+    shared: &mut Shared<A>,
+    out: Out<'_, K, V, A>,
+) {
+    if let Some(session) = session {
+        shared.emit_removed(Removed { session, rare }, ending, out);
     }
 }
 
@@ -573,7 +631,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
-        self.recent = (NO_WINDOW, None);
+        self.recent = NO_WINDOWS;
         self.table.shrink_to_fit();
         shared.updates.forget();
         let ids: Vec<WindowId> = self.table.ids().collect();
@@ -607,7 +665,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
             Some((_, next)) => _ = self.ages.insert((next.opened, start)),
             None => {
                 drop(self.table.take(id));
-                self.recent = (NO_WINDOW, None);
+                self.recent = NO_WINDOWS;
             }
         }
         self.len -= 1;
