@@ -56,7 +56,7 @@ pub(crate) struct Group {
     pub(crate) offsets: HashMap<TopicPartition, Committed>,
 }
 
-/// What a member says when it joins.
+/// The request of a member that joins.
 #[derive(Debug)]
 pub(crate) struct Join {
     pub(crate) member: String,
@@ -68,7 +68,7 @@ pub(crate) struct Join {
     pub(crate) protocols: Vec<(String, Bytes)>,
 }
 
-/// What a member learns when all have joined.
+/// The answer to a member when all have joined.
 #[derive(Debug)]
 pub(crate) struct Joined {
     pub(crate) generation: i32,

@@ -1,4 +1,4 @@
-//! A Kafka broker of one node in memory: what the program `kafka` needs for its tests and its demonstration.
+//! A Kafka broker of one node in memory, for the tests and the demonstration of the program `kafka`.
 //!
 //! It speaks Kafka's own protocol, with messages of the crate `kafka-protocol`, and keeps Kafka's promises to clients
 //! that use transactions and consumer groups. The modules:

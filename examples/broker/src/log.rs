@@ -33,7 +33,7 @@ pub(crate) struct Aborted {
     last: i64,
 }
 
-/// What a fetch finds.
+/// The result of a fetch.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) bytes: BytesMut,
@@ -56,13 +56,13 @@ pub(crate) struct Log {
     aborted: Vec<Aborted>,
     sequences: HashMap<i64, Sequences>,
     is_compacted: bool,
-    /// So many batches were there after the last compaction.
+    /// The number of batches after the last compaction.
     compacted: usize,
 }
 
 /// Kafka remembers as many batches of a producer.
 const REMEMBERED: usize = 5;
-/// A log is compacted when it has so many batches more than after the last time.
+/// A log is compacted when it has grown by this number of batches since the last time.
 const DIRTY: usize = 2_000;
 
 /// The header of a batch of version 2, and where its fields lie.
@@ -212,7 +212,7 @@ impl Log {
         self.compact_if_dirty();
     }
 
-    /// Whole batches from an offset on, up to about so many bytes; at least one, if there is one.
+    /// Whole batches from an offset on, up to about this number of bytes; at least one, if there is one.
     pub(crate) fn read(&self, from: i64, max_bytes: usize, is_committed: bool) -> Result<Found, Code> {
         if from > self.end || from < 0 {
             return Err(errors::OFFSET_OUT_OF_RANGE);

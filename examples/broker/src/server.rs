@@ -97,7 +97,7 @@ impl Shared {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until the client goes, or sends what is no request.
+    /// Until the client goes, or sends bytes that are no request.
     fn serve(&self, mut connection: TcpStream) {
         let _ = connection.set_nodelay(true);
         while let Ok(Some(frame)) = read_frame(&mut connection) {

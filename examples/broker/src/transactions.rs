@@ -22,7 +22,7 @@ struct Transaction {
     ended: Option<bool>,
 }
 
-/// What a transaction holds until it ends.
+/// The state of a transaction until it ends.
 #[derive(Debug)]
 pub(crate) struct Open {
     since: Instant,

@@ -20,7 +20,7 @@ use crate::options::{Connection, WorkingOptions};
 /// How long to wait for an answer of a broker.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What all clients have.
+/// The settings of all clients.
 pub(crate) fn config(connection: &Connection) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -101,14 +101,14 @@ impl rdkafka::producer::ProducerContext for Quiet {
     fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, (): ()) {}
 }
 
-/// What the group wants of a member.
+/// The requests of the group to a member.
 #[derive(Debug)]
 pub(crate) enum Rebalance {
     Assign(TopicPartitionList),
     Revoke(TopicPartitionList),
 }
 
-/// Keeps what the group wants until the worker has time for it, and how far the topic goes.
+/// Keeps the requests of the group until the worker has time for them, and the end of the topic.
 #[derive(Debug, Default)]
 pub(crate) struct Member {
     wanted: Mutex<Vec<Rebalance>>,

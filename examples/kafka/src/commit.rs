@@ -19,8 +19,8 @@ const ROOM: Duration = Duration::from_millis(100);
 /// Why nothing was committed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// Another process has taken the partition over, or this producer is broken: a new one must begin from what was
-    /// committed.
+    /// Another process has taken the partition over, or this producer is broken: a new one must begin from the last
+    /// commit.
     Lost(anyhow::Error),
     /// The transaction was given up, and may be tried again: the group was changing, or a broker was away.
     Again(anyhow::Error),
@@ -31,7 +31,7 @@ pub(crate) struct Committer {
     producer: BaseProducer<Quiet>,
 }
 
-/// What is committed of the input.
+/// The committed position in the input.
 #[derive(Debug)]
 pub(crate) struct Position<'a> {
     pub(crate) topic: &'a str,
@@ -41,7 +41,7 @@ pub(crate) struct Position<'a> {
 }
 
 impl Committer {
-    /// Fences all that wrote for this partition before, and gives up what they left unfinished. Only then it is safe
+    /// Fences all earlier writers of this partition, and gives up their unfinished transactions. Only then it is safe
     /// to read how far they came.
     pub(crate) fn new(connection: &Connection, group: &str, partition: i32) -> anyhow::Result<Self> {
         let producer = client::transactional(connection, &format!("{group}-{partition}"))?;

@@ -8,7 +8,7 @@
 //!
 //! - [`options`], [`client`], [`topics`]: the command line; clients; names of topics.
 //! - [`sessions`]: from the records of one partition to sessions, without any input or output.
-//! - [`state`]: what is written of a partition's state, and how it is put together again; likewise.
+//! - [`state`]: the records of a partition's state, and how it is put together again; likewise.
 //! - [`commit`]: one transaction. [`restore`]: reading the state again. [`worker`]: the consumer group.
 //! - [`produce`], [`watch`], [`report`], [`metrics`]: the rest.
 

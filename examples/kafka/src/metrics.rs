@@ -12,7 +12,7 @@ use tiny_http::{Response, Server};
 
 use crate::sessions::{Counts, RuleCounts};
 
-/// What is known of a partition that this process has.
+/// The figures of a partition that this process has.
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
     pub(crate) number: i32,
@@ -35,7 +35,7 @@ struct Now {
     partitions: Vec<Partition>,
 }
 
-/// A process that has looked at nothing for so long does not work.
+/// A process that has looked at nothing for this time does not work.
 const STUCK: Duration = Duration::from_secs(60);
 
 impl Figures {

@@ -108,7 +108,7 @@ pub(crate) struct Run {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "What a record means (a JSON object)")]
+#[command(next_help_heading = "Fields of a record (a JSON object)")]
 pub(crate) struct FieldOptions {
     /// Key fields: who the event belongs to; nested ones as a.b. A field is text (the number 7 is the text
     /// 7), or with :int a whole number
@@ -169,8 +169,8 @@ pub(crate) struct TimingOptions {
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
     pub(crate) earliest: Timestamp,
 
-    /// Once a partition has been read to its end and nothing came for so long, its clocks go on with the
-    /// clock of this machine: its sessions close. never: they stay open until more comes
+    /// Once a partition has been read to its end and no record came for this time, its clocks follow the
+    /// clock of this machine, so that its sessions close. never: they stay open until more records come
     #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
     pub(crate) max_delay: MaxDelay,
 }
@@ -197,7 +197,7 @@ pub(crate) struct WorkingOptions {
     #[arg(long, value_name = "LENGTH", default_value = "1s", value_parser = lengths::parse)]
     pub(crate) commit_every: Duration,
 
-    /// A process that is silent for so long loses its partitions to others
+    /// A process that is silent for this time loses its partitions to others
     #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
     pub(crate) session_timeout: Duration,
 
@@ -209,7 +209,7 @@ pub(crate) struct WorkingOptions {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// End when no record has come for so long
+    /// End when no record has come for this time
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) stop_when_idle: Option<Duration>,
 }

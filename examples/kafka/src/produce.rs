@@ -85,7 +85,7 @@ impl Keys {
         Ok(Self { parser: Jsonl::new(wanted), key: String::new() })
     }
 
-    /// Without a key for what is no click.
+    /// Without a key if the line is no click.
     fn of(&mut self, line: &[u8]) -> &str {
         self.key.clear();
         if let Ok(record) = self.parser.parse(line) {

@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Run) -> Result<()> {
     work(&job, &options.connection, &options.group, &options.working)
 }
 
-/// What all partitions have in common.
+/// Shared by all partitions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     options: Run,
@@ -47,7 +47,7 @@ impl Targets {
     }
 }
 
-/// One partition: how its records are read, and what is made of them.
+/// One partition: how its records are read, and its sessions.
 pub(crate) struct Partition {
     parser: Jsonl,
     events: Events,
@@ -91,7 +91,7 @@ impl Clocks {
         Self { next_offset: 0, arrival: Timestamp::MIN, greatest: None, records: 0, unreadable: 0, refused: 0 };
 }
 
-/// What an entry of the state says beside the sessions.
+/// The part of the state beside the sessions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct About {
     fields: String,
@@ -99,7 +99,7 @@ pub(crate) struct About {
     clocks: Clocks,
 }
 
-/// What is counted, for reports. It goes with each commit, as a note beside the offset.
+/// Counts for reports. It goes with each commit, as a note beside the offset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) records: u64,

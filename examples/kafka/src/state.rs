@@ -1,4 +1,4 @@
-//! What is written of a partition's state, and how it is put together again: without any input or output.
+//! The records of a partition's state, and how it is put together again: without any input or output.
 //!
 //! Each commit writes one *entry*: now and then a base, which is the whole state, and changes in between, which are
 //! the sessions of the keys that changed. An entry that is too large for one record is cut into pieces. Entries are
