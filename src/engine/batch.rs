@@ -4,7 +4,7 @@
 //! the index, the session, the text of its key. One event after the other, each wait is in full.
 //! Here the lines of all events are asked for first, then all sessions, so that the waits overlap;
 //! then the events are taken one by one. That is plain code: a load whose result nothing depends on
-//! does not stop the processor, and what it brings stays in the cache. The result cannot differ.
+//! does not stop the processor, and its line stays in the cache. The result cannot differ.
 
 use core::hint::black_box;
 use core::mem::{needs_drop, size_of};
@@ -16,13 +16,13 @@ use crate::engine::shared::{Out, Outcome};
 use crate::event::EventRef;
 use crate::session::Session;
 
-/// So many events are looked at ahead: more than a processor can wait for at once.
+/// The number of events looked at ahead: more than a processor can wait for at once.
 const AHEAD: usize = 64;
-/// What a processor has close by. If the sessions fit into it, looking ahead is in vain.
+/// The size of a processor's own cache. If the sessions fit into it, looking ahead is in vain.
 const CACHE: usize = 8 << 20;
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// Takes several events. `each` gets each of them, with its index and what has become of it.
+    /// Takes several events. `each` gets each of them, with its index and its outcome.
     #[inline(always)]
     pub(super) fn take_batch<'e>(
         &mut self,
@@ -52,7 +52,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.len() * size_of::<Session<K, V, A::State>>() > CACHE
     }
 
-    /// Has at hand what it takes to find the session of each event. Each loop does as little as it
+    /// Loads the index entries and sessions of the events ahead. Each loop does as little as it
     /// can: the fewer instructions between two loads, the more of them the processor has under way.
     fn look_ahead(&mut self, events: &[EventRef<'_, K, V>], hashes: &mut [u64; AHEAD]) {
         let Self { plan, shared, .. } = self;

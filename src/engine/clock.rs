@@ -86,7 +86,7 @@ impl Clock {
         }
     }
 
-    /// Whether an event may move the clock, or bring about what is pending.
+    /// Whether an event may move the clock, or cause the output of pending sessions.
     #[inline(always)]
     pub(crate) fn is_moved_by<K, V>(&self, event: &Event<K, V>) -> bool {
         self.time_of(event) >= self.next_move
@@ -118,12 +118,12 @@ impl Clock {
         is_ahead
     }
 
-    /// Takes every window for past that ends up to `end`, whatever the lateness.
+    /// Takes every window for past that ends up to `end`, for any lateness.
     pub(crate) fn give_up(&mut self, end: Timestamp) {
         self.given_up = self.given_up.max(end);
     }
 
-    /// Up to which end windows are past, if any are whatever the lateness.
+    /// The end up to which windows are past for any lateness, if there is one.
     pub(crate) fn given_up(&self) -> Option<Timestamp> {
         (self.given_up != Timestamp::MIN).then_some(self.given_up)
     }

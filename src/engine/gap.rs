@@ -212,7 +212,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         }
     }
 
-    /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
+    /// With lateness, an event behind the watermark may be a correction: pending sessions come first.
     #[inline]
     fn drain_for_correction<A: Aggregate<K, V, State = S>>(
         &mut self,

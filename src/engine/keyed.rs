@@ -1,4 +1,4 @@
-//! Gap sessions of all keys, with their deadlines: what the two forms of gap sessions share.
+//! Gap sessions of all keys, with their deadlines: shared by the two forms of gap sessions.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
@@ -39,7 +39,7 @@ pub(crate) struct Keyed<K: Key, V: Value, S> {
     ended: ReopenCounter,
 }
 
-/// A tick of the deadline queue is so much of a gap.
+/// The part of a gap that is one tick of the deadline queue.
 const TICKS_PER_GAP: i64 = 32;
 
 impl<K: Key, V: Value, S> Keyed<K, V, S> {
@@ -259,7 +259,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     // --- Closing ---
 
-    /// Closes what is due at `now`, as far as the quota reaches.
+    /// Closes sessions that are due at `now`, as far as the quota reaches.
     #[inline]
     pub(super) fn close_until<A: Aggregate<K, V, State = S>>(
         &mut self,
@@ -383,7 +383,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         }
     }
 
-    /// What a summary says of how a session ends.
+    /// The end of a session, as its summary tells it.
     #[inline]
     fn ending(&self, slot: SlotId, early: Option<CloseReason>) -> Ending {
         self.ending_of(slot, self.table.get(slot), early)

@@ -48,7 +48,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.plan.sightings_of(key, &self.shared).map(|sighting| sighting.view(&self.shared))
     }
 
-    /// The open session of a key whose [window](OpenSession::window) so far holds an instant. Where
+    /// The open session of a key whose present [window](OpenSession::window) holds an instant. Where
     /// several do (sliding windows, buckets on the arrival clock), the first of
     /// [`sessions_of`](Self::sessions_of). Costs as much as that.
     pub fn session_at(&self, key: K::Ref<'_>, instant: Timestamp) -> Option<OpenSession<'_, K, V, A::State>> {

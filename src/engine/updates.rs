@@ -39,7 +39,7 @@ impl Updates {
         self.is_on
     }
 
-    /// Whether a session with so many events that no summary has held is emitted at once.
+    /// Whether a session with this number of events not yet in a summary is emitted at once.
     pub(crate) const fn are_enough(&self, fresh: u64) -> bool {
         fresh >= self.rule.events
     }
@@ -68,7 +68,7 @@ impl Updates {
         }
     }
 
-    /// What has changed is due already.
+    /// Changed sessions are due already.
     pub(crate) fn bring_forward(&mut self, now: Timestamp) {
         if !self.changed.is_empty() {
             self.due = now;
@@ -84,7 +84,7 @@ impl Updates {
         first
     }
 
-    /// Forgets what `is_obsolete`, and what is noted twice.
+    /// Forgets entries that are obsolete (`is_obsolete`) or noted twice.
     pub(crate) fn retain(&mut self, is_needed: impl Fn(&Changed) -> bool) {
         let mut all = core::mem::take(&mut self.changed).into_vec();
         all.sort_unstable();
@@ -93,7 +93,7 @@ impl Updates {
         self.changed = all.into();
     }
 
-    /// Forgets everything noted. What is noted next is due when this would have been.
+    /// Forgets everything noted. The next entries are due when these would have been.
     pub(crate) fn forget(&mut self) {
         self.changed = BinaryHeap::new();
     }
