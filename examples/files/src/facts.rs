@@ -117,6 +117,8 @@ pub(crate) trait Kept: Sized + Send + 'static {
 
     fn members(&self) -> &[Member];
 
+    fn retain_members(&mut self, keep: impl FnMut(&Member) -> bool);
+
     /// The cells of the further columns.
     fn cells(&self) -> &[More];
 }
@@ -127,6 +129,8 @@ impl Kept for () {
     fn members(&self) -> &[Member] {
         &[]
     }
+
+    fn retain_members(&mut self, _: impl FnMut(&Member) -> bool) {}
 
     fn cells(&self) -> &[More] {
         &[]
@@ -144,6 +148,10 @@ impl Kept for Facts {
 
     fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    fn retain_members(&mut self, keep: impl FnMut(&Member) -> bool) {
+        self.members.retain(keep);
     }
 
     fn cells(&self) -> &[More] {

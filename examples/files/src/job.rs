@@ -209,7 +209,19 @@ where
         self.amount.lines += batch.lines;
         self.amount.empty += batch.empty;
         self.amount.left_out += batch.left_out;
-        self.take_orphans()
+        self.take_orphans()?;
+        self.write_early();
+        Ok(())
+    }
+
+    /// Writes events of open sessions whose ids are final.
+    fn write_early(&mut self) {
+        let Some(early) = &mut self.results.early else { return };
+        let engine = &self.engine;
+        let id_of = |key: &str, time: Timestamp| engine.session_at(key, time).map(|session| session.id());
+        for event in early.due(engine.now(), id_of) {
+            self.results.event(event);
+        }
     }
 
     /// Whether a line is left to the next run, since its end has not been written yet.
@@ -235,7 +247,11 @@ where
     /// Hands back events that found no session to join.
     fn take_orphans(&mut self) -> Outcome<()> {
         for event in self.engine.take_orphans() {
-            self.unused.refused(&event.as_event_ref(), Refusal::NoSession)?;
+            let event = event.as_event_ref();
+            if let Some(early) = &mut self.results.early {
+                early.forget(event.event_time, event.value.1.place);
+            }
+            self.unused.refused(&event, Refusal::NoSession)?;
         }
         Ok(())
     }
@@ -272,6 +288,7 @@ where
             return Ok(());
         }
         self.silence.is_noted = true;
+        self.write_early();
         self.unused.flush()?;
         self.results.pause()
     }
@@ -314,6 +331,9 @@ where
                 self.reached(&event);
                 if let Some(report) = &mut self.results.report {
                     report.event(event.event_time);
+                }
+                if let Some(early) = &mut self.results.early {
+                    early.add(&event);
                 }
             }
         }

@@ -10,6 +10,7 @@
 
 mod closing;
 mod decimal;
+mod early;
 mod facts;
 #[cfg(feature = "parquet")]
 mod folders;

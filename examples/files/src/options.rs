@@ -223,7 +223,7 @@ pub(crate) struct Results {
     #[arg(long, conflicts_with = "allowed_lateness")]
     pub(crate) report: bool,
 
-    /// Write each event with the id of its session, as JSON lines. Takes about 60 bytes of memory
+    /// Write each event with the id of its session, as JSON lines; of a stream as soon as the id is final. Takes about 60 bytes of memory
     /// for each event of an open session
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
@@ -451,6 +451,16 @@ impl Options {
     /// Whether sessions keep more of their events than the first and the last.
     pub(crate) fn keeps_facts(&self) -> bool {
         self.results.events.is_some() || !self.results.measures.is_empty() || self.strategy.marks().next().is_some()
+    }
+
+    /// Whether events are written before their session closes: where its id is final by then, and written once.
+    pub(crate) fn writes_events_early(&self) -> bool {
+        self.results.events.is_some()
+            && self.streams()
+            && self.strategy.clock() == Clock::Event
+            && self.strategy.sliding.is_none()
+            && !self.has_revisions()
+            && self.going_on.state.is_none()
     }
 
     /// Whether the input is a stream, of which sessions are shown as they close.

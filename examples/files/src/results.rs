@@ -8,6 +8,7 @@ use program::stdout;
 use rows::columns::files_columns;
 use rows::lines::Lines;
 
+use crate::early::{Early, EarlyEvent};
 use crate::facts::Kept;
 #[cfg(feature = "parquet")]
 use crate::folders::Folders;
@@ -19,11 +20,13 @@ use crate::strategy;
 use crate::text::Summary;
 use crate::unused::Unused;
 use crate::visits::Visits;
-use crate::writing::Writing;
+use crate::writing::{Out, Writing};
 
 pub(crate) struct Results<O: Kept> {
     writing: Option<Writing<O>>,
     pub(crate) report: Option<Report>,
+    /// Where events are written before their session closes.
+    pub(crate) early: Option<Early>,
     pub(crate) is_on_terminal: bool,
 }
 
@@ -35,7 +38,8 @@ impl<O: Kept> Results<O> {
         columns: &Columns,
         visits: Option<Visits>,
     ) -> Outcome<Self> {
-        let mut results = Self { writing: None, report: None, is_on_terminal: false };
+        let mut results = Self { writing: None, report: None, early: None, is_on_terminal: false };
+        results.early = options.writes_events_early().then(Early::default);
         let visits = visits.or_else(|| options.results.visit_number.then(Visits::default));
         let mut files = Files { sessions: None, events: None, visits };
         if options.shows_report() {
@@ -57,12 +61,22 @@ impl<O: Kept> Results<O> {
 
     /// Takes a session that has closed.
     #[inline]
-    pub(crate) fn session(&mut self, session: Summary<O>) {
+    pub(crate) fn session(&mut self, mut session: Summary<O>) {
+        if let Some(early) = self.early.as_mut().filter(|_| !session.is_update()) {
+            early.close(&mut session);
+        }
         if let Some(report) = &mut self.report {
             report.session(&session);
         }
         if let Some(writing) = &mut self.writing {
-            writing.add(session);
+            writing.add(Out::Session(session));
+        }
+    }
+
+    /// Takes an event of a session that is open.
+    pub(crate) fn event(&mut self, event: EarlyEvent) {
+        if let Some(writing) = &mut self.writing {
+            writing.add(Out::Event(event));
         }
     }
 
@@ -168,6 +182,10 @@ impl Files {
             events.write(session, id)?;
         }
         Ok(())
+    }
+
+    pub(crate) fn write_event(&mut self, event: &EarlyEvent) -> Outcome<()> {
+        self.events.as_mut().map_or(Ok(()), |events| events.write_early(event))
     }
 
     /// Writes what waits, where others see it.

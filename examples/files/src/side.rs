@@ -12,7 +12,8 @@ use rows::lines::Time;
 use serde::Serialize;
 use stagger::SessionId;
 
-use crate::facts::Kept;
+use crate::early::EarlyEvent;
+use crate::facts::{Kept, Member};
 use crate::text::Summary;
 
 /// A file of JSON lines.
@@ -94,17 +95,25 @@ impl EventsFile {
         if session.is_update() {
             return Ok(());
         }
-        for member in session.aggregate.members() {
-            self.file.write(&EventRow {
-                session_id,
-                revision: self.revisions.then(|| session.revision()),
-                input: &self.inputs[member.place.input as usize],
-                line: member.place.line,
-                key: KeyFields { columns: &self.columns, key: session.key.as_str() },
-                time: Time(member.time),
-                value: member.value.as_str(),
-            })?;
-        }
-        Ok(())
+        let revision = self.revisions.then(|| session.revision());
+        let mut members = session.aggregate.members().iter();
+        members.try_for_each(|member| self.write_event(member, session.key.as_str(), session_id, revision))
+    }
+
+    /// Writes an event of a session that is open.
+    pub(crate) fn write_early(&mut self, event: &EarlyEvent) -> Outcome<()> {
+        self.write_event(&event.member, event.key.as_str(), event.session_id, None)
+    }
+
+    fn write_event(&mut self, event: &Member, key: &str, session_id: SessionId, revision: Option<u32>) -> Outcome<()> {
+        self.file.write(&EventRow {
+            session_id,
+            revision,
+            input: &self.inputs[event.place.input as usize],
+            line: event.place.line,
+            key: KeyFields { columns: &self.columns, key },
+            time: Time(event.time),
+            value: event.value.as_str(),
+        })
     }
 }

@@ -63,7 +63,7 @@ impl Value for Text {
 }
 
 /// Where an event was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// Which of the inputs, from 0.
     pub(crate) input: u32,

@@ -6,18 +6,26 @@ use std::thread::{self, JoinHandle};
 use events::failure::Outcome;
 use events::relay::{Filling, Using, Waited, relay};
 
+use crate::early::EarlyEvent;
 use crate::facts::Kept;
 use crate::results::{Files, Finished};
 use crate::text::Summary;
 
-/// How many sessions are handed over at once.
+/// How many sessions and events are handed over at once.
 const MANY: usize = 512;
+
+/// What is written.
+pub(crate) enum Out<O: Kept> {
+    Session(Summary<O>),
+    /// An event of a session that is open.
+    Event(EarlyEvent),
+}
 
 /// Files that are being written.
 pub(crate) struct Writing<O: Kept> {
-    sessions: Vec<Summary<O>>,
+    waiting: Vec<Out<O>>,
     /// None once the thread has been told that there are no more.
-    filling: Option<Filling<Vec<Summary<O>>>>,
+    filling: Option<Filling<Vec<Out<O>>>>,
     thread: Option<JoinHandle<Outcome<Files>>>,
     has_failed: bool,
 }
@@ -28,23 +36,23 @@ impl<O: Kept> Writing<O> {
         let (filling, using) = relay();
         let thread = thread::Builder::new().name("writing".to_owned());
         let thread = thread.spawn(move || write(files, &using, streams)).expect("the system starts a thread");
-        Self { sessions: Vec::new(), filling: Some(filling), thread: Some(thread), has_failed: false }
+        Self { waiting: Vec::new(), filling: Some(filling), thread: Some(thread), has_failed: false }
     }
 
     #[inline]
-    pub(crate) fn add(&mut self, session: Summary<O>) {
-        self.sessions.push(session);
-        if self.sessions.len() >= MANY {
+    pub(crate) fn add(&mut self, out: Out<O>) {
+        self.waiting.push(out);
+        if self.waiting.len() >= MANY {
             self.hand_over();
         }
     }
 }
 
 impl<O: Kept> Writing<O> {
-    /// Passes on the sessions that wait.
+    /// Passes on what waits.
     pub(crate) fn hand_over(&mut self) {
         if let Some(filling) = &mut self.filling {
-            self.has_failed |= !filling.hand_over(&mut self.sessions);
+            self.has_failed |= !filling.hand_over(&mut self.waiting);
         }
     }
 
@@ -77,16 +85,19 @@ impl<O: Kept> Drop for Writing<O> {
 }
 
 /// Writes all sessions, until the first failure.
-fn write<O: Kept>(mut files: Files, using: &Using<Vec<Summary<O>>>, streams: bool) -> Outcome<Files> {
+fn write<O: Kept>(mut files: Files, using: &Using<Vec<Out<O>>>, streams: bool) -> Outcome<Files> {
     loop {
         let waited = using.next_now();
         if streams && !matches!(waited, Waited::Ready(_)) {
             files.flush()?;
         }
-        let next = if let Waited::Ready(sessions) = waited { Some(sessions) } else { using.next() };
-        let Some(mut sessions) = next else { return Ok(files) };
-        sessions.iter_mut().try_for_each(|session| files.write(session))?;
-        sessions.clear();
-        using.give_back(sessions);
+        let next = if let Waited::Ready(outs) = waited { Some(outs) } else { using.next() };
+        let Some(mut outs) = next else { return Ok(files) };
+        outs.iter_mut().try_for_each(|out| match out {
+            Out::Session(session) => files.write(session),
+            Out::Event(event) => files.write_event(event),
+        })?;
+        outs.clear();
+        using.give_back(outs);
     }
 }

@@ -455,9 +455,13 @@ fn events_carry_the_id_of_their_session() {
     let folder = Folder::new();
     let path = folder.path("events.jsonl");
     let input = generated("--broken 0.01");
-    for (strategy, times) in
-        [("--gap 1m", 1), ("--step 30s --out-of-order 10s --max-future 1h", 1), ("--sliding 1m/20s", 3)]
-    {
+    for (strategy, times) in [
+        ("--gap 1m", 1),
+        ("--gap 1m --out-of-order 10s --max-future 1h", 1),
+        ("--gap 1m --max-duration 3m --cut-daily --out-of-order 10s --max-future 1h", 1),
+        ("--step 30s --out-of-order 10s --max-future 1h", 1),
+        ("--sliding 1m/20s", 3),
+    ] {
         let ran = ok(&input, &format!("{CLICK_FIELDS} {strategy} --events {path}"));
         let mut of_session: HashMap<String, Vec<Value>> = HashMap::new();
         let mut of_line: BTreeMap<u64, usize> = BTreeMap::new();

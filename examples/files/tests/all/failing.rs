@@ -200,6 +200,30 @@ fn a_stream_shows_rows_when_they_close() {
     assert_eq!(live.key(), "cid");
 }
 
+/// Of a session that is open, but whose id is final.
+#[test]
+fn a_stream_shows_events_as_soon_as_their_session_has_its_id() {
+    let mut live = Live::start(&format!("{FIELDS} --gap 30m --out-of-order 10s --events /dev/stderr"));
+    let mut events = BufReader::new(live.child.stderr.take().unwrap());
+    let mut next = |live: &mut Live, seconds: &[(&str, i64, &str)]| {
+        live.write(&clicks(seconds));
+        let mut line = String::new();
+        events.read_line(&mut line).unwrap();
+        let event = json_lines(&line).remove(0);
+        (event["value"].as_str().unwrap().to_owned(), event["session_id"].as_str().unwrap().to_owned())
+    };
+    let first = next(&mut live, &[("ann", 5, "second"), ("ann", 0, "first"), ("ann", 12, "third")]);
+    let second = next(&mut live, &[("ann", 20, "fourth")]);
+    assert_eq!((first.0.as_str(), second.0.as_str()), ("first", "second"));
+    live.input = None;
+    let rows = std::io::read_to_string(&mut live.output).unwrap();
+    let rows = rows.lines().skip(1).collect::<Vec<_>>();
+    assert!(rows.len() == 1 && rows[0].starts_with(&first.1) && first.1 == second.1, "{rows:?}");
+    let rest = std::io::read_to_string(events).unwrap();
+    let rest: Vec<_> = rest.lines().filter(|line| line.starts_with('{')).collect();
+    assert_eq!(rest.len(), 2, "each event once: {rest:?}");
+}
+
 #[test]
 fn sessions_close_though_nothing_more_comes() {
     for rule in ["--gap 200ms", "--step 200ms", "--stagger none --range 200ms", "--gap 200ms --arrival time"] {
