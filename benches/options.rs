@@ -132,6 +132,7 @@ fn price(criterion: &mut Criterion) {
     group.warm_up_time(SECOND).measurement_time(3 * SECOND);
     let mut prices = Prices { group, clicks: &clicks };
     strategies(&mut prices);
+    updates(&mut prices);
     cuts(&mut prices);
     watermarks(&mut prices);
     lateness(&mut prices);
@@ -161,6 +162,20 @@ fn strategies(prices: &mut Prices<'_, '_>) {
     prices.add("arrival/per_key", || Setup::new(Stagger::per_key(30 * SECOND)));
 }
 
+/// No click is a copy of another.
+fn once(click: &EventRef<'_, u64, u64>) -> u128 {
+    u128::from(click.event_time.as_micros().unsigned_abs()) << 64 | u128::from(click.value)
+}
+
+/// Early results.
+fn updates(prices: &mut Prices<'_, '_>) {
+    prices.add("step/update_every_10s", || setup(step()).update_every(10 * SECOND));
+    prices.add("gap/update_every_minute", || setup(half_an_hour()).update_every(MINUTE));
+    prices.add("gap/update_every_10_events", || setup(half_an_hour()).update_every_events(10));
+    prices.add("gap/update_every_event", || setup(half_an_hour()).update_every_events(1));
+    prices.add("step/unique", || setup(step()).unique_by("time and value", once));
+}
+
 /// With these, sessions are built in order of time, and clicks wait for the watermark.
 fn cuts(prices: &mut Prices<'_, '_>) {
     prices.add("gap/max_duration", || setup(half_an_hour().max_duration(2 * HOUR)));
@@ -175,6 +190,7 @@ fn cuts(prices: &mut Prices<'_, '_>) {
         })
     });
     prices.add("gap/end_at", || setup(half_an_hour()).end_at("a checkout", |click| click.value == 1));
+    prices.add("gap/unique", || setup(half_an_hour()).unique_by("time and value", once));
     prices.add("gap/join_only", || {
         setup(half_an_hour()).join_only("pings", |click| match click.value {
             1 => JoinOnly::DoesNotProlong,

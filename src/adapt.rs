@@ -51,6 +51,11 @@ impl<I: Iterator, S: Sessionizer> Sessions<I, S> {
         self.sessionizer.take_orphans()
     }
 
+    /// Takes the events that were in their session already; see [`Sessionizer::take_duplicates`].
+    pub fn take_duplicates(&mut self) -> Vec<Event<S::Key, S::Value>> {
+        self.sessionizer.take_duplicates()
+    }
+
     /// The sessionizer, for its counters and its clock.
     pub fn sessionizer(&self) -> &S {
         &self.sessionizer
@@ -194,6 +199,11 @@ impl<S: Sessionizer> Queued<S> {
         self.sessionizer.take_orphans()
     }
 
+    /// Takes the events that were in their session already; see [`Sessionizer::take_duplicates`].
+    pub fn take_duplicates(&mut self) -> Vec<Event<S::Key, S::Value>> {
+        self.sessionizer.take_duplicates()
+    }
+
     /// The next session that is over, oldest deadline first.
     pub fn poll(&mut self) -> Option<SessionSummary<S::Key, S::Value, S::Output>> {
         self.ready.pop_front()
@@ -245,6 +255,10 @@ macro_rules! pointer {
 
         fn take_orphans(&mut self) -> Vec<Event<Self::Key, Self::Value>> {
             (**self).take_orphans()
+        }
+
+        fn take_duplicates(&mut self) -> Vec<Event<Self::Key, Self::Value>> {
+            (**self).take_duplicates()
         }
 
         fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {

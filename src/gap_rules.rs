@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
 use crate::open::OpenSession;
-use crate::rules::{CutRule, GapRule, TimedValue};
+use crate::rules::{CutRule, GapRule, IdRule, TimedValue};
 
 /// Whether a new session starts before an event. Arguments: the session, its latest event, the next event.
 pub(crate) type CutWithRule<K, V, S> = Arc<
@@ -44,11 +44,14 @@ pub(crate) struct Rules<K: Key, V: Value, S> {
     pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
     pub(crate) end_at: Option<EndRule<K, V>>,
     pub(crate) join_only: Option<JoinRule<K, V>>,
+    /// For every strategy. In gap sessions the order of time says which event of an id comes first.
+    pub(crate) unique: Option<IdRule<K, V>>,
 }
 
 impl<K: Key, V: Value, S> Rules<K, V, S> {
     /// Whether there is one that looks at events in order of time.
     pub(crate) const fn need_order(&self) -> bool {
-        self.cut.is_some() || self.cut_with.is_some() || self.end_at.is_some() || self.join_only.is_some()
+        let cuts = self.cut.is_some() || self.cut_with.is_some() || self.end_at.is_some();
+        cuts || self.join_only.is_some() || self.unique.is_some()
     }
 }

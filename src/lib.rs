@@ -33,6 +33,7 @@
 //! - **When is a session over, and an event late?** [`Config::out_of_order`],
 //!   [`Config::allowed_lateness`], [`WatermarkMerger`] for several shards.
 //! - **What does a session report?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
+//! - **What if an event comes twice?** [`Config::unique_by`].
 //! - **Which session took this event?** [`Engine::push_tagged`].
 //! - **What does a session look like before it is over?** [`Config::update_every`], [`Config::update_every_events`].
 //! - **Which sessions are open now?** [`Engine::sessions_of`], [`Engine::session_at`], [`Engine::open`].
@@ -114,7 +115,7 @@ pub use engine::{Engine, Tagged};
 pub use error::{ConfigError, RestoreError};
 pub use event::{Event, EventFn, EventRef};
 pub use gap_rules::JoinOnly;
-pub use id::{SessionId, SessionIdError, kinesis_sql_id, partition_of};
+pub use id::{SessionId, SessionIdError, fingerprint, kinesis_sql_id, partition_of};
 pub use open::OpenSession;
 pub use rules::{FirstLast, TimedValue, WhenFull};
 #[cfg(feature = "serde")]

@@ -10,6 +10,9 @@ use crate::time::Timestamp;
 /// The gap after an event, if it is not the default one.
 pub(crate) type GapRule<K, V> = Arc<dyn for<'e> Fn(&EventRef<'e, K, V>) -> Option<Duration> + Send + Sync>;
 
+/// The number that tells an event from others of its session.
+pub(crate) type IdRule<K, V> = Arc<dyn for<'e> Fn(&EventRef<'e, K, V>) -> u128 + Send + Sync>;
+
 /// Whether a new session starts between two events that follow each other.
 pub(crate) type CutRule<V> =
     Arc<dyn for<'p, 'n> Fn(TimedValue<<V as Value>::Ref<'p>>, TimedValue<<V as Value>::Ref<'n>>) -> bool + Send + Sync>;
@@ -56,6 +59,8 @@ pub(crate) struct Options {
     /// How many sessions one call may emit.
     pub(crate) max_emits: usize,
     pub(crate) updates: UpdateRule,
+    /// A session holds one event of each id.
+    pub(crate) is_unique: bool,
 }
 
 /// When a session that is open is emitted early.
@@ -79,6 +84,6 @@ impl Options {
     /// Whether first and last go by event time, a session is emitted once, and no call leaves any pending.
     pub(crate) fn is_plain(&self) -> bool {
         let is_emitted_once = self.lateness == 0 && !self.updates.is_on();
-        is_emitted_once && self.max_emits == usize::MAX && self.first_last == FirstLast::EventTime
+        is_emitted_once && !self.is_unique && self.max_emits == usize::MAX && self.first_last == FirstLast::EventTime
     }
 }

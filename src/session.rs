@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::num::NonZeroU64;
 use core::ops::RangeInclusive;
 
+use hashbrown::HashSet;
+
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
@@ -100,6 +102,9 @@ pub(crate) struct RareState<V> {
     /// of the push that brought the latest arrival, and the value of the latest event.
     pub(crate) newest: u64,
     pub(crate) previous: Option<V>,
+    /// The ids of its events, where each may be in it once.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) ids: Option<Box<EventIds>>,
     /// What marked it as [`Mark::Cut`], if it was not [`Config::cut`](crate::Config::cut).
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) cut_by: Option<CloseReason>,
@@ -108,13 +113,44 @@ pub(crate) struct RareState<V> {
 impl<V: Value> RareState<V> {
     pub(crate) fn copy(&self) -> Self {
         let previous = self.previous.as_ref().map(|value| V::value_from(value.value_ref()));
-        Self { supersedes: self.supersedes.clone(), previous, ..*self }
+        Self { supersedes: self.supersedes.clone(), previous, ids: self.ids.clone(), ..*self }
     }
 }
 
 impl<V> Default for RareState<V> {
     fn default() -> Self {
-        Self { part: 1, origin: None, reported: None, supersedes: Vec::new(), newest: 0, previous: None, cut_by: None }
+        Self {
+            part: 1,
+            origin: None,
+            reported: None,
+            supersedes: Vec::new(),
+            newest: 0,
+            previous: None,
+            ids: None,
+            cut_by: None,
+        }
+    }
+}
+
+/// The ids of the events of a session. Written as two halves each, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>"))]
+pub(crate) struct EventIds(HashSet<u128>);
+
+#[cfg(feature = "serde")]
+impl From<Vec<(u64, u64)>> for EventIds {
+    fn from(halves: Vec<(u64, u64)>) -> Self {
+        Self(halves.into_iter().map(|(high, low)| u128::from(high) << 64 | u128::from(low)).collect())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<EventIds> for Vec<(u64, u64)> {
+    fn from(EventIds(ids): EventIds) -> Self {
+        let mut halves: Self = ids.into_iter().map(|id| ((id >> 64) as u64, id as u64)).collect();
+        halves.sort_unstable();
+        halves
     }
 }
 
@@ -320,6 +356,15 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
 }
 
 impl<V> RareState<V> {
+    /// Whether an event with this id is in the session.
+    pub(crate) fn has_event(&self, id: u128) -> bool {
+        self.ids.as_ref().is_some_and(|ids| ids.0.contains(&id))
+    }
+
+    pub(crate) fn add_event(&mut self, id: u128) {
+        self.ids.get_or_insert_default().0.insert(id);
+    }
+
     /// Whether a summary of everything in the session has been emitted.
     pub(crate) fn is_current(&self) -> bool {
         self.reported.is_some_and(|reported| reported.current)
@@ -337,9 +382,9 @@ impl<V> RareState<V> {
 
     /// Whether it says nothing that is not usual, but for the part.
     pub(crate) fn is_blank(&self) -> bool {
-        let Self { part: _, origin, reported, supersedes, newest, previous, cut_by } = self;
+        let Self { part: _, origin, reported, supersedes, newest, previous, ids, cut_by } = self;
         let is_reported = reported.is_some() || !supersedes.is_empty();
-        !is_reported && origin.is_none() && *newest == 0 && previous.is_none() && cut_by.is_none()
+        !is_reported && origin.is_none() && *newest == 0 && previous.is_none() && ids.is_none() && cut_by.is_none()
     }
 
     /// The session has changed since it was emitted, if it was. Returns whether that is the first change.

@@ -75,6 +75,12 @@ pub trait Sessionizer {
         Vec::new()
     }
 
+    /// Takes the events that waited and were in their session already; see
+    /// [`Engine::take_duplicates`](crate::Engine::take_duplicates). A sessionizer without such events has none.
+    fn take_duplicates(&mut self) -> Vec<Event<Self::Key, Self::Value>> {
+        Vec::new()
+    }
+
     /// Moves the clock to `time`: the watermark on the event clock ("no more events before `time`"),
     /// the present on the arrival clock. It never goes back; an earlier `time` does nothing.
     fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>));
@@ -191,6 +197,9 @@ pub enum Refusal {
     /// It [may only join](crate::Config::join_only) a session, and there is none.
     #[error("it may only join a session, and there is none")]
     NoSession,
+    /// Its session holds an event of its [id](crate::Config::unique_by) already.
+    #[error("its session holds an event with its id already")]
+    Duplicate,
 }
 
 /// Counts since the beginning, kept through snapshots.
@@ -240,6 +249,9 @@ pub struct Counters {
     pub orphaned: u64,
     /// Summaries of sessions that were not over: see [`Config::update_every`](crate::Config::update_every).
     pub updates: u64,
+    /// Events whose session held one of their id: handed back, or left to be
+    /// [taken](crate::Engine::take_duplicates).
+    pub duplicates: u64,
     /// Events behind the watermark when they were pushed: beyond the out-of-orderness bound. Late events
     /// are among them.
     pub behind: u64,
@@ -261,7 +273,7 @@ impl Counters {
     /// Events handed back for a reason other than being late.
     #[must_use]
     pub const fn refused(&self) -> u64 {
-        self.refused_future + self.refused_full + self.between_windows + self.orphaned
+        self.refused_future + self.refused_full + self.between_windows + self.orphaned + self.duplicates
     }
 
     /// Events in open sessions that no summary has reported yet.
@@ -274,7 +286,8 @@ impl Counters {
     #[must_use]
     pub fn is_conserved(&self) -> bool {
         let sum = |counts: &[u64]| counts.iter().map(|&count| u128::from(count)).sum::<u128>();
-        let refused = [self.refused_future, self.refused_full, self.between_windows, self.orphaned];
+        let Self { refused_future, refused_full, between_windows, orphaned, duplicates, .. } = *self;
+        let refused = [refused_future, refused_full, between_windows, orphaned, duplicates];
         let came = sum(&[self.pushed, self.extra_windows, self.carried_in]);
         let went = sum(&[self.late, self.held, self.placed, self.carried_out]) + sum(&refused);
         came == went && self.reported <= self.placed
@@ -285,7 +298,7 @@ impl Counters {
         self.clone().all().into_iter().all(|count| *count <= MAX_EVENTS)
     }
 
-    fn all(&mut self) -> [&mut u64; 21] {
+    fn all(&mut self) -> [&mut u64; 22] {
         let Self { pushed, late, refused_future, refused_full, between_windows, held, placed, extra_windows, .. } =
             self;
         let Self {
@@ -299,6 +312,7 @@ impl Counters {
             carried_out,
             orphaned,
             updates,
+            duplicates,
             ..
         } = self;
         let Self { behind, uncorrected, without_arrival, .. } = self;
@@ -321,6 +335,7 @@ impl Counters {
             carried_out,
             orphaned,
             updates,
+            duplicates,
             behind,
             uncorrected,
             without_arrival,

@@ -15,7 +15,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::Engine;
+use crate::engine::{Engine, Unplaced};
 use crate::error::{ConfigError, RestoreError};
 use crate::event::{Event, EventRef};
 use crate::open::OpenSession;
@@ -187,10 +187,19 @@ where
     /// Takes the events that found no session to join, in order of time, then of arrival; see
     /// [`Engine::take_orphans`].
     pub fn take_orphans(&mut self) -> Vec<Event<K, V>> {
-        let orphans = self.shards.iter_mut().filter_map(|shard| shard.engine.orphans_mut());
-        let mut orphans: Vec<_> = orphans.flat_map(core::mem::take).collect();
-        orphans.sort_by_key(|(event, seq)| (event.event_time, *seq));
-        orphans.into_iter().map(|(event, _)| event).collect()
+        self.take_left(Unplaced::Orphan)
+    }
+
+    /// Takes the events that were in their session already, in order of time, then of arrival; see
+    /// [`Engine::take_duplicates`].
+    pub fn take_duplicates(&mut self) -> Vec<Event<K, V>> {
+        self.take_left(Unplaced::Duplicate)
+    }
+
+    fn take_left(&mut self, why: Unplaced) -> Vec<Event<K, V>> {
+        let mut left: Vec<_> = self.shards.iter_mut().flat_map(|shard| shard.engine.take_left(why)).collect();
+        left.sort_by_key(|left| (left.event.event_time, left.seq));
+        left.into_iter().map(|left| left.event).collect()
     }
 
     /// Where the clock stands; [`Timestamp::MIN`] in the beginning.

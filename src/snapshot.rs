@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Placement, Plan};
+use crate::engine::{Engine, LeftEvent, Placement, Plan, Unplaced};
 use crate::error::RestoreError;
 use crate::event::Event;
 use crate::id::SessionId;
@@ -73,7 +73,7 @@ pub struct Snapshot<K, V, S = ()> {
     held: Vec<HeldEvent<K, V>>,
     /// In the order in which they will be forgotten.
     parts: Vec<RememberedPart>,
-    /// Events without a session that the caller has not taken.
+    /// Events that no session took, and that the caller has not taken.
     #[cfg_attr(feature = "serde", serde(default = "Vec::new"))] // `default` alone wants K and V to have a default
     orphans: Vec<HeldEvent<K, V>>,
     /// Some updates are due that a bounded call has not emitted.
@@ -108,6 +108,9 @@ struct Saved<K, V, S> {
 struct HeldEvent<K, V> {
     arrival: u64,
     event: Event<K, V>,
+    /// Of those that no session took: its session held an event of its id.
+    #[cfg_attr(feature = "serde", serde(default))]
+    is_duplicate: bool,
 }
 
 /// Keys that are borrowed. A set of `K::Ref` would want all of them, and those looked for, to live equally long.
@@ -214,11 +217,14 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             }
         });
         sessions.sort_by_key(|session| (session.opened, session.bucket));
-        let copy =
-            |(event, arrival): (&Event<K, V>, u64)| HeldEvent { arrival, event: event.as_event_ref().into_owned() };
+        let copy = |event: &Event<K, V>, arrival, why| HeldEvent {
+            arrival,
+            event: event.as_event_ref().into_owned(),
+            is_duplicate: why == Some(Unplaced::Duplicate),
+        };
         let part = |(partition, part, opened)| RememberedPart { partition, part, opened };
         let held = self.plan.held().into_iter().flat_map(|held| held.iter());
-        let orphans = self.plan.orphans().into_iter().flatten().map(|(event, seq)| (event, *seq));
+        let left = self.plan.left().into_iter().flatten();
         Snapshot {
             version: VERSION,
             settings: self.settings().to_vec(),
@@ -230,8 +236,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             arrivals: self.shared.last_seq,
             counters: self.counters(),
             sessions,
-            held: held.filter(|(event, _)| is_wanted(&event.key)).map(copy).collect(),
-            orphans: orphans.filter(|(event, _)| is_wanted(&event.key)).map(copy).collect(),
+            held: held.filter(|(event, _)| is_wanted(&event.key)).map(|(event, seq)| copy(event, seq, None)).collect(),
+            orphans: left
+                .filter(|left| is_wanted(&left.event.key))
+                .map(|left| copy(&left.event, left.seq, Some(left.why)))
+                .collect(),
             parts: self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(part).collect(),
             has_updates_due: self.shared.updates.due() <= self.now(),
         }
@@ -394,15 +403,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             let (session, rare) = session.open();
             plan.resume(session, rare, bucket, shared);
         }
-        for HeldEvent { arrival, event } in held {
+        for HeldEvent { arrival, event, .. } in held {
             plan.hold(&event.as_event_ref(), arrival, shared);
         }
         if has_updates_due {
             shared.updates.bring_forward(now);
             shared.clock.schedule(shared.updates.due());
         }
-        if let Some(kept) = plan.orphans_mut() {
-            kept.extend(orphans.into_iter().map(|orphan| (orphan.event, orphan.arrival)));
+        if let Some(left) = plan.left_mut() {
+            left.extend(orphans.into_iter().map(|HeldEvent { event, arrival: seq, is_duplicate }| {
+                let why = if is_duplicate { Unplaced::Duplicate } else { Unplaced::Orphan };
+                LeftEvent { event, seq, why }
+            }));
         }
         if let Some(reopened) = plan.reopened_mut() {
             let max = if plan_is_on_arrival { shared.options.max_open } else { usize::MAX };
@@ -730,7 +742,7 @@ mod tests {
 
     #[test]
     fn held_events_are_refused_where_none_are_held_or_none_was_pushed() {
-        let held = HeldEvent { arrival: 3, event: Event::new(1, at(50), 50) };
+        let held = HeldEvent { arrival: 3, event: Event::new(1, at(50), 50), is_duplicate: false };
         let add = |s: &mut Saved| {
             (s.counters.held, s.counters.pushed) = (s.counters.held + 1, s.counters.pushed + 1);
             s.held.push(held.clone());

@@ -212,6 +212,22 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         Outcome::Opened(Whereabouts::numbered(number))
     }
 
+    /// Whether the open window of an event's partition holds an event of an id. `pending`: windows that are over
+    /// by this time are pending, and take no event.
+    pub(crate) fn holds(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        id: u128,
+        pending: Option<Timestamp>,
+    ) -> bool {
+        let start = self.bucket_of(event.event_time).map_or(0, |bucket| bucket.start.as_micros());
+        let is_over = |session: &Session<K, V, S>| pending.is_some_and(|now| self.deadline_of(session.edge) <= now);
+        let is_open = |number: &u32| self.get(*number).is_some_and(|session| !is_over(session));
+        let mut open = self.numbers_of(event.key, start, hash).into_iter().filter(is_open);
+        open.any(|number| self.rare.get(&number).is_some_and(|rare| rare.has_event(id)))
+    }
+
     fn part_of(&self, number: u32) -> u32 {
         self.rare.get(&number).map_or(1, |rare| rare.part)
     }

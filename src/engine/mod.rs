@@ -36,7 +36,7 @@ use core::fmt;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::{Event, EventRef};
-use crate::rules::Options;
+use crate::rules::{IdRule, Options};
 use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
@@ -44,7 +44,9 @@ use crate::time::Timestamp;
 use self::shared::{Out, Outcome, Shared};
 
 pub(crate) use clock::Clock as EngineClock;
+pub(crate) use ordered::LeftEvent;
 pub(crate) use plan::{Placement, Plan, Shape};
+pub(crate) use shared::Unplaced;
 pub use tag::Tagged;
 
 /// The sessionizer, made by [`Config::build`](crate::Config::build). It has the methods of the trait
@@ -69,6 +71,7 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     pub(crate) shared: Shared<A>,
     pub(crate) plan: Plan<K, V, A::State>,
     pub(crate) settings: Vec<(String, String)>,
+    unique: Option<IdRule<K, V>>,
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -78,8 +81,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         options: Options,
         aggregate: A,
         settings: Vec<(String, String)>,
+        unique: Option<IdRule<K, V>>,
     ) -> Self {
-        Self { shared: Shared::new(aggregate, options, clock), plan, settings }
+        Self { shared: Shared::new(aggregate, options, clock), plan, settings, unique }
     }
 
     /// The settings it was built with, as names and values: those that a snapshot carries.
@@ -104,13 +108,21 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// (A push answers long before, and summaries of others may be on their way to the callback when
     /// it is decided; so such events have a list of their own.)
     pub fn take_orphans(&mut self) -> Vec<Event<K, V>> {
-        let orphans = self.plan.orphans_mut().map(core::mem::take).unwrap_or_default();
-        orphans.into_iter().map(|(event, _)| event).collect()
+        self.take_left(Unplaced::Orphan).into_iter().map(|left| left.event).collect()
     }
 
-    #[cfg(feature = "std")]
-    pub(crate) fn orphans_mut(&mut self) -> Option<&mut Vec<ordered::Orphan<K, V>>> {
-        self.plan.orphans_mut()
+    /// Takes the events that waited for the watermark, and whose session held one of their
+    /// [id](crate::Config::unique_by) by then: in the order in which that was decided. They are counted as
+    /// [`duplicates`](Counters::duplicates), and kept like [orphans](Self::take_orphans) until they are taken.
+    pub fn take_duplicates(&mut self) -> Vec<Event<K, V>> {
+        self.take_left(Unplaced::Duplicate).into_iter().map(|left| left.event).collect()
+    }
+
+    pub(crate) fn take_left(&mut self, why: Unplaced) -> Vec<LeftEvent<K, V>> {
+        let Some(left) = self.plan.left_mut() else { return Vec::new() };
+        let (taken, others) = core::mem::take(left).into_iter().partition(|left| left.why == why);
+        *left = others;
+        taken
     }
 
     #[inline]
@@ -141,7 +153,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// The same with options that only some use.
     #[inline(never)]
     fn take_with_options(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
-        let Self { shared, plan, .. } = self;
+        let Self { shared, plan, unique, .. } = self;
         if shared.clock.is_bounded() {
             shared.counters.without_arrival += u64::from(event.arrival_time == event.event_time);
             if shared.clock.is_too_early(event) {
@@ -153,7 +165,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             move_clock(event, shared, plan, out);
         }
         shared.count_behind(event);
-        plan.assign_with_options(event, hash, shared, out)
+        match unique {
+            None => plan.assign_with_options(event, hash, shared, out),
+            Some(rule) => plan.assign_once(event, hash, rule, shared, out),
+        }
     }
 
     /// Takes an event of another shard: only its time counts.
@@ -302,6 +317,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
     #[inline]
     fn take_orphans(&mut self) -> Vec<Event<K, V>> {
         Self::take_orphans(self)
+    }
+
+    #[inline]
+    fn take_duplicates(&mut self) -> Vec<Event<K, V>> {
+        Self::take_duplicates(self)
     }
 
     fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {

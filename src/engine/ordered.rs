@@ -12,14 +12,14 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
-use crate::engine::shared::{Out, Outcome, Shared};
+use crate::engine::shared::{Out, Outcome, Shared, Unplaced};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::{Event, EventRef};
 use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule};
 use crate::id::Distinction;
 use crate::reorder::ReorderBuffer;
-use crate::rules::{CutRule, FirstLast, TimedValue};
+use crate::rules::{CutRule, FirstLast, IdRule, TimedValue};
 use crate::session::{Mark, Opening, Origin, WithRare};
 use crate::strategy::{Reach, Rounding};
 use crate::summary::CloseReason;
@@ -31,13 +31,17 @@ use crate::window::is_past;
 pub(crate) struct OrderedSessions<K: Key, V: Value, S> {
     sessions: Keyed<K, V, S>,
     held: ReorderBuffer<K, V>,
-    /// Events that waited and found no session that they may join, until the caller takes them.
-    orphans: Vec<Orphan<K, V>>,
+    /// Events that waited and that no session took, until the caller takes them.
+    left: Vec<LeftEvent<K, V>>,
     rules: OrderRules<K, V, S>,
 }
 
-/// An event without a session, with the number of its push.
-pub(crate) type Orphan<K, V> = (Event<K, V>, u64);
+/// An event that no session took, with the number of its push, and why.
+pub(crate) struct LeftEvent<K, V> {
+    pub(crate) event: Event<K, V>,
+    pub(crate) seq: u64,
+    pub(crate) why: Unplaced,
+}
 
 /// What ends sessions besides silence and their maximum duration.
 pub(crate) struct OrderRules<K: Key, V: Value, S> {
@@ -47,6 +51,7 @@ pub(crate) struct OrderRules<K: Key, V: Value, S> {
     pub(crate) cut_with: Option<CutWithRule<K, V, S>>,
     pub(crate) end_at: Option<EndRule<K, V>>,
     pub(crate) join_only: Option<JoinRule<K, V>>,
+    pub(crate) unique: Option<IdRule<K, V>>,
     pub(crate) max_events: u64,
 }
 
@@ -54,6 +59,8 @@ pub(crate) struct OrderRules<K: Key, V: Value, S> {
 #[derive(Clone, Copy, PartialEq)]
 enum Fit {
     Joins(SlotId),
+    /// The session holds an event of its id.
+    Repeats,
     /// It would, but a cut falls between the session's last event and this one, by this rule.
     Cuts(SlotId, CloseReason),
     No,
@@ -68,11 +75,12 @@ struct Arriving<'a, 'e, K: Key, V: Value> {
     /// It came behind the watermark.
     is_behind: bool,
     joins: JoinOnly,
+    id: Option<u128>,
 }
 
 impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     pub(crate) const fn new(sessions: Keyed<K, V, S>, rules: OrderRules<K, V, S>) -> Self {
-        Self { sessions, held: ReorderBuffer::new(), orphans: Vec::new(), rules }
+        Self { sessions, held: ReorderBuffer::new(), left: Vec::new(), rules }
     }
 
     pub(crate) const fn sessions(&self) -> &Keyed<K, V, S> {
@@ -88,13 +96,13 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         &self.held
     }
 
-    /// The events that found no session to join.
-    pub(crate) const fn orphans(&self) -> &Vec<Orphan<K, V>> {
-        &self.orphans
+    /// The events that no session took.
+    pub(crate) const fn left(&self) -> &Vec<LeftEvent<K, V>> {
+        &self.left
     }
 
-    pub(crate) const fn orphans_mut(&mut self) -> &mut Vec<Orphan<K, V>> {
-        &mut self.orphans
+    pub(crate) const fn left_mut(&mut self) -> &mut Vec<LeftEvent<K, V>> {
+        &mut self.left
     }
 
     /// Holds an event until the watermark reaches it.
@@ -125,14 +133,15 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let end = self.sessions.reach_of(event);
         let is_behind = event.event_time < now;
         let joins = self.joins(event);
-        let arriving = Arriving { event, hash, seq: shared.last_seq, end, is_behind, joins };
+        let (seq, id) = (shared.last_seq, self.id_of(event));
+        let arriving = Arriving { event, hash, seq, end, is_behind, joins, id };
         let fit = self.find_fit(&arriving, shared);
         let reach = &self.sessions.reach;
-        if !matches!(fit, Fit::Joins(_)) && shared.is_late(reach.deadline(event.event_time, end)) {
+        if !matches!(fit, Fit::Joins(_) | Fit::Repeats) && shared.is_late(reach.deadline(event.event_time, end)) {
             return shared.late();
         }
-        if is_orphan(fit, joins) {
-            return shared.orphan();
+        if let Some(unplaced) = unplaced(fit, joins) {
+            return shared.unplaced(unplaced);
         }
         let (slot, outcome, is_first) = self.put(&arriving, fit, shared);
         self.after_change(slot, shared, out);
@@ -185,12 +194,12 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let event = &first.event.as_event_ref();
         let (end, hash) = (self.sessions.reach_of(event), shared.hash(event.key));
         let joins = self.joins(event);
-        let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false, joins };
+        let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false, joins, id: self.id_of(event) };
         let fit = self.find_fit(&arriving, shared);
-        if is_orphan(fit, joins) {
-            shared.counters.orphaned += 1;
+        if let Some(why) = unplaced(fit, joins) {
+            shared.count_unplaced(why);
             let seq = first.seq;
-            self.orphans.push((self.held.release(first), seq));
+            self.left.push(LeftEvent { event: self.held.release(first), seq, why });
             return Some(None);
         }
         let (slot, _, is_first) = self.put(&arriving, fit, shared);
@@ -206,19 +215,38 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         self.rules.join_only.as_ref().map_or(JoinOnly::No, |rule| rule(event))
     }
 
+    /// The number that tells an event from others of its session.
+    fn id_of(&self, event: &EventRef<'_, K, V>) -> Option<u128> {
+        self.rules.unique.as_ref().map(|rule| rule(event))
+    }
+
     /// The latest session of the key that the event belongs to, or else the latest that it cuts.
     fn find_fit<A>(&self, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
         let table = &self.sessions.table;
         let Some(location) = table.find(arriving.hash, arriving.event.key) else { return Fit::No };
         let mut best = Fit::No;
+        if arriving.id.is_some() && table.before(location, arriving.end).any(|slot| self.holds(slot, arriving)) {
+            return Fit::Repeats;
+        }
         for slot in table.before(location, arriving.end) {
             match (self.fit(slot, arriving, shared), best) {
                 (Fit::Joins(slot), _) => return Fit::Joins(slot),
                 (cuts @ Fit::Cuts(..), Fit::No) => best = cuts,
-                (Fit::No | Fit::Cuts(..), _) => {}
+                (Fit::No | Fit::Cuts(..) | Fit::Repeats, _) => {}
             }
         }
         best
+    }
+
+    /// Whether a session that reaches to an event holds one of its id: also one that a rule ended at this very
+    /// instant, and whatever cuts would say.
+    fn holds(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>) -> bool {
+        let Keyed { table, reach, .. } = &self.sessions;
+        let (session, time) = (table.get(slot), arriving.event.event_time);
+        let reaches = Reach::touches(session.first, session.edge, time, arriving.end)
+            && !is_past(reach.limit(session.first), time);
+        let holds = |id| table.rare(slot, session).is_some_and(|rare| rare.has_event(id));
+        reaches && arriving.id.is_some_and(holds)
     }
 
     fn fit<A>(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
@@ -292,11 +320,12 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         match fit {
             Fit::Joins(slot) => {
                 let is_first = self.extend(slot, arriving, shared);
+                self.note_id_in(slot, arriving);
                 self.end_after(slot, event, shared);
                 return (slot, Outcome::Extended(Whereabouts::numbered(slot)), is_first);
             }
             Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
-            Fit::No => {}
+            Fit::No | Fit::Repeats => {}
         }
         let others = self.sessions.table.find(hash, event.key);
         let anchor = event.event_time;
@@ -305,11 +334,18 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let part = self.sessions.next_part(others, event.key, origin.unwrap_or(usual));
         let slot = self.sessions.open(hash, others, event, Opening { edge: end, opened: seq }, shared);
         self.sessions.set_origin(slot, origin);
+        self.note_id_in(slot, arriving);
         if part != 1 {
             self.sessions.table.with_rare(slot).1.part = part;
         }
         self.end_after(slot, event, shared);
         (slot, Outcome::Opened(Whereabouts::numbered(slot)), true)
+    }
+
+    fn note_id_in(&mut self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>) {
+        if let Some(id) = arriving.id {
+            self.sessions.table.with_rare(slot).1.add_event(id);
+        }
     }
 
     /// Ends a session where another begins, but not before its own last event.
@@ -406,9 +442,13 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 }
 
-/// Whether an event may only join, and there is nothing to join.
-const fn is_orphan(fit: Fit, joins: JoinOnly) -> bool {
-    !matches!(joins, JoinOnly::No) && !matches!(fit, Fit::Joins(_))
+/// Why no session takes an event, if none does.
+const fn unplaced(fit: Fit, joins: JoinOnly) -> Option<Unplaced> {
+    match (fit, joins) {
+        (Fit::Repeats, _) => Some(Unplaced::Duplicate),
+        (Fit::Joins(_), _) | (_, JoinOnly::No) => None,
+        (Fit::Cuts(..) | Fit::No, _) => Some(Unplaced::Orphan),
+    }
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K, V, A::State> {

@@ -12,8 +12,8 @@ use crate::engine::clock::ClockSource;
 use crate::engine::gap::GapSessions;
 use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
-use crate::engine::ordered::{OrderRules, OrderedSessions, Orphan};
-use crate::engine::shared::{Out, Outcome, Shared};
+use crate::engine::ordered::{LeftEvent, OrderRules, OrderedSessions};
+use crate::engine::shared::{Out, Outcome, Shared, Unplaced};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::engine::windows::Windows;
@@ -22,6 +22,7 @@ use crate::event::EventRef;
 use crate::gap_rules::Rules;
 use crate::reopen::ReopenCounter;
 use crate::reorder::ReorderBuffer;
+use crate::rules::IdRule;
 use crate::session::{RareState, Session};
 use crate::strategy::{Bucket, Hops, Reach, Rounding, StaggerClock, Strategy, length, positive};
 use crate::summary::CloseReason;
@@ -112,13 +113,13 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
                 let has_limit = reach.max.is_some() || gap.max_events.is_some();
                 let is_ordered = has_limit || buckets.is_some() || rules.need_order();
-                let Rules { gap: gap_rule, cut, cut_with, end_at, join_only } = rules;
+                let Rules { gap: gap_rule, cut, cut_with, end_at, join_only, unique } = rules;
                 let sessions = Keyed::new(reach, gap_rule);
                 if is_ordered {
                     let max_events = gap.max_events.unwrap_or(u64::MAX);
                     Self::Ordered(OrderedSessions::new(
                         sessions,
-                        OrderRules { buckets, cut, cut_with, end_at, join_only, max_events },
+                        OrderRules { buckets, cut, cut_with, end_at, join_only, unique, max_events },
                     ))
                 } else {
                     Self::Gap(GapSessions::new(sessions))
@@ -215,13 +216,51 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 windows.assign_bucket::<A, false>(rounding, event, of_key(shared), shared, out)
             }
             Self::Gap(sessions) => sessions.assign::<A, false>(event, of_key(shared), shared, out),
-            Self::Sliding(hops, windows) => windows.assign_all(hops, event, of_key(shared), shared, out),
+            Self::Sliding(hops, windows) => windows.assign_all(hops, event, of_key(shared), None, shared, out),
             Self::Arrival(windows) => {
                 let hash = hash.unwrap_or_else(|| windows.hash(event, shared));
                 windows.assign(event, hash, shared, out)
             }
             Self::Ordered(sessions) => sessions.assign(event, of_key(shared), shared, out),
         }
+    }
+
+    /// The same where a session holds one event of each id. Gap sessions know the rule themselves: they ask it
+    /// when it is the event's turn.
+    #[inline(never)]
+    pub(crate) fn assign_once<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: Option<u64>,
+        rule: &IdRule<K, V>,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
+        let hash = hash.unwrap_or_else(|| self.hash(event, shared));
+        let id = match self {
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) => rule(event),
+            Self::Gap(_) | Self::Ordered(_) => return self.assign_with_options(event, Some(hash), shared, out),
+        };
+        let is_there = match self {
+            Self::Bucketed(rounding, windows) => {
+                let start = rounding.window_of(event.event_time).start;
+                windows.holds(start.as_micros(), hash, event.key, id)
+            }
+            Self::Sliding(hops, windows) => return windows.assign_all(hops, event, hash, Some(id), shared, out),
+            Self::Arrival(windows) => {
+                let pending = shared.has_pending().then_some(shared.clock.now());
+                windows.holds(event, hash, id, pending)
+            }
+            Self::Gap(_) | Self::Ordered(_) => false,
+        };
+        if is_there {
+            return shared.unplaced(Unplaced::Duplicate);
+        }
+        let outcome = self.assign_with_options(event, Some(hash), shared, out);
+        if let Some(at) = outcome.place() {
+            each!(self, store => Store::<K, V, A>::note_id(store, at, id));
+        }
+        outcome
     }
 
     /// Where the session of an event is likely to be, after one look at the index.
@@ -428,16 +467,16 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     }
 
     /// The events that waited and found no session, where there may be any.
-    pub(crate) const fn orphans(&self) -> Option<&Vec<Orphan<K, V>>> {
+    pub(crate) const fn left(&self) -> Option<&Vec<LeftEvent<K, V>>> {
         match self {
-            Self::Ordered(sessions) => Some(sessions.orphans()),
+            Self::Ordered(sessions) => Some(sessions.left()),
             Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
         }
     }
 
-    pub(crate) const fn orphans_mut(&mut self) -> Option<&mut Vec<Orphan<K, V>>> {
+    pub(crate) const fn left_mut(&mut self) -> Option<&mut Vec<LeftEvent<K, V>>> {
         match self {
-            Self::Ordered(sessions) => Some(sessions.orphans_mut()),
+            Self::Ordered(sessions) => Some(sessions.left_mut()),
             Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
         }
     }
@@ -519,7 +558,7 @@ mod tests {
     }
 
     const fn no_rules() -> Rules<u8, i64, ()> {
-        Rules { gap: None, cut: None, cut_with: None, end_at: None, join_only: None }
+        Rules { gap: None, cut: None, cut_with: None, end_at: None, join_only: None, unique: None }
     }
 
     fn allows(plan: &Plan<u8, i64, ()>, first: i64, last: i64, bucket: i64, end: i64) -> bool {

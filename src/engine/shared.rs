@@ -77,6 +77,15 @@ impl Outcome {
     }
 }
 
+/// Why no session takes an event that is not late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unplaced {
+    /// It may only join a session, and there is none.
+    Orphan,
+    /// Its session holds an event of its id.
+    Duplicate,
+}
+
 /// How a session ends, by its strategy.
 #[derive(Clone, Copy)]
 pub(crate) struct Ending {
@@ -207,10 +216,21 @@ impl<A> Shared<A> {
         Outcome::Late
     }
 
-    /// An event that may only join, without a session.
-    pub(crate) const fn orphan(&mut self) -> Outcome {
-        self.counters.orphaned += 1;
-        Outcome::Refused(Refusal::NoSession)
+    /// Counts an event that its session does not take.
+    pub(crate) const fn count_unplaced(&mut self, unplaced: Unplaced) {
+        match unplaced {
+            Unplaced::Orphan => self.counters.orphaned += 1,
+            Unplaced::Duplicate => self.counters.duplicates += 1,
+        }
+    }
+
+    /// An event that its session does not take.
+    pub(crate) const fn unplaced(&mut self, unplaced: Unplaced) -> Outcome {
+        self.count_unplaced(unplaced);
+        Outcome::Refused(match unplaced {
+            Unplaced::Orphan => Refusal::NoSession,
+            Unplaced::Duplicate => Refusal::Duplicate,
+        })
     }
 
     // --- Room ---
@@ -436,7 +456,8 @@ mod tests {
     fn shared(change: impl FnOnce(&mut Options)) -> Shared<()> {
         let (first_last, when_full) = (FirstLast::EventTime, WhenFull::Refuse);
         let (max_open, max_emits, updates) = (MAX_SESSIONS, usize::MAX, UpdateRule::NEVER);
-        let mut options = Options { lateness: 0, first_last, max_open, when_full, max_emits, updates };
+        let mut options =
+            Options { lateness: 0, first_last, max_open, when_full, max_emits, updates, is_unique: false };
         change(&mut options);
         Shared::new((), options, Clock::new(ClockSource::Caller, None))
     }
@@ -447,6 +468,7 @@ mod tests {
         assert!(!shared(|options| options.lateness = 1).is_plain);
         assert!(!shared(|options| options.max_emits = 1).is_plain);
         assert!(!shared(|options| options.updates.events = 1).is_plain);
+        assert!(!shared(|options| options.is_unique = true).is_plain);
         assert!(!shared(|options| options.updates.every = Some(1)).is_plain);
         assert!(!shared(|options| options.first_last = FirstLast::Arrival).is_plain);
         let bounded = Clock::new(ClockSource::Caller, Some(0));

@@ -50,6 +50,13 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
         shared.clock.reschedule(self.next_due().min(shared.updates.due()));
     }
 
+    /// Notes the id of an event in the session that has taken it.
+    fn note_id(&mut self, at: Whereabouts, id: u128) {
+        if let Some((_, rare)) = self.with_rare(at) {
+            rare.add_event(id);
+        }
+    }
+
     // --- Updates ---
 
     /// A session has taken an event: emits it at once if it holds enough that is new, or else later. `is_first`:

@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 /// | the event | [`session`](Self::session) is |
 /// |---|---|
 /// | opened or extended a session, or merged some | that session |
-/// | is in several sliding windows | that of the window that began last; [`sessions`](Self::sessions) has all |
+/// | is in several sliding windows | that of the window that began last; [`sessions`](Self::sessions) has all (those that [hold a copy](crate::Config::unique_by) of the event included) |
 /// | waits for the watermark ([`Pushed::Held`]) | nothing: which session takes it is not decided yet |
 /// | was handed back | nothing |
 /// | closed its session at once: it came behind the watermark, and by a rule its session ends there | nothing: the last summary that the call gave to `out` is that of its session |

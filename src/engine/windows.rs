@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::look::Sighting;
-use crate::engine::shared::{Ending, Out, Outcome, Shared};
+use crate::engine::shared::{Ending, Out, Outcome, Shared, Unplaced};
 use crate::engine::store::Store;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
@@ -239,13 +239,15 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         Outcome::Opened(opened)
     }
 
-    /// Assigns an event to each sliding window that holds it.
+    /// Assigns an event to each sliding window that holds it. With an `id`: where the session of its key does
+    /// not hold an event of that id.
     #[inline(never)]
     pub(crate) fn assign_all<A: Aggregate<K, V, State = S>>(
         &mut self,
         hops: &Hops,
         event: &EventRef<'_, K, V>,
         hash: u64,
+        id: Option<u128>,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
@@ -265,7 +267,17 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             return shared.late();
         }
         let windows = first + past as i128..=last;
-        if !self.make_room_for_all(event, hash, windows.clone(), shared, out) {
+        let holds = |windows: &Self, index| id.is_some_and(|id| windows.holds(index as i64, hash, event.key, id));
+        // (Making room may close them.)
+        let repeats: SmallVec<[i128; 2]> = match id {
+            Some(_) => windows.clone().filter(|index| holds(self, *index)).collect(),
+            None => SmallVec::new(),
+        };
+        let open = open - repeats.len() as u64;
+        if open == 0 {
+            return shared.unplaced(Unplaced::Duplicate);
+        }
+        if !self.make_room_for_all(event, hash, windows.clone(), &repeats, shared, out) {
             return shared.full();
         }
         shared.counters.late_windows += past as u64;
@@ -273,8 +285,11 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         let mut outcome = Outcome::Late;
         let mut has_opened = false;
         for index in windows {
-            let (id, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
-            let assigned = self.assign_to::<A, false>(id, span.end, event, hash, shared, out);
+            if repeats.contains(&index) {
+                continue;
+            }
+            let (found, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
+            let assigned = self.assign_to::<A, false>(found, span.end, event, hash, shared, out);
             outcome = match assigned {
                 Some(Outcome::Extended(at)) if has_opened => Outcome::Opened(at),
                 Some(extended @ Outcome::Extended(_)) => extended,
@@ -287,8 +302,21 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                     Outcome::Opened(self.open(event, hash, Place { start: index as i64, span }, shared, out))
                 }
             };
+            if let (Some(id), Some(at)) = (id, outcome.place()) {
+                Store::<K, V, A>::note_id(self, at, id);
+            }
         }
         outcome
+    }
+
+    /// Whether the session of a key in a window holds an event of an id.
+    pub(crate) fn holds(&self, start: i64, hash: u64, key: K::Ref<'_>, id: u128) -> bool {
+        let holds = |window: WindowId| {
+            let window = self.table.get(window);
+            let number = window.find(hash, key)?;
+            window.rare(number, window.get(number)?).map(|rare| rare.has_event(id))
+        };
+        self.table.peek(start).and_then(holds).unwrap_or(false)
     }
 
     /// The sessions of a key in the sliding windows that hold an instant, in order of their start.
@@ -319,6 +347,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         event: &EventRef<'_, K, V>,
         hash: u64,
         windows: core::ops::RangeInclusive<i128>,
+        repeats: &[i128],
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
@@ -330,11 +359,11 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         }
         // Making room may close a window that the event would have joined: count again.
         loop {
-            let is_new = |index: &i128| {
+            let mut is_new = |index: &i128| {
                 let id = self.table.find(*index as i64);
                 id.is_none_or(|id| self.table.get(id).find(hash, event.key).is_none())
             };
-            let new = windows.clone().filter(is_new).count();
+            let new = windows.clone().filter(|index| !repeats.contains(index) && is_new(index)).count();
             if shared.has_room(self.len, new) {
                 return true;
             }

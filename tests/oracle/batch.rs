@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Ev, GapSpec, Reason, Rounding, Row, Seen, Spec, Strategy, calendar, clamp, cuts, cuts_with, is_future, is_over,
+    Ev, GapSpec, Reason, Rounding, Row, Seen, Spec, Strategy, calendar, clamp, cuts, cuts_with, is_copy, is_future,
+    is_over,
 };
 use super::{row, sliding_windows};
 
@@ -39,14 +40,45 @@ pub(crate) fn sessions(spec: &Spec, arrivals: &[Ev]) -> Vec<Session> {
     sessions
 }
 
-/// The events that found no session to join, in no particular order.
-pub(crate) fn orphans(spec: &Spec, arrivals: &[Ev]) -> Vec<u32> {
-    let Strategy::Gap(gap) = &spec.strategy else { return Vec::new() };
+/// The events that found no session to join, and the copies of others, in no particular order.
+pub(crate) fn unplaced(spec: &Spec, arrivals: &[Ev]) -> (Vec<u32>, Vec<u32>) {
+    let Strategy::Gap(gap) = &spec.strategy else { return (Vec::new(), copies(spec, arrivals)) };
     let seen = |(arrived, event): (usize, &Ev)| Seen { arrived, event: *event };
     let mut events: Vec<Seen> = arrivals.iter().enumerate().map(seen).collect();
     events.retain(|seen| !is_future(spec, &seen.event));
     events.sort_by_key(|seen| (seen.event.time, seen.arrived));
-    by_key(&events).values().flat_map(|events| gaps(spec, gap, events).1).collect()
+    let (mut orphans, mut copies) = (Vec::new(), Vec::new());
+    for events in by_key(&events).values() {
+        let (_, more_orphans, more_copies) = gaps(spec, gap, events);
+        orphans.extend(more_orphans);
+        copies.extend(more_copies);
+    }
+    (orphans, copies)
+}
+
+/// The events that no window took.
+fn copies(spec: &Spec, arrivals: &[Ev]) -> Vec<u32> {
+    let sessions = sessions(spec, arrivals);
+    let is_there = |event: &Ev| sessions.iter().any(|session| session.row.members.contains(&event.id));
+    let is_in_some = |event: &Ev| match spec.strategy {
+        Strategy::Sliding { size, slide, origin } => !sliding_windows(size, slide, origin, event.time).is_empty(),
+        _ => true,
+    };
+    let copies = arrivals.iter().filter(|event| !is_future(spec, event) && is_in_some(event) && !is_there(event));
+    copies.map(|event| event.id).collect()
+}
+
+/// Of several copies, the one that arrived first.
+fn first_copies(spec: &Spec, mut members: Vec<Seen>) -> Vec<Seen> {
+    members.sort_by_key(|m| m.arrived);
+    let mut kept = Vec::new();
+    for member in members {
+        if !is_copy(spec, &member.event, &kept) {
+            kept.push(member);
+        }
+    }
+    kept.sort_by_key(|m| (m.event.time, m.arrived));
+    kept
 }
 
 /// The rows of the sessions as they come out when the watermark ends at `watermark` and what is
@@ -76,7 +108,7 @@ fn bucketed(spec: &Spec, rounding: Rounding, events: &[Seen]) -> Vec<Session> {
         groups.entry((seen.event.key, window)).or_default().push(*seen);
     }
     let closed = |((_, window), members): ((u8, (i64, i64)), Vec<Seen>)| {
-        session(spec, &members, window, Some(window.0), Reason::Watermark)
+        session(spec, &first_copies(spec, members), window, Some(window.0), Reason::Watermark)
     };
     groups.into_iter().map(closed).collect()
 }
@@ -89,16 +121,26 @@ fn sliding(spec: &Spec, (size, slide, origin): (i64, i64, i64), events: &[Seen])
         }
     }
     let closed = |((_, (start, end)), members): ((u8, (i128, i128)), Vec<Seen>)| {
-        session(spec, &members, (clamp(start), clamp(end)), Some(clamp(start)), Reason::Watermark)
+        let window = (clamp(start), clamp(end));
+        session(spec, &first_copies(spec, members), window, Some(clamp(start)), Reason::Watermark)
     };
     groups.into_iter().map(closed).collect()
 }
 
-/// The sessions of one key, whose events are in order of time, and the events without one.
-fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> (Vec<Session>, Vec<u32>) {
-    let (mut sessions, mut orphans) = (Vec::new(), Vec::new());
+/// The sessions of one key, whose events are in order of time, the events without one, and copies.
+fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> (Vec<Session>, Vec<u32>, Vec<u32>) {
+    let (mut sessions, mut orphans, mut copies) = (Vec::<Session>::new(), Vec::new(), Vec::new());
+    // The sessions that a rule has ended, which still cover the instant of their last event.
+    let mut ended_here: Vec<(i64, Vec<Seen>)> = Vec::new();
     let mut members: Vec<Seen> = Vec::new();
     for next in events {
+        let is_in_ended =
+            |(end, ended): &(i64, Vec<Seen>)| !is_over(*end, next.event.time) && is_copy(spec, &next.event, ended);
+        let is_in_open = !members.is_empty() && !is_silent_or_full(gap, &members, next);
+        if ended_here.iter().any(is_in_ended) || (is_in_open && is_copy(spec, &next.event, &members)) {
+            copies.push(next.event.id);
+            continue;
+        }
         let has_none = || is_silent_or_full(gap, &members, next) || cut_by(gap, &members, next).is_some();
         if gap.is_ping(&next.event) && (members.is_empty() || has_none()) {
             orphans.push(next.event.id);
@@ -110,7 +152,7 @@ fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> (Vec<Session>, Vec<u32>)
                 members.clear();
             } else if let Some(rule) = cut_by(gap, &members, next) {
                 sessions.push(cut(spec, &members, next, rule));
-                members.clear();
+                ended_here.push((sessions[sessions.len() - 1].deadline, std::mem::take(&mut members)));
             }
         }
         members.push(*next);
@@ -118,14 +160,14 @@ fn gaps(spec: &Spec, gap: &GapSpec, events: &[Seen]) -> (Vec<Session>, Vec<u32>)
         let is_full = gap.max_events.is_some_and(|max| members.len() == max);
         if let Some(reason) = ends.or(is_full.then_some(Reason::MaxEvents)) {
             sessions.push(ended(spec, &members, reason));
-            members.clear();
+            ended_here.push((sessions[sessions.len() - 1].deadline, std::mem::take(&mut members)));
         }
     }
     if !members.is_empty() {
         sessions.push(run_out(spec, gap, &members));
     }
     number_cuts_within_an_instant(&mut sessions);
-    (sessions, orphans)
+    (sessions, orphans, copies)
 }
 
 fn number_cuts_within_an_instant(sessions: &mut [Session]) {

@@ -400,21 +400,23 @@ struct Settings {
     first_last_by_arrival: bool,
     most: Option<(usize, WhenFull)>,
     updates: (Option<i64>, Option<usize>),
+    unique: Option<u32>,
 }
 
 fn settings() -> impl Arbitrary<Value = Settings> {
     let lateness = prop_oneof![Just(0), 1..=20_i64];
     let when_full = select(vec![WhenFull::Refuse, WhenFull::CloseOldest]);
     let updates = (weighted(0.3, 1..=15_i64), weighted(0.2, 1..=5_usize));
-    (weighted(0.3, -1..=10_i64), lateness, any::<bool>(), weighted(0.4, (1..=6_usize, when_full)), updates).prop_map(
-        |(max_future, lateness, first_last_by_arrival, most, updates)| Settings {
+    let unique = weighted(0.3, 1..=9_u32);
+    (weighted(0.3, -1..=10_i64), lateness, any::<bool>(), weighted(0.4, (1..=6_usize, when_full)), updates, unique)
+        .prop_map(|(max_future, lateness, first_last_by_arrival, most, updates, unique)| Settings {
             max_future,
             lateness,
             first_last_by_arrival,
             most,
             updates,
-        },
-    )
+            unique,
+        })
 }
 
 impl Settings {
@@ -425,7 +427,10 @@ impl Settings {
             Strategy::Sliding { size, slide, .. } => (size / slide) as usize + 1,
             _ => 0,
         };
+        // That of a gap makes it one that is built in order of time.
+        let is_plain_gap = matches!(&strategy, Strategy::Gap(gap) if !gap.needs_order());
         Spec {
+            unique: self.unique.filter(|_| !is_plain_gap),
             strategy,
             out_of_order: None,
             max_future: self.max_future.map(steps),

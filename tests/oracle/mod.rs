@@ -44,6 +44,8 @@ pub(crate) struct Spec {
     pub(crate) first_last_by_arrival: bool,
     pub(crate) most: Option<(usize, WhenFull)>,
     pub(crate) updates: Updates,
+    /// Events whose ids are the same modulo this are copies of one.
+    pub(crate) unique: Option<u32>,
 }
 
 /// When sessions are emitted that are open: at every so many microseconds of the clock, and after so many events.
@@ -144,6 +146,7 @@ pub(crate) enum Fate {
     Full,
     Between,
     Orphan,
+    Duplicate,
 }
 
 /// Why a session ended.
@@ -202,6 +205,7 @@ pub(crate) struct Tally {
     pub(crate) closed: u64,
     pub(crate) revisions: u64,
     pub(crate) updates: u64,
+    pub(crate) duplicates: u64,
 }
 
 /// The furthest that an event moves a clock. At `i64::MAX` the stream is over: only the caller says so.
@@ -220,6 +224,11 @@ pub(crate) fn is_over(end: i64, time: i64) -> bool {
 /// Whether an event claims to be from too far in the future.
 pub(crate) fn is_future(spec: &Spec, event: &Ev) -> bool {
     spec.max_future.is_some_and(|ahead| i128::from(event.time) - i128::from(event.arrival) > ahead.into())
+}
+
+/// Whether an event is a copy of one of these.
+pub(crate) fn is_copy(spec: &Spec, event: &Ev, members: &[Seen]) -> bool {
+    spec.unique.is_some_and(|unique| members.iter().any(|m| m.event.id % unique == event.id % unique))
 }
 
 /// The cut rule of [`GapSpec::cut_rule`]: on the event after the cut, on the event before it, on both,

@@ -6,7 +6,7 @@
 //! the expected sessions.
 
 use super::{Ev, Fate, GapSpec, Op, Reason, Rounding, Row, Seen, Spec, Strategy, Tally, WhenFull};
-use super::{LAST, calendar, clamp, is_future, is_over, row, sliding_windows};
+use super::{LAST, calendar, clamp, is_copy, is_future, is_over, row, sliding_windows};
 
 pub(crate) struct Simulation<'s> {
     spec: &'s Spec,
@@ -126,6 +126,7 @@ impl<'s> Simulation<'s> {
             Fate::Late => self.tally.late += 1,
             Fate::Full => self.tally.refused_full += 1,
             Fate::Between => self.tally.between_windows += 1,
+            Fate::Duplicate => self.tally.duplicates += 1,
             _ => {}
         }
         self.hand_out_corrections(rows);
@@ -143,6 +144,9 @@ impl<'s> Simulation<'s> {
     fn place_in_bucket(&mut self, rounding: Rounding, seen: Seen, rows: &mut Vec<Row>) -> Fate {
         let (start, end) = calendar::bucket(rounding, seen.event.time);
         let window = (i128::from(start), i128::from(end));
+        if self.holds(seen, window) {
+            return Fate::Duplicate;
+        }
         if self.join(seen, window) {
             return Fate::Extended;
         }
@@ -154,6 +158,10 @@ impl<'s> Simulation<'s> {
 
     fn place_on_arrival(&mut self, rounding: Option<Rounding>, range: i64, seen: Seen, rows: &mut Vec<Row>) -> Fate {
         let bucket = rounding.map(|rounding| calendar::bucket(rounding, seen.event.time).0);
+        let is_here = |open: &&Open| open.key() == seen.event.key && open.bucket == bucket;
+        if self.open.iter().filter(is_here).any(|open| is_copy(self.spec, &seen.event, &open.members)) {
+            return Fate::Duplicate;
+        }
         for open in &mut self.open {
             if open.key() == seen.event.key && open.bucket == bucket {
                 open.members.push(seen);
@@ -211,6 +219,11 @@ impl<'s> Simulation<'s> {
         if live.is_empty() {
             return Fate::Late;
         }
+        let (copies, live): (Vec<_>, Vec<_>) = live.into_iter().partition(|window| self.holds(seen, *window));
+        if live.is_empty() {
+            return Fate::Duplicate;
+        }
+        drop(copies);
         let missing = |sim: &Self| live.iter().filter(|window| !is_open(sim, **window)).count();
         // A window closed to make room may be one that the event would have joined.
         while !self.has_room_now(missing(self)) {
@@ -232,6 +245,12 @@ impl<'s> Simulation<'s> {
 
     fn is_of(&self, open: &Open, key: u8, window: (i128, i128)) -> bool {
         open.key() == key && open.window == Some(window)
+    }
+
+    /// Whether the open session of a window has a copy of the event.
+    fn holds(&self, seen: Seen, window: (i128, i128)) -> bool {
+        let mut open = self.open.iter().filter(|open| self.is_of(open, seen.event.key, window));
+        open.any(|open| is_copy(self.spec, &seen.event, &open.members))
     }
 
     /// Adds the event to the open session of a window, if there is one.

@@ -74,6 +74,9 @@ pub(crate) fn config(spec: &Spec) -> Config<Key, Value, All> {
     if let Some(events) = spec.updates.events {
         config = config.update_every_events(events as u64);
     }
+    if let Some(unique) = spec.unique {
+        config = config.unique_by("ids", move |event| (event.value.0 % unique).into());
+    }
     if spec.first_last_by_arrival {
         config = config.first_last_by(FirstLast::Arrival);
     }
@@ -179,9 +182,11 @@ pub(crate) fn step(engine: &mut dyn Sessionizer<Key = Key, Value = Value, Output
     // Some wait: they stay in a snapshot.
     let waits = matches!(op, Op::Push(event) if event.id % 3 == 0);
     let orphans = if waits { Vec::new() } else { engine.take_orphans() };
+    let copies = if waits { Vec::new() } else { engine.take_duplicates() };
     Step {
         fate,
         orphans: orphans.into_iter().map(|event| event.value.0).collect(),
+        copies: copies.into_iter().map(|event| event.value.0).collect(),
         summaries,
         now: engine.now().as_micros(),
         open: engine.open_sessions(),
@@ -195,6 +200,8 @@ pub(crate) struct Step {
     pub(crate) fate: Option<Fate>,
     /// Events that waited and found no session.
     pub(crate) orphans: Vec<u32>,
+    /// Events that waited and were in their session already.
+    pub(crate) copies: Vec<u32>,
     pub(crate) summaries: Vec<Summary>,
     pub(crate) now: i64,
     pub(crate) open: usize,
@@ -216,6 +223,7 @@ pub(crate) fn fate(event: &Ev, pushed: Pushed<EventRef<'_, Key, Value>>) -> Fate
         Pushed::Refused(_, Refusal::Full) => Fate::Full,
         Pushed::Refused(_, Refusal::BetweenWindows) => Fate::Between,
         Pushed::Refused(_, Refusal::NoSession) => Fate::Orphan,
+        Pushed::Refused(_, Refusal::Duplicate) => Fate::Duplicate,
         Pushed::Refused(_, other) => panic!("an unknown refusal: {other}"),
     }
 }
@@ -238,6 +246,7 @@ pub(crate) fn tally(counters: Counters) -> Tally {
         closed: counters.closed,
         revisions: counters.revisions,
         updates: counters.updates,
+        duplicates: counters.duplicates,
     }
 }
 
