@@ -144,7 +144,7 @@ impl Loaded {
 }
 
 fn nothing_in(source: &Source, why: &str) -> Failure {
-    Failure::usage(format_args!("no line of {} can be used: {why}", source.name()))
+    Failure::not_used(format_args!("no line of {} can be used: {why}", source.name()))
 }
 
 /// The same events with a number for each key and each value, counted from 0 as they first appear.

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use input::{Reading, plain};
-use program::failure::Failure;
+use input::Reading;
+use program::failure::{Failure, Outcome};
 use program::say::say;
 use program::{command, growing, signals};
 use sessions::{Passed, Sessions};
@@ -59,25 +59,25 @@ struct Options {
 fn main() -> ExitCode {
     signals::watch("picture");
     let options = command::parse(std::env::args_os());
-    match options.and_then(|options| options.map_or(Ok(()), |options| work(&options).map_err(Failure::usage))) {
+    match options.and_then(|options| options.map_or(Ok(()), |options| work(&options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.end("picture"),
     }
 }
 
-fn work(options: &Options) -> Result<(), String> {
+fn work(options: &Options) -> Outcome<()> {
     let mut sessions = Sessions::new(options.group.clone());
     match options.made_up {
-        Some(number) => made_up::add_to(&mut sessions, number)?,
-        None if options.inputs.is_empty() => bundled::add_to(&mut sessions)?,
+        Some(number) => made_up::add_to(&mut sessions, number).map_err(Failure::usage)?,
+        None if options.inputs.is_empty() => bundled::add_to(&mut sessions).map_err(Failure::usage)?,
         None => read(options, &mut sessions)?,
     }
     let (list, passed) = sessions.finish();
-    let data = pack::pack(&list, &sessions, &options.title)?;
+    let data = pack::pack(&list, &sessions, &options.title).map_err(Failure::usage)?;
     let page = page::html(&data, &options.title);
     let output = options.output.display();
-    growing::write(&options.output, page.as_bytes())
-        .map_err(|error| format!("cannot write {output}: {}", plain(&error)))?;
+    let written = growing::write(&options.output, page.as_bytes());
+    written.map_err(|error| Failure::file("write", &options.output, &error))?;
     tell_passed(passed);
     let total = &data["total"];
     let (events, seconds) = (&total["events"], &total["seconds"]);
@@ -90,9 +90,9 @@ fn work(options: &Options) -> Result<(), String> {
 }
 
 /// Reads all files. Fails if one is not there, or if they hold rows but not one that is a session.
-fn read(options: &Options, sessions: &mut Sessions) -> Result<(), String> {
+fn read(options: &Options, sessions: &mut Sessions) -> Outcome<()> {
     let mut reading = Reading::new(sessions, &options.output);
-    options.inputs.iter().try_for_each(|path| reading.path(path))?;
+    options.inputs.iter().try_for_each(|path| reading.path(path)).map_err(Failure::usage)?;
     let Reading { files, good, bad, tables, told, .. } = reading;
     for reason in &told {
         say(format_args!("picture: {reason}"));
@@ -112,9 +112,9 @@ fn read(options: &Options, sessions: &mut Sessions) -> Result<(), String> {
         ));
     }
     if good == 0 {
-        return Err("no session row could be read: name files that `kinesis` or `files` wrote".to_owned());
+        return Err(Failure::not_used("no session row could be read: name files that `kinesis` or `files` wrote"));
     }
-    sessions.group_column().map(drop)
+    sessions.group_column().map(drop).map_err(Failure::usage)
 }
 
 fn tell_passed(passed: Passed) {

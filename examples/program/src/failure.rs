@@ -16,7 +16,7 @@ const NOT_USED: u8 = 1;
 const CANNOT: u8 = 2;
 /// The exit status that a shell gives a program that SIGPIPE has ended: output is missing, and the reader closed the
 /// pipe.
-const CLOSED_PIPE: u8 = 128 + 13;
+pub const CLOSED_PIPE: u8 = 128 + 13;
 
 /// One clear sentence, and the exit status that goes with it.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use events::columns::Columns;
 use events::input::Source;
 use events::setup;
+use program::say::say;
 use timely::communication::Config as Communication;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle;
@@ -100,6 +101,6 @@ fn end_with_the_others() {
 
 /// Ends the process: the state on disk is whole at any time, and the other processes cannot go on without this one.
 pub fn stop(error: &anyhow::Error) -> ! {
-    eprintln!("timely-sessions: {error:#}");
+    say(format_args!("timely-sessions: {error:#}"));
     exit(1)
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use program::failure::CLOSED_PIPE;
+use program::say::say;
 use timely_sessions::job;
 use timely_sessions::options::{Command, Options};
 use timely_sessions::state::Folder;
@@ -15,9 +17,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let is_closed = error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
-            if !is_closed {
-                eprintln!("timely-sessions: {error:#}");
+            if is_closed {
+                return ExitCode::from(CLOSED_PIPE);
             }
+            say(format_args!("timely-sessions: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -29,13 +32,13 @@ fn work(command: Command) -> Result<()> {
             let state = run.state.display().to_string();
             let is_new = job::run(*run)?;
             let how = if is_new { "done" } else { "nothing to do: the job has ended already" };
-            eprintln!("{how}; `timely-sessions rows {state}` prints the sessions");
+            say(format_args!("{how}; `timely-sessions rows {state}` prints the sessions"));
             Ok(())
         }
         Command::Rows { state, unused } => {
             let (folder, mut out) = (Folder::new(state), io::stdout().lock());
             if !folder.has_ended()? {
-                eprintln!("timely-sessions: the job has not ended: these are the rows up to its newest checkpoint");
+                say("timely-sessions: the job has not ended: these are the rows up to its newest checkpoint");
             }
             for path in folder.rows(if unused { "unused.jsonl" } else { "sessions.jsonl" })? {
                 let mut file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
