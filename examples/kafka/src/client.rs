@@ -41,6 +41,7 @@ pub(crate) fn reader(connection: &Connection) -> Result<BaseConsumer> {
         .set("group.id", "stagger-reader")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "10") // the end of a partition is only told after this wait
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "earliest");
     Ok(config.create()?)
@@ -72,6 +73,7 @@ pub(crate) fn member(connection: &Connection, group: &str, working: &WorkingOpti
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "earliest")
         .set("statistics.interval.ms", "1000")

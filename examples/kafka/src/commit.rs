@@ -6,7 +6,7 @@ use anyhow::Context;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::{self, PATIENCE, Quiet};
@@ -64,7 +64,7 @@ impl Committer {
         let done = self.try_commit(outputs, position, group);
         done.map_err(|error| match error {
             error if is_lost(&error) => Failed::Lost(error.into()),
-            error => match self.producer.abort_transaction(PATIENCE) {
+            error => match self.abort() {
                 Ok(()) => Failed::Again(error.into()),
                 Err(abort) => Failed::Lost(anyhow::Error::from(abort).context(error.to_string())),
             },
@@ -87,6 +87,13 @@ impl Committer {
         place.set_metadata(position.note.as_str());
         retried(|| self.producer.send_offsets_to_transaction(&offsets, group, PATIENCE))?;
         retried(|| self.producer.commit_transaction(PATIENCE))
+    }
+
+    /// librdkafka waits for the fate of every record, and tells it only to whoever asks.
+    fn abort(&self) -> Result<(), KafkaError> {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        self.producer.flush(PATIENCE)?;
+        retried(|| self.producer.abort_transaction(PATIENCE))
     }
 
     fn send(&self, output: &Output) -> Result<(), KafkaError> {

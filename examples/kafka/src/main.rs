@@ -10,13 +10,15 @@
 //! - [`sessions`]: from the records of one partition to sessions, without any input or output.
 //! - [`state`]: the records of a partition's state, and how it is put together again; likewise.
 //! - [`commit`]: one transaction. [`restore`]: reading the state again. [`worker`]: the consumer group.
-//! - [`produce`], [`watch`], [`report`], [`metrics`]: the rest.
+//! - [`produce`], [`repartition`], [`watch`], [`report`], [`metrics`], [`demo`]: the rest.
 
 mod client;
 mod commit;
+mod demo;
 mod metrics;
 mod options;
 mod produce;
+mod repartition;
 mod report;
 mod restore;
 mod sessions;
@@ -45,6 +47,8 @@ fn work() -> Outcome<()> {
     let done = match options.command {
         Command::Produce(options) => produce::produce(&options),
         Command::Run(options) => sessions::run(&options),
+        Command::Repartition(options) => repartition::repartition(&options),
+        Command::Demo(options) => demo::demo(&options),
         Command::Watch(options) => watch::watch(&options),
         Command::Report(options) => report::report(&options),
         Command::Serve(options) => serve(options.port),

@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Produce(Produce),
     /// Find sessions, as one of the processes of a group
     Run(Box<Run>),
+    /// Write a topic again under the key that sessions need, as one of the processes of a group
+    Repartition(Repartition),
+    /// Show it all: a broker, clicks, three processes, one of them killed, one added
+    Demo(Demo),
     /// Print sessions as they come
     Watch(Watch),
     /// Print lag, open sessions, size of the state and latest commit of each partition
@@ -105,6 +109,31 @@ pub(crate) struct Run {
     pub(crate) timing: TimingOptions,
     #[command(flatten)]
     pub(crate) working: WorkingOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Repartition {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) group: GroupOptions,
+    /// Partitions of the output, if it is made [default: as many as the input has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) partitions: Option<i32>,
+    #[command(flatten)]
+    pub(crate) fields: FieldOptions,
+    #[command(flatten)]
+    pub(crate) working: WorkingOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Demo {
+    /// Another Kafka than a broker of its own
+    #[arg(long, value_name = "HOST:PORT[,...]")]
+    pub(crate) bootstrap: Option<String>,
+    /// How many clicks
+    #[arg(long, value_name = "N", default_value_t = 40_000)]
+    pub(crate) events: u64,
 }
 
 #[derive(Clone, Debug, Args)]

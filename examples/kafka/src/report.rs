@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events::lengths;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Serialize;
@@ -24,8 +24,7 @@ pub(crate) struct Line {
 }
 
 pub(crate) fn lines(connection: &Connection, group: &GroupOptions) -> Result<Vec<Line>> {
-    let partitions = topics::partitions_of(connection, &group.input)?
-        .with_context(|| format!("there is no topic {}: name another with --input", group.input))?;
+    let partitions = topics::input_partitions(connection, &group.input)?;
     let mut config = client::config(connection);
     let consumer: BaseConsumer =
         config.set("group.id", &group.group).set("isolation.level", "read_committed").create()?;

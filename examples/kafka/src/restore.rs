@@ -49,22 +49,23 @@ pub(crate) fn read(
     from: i64,
 ) -> Result<Option<(Vec<Entry>, Written)>> {
     let mut collected = Collected::default();
-    each(connection, topic, partition, Offset::Offset(from), |input| collected.add(input.value))
+    each(connection, topic, partition, from, |input| collected.add(input.value))
         .and_then(|()| collected.entries())
         .with_context(|| format!("{topic}, partition {partition}"))
 }
 
-/// All committed records of a partition, to its end.
+/// All committed records of a partition from an offset on, to its end. An offset is sooner than `Beginning`, which
+/// librdkafka asks for before it has a connection, and half a second later again.
 pub(crate) fn each(
     connection: &Connection,
     topic: &str,
     partition: i32,
-    from: Offset,
+    from: i64,
     mut each: impl FnMut(&Input<'_>) -> Result<()>,
 ) -> Result<()> {
     let consumer: BaseConsumer = client::reader(connection)?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, from)?;
+    list.add_partition_offset(topic, partition, Offset::Offset(from))?;
     consumer.assign(&list)?;
     let mut heard = Instant::now();
     while heard.elapsed() < PATIENCE {

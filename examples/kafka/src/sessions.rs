@@ -17,11 +17,13 @@ use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Timestamp}
 
 use crate::options::{Run, TimingOptions};
 use crate::state::Entry;
-use crate::topics::Side;
-use crate::worker::{Input, Job, Output, Task, work};
+use crate::topics::{self, Side};
+use crate::worker::{Input, Job, Output, Task, set_aside, work};
 
 pub(crate) fn run(options: &Run) -> Result<()> {
     let job = Sessions::new(options)?;
+    job.open(Vec::new())?; // an error in the options shows before anything is made
+    topics::prepare(&options.connection, &options.group, options.working.replication)?;
     work(&job, &options.connection, &options.group, &options.working)
 }
 
@@ -217,6 +219,8 @@ impl Sessions {
 impl Job for Sessions {
     type Task = Partition;
 
+    const HAS_STATE: bool = true;
+
     fn open(&self, entries: Vec<Entry>) -> Result<Partition> {
         let (rules, clocks) = match entries.is_empty() {
             true => (self.fresh()?, Clocks::BEGINNING),
@@ -237,19 +241,6 @@ impl Job for Sessions {
     fn max_delay(&self) -> Option<Duration> {
         self.options.timing.max_delay.0
     }
-}
-
-/// A record that is in no session, as it came, with the reason.
-fn set_aside(topic: &Arc<str>, to: Arc<str>, input: &Input<'_>, rule: Option<&str>, reason: String) -> Output {
-    let mut headers = vec![
-        ("reason", reason),
-        ("topic", topic.to_string()),
-        ("partition", input.partition.to_string()),
-        ("offset", input.offset.to_string()),
-    ];
-    headers.extend(rule.map(|rule| ("rule", rule.to_owned())));
-    let key = input.key.map(<[u8]>::to_vec);
-    Output { topic: to, partition: None, key, value: input.value.to_vec(), timestamp: Some(input.timestamp), headers }
 }
 
 impl Events {
@@ -396,6 +387,156 @@ impl Task for Partition {
             refused: clocks.refused,
             open_sessions: rules.iter().map(|rule| rule.engine.open_sessions()).sum(),
             rules: rules.iter().map(|rule| RuleCounts::of(&rule.name, &rule.engine.counters())).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use clap::Parser as _;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::options::{Command, Options};
+
+    pub(crate) fn about() -> About {
+        About { fields: String::new(), allowed_lateness: None, clocks: Clocks::BEGINNING }
+    }
+
+    fn job(arguments: &str) -> Result<Sessions> {
+        let line = ["kafka", "run"].into_iter().chain(arguments.split_whitespace());
+        let Command::Run(run) = Options::parse_from(line).command else { panic!("not run") };
+        Sessions::new(&run)
+    }
+
+    fn input(offset: i64, timestamp: i64, value: &str) -> Input<'_> {
+        Input { partition: 3, offset, timestamp, key: Some(b"k"), value: value.as_bytes() }
+    }
+
+    fn click(user: u8, second: i64) -> String {
+        format!(r#"{{"user_id":{user},"device_id":"d","client_timestamp":{second},"client_event":"e{second}"}}"#)
+    }
+
+    /// Topic and a header of each output.
+    fn told(outputs: &[Output], header: &str) -> Vec<(String, String)> {
+        let of = |output: &Output| output.headers.iter().find(|(name, _)| *name == header).map(|(_, of)| of.clone());
+        outputs.iter().map(|output| (output.topic.to_string(), of(output).unwrap_or_default())).collect()
+    }
+
+    const T: i64 = 1_790_000_000;
+
+    #[test]
+    fn records_in_no_session_are_set_aside_with_the_reason() {
+        let job = job("--step 10s --out-of-order 5s").unwrap();
+        let (mut partition, mut out) = (job.open(Vec::new()).unwrap(), Vec::new());
+        let late = click(1, T - 60);
+        let future = click(1, T + 3_600);
+        let old = click(1, 3);
+        for (offset, value) in [&*click(1, T), &late, &future, &old, "{", ""].into_iter().enumerate() {
+            partition.take(&input(i64::try_from(offset).unwrap(), T * 1_000, value), &mut out);
+        }
+        let side = |side: &str, reason: &str| (format!("sessions-{side}"), reason.to_owned());
+        let told_reasons = told(&out, "reason");
+        assert_eq!(told_reasons[0], side("late", "it is late: the watermark was 2026-09-21T14:13:15.000000Z"));
+        assert_eq!(told_reasons[1], side("refused", "it is more than 5m ahead of its arrival (--max-future)"));
+        assert!(told_reasons[2].1.starts_with("it is from before 2000-01-01"));
+        assert_eq!(told_reasons[3..].iter().map(|(topic, _)| &**topic).collect::<Vec<_>>(), ["sessions-unreadable"; 2]);
+        let offsets: Vec<String> = told(&out, "offset").into_iter().map(|(_, offset)| offset).collect();
+        assert_eq!(offsets, ["1", "2", "3", "4", "5"]);
+        assert_eq!((told(&out, "rule")[0].1.as_str(), told(&out, "partition")[0].1.as_str()), ("step_10s", "3"));
+        assert_eq!(out[0].value, late.as_bytes());
+        let counts = partition.counts();
+        assert_eq!((counts.records, counts.refused, counts.unreadable, counts.rules[0].late), (6, 2, 2, 1));
+    }
+
+    #[test]
+    fn the_state_of_another_question_is_refused() {
+        let partition = job("--gap 5m").unwrap().open(Vec::new()).unwrap();
+        let refused = |arguments: &str| {
+            let state = partition.entry(true).unwrap().unwrap();
+            job(arguments).unwrap().open(vec![state]).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused("--gap 5m"), None);
+        let end = "give the same, or another --group";
+        let rules = format!("the group works with the rules gap_5m and this process with gap_6m: {end}");
+        assert_eq!(refused("--gap 6m"), Some(rules));
+        let key =
+            format!("the group works with --key user_id:int,device_id and this process with --key user_id: {end}");
+        assert_eq!(refused("--gap 5m --key user_id"), Some(key));
+        assert!(refused("--gap 5m --allowed-lateness 1m").unwrap().contains("--allowed-lateness 0s"));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Record(u8, i64, i64),
+        Silence(u64),
+        /// Written as a change or as a base, and read again by another process.
+        Move {
+            is_base: bool,
+        },
+        /// The same without the move.
+        Commit {
+            is_base: bool,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => (0..6_u8, -60..60_i64, 0..30_i64).prop_map(|(user, skew, wait)| Step::Record(user, skew, wait)),
+            1 => (1..120_u64).prop_map(Step::Silence),
+            2 => any::<bool>().prop_map(|is_base| Step::Move { is_base }),
+            2 => any::<bool>().prop_map(|is_base| Step::Commit { is_base }),
+        ]
+    }
+
+    /// What a log of entries gives a new owner: those from the latest base on.
+    fn reread(log: &[Vec<u8>]) -> Vec<Entry> {
+        let entries: Vec<Entry> = log.iter().map(|bytes| postcard::from_bytes(bytes).unwrap()).collect();
+        let base = entries.iter().rposition(|entry| matches!(entry, Entry::Base(..))).unwrap();
+        entries.into_iter().skip(base).collect()
+    }
+
+    proptest! {
+        /// A partition that moves at any time, from a base and changes, writes what one that stays writes.
+        #[test]
+        fn moving_changes_no_row(
+            steps in proptest::collection::vec(step(), 1..60),
+            rules in prop_oneof![
+                Just("--gap 30s --step 10s --stagger step=10s/20s"),
+                Just("--gap 30s --floor minute --allowed-lateness 1m"),
+            ],
+        ) {
+            let job = job(rules).unwrap();
+            let (mut stays, mut moves) = (job.open(Vec::new()).unwrap(), job.open(Vec::new()).unwrap());
+            let (mut expected, mut found, mut log) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut offset, mut now) = (0, T);
+            for step in steps {
+                match step {
+                    Step::Record(user, skew, wait) => {
+                        now += wait;
+                        let value = click(user, now + skew);
+                        stays.take(&input(offset, now * 1_000, &value), &mut expected);
+                        moves.take(&input(offset, now * 1_000, &value), &mut found);
+                        offset += 1;
+                    }
+                    Step::Silence(seconds) => {
+                        let beyond = Duration::from_secs(seconds);
+                        stays.silence(beyond, &mut expected);
+                        moves.silence(beyond, &mut found);
+                    }
+                    Step::Move { is_base } | Step::Commit { is_base } => {
+                        let entry = moves.entry(is_base || log.is_empty()).unwrap().unwrap();
+                        log.push(postcard::to_stdvec(&entry).unwrap());
+                        moves.was_saved();
+                        if matches!(step, Step::Move { .. }) {
+                            moves = job.open(reread(&log)).unwrap();
+                        }
+                    }
+                }
+                prop_assert_eq!(&found, &expected);
+                prop_assert_eq!(moves.counts(), stays.counts());
+                prop_assert_eq!(moves.next_offset(), stays.next_offset());
+            }
         }
     }
 }

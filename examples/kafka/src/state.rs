@@ -149,3 +149,103 @@ impl Collected {
         Ok(Some((all, written)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stagger::{Config, Engine, Event, Gap, Timestamp};
+
+    use super::*;
+    use crate::sessions::tests::about;
+
+    fn engine() -> Engine<String, String> {
+        Config::new(Gap::new(Duration::from_secs(60))).build().unwrap()
+    }
+
+    fn push(engine: &mut Engine<String, String>, key: &str, second: i64) {
+        let event = Event::new(key, Timestamp::from_secs(second), "v");
+        assert!(engine.push(event, &mut |_| {}).returned().is_none());
+    }
+
+    fn base(engine: &Engine<String, String>) -> Entry {
+        Entry::Base(about(), vec![("gap".to_owned(), engine.snapshot())])
+    }
+
+    fn change(engine: &Engine<String, String>, keys: &[&str]) -> Entry {
+        Entry::Changes(about(), vec![("gap".to_owned(), engine.changes(keys.iter().copied()).unwrap())])
+    }
+
+    /// The records of a base, a change, a base and two changes, and which entry each is of.
+    fn log() -> Vec<(u64, StateRecord)> {
+        let (mut engine, mut written, mut log) = (engine(), Written::default(), Vec::new());
+        for number in 1..=5 {
+            push(&mut engine, "ann", number);
+            let entry = if [1, 3].contains(&number) { base(&engine) } else { change(&engine, &["ann"]) };
+            let (records, next) = written.next(7, &entry).unwrap();
+            written = next;
+            log.extend(records.into_iter().map(|record| (written.number, record)));
+        }
+        log
+    }
+
+    fn collected(records: impl IntoIterator<Item = StateRecord>) -> Result<Option<(Vec<Entry>, Written)>> {
+        let mut collected = Collected::default();
+        records.into_iter().for_each(|record| collected.add(&record.value).unwrap());
+        collected.entries()
+    }
+
+    #[test]
+    fn reading_begins_with_the_newest_base() {
+        let (entries, written) = collected(log().into_iter().map(|(_, record)| record)).unwrap().unwrap();
+        assert!(matches!(entries[..], [Entry::Base(..), Entry::Changes(..), Entry::Changes(..)]));
+        assert_eq!((written.number, written.since_base), (5, 2));
+        assert!(collected([]).unwrap().is_none());
+    }
+
+    /// Of records with one key compaction keeps the latest.
+    #[test]
+    fn compaction_takes_nothing_that_is_needed() {
+        let log = log();
+        let keys: Vec<&str> = log.iter().map(|(_, record)| &*record.key).collect();
+        assert_eq!(keys, ["7/base/0/0", "7/change/1/0", "7/base/0/0", "7/change/1/0", "7/change/2/0"]);
+        let is_latest = |i: usize| !keys[i + 1..].contains(&keys[i]);
+        let kept = (0..log.len()).filter(|i| is_latest(*i)).map(|i| log[i].1.clone());
+        assert_eq!(collected(kept).unwrap().unwrap().1.number, 5);
+    }
+
+    #[test]
+    fn a_missing_entry_is_told() {
+        let without = |missing: u64| collected(log().into_iter().filter(|(n, _)| *n != missing).map(|(_, r)| r));
+        assert_eq!(without(4).unwrap_err().to_string(), "the state lacks entry 4: records are missing");
+        let headless = log().into_iter().filter(|(n, _)| *n == 2).map(|(_, record)| record);
+        assert_eq!(collected(headless).unwrap_err().to_string(), "the state has no base: records are missing");
+        let mut damaged = Collected::default();
+        assert!(damaged.add(b"\xff").is_err());
+    }
+
+    #[test]
+    fn a_large_entry_is_cut_into_records_that_a_broker_takes() {
+        let mut engine = engine();
+        (0..30_000).for_each(|n| push(&mut engine, &format!("a key of some length {n}"), 1));
+        let (records, written) = Written::default().next(0, &base(&engine)).unwrap();
+        assert!(records.len() > 1 && records.iter().all(|record| record.value.len() < 1_000_000));
+        assert_eq!(records[1].key, "0/base/0/1");
+        let (entries, found) = collected(records.iter().rev().cloned()).unwrap().unwrap();
+        assert_eq!((entries.len(), found), (1, written));
+        assert!(collected(records.into_iter().skip(1)).is_err());
+    }
+
+    /// Bytes written stay within about twice those of the changes, and bytes to read within twice the state.
+    #[test]
+    fn a_base_comes_when_changes_have_its_size() {
+        let mut written = Written { number: 1, base_bytes: 4 * LEAST_CHANGES, ..Written::default() };
+        assert!(Written::default().wants_base() && !written.wants_base());
+        written.count(false, 4 * LEAST_CHANGES - 1);
+        assert!(!written.wants_base());
+        written.count(false, 1);
+        assert!(written.wants_base());
+        written.count(true, 10);
+        assert_eq!((written.bytes(), written.wants_base()), (10, false));
+    }
+}

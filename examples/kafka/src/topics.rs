@@ -48,6 +48,12 @@ pub(crate) fn partitions_of(connection: &Connection, topic: &str) -> Result<Opti
     Ok(count.filter(|count| *count > 0))
 }
 
+/// The same of the input, which must be there.
+pub(crate) fn input_partitions(connection: &Connection, input: &str) -> Result<i32> {
+    partitions_of(connection, input)?
+        .with_context(|| format!("there is no topic {input}: make it, or name another with --input"))
+}
+
 /// A topic that may have to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted<'a> {
@@ -77,8 +83,7 @@ pub(crate) fn make(connection: &Connection, wanted: &Wanted<'_>) -> Result<()> {
 
 /// Makes the topics that a group writes to. Returns how many partitions the input has.
 pub(crate) fn prepare(connection: &Connection, group: &GroupOptions, replication: i32) -> Result<i32> {
-    let partitions = partitions_of(connection, &group.input)?
-        .with_context(|| format!("there is no topic {}: make it, or name another with --input", group.input))?;
+    let partitions = input_partitions(connection, &group.input)?;
     let make = |name: &str, is_compacted| make(connection, &Wanted { name, partitions, replication, is_compacted });
     make(&group.output, false)?;
     for side in Side::ALL {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use program::say::say;
 use program::signals::Orderly;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -57,9 +58,31 @@ pub(crate) struct Output {
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
+/// A record that cannot be used, as it came, with the reason.
+pub(crate) fn set_aside(
+    topic: &Arc<str>,
+    to: Arc<str>,
+    input: &Input<'_>,
+    rule: Option<&str>,
+    reason: String,
+) -> Output {
+    let mut headers = vec![
+        ("reason", reason),
+        ("topic", topic.to_string()),
+        ("partition", input.partition.to_string()),
+        ("offset", input.offset.to_string()),
+    ];
+    headers.extend(rule.map(|rule| ("rule", rule.to_owned())));
+    let key = input.key.map(<[u8]>::to_vec);
+    Output { topic: to, partition: None, key, value: input.value.to_vec(), timestamp: Some(input.timestamp), headers }
+}
+
 /// What the processes of a group do.
 pub(crate) trait Job: Sync {
     type Task: Task;
+
+    /// Whether there is anything to restore.
+    const HAS_STATE: bool;
 
     /// Begins a partition, or goes on from its state.
     fn open(&self, state: Vec<Entry>) -> Result<Self::Task>;
@@ -103,6 +126,9 @@ struct Slot<T> {
     /// When a record last came, and how far clocks went on since.
     heard: Instant,
     went_on: Duration,
+    /// All that was there has been read. Where the topic ended then, and when that was asked.
+    is_at_end: bool,
+    end: Option<(i64, Instant)>,
 }
 
 struct Worker<'a, J: Job> {
@@ -121,6 +147,8 @@ struct Worker<'a, J: Job> {
 const TICK: Duration = Duration::from_millis(50);
 /// Records between two looks.
 const RECORDS: u32 = 512;
+/// Between two questions where a silent partition ends.
+const SURE: Duration = Duration::from_secs(1);
 /// How long to wait for the group's word after another process has written for a partition of ours.
 const DOUBT: Duration = Duration::from_millis(500);
 
@@ -132,8 +160,6 @@ pub(crate) fn work<J: Job>(
     working: &WorkingOptions,
 ) -> Result<()> {
     let signals = Orderly::begin();
-    job.open(Vec::new())?; // what is wrong with the options shows here
-    topics::prepare(connection, group, working.replication)?;
     let consumer = client::member(connection, &group.group, working)?;
     consumer.subscribe(&[&group.input])?;
     let figures = metrics::serve(working.listen)?;
@@ -168,8 +194,11 @@ impl<J: Job> Worker<'_, J> {
         for _ in 0..RECORDS {
             match self.consumer.poll(until.saturating_duration_since(Instant::now())) {
                 None => break,
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.slots.get_mut(&partition).into_iter().for_each(|slot| slot.is_at_end = true);
+                }
                 Some(Err(error)) => match error.rdkafka_error_code() {
-                    Some(rdkafka::types::RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                    Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                         return Err(error).with_context(|| format!("cannot read {}", self.group.input));
                     }
                     _ => say(format_args!("kafka: {error}")),
@@ -180,7 +209,7 @@ impl<J: Job> Worker<'_, J> {
                     let Some(slot) = self.slots.get_mut(&input.partition) else { continue };
                     if input.offset >= slot.task.next_offset() {
                         slot.task.take(&input, &mut slot.outputs);
-                        (slot.is_dirty, slot.heard, slot.went_on) = (true, Instant::now(), Duration::ZERO);
+                        slot.hear();
                     }
                 }
             }
@@ -294,16 +323,18 @@ impl<J: Job> Worker<'_, J> {
         Ok(())
     }
 
-    /// Where nothing comes for longer than was asked for, clocks go on, if the partition is read to its end.
+    /// Where nothing comes for longer than was asked for, clocks go on, if the partition is read to its end: to be
+    /// sure, the topic has not grown for a while since. A broker that is away says nothing.
     fn go_on_in_silence(&mut self) {
         let Some(delay) = self.job.max_delay() else { return };
         for (partition, slot) in &mut self.slots {
             let beyond = slot.heard.elapsed().saturating_sub(delay).saturating_sub(slot.went_on);
-            if beyond < Duration::from_secs(1) {
+            if beyond < SURE || !slot.is_at_end || slot.end.is_some_and(|(_, asked)| asked.elapsed() < SURE) {
                 continue;
             }
-            let ends = self.consumer.fetch_watermarks(&self.group.input, *partition, Duration::from_secs(1));
-            if ends.is_ok_and(|(_, end)| slot.task.next_offset() >= end) {
+            let Ok((_, end)) = self.consumer.fetch_watermarks(&self.group.input, *partition, SURE) else { continue };
+            let has_grown = slot.end.replace((end, Instant::now())).is_none_or(|(before, _)| before != end);
+            if !has_grown {
                 slot.task.silence(beyond, &mut slot.outputs);
                 (slot.is_dirty, slot.went_on) = (true, slot.went_on + beyond);
             }
@@ -345,7 +376,10 @@ impl<J: Job> Opening<'_, J> {
         let committer = Committer::new(self.connection, &self.group.group, partition)?;
         let committed = restore::committed(self.consumer, &self.group.input, partition)?;
         let base_at = committed.as_ref().and_then(|(_, note)| Some(note.as_ref()?.base_at)).unwrap_or(0);
-        let state = restore::read(self.connection, self.state_topic, partition, base_at)?;
+        let state = match J::HAS_STATE {
+            true => restore::read(self.connection, self.state_topic, partition, base_at)?,
+            false => None,
+        };
         let (entries, written) = state.unwrap_or_default();
         let has_state = !entries.is_empty();
         let mut task = self.job.open(entries)?;
@@ -373,6 +407,8 @@ impl<J: Job> Opening<'_, J> {
             committed: now,
             heard: now,
             went_on: Duration::ZERO,
+            is_at_end: false,
+            end: None,
         })
     }
 }
@@ -385,6 +421,12 @@ struct Place<'a> {
 }
 
 impl<T: Task> Slot<T> {
+    /// A record has come.
+    fn hear(&mut self) {
+        (self.is_dirty, self.heard, self.went_on) = (true, Instant::now(), Duration::ZERO);
+        (self.is_at_end, self.end) = (false, None);
+    }
+
     fn commit(&mut self, partition: i32, place: &Place<'_>) -> Result<Result<(), Failed>> {
         self.tried = Instant::now();
         let Some(group) = place.consumer.group_metadata() else { return Ok(Ok(())) };

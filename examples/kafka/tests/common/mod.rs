@@ -58,11 +58,14 @@ impl Kafka {
 
     /// A process of a group, whose messages go to a file.
     pub fn worker(&self, topic: &str, group: &str, arguments: &[&str]) -> Worker {
-        let log = format!("{}/{group}.log", env!("CARGO_TARGET_TMPDIR"));
+        self.spawn(&[&["run", "--input", topic, "--output", group, "--group", group], arguments].concat())
+    }
+
+    /// Any process, whose messages go to a file.
+    pub fn spawn(&self, arguments: &[&str]) -> Worker {
+        let log = format!("{}/{}.log", env!("CARGO_TARGET_TMPDIR"), self.prefix);
         let log: File = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let common = ["run", "--input", topic, "--output", group, "--group", group];
-        let child = self.command(&[&common, arguments].concat()).stderr(log).spawn().unwrap();
-        Worker { child }
+        Worker { child: self.command(arguments).stderr(log).spawn().unwrap() }
     }
 
     /// All committed rows of a topic, sorted.

@@ -1,0 +1,106 @@
+//! Writes a topic again under the key that sessions need, exactly once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use events::parse::Parser;
+use events::parse::jsonl::Jsonl;
+
+use crate::options::Repartition;
+use crate::sessions::Counts;
+use crate::state::Entry;
+use crate::topics::{self, Side};
+use crate::worker::{Input, Job, Output, Task, set_aside, work};
+
+pub(crate) fn repartition(options: &Repartition) -> Result<()> {
+    let Repartition { connection, group, working, partitions, .. } = options;
+    let job = Rekeying { options: options.clone() };
+    let of_input = topics::input_partitions(connection, &group.input)?;
+    let make = |name: &str, partitions| {
+        let replication = working.replication;
+        topics::make(connection, &topics::Wanted { name, partitions, replication, is_compacted: false })
+    };
+    make(&group.output, partitions.unwrap_or(of_input))?;
+    make(&Side::Unreadable.topic(&group.output), of_input)?;
+    work(&job, connection, group, working)
+}
+
+struct Rekeying {
+    options: Repartition,
+}
+
+/// One partition. It has no state.
+pub(crate) struct Partition {
+    parser: Jsonl,
+    input: Arc<str>,
+    output: Arc<str>,
+    unreadable: Arc<str>,
+    next_offset: i64,
+    counts: Counts,
+}
+
+impl Job for Rekeying {
+    type Task = Partition;
+
+    const HAS_STATE: bool = false;
+
+    fn open(&self, _: Vec<Entry>) -> Result<Partition> {
+        let group = &self.options.group;
+        Ok(Partition {
+            parser: self.options.fields.parser()?,
+            input: group.input.as_str().into(),
+            output: group.output.as_str().into(),
+            unreadable: Side::Unreadable.topic(&group.output).into(),
+            next_offset: 0,
+            counts: Counts::default(),
+        })
+    }
+
+    fn max_delay(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl Task for Partition {
+    fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    fn begin_at(&mut self, offset: i64) {
+        self.next_offset = offset;
+    }
+
+    /// The record as it came, but for its key.
+    fn take(&mut self, input: &Input<'_>, out: &mut Vec<Output>) {
+        self.next_offset = input.offset + 1;
+        self.counts.records += 1;
+        let parsed = self.parser.parse(input.value).map(|record| record.key.as_bytes().to_vec());
+        out.push(match parsed {
+            Ok(key) => Output {
+                topic: Arc::clone(&self.output),
+                partition: None,
+                key: Some(key),
+                value: input.value.to_vec(),
+                timestamp: Some(input.timestamp),
+                headers: Vec::new(),
+            },
+            Err(reject) => {
+                self.counts.unreadable += 1;
+                set_aside(&self.input, Arc::clone(&self.unreadable), input, None, reject.to_string())
+            }
+        });
+    }
+
+    fn silence(&mut self, _: Duration, _: &mut Vec<Output>) {}
+
+    fn entry(&self, _: bool) -> Result<Option<Entry>> {
+        Ok(None)
+    }
+
+    fn was_saved(&mut self) {}
+
+    fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+}
