@@ -43,7 +43,9 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: 
         grouped(unused.rejected),
         grouped(unused.late_events),
     );
-    for (count, what) in [(unused.refused, "refused"), (counters.revisions, "corrected")] {
+    for (count, what) in
+        [(unused.refused, "refused"), (unused.duplicates, "left out by --unique"), (counters.revisions, "corrected")]
+    {
         if count > 0 {
             line += &format!(", {} {what}", grouped(count));
         }

@@ -177,8 +177,8 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    pub(crate) fn new(has_members: bool, measures: &Measures) -> Self {
-        let fields = measures.fields();
+    /// `fields`: the names of the further fields of an event.
+    pub(crate) fn new(has_members: bool, measures: &Measures, fields: &[String]) -> Self {
         let place = |name: &String| fields.iter().position(|field| field == name).unwrap_or_default();
         let measures = measures.all().map(|(measure, field)| (measure, place(field))).collect();
         Self { has_members, measures, fields: fields.len() }

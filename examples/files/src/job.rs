@@ -39,7 +39,8 @@ use crate::waiting::Waiting;
 /// Does what the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     if options.keeps_facts() {
-        let gather = Gather::new(options.results.events.is_some(), &options.results.measures);
+        let fields = &options.fields.more.names;
+        let gather = Gather::new(options.results.events.is_some(), &options.results.measures, fields);
         run_with(options, strategy::config::<Facts>(options).aggregate(gather))
     } else {
         run_with(options, strategy::config::<()>(options))
@@ -209,7 +210,7 @@ where
         self.amount.lines += batch.lines;
         self.amount.empty += batch.empty;
         self.amount.left_out += batch.left_out;
-        self.take_orphans()?;
+        self.take_returned()?;
         self.write_early();
         Ok(())
     }
@@ -244,14 +245,16 @@ where
         }
     }
 
-    /// Hands back events that found no session to join.
-    fn take_orphans(&mut self) -> Outcome<()> {
-        for event in self.engine.take_orphans() {
+    /// Hands back events that waited, and then found no session to join, or one that had them already.
+    fn take_returned(&mut self) -> Outcome<()> {
+        let orphans = self.engine.take_orphans().into_iter().map(|event| (event, Refusal::NoSession));
+        let duplicates = self.engine.take_duplicates().into_iter().map(|event| (event, Refusal::Duplicate));
+        for (event, why) in orphans.chain(duplicates).collect::<Vec<_>>() {
             let event = event.as_event_ref();
             if let Some(early) = &mut self.results.early {
                 early.forget(event.event_time, event.value.1.place);
             }
-            self.unused.refused(&event, Refusal::NoSession)?;
+            self.unused.refused(&event, why)?;
         }
         Ok(())
     }
@@ -375,7 +378,7 @@ where
             self.engine.advance_to(greatest, &mut |session| results.session(session));
         }
         self.engine.flush(&mut |session| results.session(session));
-        self.take_orphans()?;
+        self.take_returned()?;
         self.results.check()
     }
 

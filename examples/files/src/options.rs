@@ -65,6 +65,7 @@ impl Options {
             ("--where", list(&mut only.iter())),
             ("--not", list(&mut except.iter())),
             ("the rules on events", list(&mut self.strategy.marks())),
+            ("--unique", given(&self.strategy.unique)),
             ("the further columns", self.results.measures.columns().join(",")),
             ("--events", self.results.events.is_some().to_string()),
             ("--visit-number", self.results.visit_number.to_string()),
@@ -126,6 +127,11 @@ pub(crate) struct StrategyOptions {
     /// The same, but they prolong it
     #[arg(long, value_name = "CONDITION")]
     pub(crate) join_only: Option<Condition>,
+
+    /// Take each event once for a session: leave out events whose value in this field the session has already, as
+    /// retries and replays make them. Events without a value are all taken
+    #[arg(long, value_name = "F")]
+    pub(crate) unique: Option<String>,
 
     /// Clocks that --floor, --cut-daily and --report go by, such as Europe/Berlin or +05:45; UTC if not given
     #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
@@ -445,12 +451,17 @@ impl Options {
 
     /// What is to be known of each record.
     fn more(&self) -> MoreFields {
-        MoreFields { names: self.results.measures.fields(), marks: self.strategy.marks().cloned().collect() }
+        let mut names = self.results.measures.fields();
+        names.extend(self.strategy.unique.clone().filter(|field| !names.contains(field)));
+        MoreFields { names, marks: self.strategy.marks().cloned().collect() }
     }
 
     /// Whether sessions keep more of their events than the first and the last.
     pub(crate) fn keeps_facts(&self) -> bool {
-        self.results.events.is_some() || !self.results.measures.is_empty() || self.strategy.marks().next().is_some()
+        self.results.events.is_some()
+            || !self.results.measures.is_empty()
+            || self.strategy.marks().next().is_some()
+            || self.strategy.unique.is_some()
     }
 
     /// Whether events are written before their session closes: where its id is final by then, and written once.

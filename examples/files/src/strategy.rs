@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use events::lengths::compact;
+use events::parse::more;
 use events::zones::AnyZone;
-use stagger::{Bucket, Clock, Config, FirstLast, Gap, JoinOnly, Sliding, Stagger, Strategy, Unit};
+use stagger::{Bucket, Clock, Config, FirstLast, Gap, JoinOnly, Sliding, Stagger, Strategy, Unit, fingerprint};
 
 use crate::facts::Kept;
 use crate::options::{Options, StaggerBucket};
-use crate::text::{Payload, Text};
+use crate::text::{Origin, Payload, Text};
 
 const DEFAULT_GAP: Duration = Duration::from_secs(30 * 60);
 /// Longer than any input: parts of windows are numbered right however far apart they are.
@@ -40,7 +41,23 @@ pub(crate) fn config<O: Kept>(options: &Options) -> Config<Text, Payload<O>> {
         // FIRST_VALUE and LAST_VALUE of Kinesis SQL go by arrival.
         config = config.first_last_by(FirstLast::Arrival);
     }
-    with_rules::<O>(config, options.strategy.bits())
+    with_rules::<O>(with_unique::<O>(config, options), options.strategy.bits())
+}
+
+/// Events with the same value in a field are one. Those without a value differ.
+fn with_unique<O: Kept>(config: Config<Text, Payload<O>>, options: &Options) -> Config<Text, Payload<O>> {
+    let names = &options.fields.more.names;
+    let field = options.strategy.unique.as_ref();
+    let Some(field) = field.and_then(|field| names.iter().position(|name| name == field)) else { return config };
+    let count = names.len();
+    config.unique_by("--unique", move |event| {
+        let (value, Origin { place, more, .. }) = event.value;
+        let id = more::values(more, count).nth(field).unwrap_or_default();
+        match id.is_empty() {
+            true => fingerprint((event.event_time, place, value)),
+            false => fingerprint(&*id),
+        }
+    })
 }
 
 /// The rules on single events, each by the bit of its condition.

@@ -29,6 +29,7 @@ pub(crate) struct Unused {
     pub(crate) rejected: u64,
     pub(crate) late_events: u64,
     pub(crate) refused: u64,
+    pub(crate) duplicates: u64,
     /// The field that every reject so far lacked.
     only_missing: Option<String>,
 }
@@ -47,6 +48,7 @@ impl Unused {
             rejected: 0,
             late_events: 0,
             refused: 0,
+            duplicates: 0,
             only_missing: None,
         })
     }
@@ -88,7 +90,10 @@ impl Unused {
     /// An event that the library does not take for another reason.
     #[cold]
     pub(crate) fn refused(&mut self, event: &EventRef<'_>, why: Refusal) -> Outcome<()> {
-        self.refused += 1;
+        match why {
+            Refusal::Duplicate => self.duplicates += 1,
+            _ => self.refused += 1,
+        }
         *self.reasons.entry(why.to_string()).or_default() += 1;
         self.hand_back(event, || why.to_string())
     }

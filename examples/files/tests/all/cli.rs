@@ -672,7 +672,7 @@ fn help_names_every_option() {
          --cut-daily --sliding --stagger --range --out-of-order --allowed-lateness --max-future --output \
          --output-format --events --rejects --late --strict --report --max-rejected --max-delay \
          --sum --min --max --avg --distinct --list --where --not --end-at --heartbeat --join-only --state --end \
-         --visit-number --version --update-every --update-every-events",
+         --visit-number --version --update-every --update-every-events --unique",
     ) {
         assert!(ran.out.contains(option), "{option}");
     }

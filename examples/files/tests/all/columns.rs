@@ -191,6 +191,28 @@ fn sessions_are_shown_while_they_are_open() {
 }
 
 #[test]
+fn each_event_is_taken_once() {
+    let input = "user,time,id,what\nann,100,a,first\nann,105,b,x\nann,101,a,copy\nann,105,b,x\nann,106,,x\nann,106,,x\n\
+                 bob,106,a,x\nann,300,a,again\nbob,106,a,x\n";
+    let fields = "--key user --time time --time-format seconds --value what";
+    for (options, expected, copies) in [
+        ("--gap 30s", vec!["ann 1 again", "ann 6 first", "bob 2 x"], 0),
+        ("--gap 30s --unique id", vec!["ann 1 again", "ann 4 first", "bob 1 x"], 3),
+        ("--gap 30s --unique id --out-of-order 200s", vec!["ann 1 again", "ann 4 first", "bob 1 x"], 3),
+        ("--step 1m --unique id", vec!["ann 1 again", "ann 4 first", "bob 1 x"], 3),
+        ("--gap 30s --unique id --sum time --list id", vec!["ann 1 again", "ann 4 first", "bob 1 x"], 3),
+    ] {
+        let folder = Folder::new();
+        let (late, events) = (folder.path("late"), folder.path("events"));
+        let ran = ok(input, &format!("{fields} {options} --late {late} --events {events}"));
+        assert_eq!(sorted(pick(&ran.rows(), "user count first_event")), expected, "{options}");
+        assert_eq!(json_lines(&folder.read("late")).len(), copies, "{options}");
+        assert_eq!(json_lines(&folder.read("events")).len(), 9 - copies, "{options}");
+        assert_eq!(ran.said.contains(", 3 left out by --unique;"), copies == 3, "{}", ran.said);
+    }
+}
+
+#[test]
 fn an_event_ends_its_session_and_heartbeats_open_none() {
     let click = |second: i64, what: &'static str| ("ann", second, what);
     let input = clicks(&[

@@ -27,6 +27,7 @@ fn days_give_what_one_run_gives() {
         "--gap 1m",
         "--gap 1m --max-duration 3m --cut-daily",
         "--step 30s",
+        "--gap 1m --unique client_timestamp",
         "--sliding 2m/1m",
         "--stagger step=30s --range 30s --arrival arrival_timestamp",
         "--gap 1m --arrival arrival_timestamp",
