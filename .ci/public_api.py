@@ -55,10 +55,26 @@ def items(path):
             yield f"{owner} :: {match[1]}"
 
 
+def used(text):
+    return set(re.findall(r"\w+", " ".join(re.findall(r"pub use ([^;]*);", text))))
+
+
+def modules(exported):
+    """The public modules that have a file, each with the names in it."""
+    for module in re.findall(r"^pub mod (\w+);", exported, re.MULTILINE):
+        files = [ROOT / "src" / f"{module}.rs", ROOT / "src" / module / "mod.rs"]
+        text = next(path for path in files if path.exists()).read_text()
+        own = set(re.findall(r"^pub (?:trait|enum|struct|fn|type) (\w+)", text, re.MULTILINE))
+        yield module, own | {name for name in used(text) if name not in re.findall(r"^mod (\w+);", text, re.MULTILINE)}
+
+
 def listing():
     exported = (ROOT / "src" / "lib.rs").read_text()
-    names = set(re.findall(r"\w+", " ".join(re.findall(r"pub use ([^;]*);", exported))))
+    names = used(exported)
     found = [item for path in sorted((ROOT / "src").rglob("*.rs")) for item in items(path)]
+    for module, inside in modules(exported):
+        names |= inside
+        found += [f"pub mod {module} :: {name}" for name in inside]
     private = re.compile(r"pub\(crate\) trait (\w+)|^trait (\w+)", re.MULTILINE)
     hidden = {a or b for path in (ROOT / "src").rglob("*.rs") for a, b in private.findall(path.read_text())} - names
     of_private = re.compile(rf"\b({'|'.join(sorted(hidden))})\b(<.*>)? for ")

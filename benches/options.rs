@@ -21,8 +21,10 @@ use criterion::{
     BatchSize, Bencher, BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
 use stagger::{
-    Aggregate, Bucket, ChronoZone, Config, Count, Engine, Event, EventRef, FirstLast, Gap, JoinOnly, List, Max, Min,
-    Sliding, Snapshot, Stagger, Strategy, Sum, Timestamp, Unit, WhenFull,
+    Aggregate, Bucket, Config, Engine, Event, EventRef, FirstLast, Gap, JoinOnly, Sliding, Snapshot, Stagger, Strategy,
+    Timestamp, Unit, WhenFull,
+    aggregate::{Count, List, Max, Min, Sum},
+    calendar::ChronoZone,
 };
 
 type Clicked = Event<u64, u64>;

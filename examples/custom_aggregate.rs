@@ -9,7 +9,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stagger::{Aggregate, Config, Count, Event, EventRef, Fold, Gap, Max, Set, Sum, Timestamp, check_laws, prelude::*};
+use stagger::{
+    Aggregate, Config, Event, EventRef, Gap, Timestamp,
+    aggregate::{Count, Fold, Max, Set, Sum, check_laws},
+    prelude::*,
+};
 
 /// A page of the shop, and the price in cents of the beer put into the cart there (0 for none).
 type Page = (String, u32);
@@ -76,7 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .aggregate(aggregate)
         .build()?;
     println!("gap of 30 s");
-    for session in clicks.into_iter().sessionize(sessionizer).filter_map(stagger::Output::session) {
+    for session in clicks.into_iter().sessionize(sessionizer).filter_map(stagger::iter::Output::session) {
         let ((favourite, times), count, cents, dearest, pages) = session.aggregate;
         let pages: Vec<_> = pages.into_iter().collect();
         println!(

@@ -72,7 +72,7 @@ fn tumbling(trades: &[Trade]) -> Result<Vec<Row>, ConfigError> {
         let stagger::SessionSummary { key: (ticker, traded), window, count, .. } = session;
         (window.end, traded, ticker, count)
     };
-    Ok(events.into_iter().sessionize_refs(sessionizer).filter_map(stagger::Output::session).map(row).collect())
+    Ok(events.into_iter().sessionize_refs(sessionizer).filter_map(stagger::iter::Output::session).map(row).collect())
 }
 
 /// ```sql

@@ -90,7 +90,7 @@ impl<I: Iterator, S: Sessionizer> Iterator for Sessions<I, S> {
 ///
 /// ```
 /// use core::time::Duration;
-/// use stagger::{Config, Event, Gap, Output, Timestamp, prelude::*};
+/// use stagger::{iter::Output, Config, Event, Gap, Timestamp, prelude::*};
 ///
 /// let clicks = [("alice", 0), ("bob", 3), ("alice", 10), ("alice", 100)];
 /// let events = clicks.map(|(user, second)| Event::new(user.to_string(), Timestamp::from_secs(second), ()));

@@ -174,7 +174,7 @@ impl FixedOffset {
     /// A zone `seconds` ahead of UTC (behind it, if negative).
     ///
     /// ```
-    /// use stagger::{FixedOffset, Zone};
+    /// use stagger::calendar::{FixedOffset, Zone};
     /// assert_eq!(FixedOffset::east(20_700).name(), "+05:45"); // Kathmandu
     /// ```
     #[must_use]

@@ -89,7 +89,7 @@ pub type EventRef<'a, K, V> = Event<<K as Key>::Ref<'a>, <V as Value>::Ref<'a>>;
 ///
 /// ```
 /// use core::time::Duration;
-/// use stagger::{Config, ConfigError, Engine, EventFn, Gap, Sum};
+/// use stagger::{aggregate::Sum, Config, ConfigError, Engine, EventFn, Gap};
 ///
 /// type Cents = Sum<EventFn<String, u32, u32>, u32>;
 ///

@@ -29,10 +29,11 @@
 //!
 //! # Where to look
 //! - **Which session does an event belong to?** [`Stagger`], [`Gap`], [`Sliding`]; [`Bucket`] for STEP
-//!   and FLOOR.
+//!   and FLOOR, [`calendar`] for time zones.
 //! - **When is a session over, and an event late?** [`Config::out_of_order`],
 //!   [`Config::allowed_lateness`], [`WatermarkMerger`] for several shards.
-//! - **What does a session report?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last.
+//! - **What does a session report?** [`SessionSummary`], and [`Aggregate`] for more than count, first and last;
+//!   [`aggregate`] has sums, extremes, sets and lists.
 //! - **What if an event comes twice?** [`Config::unique_by`].
 //! - **Which session took this event?** [`Engine::push_tagged`].
 //! - **What does a session look like before it is over?** [`Config::update_every`], [`Config::update_every_events`].
@@ -70,14 +71,14 @@ extern crate std;
 // In the order in which data flows.
 mod civil;
 mod time;
-mod calendar;
+pub mod calendar;
 mod error;
 mod data;
 mod event;
 mod window;
 mod strategy;
 mod rules;
-mod aggregate;
+pub mod aggregate;
 mod id;
 mod summary;
 mod session;
@@ -104,11 +105,9 @@ mod serial;
 #[cfg(test)]
 mod testing;
 
-pub use adapt::{Output, Queued, Sessionize, Sessions};
-pub use aggregate::{Aggregate, Count, Fold, LawBroken, List, Max, Min, Number, Set, Sum, check_laws};
-#[cfg(feature = "chrono")]
-pub use calendar::ChronoZone;
-pub use calendar::{FixedOffset, Unit, UnitError, Zone};
+pub use adapt::{Queued, Sessionize};
+pub use aggregate::Aggregate;
+pub use calendar::Unit;
 pub use config::Config;
 pub use data::{ByRef, Key, Value};
 pub use engine::{Engine, Tagged};
@@ -129,6 +128,11 @@ pub use summary::{CloseReason, SessionSummary, Superseded};
 pub use time::{ParseTimestampError, TimeRangeError, Timestamp};
 pub use watermark::{SourceId, WatermarkMerger};
 pub use window::Window;
+
+/// What an iterator of sessions gives; [`Sessionize`] makes one of an iterator of events.
+pub mod iter {
+    pub use crate::adapt::{Output, Sessions};
+}
 
 /// The trait whose methods push events and take sessions, for a glob import.
 pub mod prelude {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use counting::{CALLS, LIVE_BYTES};
 use stagger::{
-    Bucket, ChronoZone, Config, Engine, Event, FirstLast, FixedOffset, Gap, Pushed, Sliding, Stagger, Timestamp, Unit,
+    Bucket, Config, Engine, Event, FirstLast, Gap, Pushed, Sliding, Stagger, Timestamp, Unit,
+    calendar::{ChronoZone, FixedOffset},
 };
 
 type Sessions = Engine<String, String>;

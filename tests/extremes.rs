@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use chrono_tz::{America, Europe, Tz};
 use stagger::{
-    Bucket, ChronoZone, CloseReason, Config, Event, Gap, SessionSummary, Sessionizer, Sliding, Stagger, Strategy,
-    Timestamp, Unit, Window,
+    Bucket, CloseReason, Config, Event, Gap, SessionSummary, Sessionizer, Sliding, Stagger, Strategy, Timestamp, Unit,
+    Window, calendar::ChronoZone,
 };
 
 type Summary = SessionSummary<u64, ()>;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use stagger::{
-    Bucket, ChronoZone, Clock, Config, Engine, Event, FirstLast, Gap, List, Pushed, Sliding, Snapshot, SourceId,
-    Stagger, Strategy, SummaryOf, Timestamp, Unit, WatermarkMerger, WhenFull,
+    Bucket, Clock, Config, Engine, Event, FirstLast, Gap, Pushed, Sliding, Snapshot, SourceId, Stagger, Strategy,
+    SummaryOf, Timestamp, Unit, WatermarkMerger, WhenFull, aggregate::List, calendar::ChronoZone,
 };
 
 const RUNS: u64 = 3_000;

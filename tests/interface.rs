@@ -54,7 +54,7 @@ fn what_is_set_can_be_compared() {
     assert_eq!(gap(), gap());
     assert_ne!(gap(), gap().inclusive());
     assert_ne!(Bucket::step(Duration::from_secs(1)), Bucket::step(Duration::from_secs(2)));
-    let east = |seconds| Bucket::floor(stagger::Unit::Day).zone(stagger::FixedOffset::east(seconds));
+    let east = |seconds| Bucket::floor(stagger::Unit::Day).zone(stagger::calendar::FixedOffset::east(seconds));
     assert_eq!(east(60), east(60));
     assert_ne!(east(60), east(120));
     let hops = || Strategy::from(Sliding::tumbling(Duration::from_secs(1)));

@@ -20,7 +20,7 @@ use proptest::option::of as maybe;
 use proptest::prelude::any;
 use proptest::strategy::Strategy as Arbitrary;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use stagger::{Event, OpenSession, Output, Pushed, Queued, SessionId, Sessionize, Sharded, Snapshot, Timestamp};
+use stagger::{Event, OpenSession, Pushed, Queued, SessionId, Sessionize, Sharded, Snapshot, Timestamp, iter::Output};
 
 macro_rules! each_family {
     ($($family:ident as $module:ident: $($property:ident),*;)*) => {$(

@@ -73,7 +73,7 @@ number!(f64: f32, f64);
 /// order of events; where that matters, sum integers, such as cents.
 ///
 /// ```
-/// use stagger::{Config, Event, Gap, EventRef, Sum, Timestamp};
+/// use stagger::{aggregate::Sum, Config, Event, Gap, EventRef, Timestamp};
 /// use core::time::Duration;
 ///
 /// let paid = Sum::of(|event: &EventRef<'_, String, u32>| event.value);
@@ -255,7 +255,7 @@ where
 /// An aggregate from three closures.
 ///
 /// ```
-/// use stagger::{Fold, EventRef};
+/// use stagger::{aggregate::Fold, EventRef};
 ///
 /// type Click<'a> = EventRef<'a, String, String>;
 /// let checkouts = Fold::new(

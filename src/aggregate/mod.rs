@@ -25,7 +25,7 @@ use crate::event::EventRef;
 /// [`check_laws`] tries an aggregate on events of yours. Run it in a test.
 ///
 /// ```
-/// use stagger::{Aggregate, Event, EventRef, Timestamp, check_laws};
+/// use stagger::{aggregate::check_laws, Aggregate, Event, EventRef, Timestamp};
 ///
 /// /// The most expensive thing looked at.
 /// struct Dearest;

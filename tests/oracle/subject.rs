@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use stagger::{
-    Aggregate, Bucket, ChronoZone, CloseReason, Config, Count, Counters, Engine, Event, EventRef, FirstLast,
-    FixedOffset, Gap, JoinOnly, List, Max, Min, OpenSession, Pushed, Refusal, SessionId, SessionSummary, Sessionizer,
-    Set, Sliding, Stagger, Sum, Superseded, Timestamp,
+    Aggregate, Bucket, CloseReason, Config, Counters, Engine, Event, EventRef, FirstLast, Gap, JoinOnly, OpenSession,
+    Pushed, Refusal, SessionId, SessionSummary, Sessionizer, Sliding, Stagger, Superseded, Timestamp,
+    aggregate::{Count, List, Max, Min, Set, Sum},
+    calendar::{ChronoZone, FixedOffset},
 };
 
 use super::{

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use chrono_tz::Tz;
 use stagger::{
-    Bucket, ChronoZone, Config, FirstLast, Gap, JoinOnly, Pushed, SessionId, SessionSummary, Sliding, Stagger,
-    Strategy, Unit, WhenFull,
+    Bucket, Config, FirstLast, Gap, JoinOnly, Pushed, SessionId, SessionSummary, Sliding, Stagger, Strategy, Unit,
+    WhenFull, calendar::ChronoZone,
 };
 
 use crate::case::{Action, Case, length};

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stagger::{Bucket, Config, Event, EventRef, Gap, List, Max, Min, Pushed, SessionId, Sessionizer};
-use stagger::{SessionSummary, Sliding, Stagger, Sum, Timestamp, Unit};
+use stagger::{
+    Bucket, Config, Event, EventRef, Gap, Pushed, SessionId, Sessionizer,
+    aggregate::{List, Max, Min},
+};
+use stagger::{SessionSummary, Sliding, Stagger, Timestamp, Unit, aggregate::Sum};
 
 use crate::case::{Align, Bucketing, Case, Expected, Input, Lateness, Step, Strategy, Trigger, Watermark};
 use crate::differs::Lens;

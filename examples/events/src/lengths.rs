@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stagger::{Unit, UnitError};
+use stagger::{Unit, calendar::UnitError};
 
 const UNITS: [(&str, u64); 8] = [
     ("us", 1),

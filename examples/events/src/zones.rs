@@ -1,7 +1,10 @@
 //! Time zones by name (`Europe/Berlin`) or by offset (`+05:45`).
 
 use chrono_tz::Tz;
-use stagger::{ChronoZone, FixedOffset, Timestamp, Zone};
+use stagger::{
+    Timestamp,
+    calendar::{ChronoZone, FixedOffset, Zone},
+};
 
 #[derive(Clone, Copy, Debug)]
 pub enum AnyZone {

@@ -9,7 +9,7 @@ use events::parse::keys;
 use events::zones::AnyZone;
 use program::say::escaped;
 use rows::visible::visible;
-use stagger::{Timestamp, Zone};
+use stagger::{Timestamp, calendar::Zone};
 
 use crate::facts::Kept;
 use crate::text::Summary;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use events::lengths::compact;
 use stagger::{
-    Bucket, Clock, CloseReason, Config, ConfigError, Event, EventRef, Gap, List, Sliding, Stagger, Strategy, Timestamp,
-    Unit, Window,
+    Bucket, Clock, CloseReason, Config, ConfigError, Event, EventRef, Gap, Sliding, Stagger, Strategy, Timestamp, Unit,
+    Window, aggregate::List,
 };
 
 use crate::Options;
