@@ -4,6 +4,7 @@ use std::io;
 
 use stagger::Timestamp;
 
+use crate::parse::seen::Seen;
 use crate::parse::{Record, Reject};
 
 /// Records and rejects of one block, in order of their lines. All texts lie in one buffer, so that
@@ -19,8 +20,12 @@ pub struct Batch {
     pub empty: u64,
     /// How many records were left out by a condition.
     pub left_out: u64,
+    /// How many lines of the input have been read so far.
+    pub last_line: u64,
     /// Reading failed behind all this.
     pub failure: Option<io::Error>,
+    /// At the end of the input: what its fields held.
+    pub seen: Option<Box<Seen>>,
 }
 
 struct Stored {

@@ -3,9 +3,13 @@
 use clap::Args;
 
 use crate::formats::Format;
+use crate::parse::NoUser;
+use crate::parse::client::Forwarded;
 use crate::parse::condition::Condition;
+use crate::parse::layout::Layout;
 use crate::parse::more::MoreFields;
-use crate::parse::times::TimeFormat;
+use crate::parse::times::{Span, TimeFormat, TimeMeaning};
+use crate::zones::{self, AnyZone};
 
 /// The format of the inputs, and which fields of a record make an event.
 #[derive(Clone, Debug, Args)]
@@ -15,16 +19,33 @@ pub struct Fields {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
 
-    /// Key fields: who the event belongs to; nested ones as a.b. An integer may be declared as F:int, which
-    /// counts for JSON lines and Parquet [combined: address]
+    /// Access logs in a form of their own: the format string of nginx or Apache as it stands in the configuration,
+    /// such as '$remote_addr [$time_local] "$request"' or '%h %t \"%r\" %>s'
+    #[arg(long, value_name = "FORMAT", conflicts_with = "format")]
+    pub log_format: Option<Layout>,
+
+    /// Which address of an X-Forwarded-For list is the client
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    pub forwarded: Forwarded,
+
+    /// With CSV: the character between two cells, or tab; by default told by name (.tsv) and first line
+    #[arg(long, value_name = "C", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+
+    /// With CSV: the first line is a row already; fields are named by their number, from 1
+    #[arg(long)]
+    pub no_header: bool,
+
+    /// Key fields: who the event belongs to; nested ones as a.b, elements of lists as a[0]. An integer may be
+    /// declared as F:int, which counts for JSON lines and Parquet [logs: address]
     #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
     pub key: Vec<String>,
 
-    /// Field with the time of the event [combined: time]
+    /// Field with the time of the event [logs: time]
     #[arg(long, value_name = "F")]
     pub time: Option<String>,
 
-    /// Field that first and last event report [combined: request, without its protocol]
+    /// Field that first and last event report [logs: request, without its protocol]
     #[arg(long, value_name = "F")]
     pub value: Option<String>,
 
@@ -32,11 +53,12 @@ pub struct Fields {
     #[arg(long, value_name = "F")]
     pub arrival: Option<String>,
 
-    /// How times are written: auto, iso, seconds, millis, micros, nanos, log, or a pattern such as
-    /// "%d.%m.%Y %H:%M:%S". auto reads ISO 8601 and RFC 3339, Unix times by their number of digits
-    /// (11 seconds, 14 milliseconds, 17 microseconds at most), and the log's form
-    #[arg(long, value_name = "FORMAT", default_value = "auto", hide_default_value = true)]
-    pub time_format: TimeFormat,
+    #[command(flatten)]
+    pub meaning: Meaning,
+
+    /// How times of arrival are written, if in another way than --time-format says
+    #[arg(long, value_name = "FORMAT", requires = "arrival")]
+    pub arrival_format: Option<TimeFormat>,
 
     /// Use only records for which all such conditions hold: a field, an operator (= != < <= > >=, ~ and !~ for a
     /// pattern) and a value, such as status>=400 or path~^/api; or bots, static-files (of the fields agent and
@@ -51,4 +73,67 @@ pub struct Fields {
     /// What the program wants to know beside.
     #[arg(skip)]
     pub more: MoreFields,
+}
+
+/// What the values of fields mean, whatever the format.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What the input means")]
+pub struct Meaning {
+    /// How times are written: auto, iso, seconds, millis, micros, nanos, excel (days of a spreadsheet), log, or a
+    /// pattern such as "%d.%m.%Y %H:%M:%S%.f". auto reads ISO 8601 and RFC 3339, Unix times in the unit that is
+    /// plausible, 14 or 12 digits of date and time, and the log's form [auto]
+    #[arg(long, value_name = "FORMAT")]
+    pub time_format: Option<TimeFormat>,
+
+    /// Zone of times that name none, such as Europe/Berlin or +05:45; UTC if not given. A time that the clocks
+    /// show twice is the earlier one; one that they skip is moved forward. (--zone is another zone: that of days and
+    /// hours in the results)
+    #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
+    pub input_zone: Option<AnyZone>,
+
+    /// Times that auto takes a number for; a number that is none of them in any unit is refused
+    #[arg(long, value_name = "FROM..TO", default_value = "1990..2100")]
+    pub plausible: Span,
+
+    /// What to do with a record whose first key field is null, missing, an empty cell or -
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub no_user: NoUser,
+}
+
+impl Default for Meaning {
+    fn default() -> Self {
+        Self { time_format: None, input_zone: None, plausible: Span::PLAUSIBLE, no_user: NoUser::Refuse }
+    }
+}
+
+impl Meaning {
+    /// What times mean. `usual` is their format if the options name none.
+    pub fn times(&self, usual: TimeFormat) -> TimeMeaning {
+        let format = self.time_format.clone().unwrap_or(usual);
+        TimeMeaning { format, zone: self.input_zone, span: self.plausible }
+    }
+}
+
+impl Fields {
+    /// What times of arrival mean, if that is not what times of events mean.
+    pub fn arrivals(&self) -> Option<TimeMeaning> {
+        let format = self.arrival_format.clone()?;
+        Some(TimeMeaning { format, ..self.meaning.times(TimeFormat::Auto) })
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" | "\\t" | "\t" => Ok(b'\t'),
+        _ => match *text.as_bytes() {
+            [byte]
+                if byte.is_ascii()
+                    && !byte.is_ascii_alphanumeric()
+                    && !matches!(byte, b'"' | b'\n' | b'\r' | b'\\') =>
+            {
+                Ok(byte)
+            }
+            _ => Err("give one character such as ; or |, or the word tab".to_owned()),
+        },
+    }
 }

@@ -4,16 +4,26 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::parse::{combined, csv};
+use crate::lines::Frame;
+use crate::parse::client::Forwarded;
+use crate::parse::csv::Dialect;
+use crate::parse::layout::Layout;
+use crate::parse::{combined, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// One JSON object per line
+    /// JSON objects: one on each line, over several lines, one after the other, or in one list
+    #[value(alias = "json")]
     Jsonl,
-    /// Comma-separated values with a header line
+    /// Cells with commas, or another character, between them
+    #[value(alias = "tsv")]
     Csv,
-    /// The access log of Apache and nginx
+    /// The access log of Apache and nginx: combined or common, with a virtual host or a prefix before it
     Combined,
+    /// The extended log format of the W3C: IIS, CloudFront
+    W3c,
+    /// The access log of AWS's application load balancers
+    Alb,
 }
 
 /// Tells the format by the name of the file, or else by its first lines.
@@ -21,74 +31,162 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if let Some(format) = path.and_then(by_name) {
         return Ok(format);
     }
-    let mut lines = sample.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = sample.split(|b| *b == b'\n').map(without_zeros);
+    let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let Some(first) = lines.next() else { return Ok(Format::Jsonl) };
-    if first.trim_ascii_start().starts_with(b"{") {
+    let first_word = first.trim_ascii();
+    let in_list = first_word.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    if first_word.starts_with(b"{") || in_list.is_some_and(|inside| matches!(inside, [] | [b'{' | b']', ..])) {
         return Ok(Format::Jsonl);
     }
-    if first.trim_ascii_start().starts_with(b"[{") || first.trim_ascii() == b"[" {
-        return Err("it is one JSON array: put one object on each line (`jq -c '.[]'` does that)");
+    if [&b"#Fields:"[..], b"#Version:", b"#Software:", b"#Date:"].iter().any(|mark| first.starts_with(mark)) {
+        return Ok(Format::W3c);
     }
-    if std::iter::once(first).chain(lines).take(20).any(|line| combined::split(line).is_ok()) {
+    let first_lines: Vec<&[u8]> = std::iter::once(first).chain(lines).take(20).collect();
+    let is_combined = |line: &&[u8]| combined::split(line, Forwarded::First).is_ok();
+    if first_lines.iter().any(is_combined) {
         return Ok(Format::Combined);
     }
-    if first.contains(&b',') {
+    let load_balancer = Layout::load_balancer();
+    if first_lines.iter().any(|line| load_balancer.fits(line)) {
+        return Ok(Format::Alb);
+    }
+    if DELIMITERS.iter().any(|delimiter| first.contains(delimiter)) {
         return Ok(Format::Csv);
     }
-    Err("it cannot be told what format it has: say --format jsonl, csv or combined")
+    Err("it cannot be told what format it has: say --format jsonl, csv, combined, w3c or alb, or --log-format")
 }
 
-/// By the ending of the name, with or without `.gz`. Not every `.json` or `.log` is of one kind.
+/// A log rotation may leave zeros before a line.
+fn without_zeros(line: &[u8]) -> &[u8] {
+    &line[line.iter().take_while(|byte| **byte == 0).count()..]
+}
+
+/// By the ending of the name, without that of the packing. Not every `.json` or `.log` is of one kind.
 fn by_name(path: &Path) -> Option<Format> {
-    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    match name.rsplit_once('.')?.1 {
+    match ending(path)?.as_str() {
         "jsonl" | "ndjson" => Some(Format::Jsonl),
-        "csv" => Some(Format::Csv),
+        "csv" | "tsv" | "tab" => Some(Format::Csv),
         _ => None,
     }
 }
 
+fn ending(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let packed = [".gz", ".zst", ".bz2", ".xz"].iter().find_map(|ending| name.strip_suffix(ending));
+    Some(packed.unwrap_or(&name).rsplit_once('.')?.1.to_owned())
+}
+
+/// What may lie between two cells; the first in doubt.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// What lies between two cells, by the name of the file or its first line.
+pub fn delimiter(path: Option<&Path>, sample: &[u8]) -> u8 {
+    if path.and_then(ending).is_some_and(|ending| ending == "tsv" || ending == "tab") {
+        return b'\t';
+    }
+    let mut in_quotes = false;
+    let mut counts = [0; DELIMITERS.len()];
+    for byte in first_line(sample) {
+        in_quotes ^= *byte == b'"';
+        if let Some(found) = DELIMITERS.iter().position(|delimiter| delimiter == byte && !in_quotes) {
+            counts[found] += 1;
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let found = counts.iter().position(|count| *count == most).unwrap_or(0);
+    DELIMITERS[found]
+}
+
+fn first_line(sample: &[u8]) -> &[u8] {
+    sample.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default().trim_ascii()
+}
+
 /// The fields that the first lines show.
+#[derive(Default)]
 pub struct Offered {
+    /// Those to name in a message.
     pub names: Vec<String>,
+    /// More that can be named: later elements of lists.
+    more: Vec<String>,
     /// Whether a name that is not among them cannot come later.
     pub is_complete: bool,
+}
+
+impl Offered {
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().chain(&self.more).any(|known| known == name)
+    }
 }
 
 /// So many objects without a field make it a mistake in the command rather than a rare field.
 const ENOUGH_OBJECTS: usize = 20;
 
-pub fn offered(format: Format, sample: &[u8]) -> Offered {
-    match format {
-        Format::Jsonl => in_objects(sample),
-        Format::Csv => {
-            let header = sample.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty());
-            Offered { names: header.map(|line| csv::titles(line.trim_ascii())).unwrap_or_default(), is_complete: true }
+/// The names of the columns of CSV.
+pub fn columns(sample: &[u8], dialect: Dialect) -> Offered {
+    Offered { names: dialect.titles(first_line(sample)), is_complete: true, ..Offered::default() }
+}
+
+/// The names of a format whose fields are known.
+pub fn known(names: Vec<String>) -> Offered {
+    Offered { names, is_complete: true, ..Offered::default() }
+}
+
+/// The names in the first objects.
+pub fn in_objects(sample: &[u8]) -> Offered {
+    let mut offered = Offered::default();
+    let mut count = 0;
+    for object in objects(sample).take(10 * ENOUGH_OBJECTS) {
+        add_names(&object, "", &mut offered);
+        count += 1;
+    }
+    offered.is_complete = count >= ENOUGH_OBJECTS;
+    offered
+}
+
+/// The first objects of a sample, which may end within one.
+pub fn objects(sample: &[u8]) -> impl Iterator<Item = Value> {
+    let is_list = sample.trim_ascii_start().starts_with(b"[");
+    let mut rest = sample;
+    std::iter::from_fn(move || {
+        loop {
+            let length = match json::frame(rest, true, is_list) {
+                Frame::Record { length, .. } | Frame::Empty { length } | Frame::Padding { length, .. } => length,
+                _ => return None,
+            };
+            let (one, after) = rest.split_at(length);
+            rest = after;
+            if let Ok(value) = serde_json::from_slice::<Value>(one)
+                && value.is_object()
+            {
+                return Some(value);
+            }
         }
-        Format::Combined => Offered { names: combined::FIELDS.map(str::to_owned).to_vec(), is_complete: true },
+    })
+}
+
+/// Adds the names of all plain fields, those within objects as `a.b`, elements of lists as `a[0]`.
+fn add_names(value: &Value, name: &str, offered: &mut Offered) {
+    match value {
+        Value::Object(fields) => {
+            let prefix = if name.is_empty() { String::new() } else { format!("{name}.") };
+            for (field, value) in fields {
+                add_names(value, &format!("{prefix}{field}"), offered);
+            }
+        }
+        Value::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                add_names(element, &format!("{name}[{index}]"), offered);
+            }
+            add(&mut offered.more, name);
+        }
+        _ if name.contains('[') && !name.contains("[0]") => add(&mut offered.more, name),
+        _ => add(&mut offered.names, name),
     }
 }
 
-fn in_objects(sample: &[u8]) -> Offered {
-    let lines = sample.split(|b| *b == b'\n').take(10 * ENOUGH_OBJECTS);
-    let objects: Vec<Value> =
-        lines.filter_map(|line| serde_json::from_slice(line).ok()).filter(Value::is_object).collect();
-    let mut names = Vec::new();
-    for object in &objects {
-        add_names(object, "", &mut names);
-    }
-    Offered { names, is_complete: objects.len() >= ENOUGH_OBJECTS }
-}
-
-/// Adds the names of all plain fields, those within objects as `a.b`.
-fn add_names(object: &Value, prefix: &str, names: &mut Vec<String>) {
-    for (name, value) in object.as_object().into_iter().flatten() {
-        let name = format!("{prefix}{name}");
-        if value.is_object() {
-            add_names(value, &format!("{name}."), names);
-        } else if !names.contains(&name) {
-            names.push(name);
-        }
+fn add(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
     }
 }

@@ -1,21 +1,19 @@
-//! The inputs: files, standard input and the bundled clicks, unpacked if they are gzip.
+//! The inputs: files, standard input and the bundled clicks, unpacked.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
 use program::same;
 
 use crate::failure::{Failure, Outcome};
+use crate::packed;
 
 /// A day of clicks made by the program `generate`; the README beside it has the command.
 const BUNDLED: &[u8] = include_bytes!("../../data/clicks.jsonl.gz");
 
-/// How much of a packed file is read at once.
-const PACKED: usize = 1 << 18;
 /// The first lines, enough to tell the format and the names of the fields.
 const SAMPLE: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -101,62 +99,78 @@ pub struct Input {
     /// The beginning of the content, for a look at it. Empty only if there is no content.
     pub sample: Vec<u8>,
     rest: Box<dyn Read + Send>,
+    /// What failed behind the sample.
+    failure: Option<io::Error>,
 }
 
 impl Input {
     fn new(mut raw: impl Read + Send + 'static) -> io::Result<Result<Self, &'static str>> {
-        let head = beginning(&mut raw, 6, |_| false)?;
+        let (head, failure) = beginning(&mut raw, packed::MAGIC, |_| false);
+        if let Some(error) = failure {
+            return Err(error);
+        }
         if let Some((_, how)) = UNREADABLE.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Ok(Err(how));
         }
-        let is_gzip = head.starts_with(b"\x1f\x8b");
-        let raw = Cursor::new(head).chain(raw);
-        let mut rest: Box<dyn Read + Send> = match is_gzip {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED, raw))),
-            false => Box::new(raw),
-        };
-        let mut sample = beginning(&mut rest, SAMPLE, |read| read.contains(&b'\n'))?;
+        let raw = Cursor::new(head.clone()).chain(raw);
+        let mut rest = packed::unpacked(&head, raw);
+        let (mut sample, failure) = beginning(&mut rest, SAMPLE, |read| read.contains(&b'\n'));
         if sample.starts_with(BYTE_ORDER_MARK) {
             sample.drain(..BYTE_ORDER_MARK.len());
         }
-        Ok(Ok(Self { sample, rest }))
+        Ok(Ok(Self { sample, rest, failure }))
     }
 
     /// An input that begins with a sample and goes on elsewhere.
     pub fn going_on(sample: Vec<u8>, rest: Box<dyn Read + Send>) -> Self {
-        Self { sample, rest }
+        Self { sample, rest, failure: None }
     }
 
     /// The whole content, from its beginning.
     pub fn content(self) -> impl Read + Send {
-        Cursor::new(self.sample).chain(self.rest)
+        Cursor::new(self.sample).chain(Rest { failure: self.failure, rest: self.rest })
+    }
+}
+
+/// What follows the sample.
+struct Rest {
+    failure: Option<io::Error>,
+    rest: Box<dyn Read + Send>,
+}
+
+impl Read for Rest {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.rest.read(buffer),
+        }
     }
 }
 
 /// What other programs must unpack or convert first, by the first bytes.
-const UNREADABLE: [(&[u8], &str); 6] = [
-    (b"\x28\xb5\x2f\xfd", "packed with zstd: unpack it with `zstd -dc` and give `-` as the input"),
-    (b"BZh", "packed with bzip2: unpack it with `bzip2 -dc` and give `-` as the input"),
-    (b"\xfd7zXZ\x00", "packed with xz: unpack it with `xz -dc` and give `-` as the input"),
+const UNREADABLE: [(&[u8], &str); 3] = [
     (b"PK\x03\x04", "a zip file: unpack it with `unzip -p` and give `-` as the input"),
     (b"\xff\xfe", "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input"),
     (b"\xfe\xff", "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input"),
 ];
 
-/// Reads up to `most` bytes, or fewer once there are `enough`.
-fn beginning(reader: &mut impl Read, most: usize, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+/// Reads up to `most` bytes, or fewer once there are `enough`. Comes with what failed behind them.
+fn beginning(reader: &mut impl Read, most: usize, enough: impl Fn(&[u8]) -> bool) -> (Vec<u8>, Option<io::Error>) {
     let mut bytes = vec![0; most];
-    let mut length = 0;
+    let (mut length, mut failure) = (0, None);
     while length < most && !enough(&bytes[..length]) {
         match reader.read(&mut bytes[length..]) {
             Ok(0) => break,
             Ok(read) => length += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
         }
     }
     bytes.truncate(length);
-    Ok(bytes)
+    (bytes, failure)
 }
 
 /// Counts what passes through.

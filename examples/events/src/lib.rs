@@ -22,6 +22,7 @@ pub mod formats;
 pub mod input;
 pub mod lengths;
 pub mod lines;
+pub mod packed;
 pub mod parse;
 pub mod reading;
 pub mod relay;

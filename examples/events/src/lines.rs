@@ -12,7 +12,7 @@ use crate::parse::{End, Line, Parser, Record, Reject};
 /// How much is read at once. It stays in a core's cache while its lines are parsed.
 const BLOCK: usize = 256 << 10;
 /// A line beyond this is rejected without being held in memory.
-const LONGEST_LINE: usize = 16 << 20;
+pub(crate) const LONGEST_LINE: usize = 16 << 20;
 /// A record that goes on beyond this has a quote that was never closed.
 const LONGEST_RECORD: usize = 1 << 20;
 const MOST_LINES: u64 = 1_000;
@@ -39,8 +39,8 @@ pub struct Lines<R> {
     too_long: Vec<u8>,
 }
 
-/// What comes first in a part of an input. Lengths count the line end.
-enum Frame {
+/// What comes first in a part of an input. Lengths count the line end; lines are those that end in it.
+pub enum Frame {
     Record {
         length: usize,
         lines: u64,
@@ -48,6 +48,11 @@ enum Frame {
     },
     Empty {
         length: usize,
+    },
+    /// Bytes between records: zeros that a log rotation left, marks between the objects of a list.
+    Padding {
+        length: usize,
+        lines: u64,
     },
     TooLong,
     /// More must be read to tell.
@@ -79,7 +84,7 @@ impl<R: Read> Lines<R> {
     /// The next record.
     pub fn next(&mut self, parser: &mut impl Parser) -> io::Result<Option<Framed<'_>>> {
         loop {
-            match frame(&self.buffer[self.start..self.end], self.is_over, parser) {
+            match framed(&self.buffer[self.start..self.end], self.is_over, parser) {
                 Frame::Record { length, lines, whole } => {
                     let bytes = without_end(&self.buffer[self.start..self.start + length]);
                     let line = self.number + 1;
@@ -91,6 +96,10 @@ impl<R: Read> Lines<R> {
                     self.start += length;
                     self.number += 1;
                     self.empty += 1;
+                }
+                Frame::Padding { length, lines } => {
+                    self.start += length;
+                    self.number += lines;
                 }
                 Frame::TooLong => return self.skip().map(Some),
                 Frame::Unfinished => self.fill()?,
@@ -121,11 +130,15 @@ impl<R: Read> Lines<R> {
                     is_first = false;
                     continue;
                 }
-                match frame(&block[at..], self.is_over, parser) {
+                match framed(&block[at..], self.is_over, parser) {
                     Frame::Record { length, lines, whole } => {
                         let bytes = without_end(&block[at..at + length]);
                         let line = text.get(at..at + bytes.len()).map_or(Line::Bytes(bytes), Line::Text);
-                        take(self.number + 1, bytes, whole.and_then(|()| parser.parse_line(line)));
+                        let number = self.number + 1;
+                        match whole {
+                            Ok(()) => parser.parse_each(line, |bytes, record| take(number, bytes, record)),
+                            Err(reject) => take(number, bytes, Err(reject)),
+                        }
                         at += length;
                         self.number += lines;
                         is_first = false;
@@ -134,6 +147,10 @@ impl<R: Read> Lines<R> {
                         at += length;
                         self.number += 1;
                         self.empty += 1;
+                    }
+                    Frame::Padding { length, lines } => {
+                        at += length;
+                        self.number += lines;
                     }
                     other => break other,
                 }
@@ -202,18 +219,53 @@ fn text_of(block: &[u8]) -> &str {
     std::str::from_utf8(&block[..end]).unwrap_or_default()
 }
 
-/// Finds the end of the record that begins an input. If it never ends, only its first line is lost.
+/// Reads all records of a text that lies in memory as a whole. Gives how many were framed, whether they can be used or
+/// not.
+pub fn each_in<P: Parser>(
+    text: &[u8],
+    parser: &mut P,
+    mut take: impl FnMut(&[u8], Result<Record<'_>, Reject>),
+) -> usize {
+    let (mut rest, mut framed_so_far) = (text, 0);
+    loop {
+        let length = match framed(rest, true, parser) {
+            Frame::Record { length, whole, .. } => {
+                let bytes = rest[..length].trim_ascii();
+                match whole {
+                    Ok(()) => parser.parse_each(Line::Bytes(bytes), &mut take),
+                    Err(reject) => take(bytes, Err(reject)),
+                }
+                framed_so_far += 1;
+                length
+            }
+            Frame::Empty { length } | Frame::Padding { length, .. } => length,
+            Frame::TooLong => {
+                take(&rest[..LONGEST_RECORD], Err(Reject::TooLong { most: LONGEST_LINE }));
+                return framed_so_far + 1;
+            }
+            Frame::Unfinished | Frame::Nothing => return framed_so_far,
+        };
+        rest = &rest[length..];
+    }
+}
+
+/// What comes first in an input. Zeros are no part of any line.
 #[inline]
-fn frame(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
+fn framed(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
+    match input.first() {
+        Some(0) => Frame::Padding { length: input.iter().take_while(|byte| **byte == 0).count(), lines: 0 },
+        _ => parser.frame(input, is_all),
+    }
+}
+
+/// Finds the end of the record that begins an input, line by line. If it never ends, only its first line is lost.
+#[inline]
+pub(crate) fn frame(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
     let length = match line(input, is_all) {
         Frame::Record { length, .. } => length,
         other => return other,
     };
-    let text = without_end(&input[..length]);
-    if text.trim_ascii_start().is_empty() {
-        return Frame::Empty { length };
-    }
-    match parser.end(text) {
+    match parser.end(without_end(&input[..length])) {
         End::Later => frame_on(input, length, is_all, parser),
         _ => Frame::Record { length, lines: 1, whole: Ok(()) },
     }
@@ -225,7 +277,7 @@ fn frame_on(input: &[u8], first: usize, is_all: bool, parser: &mut impl Parser) 
     let (mut length, mut lines) = (first, 1);
     while lines < MOST_LINES && length < LONGEST_RECORD {
         let more = match line(&input[length..], is_all) {
-            Frame::Record { length, .. } => length,
+            Frame::Record { length, .. } | Frame::Empty { length } => length,
             Frame::Unfinished => {
                 parser.give_up(); // it is asked again from the first line on
                 return Frame::Unfinished;
@@ -247,8 +299,11 @@ fn frame_on(input: &[u8], first: usize, is_all: bool, parser: &mut impl Parser) 
 
 /// The line that begins an input.
 #[inline]
-fn line(input: &[u8], is_all: bool) -> Frame {
-    let whole = |length| Frame::Record { length, lines: 1, whole: Ok(()) };
+pub(crate) fn line(input: &[u8], is_all: bool) -> Frame {
+    let whole = |length| match input[..length].trim_ascii_start().is_empty() {
+        false => Frame::Record { length, lines: 1, whole: Ok(()) },
+        true => Frame::Empty { length },
+    };
     match memchr(b'\n', &input[..input.len().min(LONGEST_LINE)]) {
         Some(end) => whole(end + 1),
         None if input.len() >= LONGEST_LINE => Frame::TooLong,

@@ -10,12 +10,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::batch::Batch;
-use crate::failure::Outcome;
-use crate::input::{Input, Source};
+use crate::input::Input;
 use crate::lines::Lines;
 use crate::parse::Parser;
 use crate::relay::{Filling, Using, Waited, relay};
-use crate::setup::{self, AnyParser};
+use crate::setup::AnyParser;
 
 /// Batches of very long lines are used one at a time, so that memory stays bounded.
 const LARGE: usize = 1 << 20;
@@ -73,25 +72,22 @@ impl Iterator for Reading {
     }
 }
 
-/// Begins to read an input, behind its header line if it has one.
-pub fn start(source: &Source, input: Input, parser: AnyParser) -> Outcome<Reading> {
-    let mut lines = Lines::new(input.content());
-    Ok(match parser {
+/// Begins to read an input.
+pub fn start(input: Input, parser: AnyParser) -> Reading {
+    let lines = Lines::new(input.content());
+    match parser {
         AnyParser::Jsonl(parser) => Reading::start(lines, parser),
         AnyParser::Combined(parser) => Reading::start(lines, parser),
-        AnyParser::Csv(mut parser) => {
-            if let Some(header) = lines.next(&mut parser).map_err(|error| source.unreadable(&error))? {
-                parser.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
-            }
-            Reading::start(lines, parser)
-        }
-    })
+        AnyParser::Csv(parser) => Reading::start(lines, parser),
+        AnyParser::W3c(parser) => Reading::start(lines, parser),
+        AnyParser::Layout(parser) => Reading::start(lines, parser),
+    }
 }
 
 /// Reads everything, unless nobody takes it.
 fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &mut Filling<Batch>) {
     let mut batch = Batch::default();
-    let (mut told, mut told_empty) = (0, 0); // a header line has been read already
+    let (mut told, mut told_empty) = (0, 0);
     loop {
         let goes_on = fill(&mut batch, &mut lines, &mut parser).unwrap_or_else(|error| {
             batch.failure = Some(error);
@@ -99,6 +95,10 @@ fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &mut Fil
         });
         (batch.lines, batch.empty) = (lines.count() - told, lines.empty() - told_empty);
         (told, told_empty) = (lines.count(), lines.empty());
+        batch.last_line = told;
+        if !goes_on {
+            batch.seen = Some(Box::new(parser.seen()));
+        }
         let is_large = batch.size() > LARGE;
         if !(filling.hand_over(&mut batch) && goes_on) {
             return;

@@ -12,16 +12,33 @@ use crate::fields::Fields;
 use crate::formats::{self, Format, Offered};
 use crate::input::{Input, Source};
 use crate::parse::Wanted;
-use crate::parse::combined::Combined;
-use crate::parse::csv::Csv;
-use crate::parse::jsonl::Jsonl;
+use crate::parse::combined::{self, Combined};
+use crate::parse::csv::{Csv, Dialect};
+use crate::parse::jsonl::{Jsonl, LOGS};
+use crate::parse::layout::{Layout, Layouted};
+use crate::parse::times::TimeFormat;
+use crate::parse::w3c::{self, W3c};
 
 /// A parser for one input.
 pub enum AnyParser {
     Jsonl(Jsonl),
-    /// Needs the header line before it can read rows.
     Csv(Csv),
     Combined(Combined),
+    W3c(W3c),
+    Layout(Layouted),
+}
+
+impl AnyParser {
+    /// What of the beginning of an input must be read again to go on later: the lines that name the fields.
+    pub fn preamble(&self, beginning: &[u8]) -> Vec<u8> {
+        let blank = beginning.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let mut lines = beginning[blank..].split_inclusive(|byte| *byte == b'\n');
+        match self {
+            Self::Csv(parser) if parser.has_header() => lines.next().unwrap_or_default().to_vec(),
+            Self::W3c(_) => lines.take_while(|line| line.starts_with(b"#")).collect::<Vec<_>>().concat(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The inputs that are named, or else the bundled clicks.
@@ -60,25 +77,71 @@ pub fn check(fields: &Fields, sources: &[Source]) -> Outcome<()> {
 
 /// The parser for an input, by the options and its first lines.
 pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyParser> {
+    let sample = &input.sample;
     let format = match fields.format {
+        _ if fields.log_format.is_some() => Format::Alb,
         Some(format) => format,
-        None => formats::detect(source.path(), &input.sample)
+        None if fields.no_header || fields.delimiter.is_some() => Format::Csv,
+        None => formats::detect(source.path(), sample)
             .map_err(|problem| Failure::usage(format_args!("cannot read {}: {problem}", source.name())))?,
     };
-    let offered = formats::offered(format, &input.sample);
-    let wanted = wanted(fields, source, format, &offered, input.sample.is_empty())?;
-    if offered.is_complete && !input.sample.is_empty() {
-        let missing = wanted.names.iter().find(|name| !offered.names.contains(name));
-        if let Some(name) = missing {
-            return Err(no_field(source, name, &offered.names));
-        }
+    let dialect = Dialect {
+        delimiter: fields.delimiter.unwrap_or_else(|| formats::delimiter(source.path(), sample)),
+        has_header: !fields.no_header,
+    };
+    let layout = fields.log_format.clone().unwrap_or_else(Layout::load_balancer);
+    let has_log_events = format == Format::Jsonl && is_cloudwatch(sample);
+    let mut offered = match format {
+        Format::Jsonl => formats::in_objects(sample),
+        Format::Csv => formats::columns(sample, dialect),
+        Format::Combined => formats::known(combined::FIELDS.map(str::to_owned).to_vec()),
+        Format::W3c => formats::known(w3c::names(sample)),
+        Format::Alb => formats::known(layout.names()),
+    };
+    offered.is_complete &= !has_log_events;
+    let chosen = chosen(fields, source, format, &offered, sample.is_empty())?;
+    let usual = if format == Format::Alb { layout.time_format(&chosen.time) } else { None };
+    let wanted = chosen.wanted(fields, usual.unwrap_or(TimeFormat::Auto));
+    if offered.is_complete && !sample.is_empty() {
+        check_names(source, &wanted, &offered)?;
     }
     let unknown = |name: String| no_field(source, &name, &offered.names);
     Ok(match format {
-        Format::Jsonl => AnyParser::Jsonl(Jsonl::new(wanted)),
-        Format::Csv => AnyParser::Csv(Csv::new(wanted)),
-        Format::Combined => AnyParser::Combined(Combined::new(wanted).map_err(unknown)?),
+        Format::Jsonl => {
+            let mut parser = Jsonl::new(wanted);
+            parser.begin(sample);
+            AnyParser::Jsonl(if has_log_events { parser.with_cloudwatch_logs() } else { parser })
+        }
+        Format::Csv => AnyParser::Csv(Csv::new(wanted, dialect)),
+        Format::Combined => AnyParser::Combined(Combined::new(wanted, fields.forwarded).map_err(unknown)?),
+        Format::W3c => AnyParser::W3c(W3c::new(wanted, fields.forwarded)),
+        Format::Alb => AnyParser::Layout(Layouted::new(wanted, layout, fields.forwarded).map_err(unknown)?),
     })
+}
+
+/// Whether the first objects are records of CloudWatch Logs.
+fn is_cloudwatch(sample: &[u8]) -> bool {
+    formats::objects(sample).take(10).any(|object| LOGS.iter().all(|name| object.get(name).is_some()))
+}
+
+/// Refuses fields that the input does not have, or has twice.
+fn check_names(source: &Source, wanted: &Wanted, offered: &Offered) -> Outcome<()> {
+    for name in &wanted.names {
+        if !offered.has(name) {
+            return Err(no_field(source, name, &offered.names));
+        }
+        let same = offered.names.iter().enumerate().filter(|(_, other)| *other == name);
+        let places: Vec<String> = same.map(|(index, _)| (index + 1).to_string()).collect();
+        if places.len() > 1 {
+            return Err(Failure::usage(format_args!(
+                "{} has several columns `{name}` ({}): rename all but one, or leave the header out and name the column \
+                 by its number with --no-header",
+                source.name(),
+                places.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The failure of a field that an input does not have.
@@ -87,13 +150,36 @@ pub fn no_field(source: &Source, name: &str, offered: &[String]) -> Failure {
     Failure::usage(format_args!("{} has no field `{name}`{list}", source.name()))
 }
 
-/// The fields to read: those named, or what the format suggests.
-fn wanted(fields: &Fields, source: &Source, format: Format, offered: &Offered, is_empty: bool) -> Outcome<Wanted> {
-    let defaults = match (source, format) {
-        (Source::Bundled, _) => Some(("user_id", "client_timestamp", "client_event")),
-        (_, Format::Combined) => Some(("address", "time", "request")),
-        _ if is_empty => Some(("", "", "")),
-        _ => None,
+/// The names of the fields to read.
+struct Chosen {
+    keys: Columns,
+    time: String,
+    value: Option<String>,
+}
+
+impl Chosen {
+    /// `usual` is how times are written if the options do not say.
+    fn wanted(&self, fields: &Fields, usual: TimeFormat) -> Wanted {
+        let Self { keys, time, value } = self;
+        let (arrival, meaning) = (fields.arrival.as_deref(), fields.meaning.times(usual));
+        let wanted = Wanted::new(keys, time, arrival, value.as_deref(), &meaning).no_user(fields.meaning.no_user);
+        let wanted = wanted.more(&fields.only, &fields.except, &fields.more);
+        match fields.arrivals() {
+            Some(meaning) => wanted.arrival_meaning(meaning),
+            None => wanted,
+        }
+    }
+}
+
+/// Those named, or what the format suggests.
+fn chosen(fields: &Fields, source: &Source, format: Format, offered: &Offered, is_empty: bool) -> Outcome<Chosen> {
+    let bundled = ["user_id", "client_timestamp", "client_event"].map(Some);
+    let of_log = ["address", "time", "request"].map(|name| offered.has(name).then_some(name));
+    let [key, time, value] = match (source, format) {
+        (Source::Bundled, _) => bundled,
+        (_, Format::Combined | Format::W3c | Format::Alb) if of_log[1].is_some() => of_log,
+        _ if is_empty => [Some(""), Some(""), None],
+        _ => [None; 3],
     };
     let ask = |what: &str, option: &str| {
         Failure::usage(format_args!(
@@ -102,17 +188,11 @@ fn wanted(fields: &Fields, source: &Source, format: Format, offered: &Offered, i
             list(&offered.names)
         ))
     };
-    if fields.key.is_empty() && defaults.is_none() {
+    if fields.key.is_empty() && key.is_none() {
         return Err(ask("whose event it is", "--key"));
     }
-    let keys = key_fields(fields, defaults.map_or("", |(key, _, _)| key))?;
-    let time = match (&fields.time, defaults) {
-        (Some(time), _) => time,
-        (None, Some((_, time, _))) => time,
-        (None, None) => return Err(ask("when it happened", "--time")),
-    };
-    let value = fields.value.as_deref().or(defaults.map(|(_, _, value)| value).filter(|value| !value.is_empty()));
-    let arrival = fields.arrival.as_deref();
-    let wanted = Wanted::new(&keys, time, arrival, value, fields.time_format.clone());
-    Ok(wanted.more(&fields.only, &fields.except, &fields.more))
+    let keys = key_fields(fields, key.unwrap_or_default())?;
+    let time = fields.time.as_deref().or(time).ok_or_else(|| ask("when it happened", "--time"))?.to_owned();
+    let value = fields.value.as_deref().or(value).map(str::to_owned);
+    Ok(Chosen { keys, time, value })
 }

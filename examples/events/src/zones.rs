@@ -1,5 +1,6 @@
 //! Time zones by name (`Europe/Berlin`) or by offset (`+05:45`).
 
+use chrono::{DateTime, MappedLocalTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use stagger::{
     Timestamp,
@@ -14,6 +15,44 @@ pub enum AnyZone {
 
 impl AnyZone {
     pub const UTC: Self = Self::Fixed(FixedOffset::east(0));
+}
+
+/// How far the clocks of a zone are ahead of UTC at a local time, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    pub offset: i64,
+    /// The clocks show that time twice: the offset is that of the earlier.
+    pub is_twice: bool,
+    /// The clocks never show that time: the offset is that before they are set forward.
+    pub is_never: bool,
+}
+
+impl Local {
+    pub fn is_unique(self) -> bool {
+        !self.is_twice && !self.is_never
+    }
+}
+
+impl AnyZone {
+    /// What the clocks show, as microseconds since 1970 by these clocks, against UTC.
+    pub fn local(&self, local: i64) -> Local {
+        let unique = |offset| Local { offset, is_twice: false, is_never: false };
+        let tz = match self {
+            Self::Fixed(fixed) => return unique(fixed.offset_at(Timestamp::EPOCH)),
+            Self::Named(tz) => tz,
+        };
+        let Some(time) = DateTime::from_timestamp_micros(local).map(|time| time.naive_utc()) else { return unique(0) };
+        let micros = |offset: <Tz as TimeZone>::Offset| i64::from(offset.fix().local_minus_utc()) * 1_000_000;
+        match tz.offset_from_local_datetime(&time) {
+            MappedLocalTime::Single(offset) => unique(micros(offset)),
+            MappedLocalTime::Ambiguous(earlier, _) => Local { is_twice: true, ..unique(micros(earlier)) },
+            MappedLocalTime::None => {
+                let before = time.checked_sub_signed(TimeDelta::days(1)).unwrap_or(time);
+                let offset = tz.offset_from_local_datetime(&before).earliest().map_or(0, micros);
+                Local { is_never: true, ..unique(offset) }
+            }
+        }
+    }
 }
 
 /// Reads a zone.

@@ -4,17 +4,30 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use events::columns::{Columns, KeyKind};
+use events::parse::client::Forwarded;
 use events::parse::combined::Combined;
-use events::parse::csv::{Csv, Row};
+use events::parse::csv::{Csv, Dialect, Row};
 use events::parse::jsonl::Jsonl;
-use events::parse::times::TimeFormat;
-use events::parse::{Parser, Record, Reject, Wanted, keys};
+use events::parse::times::{TimeFormat, TimeMeaning, TimeReader};
+use events::parse::{Line, Parser, Record, Reject, Wanted, keys};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use stagger::Timestamp;
 
 fn wanted(keys: &[&str], time: &str, value: Option<&str>) -> Wanted {
-    Wanted::new(&Columns::declared(keys).unwrap(), time, None, value, TimeFormat::Auto)
+    Wanted::new(&Columns::declared(keys).unwrap(), time, None, value, &any_time())
+}
+
+/// Small numbers are times too.
+fn any_time() -> TimeMeaning {
+    TimeMeaning { span: "..2200".parse().unwrap(), ..TimeMeaning::default() }
+}
+
+/// A parser of CSV behind this header.
+fn csv(wanted: Wanted, header: &str) -> Csv {
+    let mut parser = Csv::new(wanted, Dialect::default());
+    parser.parse_each(Line::Text(header), |_, _| panic!("a header is no record"));
+    parser
 }
 
 /// What a record holds, without its borrows.
@@ -315,11 +328,12 @@ mod quick_json {
     }
 
     #[test]
-    fn no_value_goes_on_in_the_next_line() {
+    fn a_value_may_go_on_in_the_next_line() {
         let file = b"{\"u\": 1, \"t\": 5, \"x\": [1, 2]}\n{\"u\": 1, \"t\": 5, \"x\": [1,\n 2]}\n";
         let objects = || Jsonl::new(wanted(&["u"], "t", None));
         let found = in_blocks(file, objects(), 1_000, usize::MAX);
-        assert_eq!(found.0.iter().filter(|(_, result, _)| result.is_ok()).count(), 1);
+        let lines: Vec<u64> = found.0.iter().filter(|(_, result, _)| result.is_ok()).map(|(line, ..)| *line).collect();
+        assert_eq!((lines, found.1), (vec![1, 2], 3));
         assert_eq!(found, one_by_one(file, objects()));
     }
 
@@ -350,9 +364,16 @@ mod blocks {
         let mut lines = Lines::new(file);
         let mut found = Vec::new();
         while let Some(framed) = lines.next(&mut parser).unwrap() {
-            let result = owned(framed.whole.and_then(|()| parser.parse(framed.bytes)));
-            let rejected = if result.is_err() { framed.bytes.to_vec() } else { Vec::new() };
-            found.push((framed.line, result, rejected));
+            let line = framed.line;
+            let mut push = |bytes: &[u8], result: Result<Record<'_>, Reject>| {
+                let result = owned(result);
+                let rejected = if result.is_err() { bytes.to_vec() } else { Vec::new() };
+                found.push((line, result, rejected));
+            };
+            match framed.whole {
+                Ok(()) => parser.parse_each(Line::Bytes(framed.bytes), push),
+                Err(reject) => push(framed.bytes, Err(reject)),
+            }
         }
         (found, lines.count(), lines.empty())
     }
@@ -387,9 +408,7 @@ mod blocks {
     }
 
     fn rows() -> Csv {
-        let mut parser = Csv::new(wanted(&["u"], "t", Some("v")));
-        parser.header(b"u,t,v").unwrap();
-        parser
+        csv(wanted(&["u"], "t", Some("v")), "u,t,v")
     }
 
     const PARTS: &[&str] = &[
@@ -463,11 +482,7 @@ mod blocks {
 
     #[test]
     fn empty_lines_are_no_rows_of_one_column() {
-        let rows = || {
-            let mut parser = Csv::new(wanted(&["t"], "t", None));
-            parser.header(b"t").unwrap();
-            parser
-        };
+        let rows = || csv(wanted(&["t"], "t", None), "t");
         let file = b"1543534510\n\n        \n1543534511\r\n\r\n1543534512\n";
         let found = in_blocks(file, rows(), 1_000, usize::MAX);
         assert_eq!((found.0.len(), found.1, found.2), (3, 6, 3));
@@ -500,21 +515,16 @@ mod csv_rows {
 
     /// The rows of a whole file below its header, or the line and reason of each that is rejected.
     fn read(file: &[u8]) -> Vec<(u64, Owned)> {
-        let mut parser = Csv::new(wanted(&["u"], "t", Some("v")));
-        let mut lines = Lines::new(file);
-        let header = lines.next(&mut parser).unwrap().unwrap();
-        parser.header(header.bytes).unwrap();
-        let mut rows = Vec::new();
-        while let Some(framed) = lines.next(&mut parser).unwrap() {
-            rows.push((framed.line, owned(framed.whole.and_then(|()| parser.parse(framed.bytes)))));
-        }
-        rows
+        let parser = Csv::new(wanted(&["u"], "t", Some("v")), Dialect::default());
+        let (rows, ..) = blocks::one_by_one(file, parser);
+        rows.into_iter().map(|(line, result, _)| (line, result)).collect()
     }
 
     #[test]
     fn columns_are_found_by_name_whatever_their_order() {
         assert_eq!(read(b"v,x,t,u\na,b,5,c\n"), [(2, ok("c", 5, "a"))]);
-        assert_eq!(Csv::new(wanted(&["u"], "when", None)).header(b"u,t"), Err("when".to_owned()));
+        let mut parser = csv(wanted(&["u"], "when", None), "u,t");
+        assert_eq!(owned(parser.parse(b"1,5")), bad("`when` is missing"));
     }
 
     #[test]
@@ -565,13 +575,13 @@ mod csv_rows {
 
     /// The fields of all rows, cut and split here; `None` if some quotes do not match.
     fn rows_here(file: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
-        let mut parser = Csv::new(wanted(&["u"], "t", None));
+        let mut parser = Csv::new(wanted(&["u"], "t", None), Dialect::default());
         let mut lines = Lines::new(file);
         let mut rows = Vec::new();
         while let Some(framed) = lines.next(&mut parser).unwrap() {
             framed.whole.ok()?;
             let mut row = Row::default();
-            if !row.split(framed.bytes) {
+            if !row.split(framed.bytes, b',') {
                 return None;
             }
             rows.push((0..row.width()).map(|index| row.field(index).to_vec()).collect());
@@ -598,11 +608,11 @@ mod csv_rows {
 mod access_log {
     use super::*;
 
-    const LINE: &str = r#"83.149.9.216 - frank [17/May/2015:10:05:03 +0200] "GET /a b?c=\"d\" HTTP/1.1" 200 203 "http://x/" "Mozilla/5.0 (\"q\")""#;
+    const LINE: &str = r#"shop:443 83.149.9.216 id frank [17/May/2015:10:05:03 +0200] "GET /a b?c=\"d\" HTTP/1.1" 200 203 "http://x/" "Mozilla/5.0 (\"q\")""#;
 
     fn field(name: &str, line: &[u8]) -> Result<String, String> {
         let wanted = wanted(&[name], "time", None);
-        let mut parser = Combined::new(wanted).map_err(|name| format!("unknown {name}"))?;
+        let mut parser = Combined::new(wanted, Forwarded::First).map_err(|name| format!("unknown {name}"))?;
         owned(parser.parse(line)).map(|(key, ..)| key)
     }
 
@@ -610,7 +620,7 @@ mod access_log {
     fn every_field_has_a_name() {
         let expected = [
             ("address", "83.149.9.216"),
-            ("ident", "-"),
+            ("ident", "id"),
             ("user", "frank"),
             ("time", "17/May/2015:10:05:03 +0200"),
             ("method", "GET"),
@@ -621,6 +631,7 @@ mod access_log {
             ("bytes", "203"),
             ("referrer", "http://x/"),
             ("agent", r#"Mozilla/5.0 (\"q\")"#),
+            ("host", "shop:443"),
         ];
         assert_eq!(expected.map(|(name, _)| name), events::parse::combined::FIELDS);
         for (name, text) in expected {
@@ -628,7 +639,9 @@ mod access_log {
         }
         assert_eq!(field("size", LINE.as_bytes()), Err("unknown size".to_owned()));
         assert_eq!(
-            owned(Combined::new(wanted(&["user"], "time", None)).unwrap().parse(LINE.as_bytes())).unwrap().1,
+            owned(Combined::new(wanted(&["user"], "time", None), Forwarded::First).unwrap().parse(LINE.as_bytes()))
+                .unwrap()
+                .1,
             1_431_849_903_000_000
         );
     }
@@ -649,7 +662,12 @@ mod access_log {
         {
             let line = format!(r#"::1 - - [17/May/2015:10:05:03 +0000] "{request}" 400 - "-" "-""#);
             assert_eq!(field("method", line.as_bytes()), method.map(str::to_owned).map_err(str::to_owned));
-            assert_eq!(field("request", line.as_bytes()), Ok(request.to_owned()));
+            let found = owned(
+                Combined::new(wanted(&["address"], "time", Some("request")), Forwarded::First)
+                    .unwrap()
+                    .parse(line.as_bytes()),
+            );
+            assert_eq!(found.map(|(.., value)| value), Ok(request.to_owned()));
         }
     }
 
@@ -704,7 +722,8 @@ mod times {
     use super::*;
 
     fn read(text: &str) -> Option<i64> {
-        TimeFormat::Auto.parse(text).map(Timestamp::as_micros)
+        let read = TimeFormat::Auto.parse(text).or_else(|| TimeReader::new(any_time()).read(text));
+        read.map(Timestamp::as_micros)
     }
 
     fn read_as(format: &str, text: &str) -> Option<i64> {
@@ -729,7 +748,13 @@ mod times {
             ("2018-11-29T23:35:10,123456789Z", T + 123_456),
             ("2018-11-29T23:35:10.123456789", T + 123_456),
             (" 2018-11-29T23:35:10Z ", T),
-            ("2018-11-29T23:35:60Z", T + 50_000_000),
+            ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
+            ("2017-01-01T00:59:60+01:00", 1_483_228_800_000_000),
+            ("01/Jan/2017:00:59:60 +0100", 1_483_228_800_000_000),
+            ("20181129233510", T),
+            ("201811292335", T - 10_000_000),
+            ("20181129T233510Z", T),
+            ("1.54353451E+9", T),
             ("1543534510", T),
             ("1543534510.5", T + 500_000),
             ("1543534510.1234569", T + 123_456),
@@ -740,6 +765,8 @@ mod times {
             ("1543534510123456789", T + 123_456),
             ("154353451012345678", 154_353_451_012_345),
             ("29/Nov/2018:23:35:10 +0000", T),
+            ("29/Nov/2018:23:35:10.123 +0000", T + 123_000),
+            ("29/Nov/2018:23:35:10", T),
             ("30/Nov/2018:00:35:10 +0100", T),
             ("0", 0),
             ("-1", -1_000_000),
@@ -770,7 +797,9 @@ mod times {
             "2018-11-29T23:35:10+24:00",
             "2018-11-29T23:35:10 CET",
             "2018-11-29T23:35:10Zx",
-            "29/Nov/2018:23:35:10",
+            "2018-11-29T23:35:60Z",
+            "2018-11-29T12:00:60Z",
+            "2018-06-30T23:59:60+01:00",
             "31/Feb/2018:23:35:10 +0000",
             "1543534510 ago",
             "-",
@@ -786,6 +815,14 @@ mod times {
         ] {
             let fine = text == "5."; // no digits after the point are no digits too few
             assert_eq!(read(text).is_some(), fine, "{text:?}");
+        }
+    }
+
+    /// Digits count as a Unix time only where that is plausible.
+    #[test]
+    fn not_every_number_is_a_time() {
+        for text in ["0", "20240304", "20181329233510", "45355.375", "631151999", "4102444801", "1.7E14", "-5"] {
+            assert_eq!(TimeFormat::Auto.parse(text), None, "{text}");
         }
     }
 
@@ -825,7 +862,7 @@ mod times {
         fn seconds_with_a_fraction_are_exact(micros in -99_999_999_999_000_000_i64..99_999_999_999_000_000) {
             let sign = if micros < 0 { "-" } else { "" };
             let text = format!("{sign}{}.{:06}", micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
-            prop_assert_eq!(read(&text), Some(micros));
+            prop_assert_eq!(read_as("seconds", &text), Some(micros));
         }
     }
 }
@@ -877,10 +914,9 @@ proptest! {
     fn no_bytes_make_a_parser_panic(bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), nearly(SEEDS)]) {
         let fields = || wanted(&["u", "a.b"], "t", Some("v"));
         let _ = Jsonl::new(fields()).parse(&bytes);
-        let mut rows = Csv::new(fields());
-        rows.header(b"u,t,a.b,v").unwrap();
+        let mut rows = csv(fields(), "u,t,a.b,v");
         let _ = rows.parse(&bytes);
-        let _ = Csv::new(fields()).header(&bytes);
+        Csv::new(fields(), Dialect::default()).parse_each(Line::Bytes(&bytes), |_, _| ());
         let mut lines = events::lines::Lines::new(&bytes[..]);
         let mut seen = 0;
         while let Some(framed) = lines.next(&mut rows).unwrap() {
@@ -888,7 +924,7 @@ proptest! {
             let _ = framed.whole.and_then(|()| rows.parse(framed.bytes));
         }
         prop_assert!(seen <= bytes.len());
-        let _ = Combined::new(wanted(&["address", "method"], "time", Some("agent"))).unwrap().parse(&bytes);
+        let _ = Combined::new(wanted(&["address", "method"], "time", Some("agent")), Forwarded::First).unwrap().parse(&bytes);
         if let Ok(text) = std::str::from_utf8(&bytes) {
             for format in ["auto", "iso", "seconds", "nanos", "log", "%d.%m.%Y %H:%M:%S%.f %z"] {
                 let _ = format.parse::<TimeFormat>().unwrap().parse(text);

@@ -70,9 +70,12 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: 
     say(format_args!("{line}; {sessions}; {seconds:.2} s, {} events/s", grouped(rate)));
 }
 
-/// Status 1 if none of the lines could be used, or if a greater share than `allowed` could not.
+/// Status 1 if an input breaks off, if none of the lines could be used, or if a greater share than `allowed` could not.
 pub(crate) fn status(amount: &Amount, unused: &Unused, allowed: f64) -> Outcome<()> {
     let (rejected, events) = (unused.rejected, amount.events);
+    if !unused.broken.is_empty() {
+        return Err(Failure::not_used(unused.broken.join("; ")));
+    }
     if rejected == 0 {
         return Ok(());
     }

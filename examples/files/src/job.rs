@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use events::batch::{Batch, Item, Rejected};
 use events::failure::{Failure, Outcome};
 use events::input::{Input, Source};
+use events::parse::seen::Seen;
 use events::parse::{Record, more};
 use events::reading;
 use events::relay::Waited;
@@ -80,6 +81,8 @@ struct Job<'o, O: Kept, A: Aggregate<Text, Payload<O>, Output = O>> {
     waiting: Option<Waiting>,
     results: Results<O>,
     unused: Unused,
+    /// What the fields of the inputs held.
+    seen: Seen,
     /// The greatest event time that was used.
     greatest: Option<Timestamp>,
     /// How far the clock has come that closes sessions.
@@ -121,6 +124,7 @@ where
             waiting: is_sorted.then(Waiting::default),
             results: Results::new(options, &names, &columns, state.as_ref().and_then(|state| state.visits.clone()))?,
             unused: Unused::new(options, names, columns)?,
+            seen: Seen::default(),
             greatest: state.as_ref().and_then(|state| state.greatest),
             present: state.as_ref().and_then(|state| state.present),
             before: if state.is_some() { engine.counters() } else { Counters::default() },
@@ -149,7 +153,7 @@ where
             self.end()?;
         }
         progress.finish();
-        if let (0, Some(field)) = (self.amount.events, self.unused.missing_everywhere()) {
+        if let Some(field) = self.seen.missing_everywhere() {
             return Err(Failure::usage(format_args!("no line has the field `{field}`")));
         }
         self.close(started, is_whole)
@@ -168,9 +172,9 @@ where
             }
         };
         let lines_before = self.amount.lines;
-        let mut reading = reading::start(source, input, parser)?;
-        while let Some(batch) = self.wait(|time| reading.next_within(time))? {
-            self.use_batch(index, source, &batch)?;
+        let mut reading = reading::start(input, parser);
+        while let Some(mut batch) = self.wait(|time| reading.next_within(time))? {
+            self.use_batch(index, source, &mut batch)?;
             reading.give_back(batch);
             progress.update();
         }
@@ -192,7 +196,7 @@ where
         self.wait(|time| opened.recv_timeout(time).into())?.transpose()
     }
 
-    fn use_batch(&mut self, index: u32, source: &Source, batch: &Batch) -> Outcome<()> {
+    fn use_batch(&mut self, index: u32, source: &Source, batch: &mut Batch) -> Outcome<()> {
         let before = self.tracked.as_ref().map_or(0, |tracked| tracked.lines_before);
         let place = |line: u64| Place { input: index, line: before + line };
         for item in batch.iter() {
@@ -204,12 +208,15 @@ where
                 }
             }
         }
-        if let Some(error) = &batch.failure {
-            return Err(source.unreadable(error));
+        if let Some(seen) = batch.seen.take() {
+            self.seen.merge(*seen);
         }
         self.amount.lines += batch.lines;
         self.amount.empty += batch.empty;
         self.amount.left_out += batch.left_out;
+        if let Some(error) = &batch.failure {
+            self.unused.broken_off(&source.name(), batch.last_line, error);
+        }
         self.take_returned()?;
         self.write_early();
         Ok(())
@@ -391,8 +398,11 @@ where
         if self.results.report.is_none() {
             closing::tell_unused(&self.unused);
         }
+        for note in self.seen.notes() {
+            say(format_args!("note: {note}"));
+        }
         let allowed = self.options.results.max_rejected;
-        let is_used = self.amount.events > 0 || self.unused.rejected == 0;
+        let is_used = self.amount.events > 0 || (self.unused.rejected == 0 && self.unused.broken.is_empty());
         if self.state.is_some() && !self.has_news && !self.options.going_on.end {
             say("nothing new since the last run: all files stay as they are");
             return Ok(());

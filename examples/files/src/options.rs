@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use events::failure::{Failure, Outcome};
-use events::fields::Fields;
+use events::fields::{Fields, Meaning};
 use events::lengths::{self, unit};
 use events::parse::condition::Condition;
 use events::parse::more::MoreFields;
 use events::zones::{self, AnyZone};
 use program::command;
-use stagger::{Clock, Unit};
+use stagger::{Clock, Unit, calendar::Zone};
 
 use crate::facts::Measures;
 
@@ -51,7 +51,8 @@ impl Options {
 
     /// What every run with one `--state` must have alike, beside the settings of the library.
     pub(crate) fn echo(&self) -> Vec<(String, String)> {
-        let Fields { key, time, value, arrival, time_format, only, except, .. } = &self.fields;
+        let Fields { key, time, value, arrival, only, except, meaning, arrival_format, forwarded, .. } = &self.fields;
+        let Meaning { time_format, input_zone, plausible, no_user } = meaning;
         let list = |conditions: &mut dyn Iterator<Item = &Condition>| {
             conditions.map(Condition::text).collect::<Vec<_>>().join(" and ")
         };
@@ -62,6 +63,11 @@ impl Options {
             ("--value", given(value)),
             ("--arrival", given(arrival)),
             ("--time-format", format!("{time_format:?}")),
+            ("--arrival-format", format!("{arrival_format:?}")),
+            ("--input-zone", input_zone.as_ref().map(Zone::name).unwrap_or_default()),
+            ("--plausible", plausible.to_string()),
+            ("--no-user", format!("{no_user:?}").to_lowercase()),
+            ("--forwarded", format!("{forwarded:?}").to_lowercase()),
             ("--where", list(&mut only.iter())),
             ("--not", list(&mut except.iter())),
             ("the rules on events", list(&mut self.strategy.marks())),
@@ -133,7 +139,8 @@ pub(crate) struct StrategyOptions {
     #[arg(long, value_name = "F")]
     pub(crate) unique: Option<String>,
 
-    /// Clocks that --floor, --cut-daily and --report go by, such as Europe/Berlin or +05:45; UTC if not given
+    /// Zone of the results: days and hours of --floor, --cut-daily and --report, such as Europe/Berlin or +05:45; UTC if
+    /// not given. (--input-zone is that of the times that are read)
     #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
     pub(crate) zone: Option<AnyZone>,
 }
@@ -379,7 +386,10 @@ impl Options {
         )?;
         let stagger_floor = matches!(strategy.stagger, Some(StaggerBucket::Floor(_)));
         let has_calendar = strategy.floor.is_some() || stagger_floor || strategy.cut_daily || self.shows_report();
-        unless(has_calendar || strategy.zone.is_none(), "--zone is for --floor, --cut-daily and --report only")?;
+        unless(
+            has_calendar || strategy.zone.is_none(),
+            "--zone is for --floor, --cut-daily and --report only; the zone of the times that are read is --input-zone",
+        )?;
         unless(
             strategy.stagger.is_none() || streaming.allowed_lateness.is_none(),
             "--allowed-lateness has no meaning with --stagger, where nothing is late",

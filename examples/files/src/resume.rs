@@ -62,7 +62,7 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
         let (input, tracked) = track(head, Vec::new(), Box::new(content), 0);
         return Ok((input, tracked));
     };
-    let header = if let AnyParser::Csv(_) = parser { first_line(&head) } else { Vec::new() };
+    let header = parser.preamble(&head);
     let skipped = io::copy(&mut content.by_ref().take(bytes), &mut io::sink()).map_err(unreadable)?;
     if skipped < bytes {
         return Err(Failure::usage(format_args!(
@@ -77,7 +77,7 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
         say(format_args!("{name}, line {lines}: it had no end when an earlier run used it, and has gone on since"));
     }
     let bytes = bytes + rest;
-    let replayed = u64::from(!header.is_empty());
+    let replayed = header.iter().filter(|byte| **byte == b'\n').count() as u64;
     let (input, mut tracked) = track(head, header, Box::new(content), bytes);
     tracked.lines_before = lines - replayed;
     Ok((input, tracked))
@@ -87,13 +87,6 @@ fn track(head: Vec<u8>, header: Vec<u8>, rest: Box<dyn Read + Send>, bytes: u64)
     let position = Arc::new(Mutex::new(Position { bytes, line_start: bytes, is_over: false }));
     let reader = Reader { inner: rest, position: Arc::clone(&position) };
     (Input::going_on(header, Box::new(reader)), Tracked { head, position, lines_before: 0, began_at: bytes })
-}
-
-/// The header of CSV: the first line that is not empty.
-fn first_line(head: &[u8]) -> Vec<u8> {
-    let blank = head.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let end = head[blank..].iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| blank + end + 1);
-    head[blank..end].to_vec()
 }
 
 /// Passes over what has been written of a line since its beginning was used. Gives how much, and whether it was

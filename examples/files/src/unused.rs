@@ -1,9 +1,10 @@
 //! What was not used, and why: counted, the first few kept to be shown, all written if asked.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use events::columns::Columns;
-use events::failure::{Failure, Outcome};
+use events::failure::{Failure, Outcome, plain};
 use events::parse::Reject;
 use program::growing::Growing;
 use rows::key::KeyFields;
@@ -11,6 +12,7 @@ use rows::lines::Time;
 use stagger::{Refusal, Timestamp};
 
 use crate::options::Options;
+use crate::report::counted;
 use crate::side::{JsonLines, LateRow, RejectRow};
 use crate::text::{EventRef, Origin, Place};
 
@@ -30,8 +32,8 @@ pub(crate) struct Unused {
     pub(crate) late_events: u64,
     pub(crate) refused: u64,
     pub(crate) duplicates: u64,
-    /// The field that every reject so far lacked.
-    only_missing: Option<String>,
+    /// Inputs that could not be read to their end, and why.
+    pub(crate) broken: Vec<String>,
 }
 
 impl Unused {
@@ -49,7 +51,7 @@ impl Unused {
             late_events: 0,
             refused: 0,
             duplicates: 0,
-            only_missing: None,
+            broken: Vec::new(),
         })
     }
 
@@ -58,12 +60,6 @@ impl Unused {
     pub(crate) fn reject(&mut self, place: Place, bytes: &[u8], reject: &Reject) -> Outcome<()> {
         let input = &self.inputs[place.input as usize];
         let message = format!("{input}, line {}: {reject}", place.line);
-        let missing = if let Reject::Missing { field } = reject { Some(field) } else { None };
-        if self.rejected == 0 {
-            self.only_missing = missing.cloned();
-        } else if self.only_missing.as_ref() != missing {
-            self.only_missing = None;
-        }
         self.rejected += 1;
         *self.reasons.entry(reject.kind()).or_default() += 1;
         if let Some(file) = &mut self.rejects {
@@ -77,6 +73,13 @@ impl Unused {
             self.first.push(message);
         }
         Ok(())
+    }
+
+    /// An input that cannot be read to its end. A line that its end cuts in two is not used.
+    #[cold]
+    pub(crate) fn broken_off(&mut self, input: &str, lines: u64, error: &io::Error) {
+        let after = counted(lines, "line");
+        self.broken.push(format!("{input} cannot be read to its end: after {after}, which are used, {}", plain(error)));
     }
 
     /// An event whose every session is past.
@@ -109,11 +112,6 @@ impl Unused {
             time: Time(event.event_time),
             value,
         })
-    }
-
-    /// The field that no line of the input had, if that is why nothing was used.
-    pub(crate) fn missing_everywhere(&self) -> Option<&str> {
-        self.only_missing.as_deref()
     }
 
     /// Writes what waits, where others see it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use events::columns::Columns;
+use events::fields::Meaning;
 use events::lengths;
 use events::parse::Wanted;
 use events::parse::jsonl::Jsonl;
@@ -152,9 +153,8 @@ pub(crate) struct FieldOptions {
     #[arg(long, value_name = "F", default_value = "client_event")]
     pub(crate) value: String,
 
-    /// How times are written: auto, iso, seconds, millis, micros, nanos, or a pattern with %
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    pub(crate) time_format: TimeFormat,
+    #[command(flatten)]
+    pub(crate) meaning: Meaning,
 }
 
 impl FieldOptions {
@@ -165,7 +165,9 @@ impl FieldOptions {
 
     pub(crate) fn parser(&self) -> anyhow::Result<Jsonl> {
         let keys = self.declared()?;
-        Ok(Jsonl::new(Wanted::new(&keys, &self.time, None, Some(&self.value), self.time_format.clone())))
+        let times = self.meaning.times(TimeFormat::Auto);
+        let wanted = Wanted::new(&keys, &self.time, None, Some(&self.value), &times);
+        Ok(Jsonl::new(wanted.no_user(self.meaning.no_user)))
     }
 
     fn declared(&self) -> anyhow::Result<Columns> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use events::columns::Columns;
 use events::parse::jsonl::Jsonl;
-use events::parse::times::TimeFormat;
+use events::parse::times::TimeMeaning;
 use events::parse::{Parser, Wanted};
 use generate::Lines;
 use program::signals::Orderly;
@@ -81,7 +81,7 @@ struct Keys {
 impl Keys {
     fn new() -> Result<Self> {
         let columns = Columns::declared(&["user_id:int", "device_id"]).map_err(anyhow::Error::msg)?;
-        let wanted = Wanted::new(&columns, "client_timestamp", None, None, TimeFormat::Auto);
+        let wanted = Wanted::new(&columns, "client_timestamp", None, None, &TimeMeaning::default());
         Ok(Self { parser: Jsonl::new(wanted), key: String::new() })
     }
 

@@ -96,9 +96,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::decode::Decoded;
     use crate::pipeline::{Pipeline, Timing};
     use events::columns::Columns;
+    use events::parse::Record;
     use events::rules::Strategies;
 
     fn checkpoint() -> Checkpoint {
@@ -114,7 +114,7 @@ mod tests {
         let columns = Columns::declared(&["user_id"]).unwrap();
         let mut pipeline = Pipeline::new(&strategies.named().unwrap(), &columns, timing).unwrap();
         let shard = ShardId::from("shardId-000000000000");
-        let event = Decoded { key: "1", time: Timestamp::from_secs(7), value: "a" };
+        let event = Record { key: "1", time: Timestamp::from_secs(7), arrival: None, value: "a", marks: 0, more: "" };
         pipeline.take(&shard, Timestamp::from_secs(8), &event, &mut |_| panic!("nothing is over yet"));
         let position = Position { sequence: Some("49".to_owned()), arrival: Timestamp::from_secs(8) };
         let header = Header {

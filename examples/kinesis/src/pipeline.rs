@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use events::columns::{Columns, KeyKind};
 use events::lengths;
+use events::parse::Record;
 use rows::SessionRow;
 use serde::{Deserialize, Serialize};
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, SourceId, Timestamp, WatermarkMerger};
 
-use crate::decode::Decoded;
 use crate::stream::ShardId;
 use events::rules::Named;
 
@@ -159,7 +159,7 @@ impl Pipeline {
     }
 
     /// Takes one event, which arrived with a record of a shard.
-    pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Decoded<'_>, out: &mut dyn FnMut(Out)) {
+    pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Record<'_>, out: &mut dyn FnMut(Out)) {
         self.advance(arrival, out);
         let arrival = self.clocks.arrival;
         if let Some(why) = self.timing.refusal(event.time, arrival) {
@@ -424,7 +424,7 @@ mod tests {
 
         fn take(&mut self, arrival: i64, user: u32, time: i64) {
             let key = user.to_string();
-            let event = Decoded { key: &key, time: at(time), value: "" };
+            let event = Record { key: &key, time: at(time), arrival: None, value: "", marks: 0, more: "" };
             self.hear(|pipeline, out| pipeline.take("shard", at(arrival), &event, out));
         }
 
@@ -577,7 +577,7 @@ mod tests {
         let options = options("--step 30s --floor minute --gap 5s --stagger step=30s/5s");
         let (named, columns) = (options.strategies.named().unwrap(), options.fields.columns().unwrap());
         let mut pipeline = Pipeline::new(&named, &columns, options.timing.timing()).unwrap();
-        let mut decoder = Decoder::new(options.fields.fields().unwrap());
+        let mut decoder = Decoder::new(options.fields.wanted().unwrap());
         let mut rows = Vec::new();
         let mut out = |out| match out {
             Out::Session(rule, session) => rows.push(line(&named[rule].name, &session)),

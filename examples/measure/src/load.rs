@@ -66,12 +66,9 @@ impl Loaded {
         match parser {
             AnyParser::Jsonl(parser) => self.read_lines(source, &mut lines, parser, max_future),
             AnyParser::Combined(parser) => self.read_lines(source, &mut lines, parser, max_future),
-            AnyParser::Csv(mut csv) => {
-                if let Some(header) = lines.next(&mut csv).map_err(|error| source.unreadable(&error))? {
-                    csv.header(header.bytes).map_err(|name| setup::no_field(source, &name, &[]))?;
-                }
-                self.read_lines(source, &mut lines, csv, max_future)
-            }
+            AnyParser::Csv(parser) => self.read_lines(source, &mut lines, parser, max_future),
+            AnyParser::W3c(parser) => self.read_lines(source, &mut lines, parser, max_future),
+            AnyParser::Layout(parser) => self.read_lines(source, &mut lines, parser, max_future),
         }
     }
 

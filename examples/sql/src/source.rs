@@ -54,7 +54,7 @@ impl Source {
             Arrival::Field(name) => (Some(number_of(name)), name.clone()),
             Arrival::Known => (None, String::new()),
         };
-        let json = JsonRow::new(names);
+        let json = JsonRow::new(&names);
         Self { columns, json, recent: Recent::default(), arrival, arrival_name, arrival_recent: Recent::default() }
     }
 
@@ -69,9 +69,11 @@ impl Source {
                 found => Some(found),
             };
             row.push(match column.fields.iter().find_map(field) {
-                None | Some(Field::Null) => Value::Null,
-                Some(Field::Text(text)) => self.value(text, column)?,
-                Some(Field::Not(what)) => return failure(format!("\"{}\" is {what}", column.name)),
+                None | Some(Field::Absent(_)) => Value::Null,
+                Some(Field::Text(text) | Field::Number(text)) => self.value(text, column)?,
+                Some(Field::Not(_, what) | Field::Bad(what)) => {
+                    return failure(format!("\"{}\" is {what}", column.name));
+                }
                 Some(_) => return failure(format!("\"{}\" is no text", column.name)),
             });
         }
@@ -81,7 +83,7 @@ impl Source {
 
     fn arrival(&self, line: &str) -> Result<Option<Timestamp>, Failure> {
         let Some(index) = self.arrival else { return Ok(None) };
-        let Field::Text(text) = self.json.field(index, line) else {
+        let (Field::Text(text) | Field::Number(text)) = self.json.field(index, line) else {
             return failure(format!("`{}`, the time of arrival, is missing", self.arrival_name));
         };
         match TimeFormat::Auto.parse_after(text, &self.arrival_recent) {

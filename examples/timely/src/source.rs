@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events::batch::Item;
 use events::fields::Fields;
 use events::input::Source;
@@ -185,5 +185,5 @@ fn start(source: &Source, fields: &Fields) -> Result<Reading> {
     let failed = |failure: events::failure::Failure| anyhow::anyhow!(failure.message);
     let input = source.open(&std::sync::Arc::default()).map_err(failed)?;
     let parser = events::setup::parser(fields, source, &input).map_err(failed)?;
-    events::reading::start(source, input, parser).map_err(failed).context("cannot begin to read")
+    Ok(events::reading::start(input, parser))
 }

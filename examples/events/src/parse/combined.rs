@@ -1,8 +1,12 @@
 //! The combined log format of Apache and nginx, and the common one, which is its beginning:
 //!
 //! ```text
-//! address ident user [time] "request" status bytes "referrer" "agent"
+//! [prefix] [host] address ident user [time] "request" status bytes "referrer" "agent"
 //! ```
+//!
+//! The address is that of the client, or its host name; see [`super::client`]. Before it there may be the virtual
+//! host, as in `vhost_combined`, and before that what syslog, docker or Kubernetes put there. It is told by each line
+//! on its own: the client is the last address that is followed by two more words before the time.
 //!
 //! Fields come as they are logged, escapes included. `request` is the request line without its
 //! protocol; `method`, `path` and `protocol` are its parts, missing where the request line does not
@@ -12,41 +16,50 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
-use super::{Field, Line, Parser, Record, Reject, Wanted};
+use super::client::{self, Forwarded};
+use super::seen::Seen;
+use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
 
 /// The names that fields can be chosen by.
-pub const FIELDS: [&str; 12] = [
-    "address", "ident", "user", "time", "method", "path", "protocol", "request", "status", "bytes", "referrer", "agent",
+pub const FIELDS: [&str; 13] = [
+    "address", "ident", "user", "time", "method", "path", "protocol", "request", "status", "bytes", "referrer",
+    "agent", "host",
 ];
 
 pub struct Combined {
     wanted: Wanted,
     /// Which of [`FIELDS`] each wanted field is.
     indices: Vec<usize>,
+    forwarded: Forwarded,
     joined: String,
 }
 
 impl Combined {
     /// Fails with the first wanted name that the format does not have.
-    pub fn new(wanted: Wanted) -> Result<Self, String> {
+    pub fn new(wanted: Wanted, forwarded: Forwarded) -> Result<Self, String> {
         let index = |name: &String| FIELDS.iter().position(|field| field == name).ok_or_else(|| name.clone());
         let indices = wanted.names.iter().map(index).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, indices, joined: String::new() })
+        Ok(Self { wanted, indices, forwarded, joined: String::new() })
     }
 }
 
 impl Parser for Combined {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let parts = split(line.bytes()).map_err(|what| Reject::NotCombined { what })?;
+        let parts = split(line.bytes(), self.forwarded)?;
         self.wanted.record(&mut self.joined, |index| {
             parts.field(self.indices[index]).map_or(Field::Missing, |part| line.field(part))
         })
+    }
+
+    fn seen(&self) -> Seen {
+        self.wanted.seen()
     }
 }
 
 /// Where the parts of a line are.
 #[derive(Debug)]
 pub struct Parts {
+    host: Option<Range<usize>>,
     address: Range<usize>,
     ident: Range<usize>,
     user: Range<usize>,
@@ -59,12 +72,12 @@ pub struct Parts {
 }
 
 #[derive(Debug)]
-struct Request {
+pub(super) struct Request {
     /// Everything but the protocol.
-    action: Range<usize>,
-    method: Option<Range<usize>>,
-    path: Option<Range<usize>>,
-    protocol: Option<Range<usize>>,
+    pub(super) action: Range<usize>,
+    pub(super) method: Option<Range<usize>>,
+    pub(super) path: Option<Range<usize>>,
+    pub(super) protocol: Option<Range<usize>>,
 }
 
 impl Parts {
@@ -82,17 +95,106 @@ impl Parts {
             "status" => Some(self.status.clone()),
             "bytes" => Some(self.bytes.clone()),
             "referrer" => self.referrer.clone(),
-            _ => self.agent.clone(),
+            "agent" => self.agent.clone(),
+            _ => self.host.clone(),
         }
     }
 }
 
 /// Takes a line apart, or says what is missing.
-pub fn split(line: &[u8]) -> Result<Parts, &'static str> {
+pub fn split(line: &[u8], forwarded: Forwarded) -> Result<Parts, Reject> {
+    let head = head(line, forwarded)?;
+    let mut rest = Rest { line, at: head.end };
+    tail(&mut rest, head).map_err(|what| Reject::NotCombined { what })
+}
+
+/// What comes before the time.
+struct Head {
+    host: Option<Range<usize>>,
+    address: Range<usize>,
+    ident: Range<usize>,
+    user: Range<usize>,
+    /// Where the time begins.
+    end: usize,
+}
+
+fn head(line: &[u8], forwarded: Forwarded) -> Result<Head, Reject> {
     let mut rest = Rest { line, at: 0 };
-    let address = rest.until(b" ").ok_or("no client address")?;
-    let ident = rest.until(b" ").ok_or("no identity after the address")?;
-    let user = rest.until(b" [").ok_or("no time in brackets")?;
+    let not = |what| Reject::NotCombined { what };
+    let first = rest.until(b" ").ok_or_else(|| not("no client address"))?;
+    let second = rest.until(b" ").ok_or_else(|| not("no identity after the address"))?;
+    if &line[second.clone()] == b"-"
+        && let Some(address) = client::address(&line[first.clone()])
+    {
+        let user = rest.until(b" [").ok_or_else(|| not("no time in brackets"))?;
+        return Ok(Head { host: None, address, ident: second, user, end: rest.at });
+    }
+    let time = time(line).ok_or_else(|| not("no time in brackets"))?;
+    unusual_head(line, time, forwarded)
+        .ok_or_else(|| Reject::NoClient { found: start_of(&String::from_utf8_lossy(&line[..time])) })
+}
+
+/// Where the blank before a time in brackets is; a word in brackets before it may be something else.
+fn time(line: &[u8]) -> Option<usize> {
+    let brackets = || memchr_iter(b'[', line).filter(|at| *at > 0 && line[at - 1] == b' ');
+    let is_date = |at: &usize| matches!(line.get(at + 1..at + 4), Some([b'0'..=b'9', b'0'..=b'9', b'/' | b'0'..=b'9']));
+    brackets().find(is_date).or_else(|| brackets().next()).map(|at| at - 1)
+}
+
+/// The head of a line that does not begin with an address and a dash: with a virtual host, a prefix, or a list.
+#[cold]
+fn unusual_head(line: &[u8], time: usize, forwarded: Forwarded) -> Option<Head> {
+    let words = words(&line[..time]);
+    let word = |index: usize| words.get(index).map(|word: &Range<usize>| &line[word.clone()]);
+    // Two more words must follow, and a user name may hold blanks.
+    let last = words.len().checked_sub(3)?;
+    let is_dash = |index: usize| word(index) == Some(b"-");
+    let is_client = |index: &usize| {
+        let this = word(*index).unwrap_or_default();
+        let follows_host = *index == 1 && word(0).is_some_and(client::is_host);
+        let is_name = client::is_name(this) || ((*index == 0 || follows_host) && client::is_label_or_name(this));
+        forwarded.client(this).is_some_and(|part| client::address(&this[part]).is_some())
+            || (is_dash(index + 1) && (is_name || (this == b"-" && (*index == 0 || follows_host))))
+    };
+    let client = (0..=last).rev().find(is_client)?;
+    let word = &line[words[client].clone()];
+    let found = forwarded.client(word).or_else(|| client::is_label_or_name(word).then_some(0..word.len()))?;
+    let start = words[client].start;
+    let is_host = |word: &[u8]| client::is_host(word) && (client == 1 || word.contains(&b'.'));
+    let host = client.checked_sub(1).filter(|before| is_host(&line[words[*before].clone()]));
+    Some(Head {
+        host: host.map(|host| words[host].clone()),
+        address: start + found.start..start + found.end,
+        ident: words[client + 1].clone(),
+        user: words[client + 2].start..time,
+        end: time + 2,
+    })
+}
+
+/// The words between blanks. What is in quotes, and what is joined by a comma, is one.
+fn words(text: &[u8]) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    let mut start = None;
+    let mut in_quotes = false;
+    for (at, byte) in text.iter().enumerate() {
+        in_quotes ^= *byte == b'"';
+        let is_end = *byte == b' ' && !in_quotes && (at == 0 || text[at - 1] != b',');
+        match (is_end, start) {
+            (true, Some(from)) => {
+                words.push(from..at);
+                start = None;
+            }
+            (false, None) => start = Some(at),
+            _ => {}
+        }
+    }
+    words.extend(start.map(|from| from..text.len()));
+    words
+}
+
+/// What follows the beginning of the time.
+fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
+    let line = rest.line;
     let time = rest.until(b"] \"").ok_or("no request in quotes after the time")?;
     let request = rest.quoted().ok_or("the request has no closing quote")?;
     rest.expect(b" ").ok_or("no status after the request")?;
@@ -106,11 +208,13 @@ pub fn split(line: &[u8]) -> Result<Parts, &'static str> {
         None => (None, None),
     };
     let bytes = bytes.unwrap_or(rest.at..line.len());
-    Ok(Parts { address, ident, user, time, request: Request::new(line, request), status, bytes, referrer, agent })
+    let Head { host, address, ident, user, .. } = head;
+    let request = Request::new(line, request);
+    Ok(Parts { host, address, ident, user, time, request, status, bytes, referrer, agent })
 }
 
 impl Request {
-    fn new(line: &[u8], all: Range<usize>) -> Self {
+    pub(super) fn new(line: &[u8], all: Range<usize>) -> Self {
         let (start, end) = (all.start, all.end);
         let (action, protocol) = match memrchr(b' ', &line[all.clone()]) {
             Some(blank) if line[start + blank + 1..end].starts_with(b"HTTP/") => {

@@ -1,16 +1,22 @@
-//! CSV with a header line, as RFC 4180 has it and as the `csv` crate reads it.
+//! CSV as RFC 4180 has it and as the `csv` crate reads it, with a header line or without, separated by commas or
+//! by another character.
+//!
+//! Blanks around a cell do not count, nor do those around a name of the header. An empty cell is no value.
 //!
 //! Fields are split here rather than by that crate for the sake of bad input: a quote that is never
-//! closed costs one line, not the rest of the file, and what follows a closing quote must be a comma.
+//! closed costs one line, not the rest of the file, and what follows a closing quote must be a delimiter.
 //! The tests compare the two on arbitrary bytes.
 
 use memchr::{memchr, memchr2_iter};
 
+use super::seen::Seen;
 use super::{End, Field, Line, Parser, Record, Reject, Wanted};
 
 pub struct Csv {
     wanted: Wanted,
-    /// The column of each wanted field.
+    delimiter: u8,
+    has_header: bool,
+    /// The column of each wanted field. Nothing as long as no row has been seen.
     columns: Vec<usize>,
     width: usize,
     /// For rows with quotes.
@@ -22,20 +28,52 @@ pub struct Csv {
     open: bool,
 }
 
+/// How cells are separated, and whether the first line names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    pub delimiter: u8,
+    pub has_header: bool,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { delimiter: b',', has_header: true }
+    }
+}
+
+impl Dialect {
+    /// The names of the columns, by the first line of a file.
+    pub fn titles(self, line: &[u8]) -> Vec<String> {
+        let mut row = Row::default();
+        row.split(line, self.delimiter);
+        let name = |index| match self.has_header {
+            true => String::from_utf8_lossy(trimmed(row.field(index))).into_owned(),
+            false => (index + 1).to_string(),
+        };
+        (0..row.width()).map(name).collect()
+    }
+}
+
 impl Csv {
-    /// A parser that has not seen the header yet.
-    pub fn new(wanted: Wanted) -> Self {
+    pub fn new(wanted: Wanted, dialect: Dialect) -> Self {
+        let Dialect { delimiter, has_header } = dialect;
         let (row, joined) = (Row::default(), String::new());
-        Self { wanted, columns: Vec::new(), width: 0, row, ends: Vec::new(), joined, open: false }
+        let (columns, ends) = (Vec::new(), Vec::new());
+        Self { wanted, delimiter, has_header, columns, width: 0, row, ends, joined, open: false }
     }
 
-    /// Takes the header line. Fails with the first wanted name that is not in it.
-    pub fn header(&mut self, line: &[u8]) -> Result<(), String> {
-        let titles = titles(line);
-        let column = |name: &String| titles.iter().position(|title| title == name).ok_or_else(|| name.clone());
-        self.columns = self.wanted.names.iter().map(column).collect::<Result<_, _>>()?;
+    /// Whether the first line names the columns.
+    pub fn has_header(&self) -> bool {
+        self.has_header
+    }
+
+    /// Takes the first line. A field that it does not have is missing in every record.
+    #[cold]
+    fn begin(&mut self, line: &[u8]) {
+        let titles = Dialect { delimiter: self.delimiter, has_header: self.has_header }.titles(line);
+        let column = |name: &String| titles.iter().position(|title| title == name).unwrap_or(usize::MAX);
+        self.columns = self.wanted.names.iter().map(column).collect();
         self.width = titles.len();
-        Ok(())
     }
 }
 
@@ -48,12 +86,12 @@ impl Csv {
         let mut start = 0;
         loop {
             let eight = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
-            let mut marks = equal(eight, b',') | equal(eight, b'"') | equal(eight, b'\n');
+            let mut marks = equal(eight, self.delimiter) | equal(eight, b'"') | equal(eight, b'\n');
             while marks != 0 {
                 let at = start + marks.trailing_zeros() as usize / 8;
                 marks &= marks - 1;
                 match bytes[at] {
-                    b',' => self.ends.push(at),
+                    byte if byte == self.delimiter => self.ends.push(at),
                     b'\n' => {
                         let has_return = bytes[..at].ends_with(b"\r");
                         self.ends.push(at - usize::from(has_return));
@@ -72,18 +110,22 @@ impl Csv {
         let (ends, columns) = (&self.ends, &self.columns);
         self.wanted.record(&mut self.joined, |index| {
             let column = columns[index];
+            let Some(&end) = ends.get(column) else { return Field::Missing };
             let start = column.checked_sub(1).map_or(0, |before| ends[before] + 1);
-            line.field(start..ends[column])
+            cell(line.field(start..end))
         })
     }
 
     fn parse_quoted<'a>(&'a mut self, bytes: &[u8]) -> Result<Record<'a>, Reject> {
-        if !self.row.split(bytes) {
+        if !self.row.split(bytes, self.delimiter) {
             return Err(Reject::Quotes);
         }
         self.check_width(self.row.width())?;
         let (row, columns) = (&self.row, &self.columns);
-        self.wanted.record(&mut self.joined, |index| Field::from_bytes(row.field(columns[index])))
+        self.wanted.record(&mut self.joined, |index| match columns[index] {
+            usize::MAX => Field::Missing,
+            column => cell(Field::from_bytes(row.field(column))),
+        })
     }
 
     fn check_width(&self, found: usize) -> Result<(), Reject> {
@@ -101,18 +143,29 @@ fn equal(eight: u64, byte: u8) -> u64 {
     !(((difference & LOW) + LOW) | difference | LOW)
 }
 
-/// The names in a header line.
-pub fn titles(line: &[u8]) -> Vec<String> {
-    let mut row = Row::default();
-    row.split(line);
-    (0..row.width()).map(|index| String::from_utf8_lossy(row.field(index)).trim().to_owned()).collect()
+/// A cell without the blanks around it. An empty one is no value.
+#[inline]
+fn cell(field: Field<'_>) -> Field<'_> {
+    let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    match field {
+        Field::Text(text) if is_bare(text.as_bytes().first()) && is_bare(text.as_bytes().last()) => field,
+        Field::Text(text) => match text.trim() {
+            "" => Field::Absent("empty"),
+            text => Field::Text(text),
+        },
+        other => other,
+    }
+}
+
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    std::str::from_utf8(bytes).map_or(bytes, |text| text.trim().as_bytes())
 }
 
 impl Parser for Csv {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
         let bytes = line.bytes();
         self.ends.clear();
-        for at in memchr2_iter(b',', b'"', bytes) {
+        for at in memchr2_iter(self.delimiter, b'"', bytes) {
             if bytes[at] == b'"' {
                 return self.parse_quoted(bytes);
             }
@@ -133,8 +186,19 @@ impl Parser for Csv {
         Some((end + 1, self.record(Line::Text(text)).ok()?))
     }
 
+    #[inline]
+    fn parse_each(&mut self, line: Line<'_>, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
+        if self.columns.is_empty() {
+            self.begin(line.bytes());
+            if self.has_header {
+                return;
+            }
+        }
+        each(line.bytes(), self.parse_line(line));
+    }
+
     fn end(&mut self, line: &[u8]) -> End {
-        let end = end(line, self.open);
+        let end = end(line, self.delimiter, self.open);
         self.open = end == End::Later;
         end
     }
@@ -142,10 +206,14 @@ impl Parser for Csv {
     fn give_up(&mut self) {
         self.open = false;
     }
+
+    fn seen(&self) -> Seen {
+        self.wanted.seen()
+    }
 }
 
 /// Where a record ends, by the quotes of one line; `open` says whether a field goes on from before.
-fn end(line: &[u8], open: bool) -> End {
+fn end(line: &[u8], delimiter: u8, open: bool) -> End {
     if !open && memchr(b'"', line).is_none() {
         return End::Here;
     }
@@ -156,12 +224,12 @@ fn end(line: &[u8], open: bool) -> End {
         }
         if quoted {
             let Some(after) = after_quoted(rest, |_| ()) else { return End::Later };
-            if !matches!(after, [] | [b',', ..]) {
+            if after.first().is_some_and(|byte| *byte != delimiter) {
                 return End::Never;
             }
             (rest, quoted) = (after, false);
         }
-        let Some(comma) = memchr(b',', rest) else { return End::Here };
+        let Some(comma) = memchr(delimiter, rest) else { return End::Here };
         rest = &rest[comma + 1..];
     }
 }
@@ -175,18 +243,18 @@ pub struct Row {
 
 impl Row {
     /// Takes a row apart. `false` if the quotes of a field do not match.
-    pub fn split(&mut self, bytes: &[u8]) -> bool {
+    pub fn split(&mut self, bytes: &[u8], delimiter: u8) -> bool {
         self.text.clear();
         self.ends.clear();
         let mut rest = bytes;
         loop {
             if let [b'"', inside @ ..] = rest {
                 match after_quoted(inside, |part| self.text.extend_from_slice(part)) {
-                    Some(after @ ([] | [b',', ..])) => rest = after,
+                    Some(after) if after.first().is_none_or(|byte| *byte == delimiter) => rest = after,
                     _ => return false,
                 }
             }
-            let comma = memchr(b',', rest);
+            let comma = memchr(delimiter, rest);
             self.text.extend_from_slice(&rest[..comma.unwrap_or(rest.len())]);
             self.ends.push(self.text.len());
             match comma {

@@ -44,14 +44,8 @@ struct Step {
     slot: Option<usize>,
     /// Whether nothing about it is wanted, so that it may be of any kind.
     is_free: bool,
-    /// Objects that begin or end in the gap and have wanted fields.
-    objects: Vec<Object>,
-}
-
-#[derive(Clone, Copy)]
-enum Object {
-    Begins(usize),
-    Ends(usize),
+    /// Nodes of the objects that begin in the gap and have wanted fields.
+    objects: Vec<usize>,
 }
 
 /// A line with more values than this, or longer gaps, is not remembered.
@@ -122,7 +116,7 @@ impl Step {
     #[inline]
     fn apply_objects(&self, tree: &Tree, slots: &mut Slots) {
         for object in &self.objects {
-            object.apply(tree, slots);
+            slots.forget(tree, *object);
         }
     }
 
@@ -142,19 +136,6 @@ impl Step {
     }
 }
 
-impl Object {
-    fn apply(self, tree: &Tree, slots: &mut Slots) {
-        match self {
-            Self::Begins(node) => slots.forget(tree, node),
-            Self::Ends(node) => {
-                if let Some(slot) = tree.slot(node) {
-                    slots.set(slot, Found::Not("an object"));
-                }
-            }
-        }
-    }
-}
-
 struct Walk<'w> {
     line: &'w str,
     bytes: &'w [u8],
@@ -164,7 +145,7 @@ struct Walk<'w> {
     steps: &'w mut Vec<Step>,
     /// Where the gap before the next value begins, and the objects in it.
     gap: usize,
-    objects: Vec<Object>,
+    objects: Vec<usize>,
 }
 
 impl Walk<'_> {
@@ -207,11 +188,11 @@ impl Walk<'_> {
     fn value(&mut self, node: Option<usize>) -> Option<()> {
         let deeper = node.filter(|node| self.tree.goes_deeper(*node));
         if let Some(node) = deeper {
-            self.note(Object::Begins(node));
+            self.slots.forget(self.tree, node);
+            self.objects.push(node);
             if self.bytes.get(self.at) == Some(&b'{') {
-                self.object(node)?;
-                self.note(Object::Ends(node));
-                return Some(());
+                // An object that is wanted itself is not of the quick kind.
+                return if self.tree.slot(node).is_none() { self.object(node) } else { None };
             }
         }
         let slot = node.and_then(|node| self.tree.slot(node));
@@ -221,11 +202,6 @@ impl Walk<'_> {
         self.steps.push(step);
         self.gap = self.at;
         Some(())
-    }
-
-    fn note(&mut self, object: Object) {
-        object.apply(self.tree, self.slots);
-        self.objects.push(object);
     }
 }
 

@@ -1,23 +1,32 @@
 //! Fields of JSON objects, picked by name: each as the JSON that stands in the text.
 //!
-//! A field `a.b` is one whose own name is `a.b`, or else `b` within the object `a`. Of a name that
-//! occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
+//! A field `a.b` is one whose own name is `a.b`, or else `b` within the object `a`; `a[0]` is the first
+//! element of the list `a`. Of a name that occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
 //! an escape sequence or a number in one of them has no meaning is not noticed.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::{memchr, memchr_iter};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::lines::{self, Frame};
 
 /// Where a wanted field is looked for.
 #[derive(Clone, Debug)]
 pub struct Place {
-    pub name: String,
     /// Of the whole name, among the names that [`pick`] is given.
     whole: usize,
-    /// Of the first part of a name with dots, and the parts after it.
-    nested: Option<(usize, Vec<String>)>,
+    /// Of the first part of a name with dots or brackets, and the way on from there.
+    nested: Option<(usize, Vec<Step>)>,
+}
+
+/// One level deeper.
+#[derive(Clone, Debug)]
+enum Step {
+    Field(String),
+    Element(usize),
 }
 
 impl Place {
@@ -25,23 +34,49 @@ impl Place {
     pub fn find<'a>(&self, found: &[Option<&'a str>]) -> Option<&'a str> {
         found[self.whole].or_else(|| {
             let (first, path) = self.nested.as_ref()?;
-            path.iter().try_fold(found[*first]?, |object, name| {
-                let mut inner = [None];
-                pick(object, std::slice::from_ref(name), &mut inner).ok()?;
-                inner[0]
-            })
+            path.iter().try_fold(found[*first]?, |json, step| step.find(json))
         })
     }
 }
 
+impl Step {
+    fn find<'a>(&self, json: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Field(name) => {
+                let mut inner = [None];
+                pick(json, std::slice::from_ref(name), &mut inner).ok()?;
+                inner[0]
+            }
+            Self::Element(index) => {
+                let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+                elements.get(*index).map(|element| element.get())
+            }
+        }
+    }
+}
+
 /// The place of a field. Adds what must be picked for it to the names.
-pub fn place(names: &mut Vec<String>, name: String) -> Place {
-    let whole = number_of(names, &name);
-    let nested = name.split_once('.').map(|(first, rest)| {
-        let path = rest.split('.').map(str::to_owned).collect();
-        (number_of(names, first), path)
-    });
-    Place { name, whole, nested }
+pub fn place(names: &mut Vec<String>, name: &str) -> Place {
+    let whole = number_of(names, name);
+    let mut steps = name.split('.').flat_map(steps);
+    let first = match steps.next() {
+        Some(Step::Field(first)) if first != name => Some(first),
+        _ => None,
+    };
+    Place { whole, nested: first.map(|first| (number_of(names, &first), steps.collect())) }
+}
+
+/// The steps of `name`, or of `name[0][1]`.
+fn steps(part: &str) -> Vec<Step> {
+    let (mut name, mut elements) = (part, Vec::new());
+    while let Some((before, index)) = name.strip_suffix(']').and_then(|part| part.rsplit_once('['))
+        && let Ok(index) = index.parse()
+    {
+        elements.insert(0, Step::Element(index));
+        name = before;
+    }
+    elements.insert(0, Step::Field(name.to_owned()));
+    elements
 }
 
 /// The number of a name among those that are picked, with which it is added if it is new.
@@ -50,29 +85,6 @@ pub fn number_of(names: &mut Vec<String>, name: &str) -> usize {
         names.push(name.to_owned());
         names.len() - 1
     })
-}
-
-/// A scalar as text, the same text however it is written in JSON; or what it is instead.
-pub fn text_of(json: &str) -> Result<Cow<'_, str>, &'static str> {
-    match json.as_bytes() {
-        [b'-' | b'0'..=b'9', ..] => number(json),
-        [b'"', ..] => unquoted(json),
-        [b't' | b'f', ..] => Ok(Cow::Borrowed(json)),
-        _ => Err(name_of(json)),
-    }
-}
-
-/// Refuses a number that would be rounded: two users might become one.
-fn number(json: &str) -> Result<Cow<'_, str>, &'static str> {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-    let is_integer = json != "-0" && !json.contains(['.', 'e', 'E']);
-    if is_integer && (json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok()) {
-        return Ok(Cow::Borrowed(json));
-    }
-    match json.parse::<f64>() {
-        Ok(number) if number.abs() < EXACT => Ok(Cow::Owned(number.to_string())),
-        _ => Err("a number too large to be read exactly: send it as a text"),
-    }
 }
 
 /// The text that a JSON string stands for.
@@ -92,6 +104,77 @@ pub fn name_of(json: &str) -> &'static str {
         Some(b'n') => "null",
         _ => "a number",
     }
+}
+
+/// Finds the object that begins a text of JSON: on a line of its own, over several lines, or followed by the next
+/// one. In a list, marks between its objects are passed over. What does not begin an object is framed by lines.
+pub(crate) fn frame(input: &[u8], is_all: bool, is_list: bool) -> Frame {
+    let blank = input.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(input.len());
+    match input.get(blank) {
+        Some(b'{') => object(input, blank, is_all),
+        Some(b'[' | b']' | b',') if is_list => {
+            let (length, lines) = with_line_end(input, blank + 1);
+            Frame::Padding { length, lines }
+        }
+        _ => lines::line(input, is_all),
+    }
+}
+
+/// Frames the object that begins at a place.
+fn object(input: &[u8], at: usize, is_all: bool) -> Frame {
+    const SHORT: usize = 4 << 10; // a longer line may hold very many objects: it is not looked through for each
+    let line_end = match memchr(b'\n', &input[..input.len().min(SHORT)]) {
+        None if input.len() < SHORT && is_all => Some(input.len()),
+        None if input.len() < SHORT => return Frame::Unfinished,
+        found => found,
+    };
+    if line_end.is_some_and(|end| is_one_object(&input[at..end])) {
+        return lines::line(input, is_all);
+    }
+    let most = input.len().min(lines::LONGEST_LINE);
+    let mut values = serde_json::Deserializer::from_slice(&input[at..most]).into_iter::<IgnoredAny>();
+    let is_open = match values.next() {
+        Some(Ok(_)) => {
+            let end = at + values.byte_offset();
+            let within = memchr_iter(b'\n', &input[..end]).count() as u64;
+            let (length, lines) = with_line_end(input, end);
+            if length < input.len() || lines > 0 {
+                return Frame::Record { length, lines: within + lines, whole: Ok(()) };
+            }
+            if is_all {
+                return Frame::Record { length, lines: within + 1, whole: Ok(()) };
+            }
+            true
+        }
+        // A number that the end of the input cuts off is no number.
+        Some(Err(error)) => error.is_eof() || offset(&input[at..most], &error) >= most - at,
+        None => false,
+    };
+    if is_open && !is_all && input.len() < lines::LONGEST_LINE {
+        return Frame::Unfinished;
+    }
+    // It is no JSON: its first line is lost.
+    lines::line(input, is_all)
+}
+
+/// How many bytes of a text the parser had read when it failed.
+fn offset(text: &[u8], error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    lines.map(<[u8]>::len).sum::<usize>() + error.column()
+}
+
+/// Whether a line that begins with a brace looks like one whole object: it ends with a brace, and none opens behind
+/// one that closes.
+fn is_one_object(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    line.ends_with(b"}") && !memchr_iter(b'}', line).any(|end| line[end + 1..].trim_ascii_start().starts_with(b"{"))
+}
+
+/// Passes over blanks, and the end of the line if that is all there is in it. Says whether it was.
+fn with_line_end(input: &[u8], at: usize) -> (usize, u64) {
+    let blank = input[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+    let at = at + blank;
+    if input.get(at) == Some(&b'\n') { (at + 1, 1) } else { (at, 0) }
 }
 
 /// Fills in the JSON of the named fields of an object. The text must hold nothing else.

@@ -1,61 +1,103 @@
-//! JSON lines: one object per line.
+//! JSON: objects on a line each, over several lines, one after the other, or in one list; and records of
+//! CloudWatch Logs, whose log events are events of their own.
 //!
 //! Only the wanted fields are kept; everything else is checked and skipped without building
-//! anything; [`super::json`] says which field has a name. Numbers are taken as text; one that is
-//! too large to be read exactly is rejected rather than rounded, since two users might become one.
+//! anything; [`super::json`] says which field has a name. `files` and `kinesis` read JSON here.
 
-use super::flat::Walker;
-use super::json::{Place, pick, place, text_of};
-use super::tree::{Found, Slots, Tree};
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+use super::json::{self, pick, unquoted};
+use super::row::{JsonRow, reject};
+use super::seen::Seen;
 use super::{Line, Parser, Record, Reject, Wanted};
+use crate::lines::Frame;
 
 pub struct Jsonl {
     wanted: Wanted,
-    tree: Tree,
-    slots: Slots,
+    row: JsonRow,
     joined: String,
-    /// What `serde_json` is asked for: names of the outermost object, and the place of each wanted field.
-    names: Vec<String>,
-    places: Vec<Place>,
-    /// Lines are tried the quick way first. Not where the tests ask for the other alone.
-    quick: Option<Walker>,
+    /// The objects are elements of one list.
+    is_list: bool,
+    /// Numbers of the two fields that tell a record of CloudWatch Logs, where those are expected.
+    logs: Option<[usize; 2]>,
 }
-
-/// The quick way goes into objects recursively: not so many levels deep.
-const DEEP: usize = 100;
 
 impl Jsonl {
     pub fn new(wanted: Wanted) -> Self {
-        let is_deep = wanted.names.iter().any(|name| name.split('.').count() > DEEP);
-        let quick = (!is_deep).then(Walker::default);
-        Self { quick, ..Self::thorough(wanted) }
+        let row = JsonRow::new(&wanted.names);
+        Self { wanted, row, joined: String::new(), is_list: false, logs: None }
     }
 
-    /// Reads every line with `serde_json`, which is what decides.
+    /// Reads every object with `serde_json`, which is what decides.
     pub fn thorough(wanted: Wanted) -> Self {
-        let (tree, slots) = (Tree::new(&wanted.names), Slots::new(&wanted.names));
-        let mut names = Vec::new();
-        let places = wanted.names.iter().map(|name| place(&mut names, name.clone())).collect();
-        Self { wanted, tree, slots, joined: String::new(), names, places, quick: None }
+        Self { row: JsonRow::thorough(&wanted.names), ..Self::new(wanted) }
     }
 
-    /// Fills the slots by the library.
+    /// The objects are elements of a list if the text begins with a bracket.
+    pub fn begin(&mut self, text: &[u8]) {
+        self.is_list = text.trim_ascii_start().starts_with(b"[");
+    }
+
+    /// Looks for records of CloudWatch Logs too. A field is looked for in the JSON of the message of a log
+    /// event, then in the log event, then in what surrounds all of them.
+    #[must_use]
+    pub fn with_cloudwatch_logs(mut self) -> Self {
+        self.logs = Some(LOGS.map(|name| self.row.also(name)));
+        self
+    }
+
+    /// Each log event by itself, if this is a record of CloudWatch Logs. The bytes of each are a record that holds
+    /// no other.
     #[cold]
-    fn deserialize(&mut self, line: &str) -> Result<(), Reject> {
-        self.slots.clear();
-        let mut found = vec![None; self.names.len()];
-        pick(line, &self.names, &mut found).map_err(|error| reject(&error))?;
-        for (slot, place) in self.places.iter().enumerate() {
-            let found = match place.find(&found) {
-                None => Found::Missing,
-                Some("null") => Found::Null,
-                Some(json) => self.slots.found(text_of(json)),
+    fn log_events(&mut self, line: &str, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) -> Option<()> {
+        let found = self.row.pick(line).ok()?;
+        let [kind, events] = self.logs?.map(|field| found[field]);
+        let events = match (kind?, events?) {
+            ("\"CONTROL_MESSAGE\"", _) => return Some(()), // CloudWatch Logs asks whether the stream is there
+            ("\"DATA_MESSAGE\"", events) => events,
+            _ => return None,
+        };
+        let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(events) else {
+            let [_, field] = LOGS.map(str::to_owned);
+            each(line.as_bytes(), Err(Reject::Not { field, what: "no array" }));
+            return Some(());
+        };
+        let begin = events.as_ptr() as usize - line.as_ptr() as usize; // `events` is a part of `line`
+        let (before, after) = (&line[..begin], &line[begin + events.len()..]);
+        for event in all {
+            let text = self.fill_by_log_event(event.get(), &format!("{before}[]{after}"));
+            let record = match &text {
+                Ok(text) => self.wanted.record(&mut self.joined, |index| self.row.field(index, text)),
+                Err(reject) => Err(reject.clone()),
             };
-            self.slots.set(slot, found);
+            each(format!("{before}[{event}]{after}").as_bytes(), record);
         }
-        Ok(())
+        Some(())
+    }
+
+    /// Fills the row from a log event, its message, and what surrounds it. Gives a text in which they lie.
+    fn fill_by_log_event(&mut self, event: &str, around: &str) -> Result<String, Reject> {
+        let mut message = [None];
+        pick(event, &["message".to_owned()], &mut message).map_err(|error| reject(event, &error))?;
+        let message = message[0].filter(|json| json.starts_with('"')).and_then(|json| unquoted(json).ok());
+        let text = format!("{around}{event}{}", message.as_deref().unwrap_or_default().trim());
+        let (before, message) = text.split_at(around.len() + event.len());
+        let (around, event) = before.split_at(around.len());
+        let mut found = self.row.pick(around)?;
+        for part in [event, message] {
+            let inner = self.row.pick(part).unwrap_or_default();
+            for (known, inner) in found.iter_mut().zip(inner) {
+                *known = inner.or(*known);
+            }
+        }
+        self.row.fill(&text, &found);
+        Ok(text)
     }
 }
+
+/// The fields that tell a record of CloudWatch Logs.
+pub const LOGS: [&str; 2] = ["messageType", "logEvents"];
 
 impl Parser for Jsonl {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
@@ -63,31 +105,40 @@ impl Parser for Jsonl {
             Line::Text(text) => text,
             Line::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?,
         };
-        let quick = self.quick.as_mut().and_then(|quick| quick.read(line, &self.tree, &mut self.slots));
-        if quick.is_none() {
-            self.deserialize(line)?;
-        }
-        self.wanted.record(&mut self.joined, |index| self.slots.field(index, line))
+        self.row.read(line)?;
+        self.wanted.record(&mut self.joined, |index| self.row.field(index, line))
     }
 
     #[inline]
     fn parse_first<'a>(&'a mut self, text: &'a str) -> Option<(usize, Record<'a>)> {
-        self.slots.clear();
-        let end = self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots)?;
+        let end = self.row.read_alike(text)?;
         let line_end = match text.as_bytes()[end..] {
             [b'\n', ..] => 1,
             [b'\r', b'\n', ..] => 2,
             _ => return None,
         };
-        let record = self.wanted.record(&mut self.joined, |index| self.slots.field(index, text)).ok()?;
+        let record = self.wanted.record(&mut self.joined, |index| self.row.field(index, text)).ok()?;
         Some((end + line_end, record))
     }
-}
 
-/// The parser counts lines too; here there is only one.
-fn reject(error: &serde_json::Error) -> Reject {
-    if error.is_data() {
-        return Reject::NotAnObject;
+    #[inline]
+    fn parse_each(&mut self, line: Line<'_>, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
+        let [_, events] = LOGS;
+        if self.logs.is_some()
+            && memmem::find(line.bytes(), events.as_bytes()).is_some()
+            && let Ok(text) = std::str::from_utf8(line.bytes())
+            && self.log_events(text, &mut each).is_some()
+        {
+            return;
+        }
+        each(line.bytes(), self.parse_line(line));
     }
-    Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") }
+
+    fn frame(&mut self, input: &[u8], is_all: bool) -> Frame {
+        json::frame(input, is_all, self.is_list)
+    }
+
+    fn seen(&self) -> Seen {
+        self.wanted.seen()
+    }
 }

@@ -7,8 +7,8 @@
 //! one field is that field as it is.
 
 use std::borrow::Cow;
-use std::num::ParseIntError;
 
+use super::numbers;
 use crate::columns::KeyKind;
 
 // Both are ASCII: they can be looked for among bytes.
@@ -17,15 +17,20 @@ const ESCAPE: char = '\u{1e}';
 const ESCAPED_SEPARATOR: &str = "\u{1e}s";
 const ESCAPED_ESCAPE: &str = "\u{1e}e";
 
-/// Appends a field, the one with this index, to a key of several or of an integer. `007` and `+7` are 7.
+/// A field that is declared an integer is none of 64 bits.
+#[derive(Debug)]
+pub struct NotInteger;
+
+/// Appends a field, the one with this index, to a key of several or of an integer. `007`, `+7` and `7.0` are 7.
+/// Fails if the field is no integer of 64 bits.
 #[inline]
-pub fn push(key: &mut String, index: usize, field: &str, kind: KeyKind) -> Result<(), ParseIntError> {
+pub fn push(key: &mut String, index: usize, field: &str, kind: KeyKind) -> Result<(), NotInteger> {
     if index > 0 {
         key.push(SEPARATOR);
     }
     match kind {
         KeyKind::Text => push_text(key, field),
-        KeyKind::Integer => key.push_str(itoa::Buffer::new().format(field.parse::<i64>()?)),
+        KeyKind::Integer => key.push_str(itoa::Buffer::new().format(numbers::integer(field).ok_or(NotInteger)?)),
     }
     Ok(())
 }

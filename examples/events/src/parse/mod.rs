@@ -4,9 +4,18 @@
 //! [`Wanted::record`], which is the same for all formats. No input makes a parser panic; what
 //! cannot be used comes back as a [`Reject`] that says why.
 //!
-//! A key is compared as text: the number `1` and the string `"1"` are the same user. A key field that
-//! is declared as an integer is compared as that.
+//! What a value means is decided in [`Wanted`] and nowhere else, so it is the same in all formats:
+//!
+//! - **Key.** Compared as text: the number `1` and the string `"1"` are the same user. Of a number without
+//!   quotes the value counts, not the spelling: `7.0` is 7, `-0` is 0. So it does in any format where the
+//!   field is declared as an integer.
+//! - **No user.** The first key field says whose event it is. JSON null, a field that is not there, an empty cell of
+//!   CSV and the `-` of logs are nobody: the record is refused, or, by [`NoUser::Keep`], counted under the empty
+//!   text. An empty text of JSON is a text. Further key fields divide the events of a user: nothing in them is the
+//!   empty text.
+//! - **Time.** See [`times`]. **Value.** As it is written; nothing is the empty text.
 
+pub mod client;
 pub mod combined;
 pub mod condition;
 pub mod csv;
@@ -14,22 +23,30 @@ mod flat;
 pub mod json;
 pub mod jsonl;
 pub mod keys;
+pub mod layout;
 pub mod more;
+pub mod numbers;
 mod reject;
 pub mod row;
+pub mod seen;
 pub mod times;
 mod tree;
+pub mod w3c;
 
 pub use reject::{Reject, start_of};
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 use stagger::Timestamp;
 
 use crate::columns::{Columns, KeyKind};
+use crate::lines::{self, Frame};
 use condition::Condition;
 use more::{More, MoreFields};
-use times::{Recent, TimeFormat};
+use seen::{FieldSeen, Seen};
+use times::{TimeMeaning, TimeReader};
 
 /// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +65,7 @@ pub struct Record<'a> {
 }
 
 /// Reads records of one format.
-pub trait Parser {
+pub trait Parser: Sized {
     /// Reads one record, given without its line end.
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject>;
 
@@ -63,6 +80,18 @@ pub trait Parser {
         None
     }
 
+    /// Reads what was framed as one: no record, one, or several. Each comes with its own bytes.
+    #[inline]
+    fn parse_each(&mut self, line: Line<'_>, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
+        each(line.bytes(), self.parse_line(line));
+    }
+
+    /// What comes first in an input, of which more may follow unless it `is_all`.
+    #[inline]
+    fn frame(&mut self, input: &[u8], is_all: bool) -> Frame {
+        lines::frame(input, is_all, self)
+    }
+
     /// Where the record ends that this line begins or continues. Asked for each line in turn.
     fn end(&mut self, _line: &[u8]) -> End {
         End::Here
@@ -70,6 +99,11 @@ pub trait Parser {
 
     /// Forgets that a record was going on: its end never came.
     fn give_up(&mut self) {}
+
+    /// What the records so far held.
+    fn seen(&self) -> Seen {
+        Seen::default()
+    }
 }
 
 /// A record as it is read, which may be known to be text.
@@ -109,29 +143,47 @@ pub enum End {
     Never,
 }
 
+/// What becomes of a record whose first key field holds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum NoUser {
+    /// The record cannot be used
+    #[default]
+    Refuse,
+    /// All such records belong to one user, whose name is the empty text
+    Keep,
+}
+
 /// The fields to look for, and what each is for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The names, each once. A parser reports the field `i` for `names[i]`.
     pub names: Vec<String>,
     keys: Vec<(usize, KeyKind)>,
-    time: usize,
-    arrival: Option<usize>,
+    time: (usize, TimeReader),
+    arrival: Option<(usize, TimeReader)>,
     value: Option<usize>,
-    format: TimeFormat,
-    recent: Recent,
     more: Option<Box<More>>,
+    no_user: NoUser,
+    /// Which fields any record had, and which any record lacked, as bits.
+    found: Cell<u64>,
+    lacked: Cell<u64>,
+    empty_keys: Cell<u64>,
 }
 
 /// What a parser found for one field.
 #[derive(Clone, Copy, Debug)]
 pub enum Field<'a> {
     Text(&'a str),
+    /// A number of JSON as it is written.
+    Number(&'a str),
+    /// Something that is not one plain value, a list or an object: its JSON, and what it is.
+    Not(&'a str, &'static str),
+    /// The format's way to say that there is no value, such as null or an empty cell.
+    Absent(&'static str),
     Missing,
-    Null,
+    /// A text without meaning, and why.
+    Bad(&'static str),
     NotUtf8,
-    /// Something that is not one plain value: a list, an object.
-    Not(&'static str),
 }
 
 impl<'a> Field<'a> {
@@ -140,8 +192,11 @@ impl<'a> Field<'a> {
     }
 }
 
+/// How logs write that there is no value.
+const NOTHING: &str = "-";
+
 impl Wanted {
-    pub fn new(keys: &Columns, time: &str, arrival: Option<&str>, value: Option<&str>, format: TimeFormat) -> Self {
+    pub fn new(keys: &Columns, time: &str, arrival: Option<&str>, value: Option<&str>, meaning: &TimeMeaning) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut index_of = |name: &str| {
             names.iter().position(|known| known == name).unwrap_or_else(|| {
@@ -153,7 +208,10 @@ impl Wanted {
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
-        Self { names, keys, time, arrival, value, format, recent: Recent::default(), more: None }
+        let reader = |field| (field, TimeReader::new(meaning.clone()));
+        let (time, arrival) = (reader(time), arrival.map(reader));
+        let (no_user, found, lacked, empty_keys) = (NoUser::Refuse, Cell::new(0), Cell::new(0), Cell::new(0));
+        Self { names, keys, time, arrival, value, more: None, no_user, found, lacked, empty_keys }
     }
 
     /// Leaves records out by conditions, and takes further fields along.
@@ -169,7 +227,23 @@ impl Wanted {
         self
     }
 
-    /// Makes the record of the fields found. `joined` is a buffer for keys of several fields.
+    /// What becomes of records without a user.
+    #[must_use]
+    pub fn no_user(mut self, no_user: NoUser) -> Self {
+        self.no_user = no_user;
+        self
+    }
+
+    /// The format of times of arrival, if it is another than that of times of events.
+    #[must_use]
+    pub fn arrival_meaning(mut self, meaning: TimeMeaning) -> Self {
+        if let Some((_, reader)) = &mut self.arrival {
+            *reader = TimeReader::new(meaning);
+        }
+        self
+    }
+
+    /// Makes the record of the fields found. `joined` is a buffer for keys that are not one text of the record.
     #[inline]
     pub fn record<'a>(&self, joined: &'a mut String, field: impl Fn(usize) -> Field<'a>) -> Result<Record<'a>, Reject> {
         match &self.more {
@@ -184,6 +258,9 @@ impl Wanted {
         joined: &'a mut String,
         field: &impl Fn(usize) -> Field<'a>,
     ) -> Result<Record<'a>, Reject> {
+        for index in more.places() {
+            self.note_nothing(index, field(index));
+        }
         if !more.admits(field) {
             return Err(Reject::LeftOut);
         }
@@ -196,7 +273,7 @@ impl Wanted {
         });
         more.spare.0.set(spare);
         let (time, arrival) = plain?;
-        let value = self.value.map_or(Ok(""), |value| self.text_or_nothing(value, field))?;
+        let value = self.value.map_or(Ok(""), |value| self.value(value, field(value)))?;
         let key = joined.len();
         more.push(joined, field);
         let (key, further) = joined.split_at(key);
@@ -210,32 +287,91 @@ impl Wanted {
         field: impl Fn(usize) -> Field<'a>,
     ) -> Result<Record<'a>, Reject> {
         let key = match self.keys[..] {
-            [(only, KeyKind::Text)] => self.text(only, &field)?,
+            [(only, KeyKind::Text)] => match field(only) {
+                Field::Text(text) if text != NOTHING => {
+                    self.note_found(only);
+                    text
+                }
+                other => {
+                    joined.clear();
+                    self.push_key(joined, 0, only, KeyKind::Text, other)?;
+                    joined.as_str()
+                }
+            },
             _ => {
                 joined.clear();
                 for (i, &(key, kind)) in self.keys.iter().enumerate() {
-                    let text = self.text(key, &field)?;
-                    keys::push(joined, i, text, kind).map_err(|_| self.not_integer(key, text))?;
+                    self.push_key(joined, i, key, kind, field(key))?;
                 }
                 joined.as_str()
             }
         };
-        Ok(Record {
+        let record = Record {
             key,
-            time: self.instant(self.time, &field)?,
-            arrival: self.arrival.map(|arrival| self.instant(arrival, &field)).transpose()?,
-            value: self.value.map_or(Ok(""), |value| self.text_or_nothing(value, &field))?,
+            time: self.instant(&self.time, &field)?,
+            arrival: self.arrival.as_ref().map(|arrival| self.instant(arrival, &field)).transpose()?,
+            value: self.value.map_or(Ok(""), |value| self.value(value, field(value)))?,
             marks: 0,
             more: "",
-        })
+        };
+        if key.is_empty() {
+            self.empty_keys.set(self.empty_keys.get() + 1);
+        }
+        Ok(record)
     }
 
     #[inline]
-    fn text<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
-        match field(index) {
-            Field::Text(text) => Ok(text),
-            other => Err(self.not_text(index, other)),
+    fn note_found(&self, index: usize) {
+        self.found.set(self.found.get() | 1 << (index & 63));
+    }
+
+    #[inline]
+    fn note_lacked(&self, index: usize) {
+        self.lacked.set(self.lacked.get() | 1 << (index & 63));
+    }
+
+    /// That a field holds nothing.
+    fn note_nothing(&self, index: usize, field: Field<'_>) {
+        if matches!(field, Field::Missing) { self.note_lacked(index) } else { self.note_found(index) }
+    }
+
+    /// Appends one field of a key.
+    #[inline]
+    fn push_key(
+        &self,
+        key: &mut String,
+        i: usize,
+        index: usize,
+        kind: KeyKind,
+        field: Field<'_>,
+    ) -> Result<(), Reject> {
+        let text = match field {
+            Field::Text(NOTHING) if i == 0 => return self.push_nothing(key, i, index, kind, Field::Absent("-")),
+            Field::Text(text) => Cow::Borrowed(text),
+            Field::Number(json) => {
+                numbers::canonical(json).map_err(|what| Reject::Not { field: self.names[index].clone(), what })?
+            }
+            Field::Absent(_) | Field::Missing => return self.push_nothing(key, i, index, kind, field),
+            other => return Err(self.not_text(index, other)),
+        };
+        self.note_found(index);
+        keys::push(key, i, &text, kind).map_err(|_| self.not_integer(index, &text))
+    }
+
+    #[cold]
+    fn push_nothing(
+        &self,
+        key: &mut String,
+        i: usize,
+        index: usize,
+        kind: KeyKind,
+        nothing: Field<'_>,
+    ) -> Result<(), Reject> {
+        if (i == 0 && self.no_user == NoUser::Refuse) || kind == KeyKind::Integer {
+            return Err(self.not_text(index, nothing));
         }
+        self.note_nothing(index, nothing);
+        keys::push(key, i, "", kind).map_err(|_| self.not_integer(index, ""))
     }
 
     #[cold]
@@ -245,28 +381,66 @@ impl Wanted {
 
     #[cold]
     fn not_text(&self, index: usize, field: Field<'_>) -> Reject {
+        self.note_nothing(index, field);
         let name = || self.names[index].clone();
         match field {
-            Field::Text(_) | Field::Missing => Reject::Missing { field: name() },
-            Field::Null => Reject::Not { field: name(), what: "null" },
+            Field::Text(_) | Field::Number(_) | Field::Missing => Reject::Missing { field: name() },
+            Field::Absent(what) | Field::Not(_, what) | Field::Bad(what) => Reject::Not { field: name(), what },
             Field::NotUtf8 => Reject::NotUtf8 { field: Some(name()) },
-            Field::Not(what) => Reject::Not { field: name(), what },
         }
     }
 
     #[inline]
-    fn text_or_nothing<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<&'a str, Reject> {
-        match field(index) {
-            Field::Missing | Field::Null => Ok(""),
-            _ => self.text(index, field),
+    fn value<'a>(&self, index: usize, field: Field<'a>) -> Result<&'a str, Reject> {
+        match field {
+            Field::Text(text) | Field::Number(text) | Field::Not(text, _) => {
+                self.note_found(index);
+                Ok(text)
+            }
+            Field::Absent(_) => {
+                self.note_found(index);
+                Ok("")
+            }
+            Field::Missing => {
+                self.note_lacked(index);
+                Ok("")
+            }
+            Field::Bad(_) | Field::NotUtf8 => Err(self.not_text(index, field)),
         }
     }
 
     #[inline]
-    fn instant<'a>(&self, index: usize, field: &impl Fn(usize) -> Field<'a>) -> Result<Timestamp, Reject> {
-        let text = self.text(index, field)?;
-        self.format
-            .parse_after(text, &self.recent)
-            .ok_or_else(|| Reject::Time { field: self.names[index].clone(), text: reject::start_of(text) })
+    fn instant<'a>(
+        &self,
+        (index, reader): &(usize, TimeReader),
+        field: &impl Fn(usize) -> Field<'a>,
+    ) -> Result<Timestamp, Reject> {
+        let text = match field(*index) {
+            Field::Text(text) | Field::Number(text) => text,
+            other => return Err(self.not_text(*index, other)),
+        };
+        self.note_found(*index);
+        reader.read(text).ok_or_else(|| self.not_time(*index, reader, text))
+    }
+
+    #[cold]
+    fn not_time(&self, index: usize, reader: &TimeReader, text: &str) -> Reject {
+        let hint = reader.hint(text);
+        Reject::Time { field: self.names[index].clone(), text: reject::start_of(text), hint }
+    }
+
+    /// What the records so far held.
+    pub fn seen(&self) -> Seen {
+        let has = |bits: &Cell<u64>, index: usize| bits.get() & (1 << (index & 63)) != 0;
+        let field = |(index, name): (usize, &String)| FieldSeen {
+            name: name.clone(),
+            is_found: has(&self.found, index),
+            is_lacked: has(&self.lacked, index),
+        };
+        let fields = self.names.iter().enumerate().map(field).collect();
+        let times = std::iter::once(&self.time).chain(&self.arrival);
+        let times = times.map(|(index, reader)| (self.names[*index].clone(), reader.seen())).collect();
+        let key = self.keys.first().map(|(index, _)| self.names[*index].clone()).unwrap_or_default();
+        Seen { fields, times, empty_keys: self.empty_keys.get(), key }
     }
 }

@@ -64,6 +64,12 @@ impl More {
         (!is_empty).then(|| Box::new(Self { filters, marks, fields, spare: Spare::default() }))
     }
 
+    /// All fields that are looked at.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        let filters = self.filters.iter().map(|(index, ..)| *index);
+        filters.chain(self.marks.iter().map(|(index, _)| *index)).chain(self.fields.iter().copied())
+    }
+
     pub(super) fn admits<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> bool {
         self.filters.iter().all(|(index, condition, holds)| condition.holds(text_of(field(*index))) == *holds)
     }
@@ -89,10 +95,10 @@ impl More {
     }
 }
 
-/// A plain value, or nothing.
+/// A value, or nothing.
 fn text_of(field: Field<'_>) -> &str {
     match field {
-        Field::Text(text) => text,
+        Field::Text(text) | Field::Number(text) | Field::Not(text, _) => text,
         _ => "",
     }
 }

@@ -15,8 +15,8 @@ pub enum Reject {
     Missing { field: String },
     #[error("`{field}` is {what}")]
     Not { field: String, what: &'static str },
-    #[error("`{field}` is not a time that can be read: {text:?}")]
-    Time { field: String, text: String },
+    #[error("`{field}` is not a time that can be read: {text:?}{}", match .hint { Some(hint) => format!("; {hint}"), None => String::new() })]
+    Time { field: String, text: String, hint: Option<String> },
     #[error("`{field}` is no integer of 64 bits: {text:?}")]
     NotInteger { field: String, text: String },
     /// A condition says so. That is no fault.
@@ -28,6 +28,14 @@ pub enum Reject {
     Quotes,
     #[error("not a line of the combined log format: {what}")]
     NotCombined { what: &'static str },
+    #[error(
+        "no address or host name of a client before the time: {found:?}; if the format is another one, name it with --log-format"
+    )]
+    NoClient { found: String },
+    #[error("not a line of that log format: {expected:?} does not follow where the line goes on with {found:?}")]
+    NotLayout { expected: String, found: String },
+    #[error("no line with #Fields stands before it")]
+    NoFields,
 }
 
 impl Reject {
@@ -37,6 +45,8 @@ impl Reject {
             Self::NotJson { .. } => "not valid JSON".to_owned(),
             Self::Time { field, .. } => format!("`{field}` is not a time that can be read"),
             Self::NotInteger { field, .. } => format!("`{field}` is no integer of 64 bits"),
+            Self::NoClient { .. } => "no address or host name of a client".to_owned(),
+            Self::NotLayout { .. } => "not a line of that log format".to_owned(),
             Self::Columns { .. } => "another number of columns than the header".to_owned(),
             other => other.to_string(),
         }

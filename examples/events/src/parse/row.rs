@@ -1,89 +1,96 @@
-//! JSON lines whose fields are wanted one by one, without a meaning of their own: as many as one likes.
+//! The wanted fields of one JSON object, whatever they are for.
 
 use super::flat::Walker;
-use super::json::{name_of, pick, unquoted};
-use super::tree::{Slots, Tree};
+use super::json::{Place, number_of, pick, place};
+use super::tree::{Found, Slots, Tree};
 use super::{Field, Reject};
 
-/// Reads objects, and lends their fields as texts.
+/// Reads objects, and lends their fields.
 pub struct JsonRow {
-    names: Vec<String>,
     tree: Tree,
     slots: Slots,
-    quick: Walker,
-    /// What the latest object has, if it is not of the quick kind.
-    found: Option<Vec<Owned>>,
+    /// What `serde_json` is asked for: names of the outermost object, and the place of each wanted field.
+    names: Vec<String>,
+    places: Vec<Place>,
+    /// Objects are tried the quick way first. Not where the tests ask for the other alone.
+    quick: Option<Walker>,
 }
 
-enum Owned {
-    Missing,
-    Null,
-    Text(String),
-    Not(&'static str),
-}
+/// The quick way goes into objects recursively: not so many levels deep.
+const DEEP: usize = 100;
 
 impl JsonRow {
-    /// A name `a.b` is a field of that name, or else `b` within the object `a`.
-    pub fn new(names: Vec<String>) -> Self {
-        let (tree, slots) = (Tree::new(&names), Slots::new(&names));
-        Self { names, tree, slots, quick: Walker::default(), found: None }
+    /// A name `a.b` is a field of that name, or else `b` within the object `a`; see [`super::json`].
+    pub fn new(wanted: &[String]) -> Self {
+        let is_quick = |name: &String| name.split('.').count() <= DEEP && !name.contains('[');
+        let quick = wanted.iter().all(is_quick).then(Walker::default);
+        Self { quick, ..Self::thorough(wanted) }
+    }
+
+    /// Reads every object with `serde_json`, which is what decides.
+    pub(super) fn thorough(wanted: &[String]) -> Self {
+        let (tree, slots) = (Tree::new(wanted), Slots::new(wanted));
+        let mut names = Vec::new();
+        let places = wanted.iter().map(|name| place(&mut names, name)).collect();
+        Self { tree, slots, names, places, quick: None }
     }
 
     /// Reads one object. Its fields can be looked at until the next one is read.
+    #[inline]
     pub fn read(&mut self, line: &str) -> Result<(), Reject> {
-        self.found = None;
-        if self.quick.read(line, &self.tree, &mut self.slots).is_none() {
-            self.found = Some(self.thorough(line)?);
-        }
+        let quick = self.quick.as_mut().and_then(|quick| quick.read(line, &self.tree, &mut self.slots));
+        if quick.is_none() { self.deserialize(line) } else { Ok(()) }
+    }
+
+    /// Reads the object that begins a text, if it looks like the one before. Gives its length.
+    #[inline]
+    pub(super) fn read_alike(&mut self, text: &str) -> Option<usize> {
+        self.slots.clear();
+        self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots)
+    }
+
+    /// The wanted field with this index, of the line that was read.
+    #[inline]
+    pub fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
+        self.slots.field(index, line)
+    }
+
+    /// Reads one object by the library.
+    #[cold]
+    fn deserialize(&mut self, line: &str) -> Result<(), Reject> {
+        let found = self.pick(line)?;
+        self.fill(line, &found);
         Ok(())
     }
 
-    /// The field `names[index]` of the line that was read.
-    #[inline]
-    pub fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        match &self.found {
-            None => self.slots.field(index, line),
-            Some(found) => match &found[index] {
-                Owned::Missing => Field::Missing,
-                Owned::Null => Field::Null,
-                Owned::Text(text) => Field::Text(text),
-                Owned::Not(what) => Field::Not(what),
-            },
+    /// A further name of the outermost object, to be picked.
+    pub(super) fn also(&mut self, name: &str) -> usize {
+        number_of(&mut self.names, name)
+    }
+
+    /// The JSON of the names that are wanted or needed on the way.
+    pub(super) fn pick<'a>(&self, line: &'a str) -> Result<Vec<Option<&'a str>>, Reject> {
+        let mut found = vec![None; self.names.len()];
+        pick(line, &self.names, &mut found).map_err(|error| reject(line, &error))?;
+        Ok(found)
+    }
+
+    /// Fills the slots by the JSON of the names, which lies in the line.
+    pub(super) fn fill(&mut self, line: &str, found: &[Option<&str>]) {
+        self.slots.clear();
+        for (slot, place) in self.places.iter().enumerate() {
+            let found = place.find(found).map_or(Found::Missing, |json| self.slots.found(json, line));
+            self.slots.set(slot, found);
         }
     }
+}
 
-    fn thorough(&self, line: &str) -> Result<Vec<Owned>, Reject> {
-        let mut found = vec![None; self.names.len()];
-        pick(line, &self.names, &mut found).map_err(|error| match error.is_data() {
-            true => Reject::NotAnObject,
-            false => Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") },
-        })?;
-        let one = |(name, found): (&String, Option<&str>)| match found.or_else(|| nested(line, name)) {
-            None => Owned::Missing,
-            Some("null") => Owned::Null,
-            Some(json) => scalar(json),
-        };
-        Ok(self.names.iter().zip(found).map(one).collect())
+/// The parser counts lines too; mostly there is only one.
+pub(super) fn reject(text: &str, error: &serde_json::Error) -> Reject {
+    if error.is_data() && !text.trim_start().starts_with('{') {
+        return Reject::NotAnObject;
     }
-}
-
-fn nested<'a>(object: &'a str, name: &str) -> Option<&'a str> {
-    name.contains('.').then(|| name.split('.').try_fold(object, field))?
-}
-
-fn field<'a>(object: &'a str, name: &str) -> Option<&'a str> {
-    let mut found = [None];
-    pick(object, &[name.to_owned()], &mut found).ok()?;
-    found[0]
-}
-
-/// Numbers as they are written.
-fn scalar(json: &str) -> Owned {
-    match json.as_bytes() {
-        [b'"', ..] => unquoted(json).map_or_else(Owned::Not, |text| Owned::Text(text.into_owned())),
-        [b'{' | b'[', ..] => Owned::Not(name_of(json)),
-        _ => Owned::Text(json.to_owned()),
-    }
+    Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") }
 }
 
 #[cfg(test)]
@@ -92,7 +99,7 @@ mod tests {
 
     fn shown(field: Field<'_>) -> String {
         match field {
-            Field::Text(text) => text.to_owned(),
+            Field::Text(text) | Field::Number(text) => text.to_owned(),
             other => format!("{other:?}"),
         }
     }
@@ -100,12 +107,12 @@ mod tests {
     #[test]
     fn fields_of_both_kinds_of_lines() {
         let names = ["a", "b.c", "d", "x.y"].map(str::to_owned).to_vec();
-        let mut row = JsonRow::new(names);
+        let mut row = JsonRow::new(&names);
         for (line, expected) in [
-            (r#"{"a": 1, "b": {"c": "t"}, "d": null}"#, ["1", "t", "Null", "Missing"]),
+            (r#"{"a": 1, "b": {"c": "t"}, "d": null}"#, ["1", "t", "Absent(\"null\")", "Missing"]),
             (
                 r#"{"a": 1.50, "b": {"c": "t\u0041"}, "d": [1], "x.y": true}"#,
-                ["1.50", "tA", "Not(\"an array\")", "true"],
+                ["1.50", "tA", "Not(\"[1]\", \"an array\")", "true"],
             ),
             (r#"{"d": "", "x": {"y": -2e3}}"#, ["Missing", "Missing", "", "-2e3"]),
         ] {

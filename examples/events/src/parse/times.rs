@@ -6,23 +6,32 @@
 //! | form | example |
 //! |---|---|
 //! | RFC 3339, 0 to 9 digits of fraction, any offset | `2018-11-29T23:35:10.123456789+01:00` |
-//! | the same without a zone: taken as UTC | `2018-11-29 23:35:10.5` |
+//! | the same without a zone: local time | `2018-11-29 23:35:10.5` |
 //! | with the word UTC, GMT or Z | `2019-10-01 00:00:00 UTC` |
-//! | Unix seconds: up to 11 digits before the point | `1543534510.123` |
-//! | Unix milliseconds: 12 to 14 digits | `1543534510123` |
-//! | Unix microseconds: 15 to 17 digits | `1543534510123456` |
-//! | Unix nanoseconds: 18 digits and more | `1543534510123456789` |
-//! | the web server log's own | `17/May/2015:10:05:03 +0000` |
+//! | Unix seconds, milliseconds, microseconds, nanoseconds | `1543534510.123`, `1.543534510123E12` |
+//! | digits of a date and a time: local time | `20181129233510`, `201811292335`, `20181129T233510Z` |
+//! | the web server log's own, with or without a fraction | `17/May/2015:10:05:03 +0000` |
 //!
-//! Where these limits are wrong (milliseconds before March 1973 have 11 digits and count as
-//! seconds), `--time-format` says the unit. A fraction of
-//! a microsecond is cut off. Second 60 is the first instant of the next minute.
+//! A number is a Unix time in the unit that puts it into the [`Span`] of plausible times, 1990 to 2100 if no
+//! other is given. A number that lies there in no unit is refused. `--time-format` says the unit where the
+//! span does not help. A fraction of a microsecond is cut off.
+//!
+//! Local times are those of the [`TimeReader::zone`], UTC if none is given. Where clocks are set back, a time that
+//! they show twice is the earlier of the two. Where clocks are set forward, a time that they skip is moved
+//! forward by as much (02:30 becomes 03:30). Both are counted. RFC 5545 and java.time decide in the same way.
+//!
+//! Second 60 is the first instant of the next minute. It is accepted where a leap second can be: at the end of
+//! June or December in UTC.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use chrono::format::{Item, Parsed, StrftimeItems};
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use stagger::Timestamp;
+
+use super::numbers::Decimal;
+use super::seen::{Forms, TimesSeen};
+use crate::zones::AnyZone;
 
 #[derive(Clone, Debug)]
 pub enum TimeFormat {
@@ -31,6 +40,8 @@ pub enum TimeFormat {
     Iso,
     /// A Unix time, in units of 10^-n seconds.
     Unix(u32),
+    /// Days since 1899-12-30, as spreadsheets count them.
+    Excel,
     /// As in web server logs.
     Log,
     /// A pattern with `%`, as `strftime` has them.
@@ -48,16 +59,11 @@ impl std::str::FromStr for TimeFormat {
             "millis" => Self::Unix(3),
             "micros" => Self::Unix(6),
             "nanos" => Self::Unix(9),
+            "excel" => Self::Excel,
             "log" => Self::Log,
-            pattern if pattern.contains('%') => {
-                let items: Vec<Item<'_>> = StrftimeItems::new(pattern).map(Item::to_owned).collect();
-                if items.contains(&Item::Error) {
-                    return Err("it holds a % code that strftime does not know".to_owned());
-                }
-                Self::Pattern(items)
-            }
+            pattern if pattern.contains('%') => Self::Pattern(items(pattern)?),
             _ => {
-                return Err("choose auto, iso, seconds, millis, micros, nanos or log, \
+                return Err("choose auto, iso, seconds, millis, micros, nanos, excel or log, \
                             or give a pattern such as \"%d.%m.%Y %H:%M:%S\""
                     .to_owned());
             }
@@ -66,7 +72,8 @@ impl std::str::FromStr for TimeFormat {
 }
 
 impl TimeFormat {
-    /// The instant that a text names, if it is of this form and within the range of timestamps.
+    /// The instant that a text names, if it is of this form and within the range of timestamps. Local times
+    /// are UTC.
     pub fn parse(&self, text: &str) -> Option<Timestamp> {
         self.parse_after(text, &Recent::default())
     }
@@ -74,23 +81,202 @@ impl TimeFormat {
     /// The same, with less work if the text names the same minute as the one before.
     #[inline]
     pub fn parse_after(&self, text: &str, recent: &Recent) -> Option<Timestamp> {
+        let read = self.read(text, Span::PLAUSIBLE, recent)?;
+        if read.form.has(Forms::LEAP) && !can_be_leap(read.micros) {
+            return None;
+        }
+        Some(Timestamp::from_micros(read.micros))
+    }
+
+    /// What a text says, by this form.
+    #[inline]
+    fn read(&self, text: &str, span: Span, recent: &Recent) -> Option<Read> {
         let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
         let bytes = text.as_bytes();
         let text = if is_bare(bytes.first()) && is_bare(bytes.last()) { text } else { text.trim() };
-        let micros = match self {
-            Self::Auto => auto(text, recent),
+        match self {
+            Self::Auto => auto(text, span, recent),
             Self::Iso => iso(text.as_bytes(), recent),
             Self::Unix(digits) => unix(text, *digits),
+            Self::Excel => excel(text),
             Self::Log => log(text.as_bytes()),
             Self::Pattern(items) => pattern(text, items),
-        };
-        micros.map(Timestamp::from_micros)
+        }
     }
 }
 
-/// The minute that was read last. Most lines are of the same one as the line before.
+/// A time as it was written, and in which form.
+#[derive(Clone, Copy)]
+struct Read {
+    /// Microseconds since 1970; of a local time as if it were UTC.
+    micros: i64,
+    form: Forms,
+}
+
+/// The times that a number may mean when nobody says its unit, `FROM..TO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Microseconds since 1970, both included.
+    from: i64,
+    to: i64,
+}
+
+impl Span {
+    /// 1990 to 2100.
+    pub const PLAUSIBLE: Self = Self { from: 631_152_000_000_000, to: 4_102_444_800_000_000 };
+    pub const ALL: Self = Self { from: i64::MIN, to: i64::MAX };
+
+    fn contains(self, micros: i64) -> bool {
+        self.from <= micros && micros <= self.to
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let explain = || "give two years or times with two points between them, such as 1970..2100".to_owned();
+        let (from, to) = text.split_once("..").ok_or_else(explain)?;
+        let bound = |text: &str, open: i64| match text.len() {
+            0 => Some(open),
+            4 => TimeFormat::Iso.parse(&format!("{text}-01-01T00:00:00Z")).map(Timestamp::as_micros),
+            10 => TimeFormat::Iso.parse(&format!("{text}T00:00:00Z")).map(Timestamp::as_micros),
+            _ => TimeFormat::Iso.parse(text).map(Timestamp::as_micros),
+        };
+        let from = bound(from, i64::MIN).ok_or_else(explain)?;
+        let to = bound(to, i64::MAX).ok_or_else(explain)?;
+        if from < to { Ok(Self { from, to }) } else { Err("the second time must be later than the first".to_owned()) }
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let day = |micros: i64| Timestamp::from_micros(micros).to_string()[..10].to_owned();
+        match (self.from, self.to) {
+            (i64::MIN, i64::MAX) => f.write_str("ever"),
+            (i64::MIN, to) => write!(f, "before {}", day(to)),
+            (from, i64::MAX) => write!(f, "after {}", day(from)),
+            (from, to) => write!(f, "from {} to {}", day(from), day(to)),
+        }
+    }
+}
+
+/// What the times of a field mean.
+#[derive(Clone, Debug)]
+pub struct TimeMeaning {
+    pub format: TimeFormat,
+    /// The zone of times that name none; UTC if not given.
+    pub zone: Option<AnyZone>,
+    pub span: Span,
+}
+
+impl Default for TimeMeaning {
+    fn default() -> Self {
+        Self { format: TimeFormat::Auto, zone: None, span: Span::PLAUSIBLE }
+    }
+}
+
+/// Reads the times of one field, and keeps in mind what they were.
 #[derive(Clone, Debug, Default)]
-pub struct Recent(Cell<(Minute, i64)>);
+pub struct TimeReader {
+    meaning: TimeMeaning,
+    recent: Recent,
+    forms: Cell<Forms>,
+    seen: RefCell<TimesSeen>,
+}
+
+impl TimeReader {
+    pub fn new(meaning: TimeMeaning) -> Self {
+        Self { meaning, ..Self::default() }
+    }
+
+    /// The instant that a text names.
+    #[inline]
+    pub fn read(&self, text: &str) -> Option<Timestamp> {
+        let TimeMeaning { format, zone, span } = &self.meaning;
+        let Read { mut micros, form } = format.read(text, *span, &self.recent)?;
+        let known = self.forms.get();
+        if known.with(form) != known {
+            self.remember(form, text, micros);
+        }
+        if form.has(Forms::LOCAL)
+            && let Some(zone) = zone
+        {
+            micros = self.utc(micros, zone);
+        }
+        if form.has(Forms::LEAP) && !can_be_leap(micros) {
+            return None;
+        }
+        Some(Timestamp::from_micros(micros))
+    }
+
+    /// Why a text is no time, with what helps.
+    #[cold]
+    pub fn hint(&self, text: &str) -> Option<String> {
+        let text = text.trim();
+        let is_auto = matches!(self.meaning.format, TimeFormat::Auto);
+        let number = Decimal::parse(text).filter(|_| is_auto)?;
+        let is_date = text.len() == 8 && date_of_digits(text.as_bytes()).is_some();
+        let is_sheet = number.scaled(0).is_some_and(|days| (30_000..80_000).contains(&days)) && text.contains('.');
+        let way = match (is_date, is_sheet) {
+            (true, _) => "--time-format %Y%m%d reads it as a date",
+            (_, true) => "--time-format excel reads it as days of a spreadsheet",
+            _ => "say its unit with --time-format, or widen --plausible",
+        };
+        Some(format!("as a Unix time in any unit it is not {}: {way}", self.meaning.span))
+    }
+
+    pub fn seen(&self) -> TimesSeen {
+        let mut seen = self.seen.borrow().clone();
+        seen.zone = self.meaning.zone.as_ref().map(stagger::calendar::Zone::name);
+        seen
+    }
+
+    #[cold]
+    fn remember(&self, form: Forms, text: &str, micros: i64) {
+        self.forms.set(self.forms.get().with(form));
+        self.seen.borrow_mut().add(form, text, Timestamp::from_micros(micros));
+    }
+
+    /// A local time as UTC.
+    #[inline]
+    fn utc(&self, local: i64, zone: &AnyZone) -> i64 {
+        const MINUTE: i64 = 60_000_000;
+        let minute = local.div_euclid(MINUTE);
+        let (known, offset) = self.recent.offset.get();
+        if known == minute {
+            return local.saturating_sub(offset);
+        }
+        let found = zone.local(local);
+        if found.is_unique() {
+            self.recent.offset.set((minute, found.offset));
+        } else {
+            self.seen.borrow_mut().unusual(found);
+        }
+        local.saturating_sub(found.offset)
+    }
+}
+
+/// Whether second 60 can be the first instant of this minute: at the end of June or December in UTC.
+#[cold]
+fn can_be_leap(next: i64) -> bool {
+    let next = DateTime::from_timestamp(next.div_euclid(1_000_000), 0);
+    next.is_some_and(|next| next.time() == NaiveTime::MIN && next.day() == 1 && matches!(next.month(), 1 | 7))
+}
+
+/// The minute that was read last. Most lines are of the same one as the line before.
+#[derive(Clone, Debug)]
+pub struct Recent {
+    minute: Cell<(Minute, i64)>,
+    /// A local minute since 1970, and how far the clocks are ahead of UTC in it.
+    offset: Cell<(i64, i64)>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { minute: Cell::default(), offset: Cell::new((i64::MIN, 0)) }
+    }
+}
 
 /// `2018-11-29T23:35`
 type Minute = [u8; 16];
@@ -99,74 +285,63 @@ impl Recent {
     /// Seconds from 1970 to a minute.
     #[inline]
     fn seconds_to(&self, minute: &Minute) -> Option<i64> {
-        let (known, seconds) = self.0.get();
+        let (known, seconds) = self.minute.get();
         if u128::from_ne_bytes(known) == u128::from_ne_bytes(*minute) {
             return Some(seconds);
         }
         let seconds = seconds_to(minute)?;
-        self.0.set((*minute, seconds));
+        self.minute.set((*minute, seconds));
         Some(seconds)
     }
 }
 
 #[inline]
-fn auto(text: &str, recent: &Recent) -> Option<i64> {
+fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
     let bytes = text.as_bytes();
     match (bytes.get(2), bytes.get(4)) {
         (_, Some(b'-')) => iso(bytes, recent),
         (Some(b'/'), _) => log(bytes),
-        _ => unix(text, unit_of(text)),
+        _ => plausible(text, span).or_else(|| digits(bytes)),
     }
 }
 
-/// The unit that a Unix time must be in to lie within some thousand years of today.
-fn unit_of(number: &str) -> u32 {
-    let digits = number.trim_start_matches(['-', '+']);
-    let whole = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    match digits[..whole].trim_start_matches('0').len() {
-        0..=11 => 0,
-        12..=14 => 3,
-        15..=17 => 6,
-        _ => 9,
-    }
+/// The Unix time that a number is, in the first unit that puts it into the span.
+fn plausible(text: &str, span: Span) -> Option<Read> {
+    const UNITS: [(Forms, i32); 4] = [(Forms::SECONDS, 6), (Forms::MILLIS, 3), (Forms::MICROS, 0), (Forms::NANOS, -3)];
+    let number = Decimal::parse(text)?;
+    let in_unit = |&(form, shift)| Some(Read { micros: number.scaled(shift)?, form });
+    UNITS.iter().filter_map(in_unit).find(|read| span.contains(read.micros))
 }
 
 /// A decimal number of units of 10^-digits seconds, rounded down to microseconds.
-fn unix(text: &str, digits: u32) -> Option<i64> {
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (sign, unsigned) = match mantissa.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, mantissa.strip_prefix('+').unwrap_or(mantissa)),
-    };
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    // Digits beyond the 19 that an i64 can hold, after the point, are below a microsecond.
-    let fraction = &fraction[..fraction.len().min(18)];
-    let shift = exponent.parse::<i32>().ok().filter(|e| e.abs() <= 30)? + 6 - digits as i32 - fraction.len() as i32;
-    let number = sign * format!("{whole}{fraction}").parse::<i128>().ok()?;
-    let power = 10_i128.checked_pow(shift.unsigned_abs())?;
-    let micros = if shift < 0 { number.div_euclid(power) } else { number.checked_mul(power)? };
-    micros.try_into().ok()
+fn unix(text: &str, digits: u32) -> Option<Read> {
+    Some(Read { micros: Decimal::parse(text)?.scaled(6 - digits as i32)?, form: Forms::SAID })
+}
+
+/// Days and their fraction, to the nearest millisecond: spreadsheets cut the fraction of a day.
+fn excel(text: &str) -> Option<Read> {
+    const DAYS_TO_1970: i64 = 25_569;
+    const SCALE: i128 = 1_000_000_000_000;
+    let days = i128::from(Decimal::parse(text)?.scaled(12)?) - i128::from(DAYS_TO_1970) * SCALE;
+    let millis = (days * 86_400_000 + SCALE / 2).div_euclid(SCALE);
+    Some(Read { micros: i64::try_from(millis * 1_000).ok()?, form: Forms::LOCAL })
 }
 
 /// `YYYY-MM-DD`, `T` or blank, `HH:MM:SS`, a fraction, a zone; the last two may be absent.
 #[inline]
-fn iso(bytes: &[u8], recent: &Recent) -> Option<i64> {
+fn iso(bytes: &[u8], recent: &Recent) -> Option<Read> {
     let (minute, rest) = bytes.split_first_chunk()?;
     let seconds = recent.seconds_to(minute)?;
     let &[b':', s1, s2, ref rest @ ..] = rest else { return None };
     let second = two([s1, s2]).filter(|second| *second <= 60)?;
-    let (fraction, rest) = match rest {
-        [b'.' | b',', digits @ ..] => fraction(digits)?,
-        _ => (0, rest),
-    };
-    Some((seconds + second - zone(rest)?) * 1_000_000 + fraction)
+    let (fraction, rest) = fraction(rest)?;
+    let (offset, form) = zone(rest)?;
+    let form = if second == 60 { form.with(Forms::LEAP) } else { form };
+    Some(Read { micros: (seconds + second - offset) * 1_000_000 + fraction, form })
 }
 
 fn seconds_to(minute: &Minute) -> Option<i64> {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', n1, n2] = minute else {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' ' | b'\t', h1, h2, b':', n1, n2] = minute else {
         return None;
     };
     let year = two([y1, y2])? * 100 + two([y3, y4])?;
@@ -174,8 +349,36 @@ fn seconds_to(minute: &Minute) -> Option<i64> {
     Some(days * 86_400 + of_day(&[h1, h2, b':', n1, n2, b':', b'0', b'0'])?)
 }
 
-/// `17/May/2015:10:05:03 +0000`
-fn log(bytes: &[u8]) -> Option<i64> {
+/// `20181129233510`, `201811292335`, or `20181129T233510` with a zone.
+fn digits(bytes: &[u8]) -> Option<Read> {
+    let (date, rest) = bytes.split_at_checked(8)?;
+    let days = date_of_digits(date)?;
+    let (clock, rest) = match rest {
+        [h1, h2, m1, m2] => ([*h1, *h2, *m1, *m2, b'0', b'0'], &[][..]),
+        [b'T', clock @ ..] => {
+            let (clock, rest) = clock.split_first_chunk()?;
+            (*clock, rest)
+        }
+        _ => (rest.try_into().ok()?, &[][..]),
+    };
+    let [h1, h2, m1, m2, s1, s2] = clock;
+    let seconds = of_day(&[h1, h2, b':', m1, m2, b':', s1, s2])?;
+    let (fraction, rest) = fraction(rest)?;
+    let (offset, mut form) = zone(rest)?;
+    if s1 == b'6' {
+        form = form.with(Forms::LEAP);
+    }
+    Some(Read { micros: (days * 86_400 + seconds - offset) * 1_000_000 + fraction, form: form.with(Forms::DIGITS) })
+}
+
+/// Days from 1970 to `YYYYMMDD`.
+fn date_of_digits(date: &[u8]) -> Option<i64> {
+    let &[y1, y2, y3, y4, m1, m2, d1, d2] = date else { return None };
+    days_from_1970(two([y1, y2])? * 100 + two([y3, y4])?, two([m1, m2])?, two([d1, d2])?)
+}
+
+/// `17/May/2015:10:05:03 +0000`, perhaps with a fraction of a second
+fn log(bytes: &[u8]) -> Option<Read> {
     let (date, rest) = bytes.split_at_checked(12)?;
     let &[d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':'] = date else { return None };
     const MONTHS: [&[u8; 3]; 12] =
@@ -183,8 +386,11 @@ fn log(bytes: &[u8]) -> Option<i64> {
     let month = MONTHS.iter().position(|name| **name == [m1, m2, m3])? as i64 + 1;
     let days = days_from_1970(two([y1, y2])? * 100 + two([y3, y4])?, month, two([d1, d2])?)?;
     let (clock, rest) = rest.split_at_checked(8)?;
-    let zone = zone(rest.strip_prefix(b" ")?)?;
-    Some((days * 86_400 + of_day(clock)? - zone) * 1_000_000)
+    let seconds = of_day(clock)?;
+    let (fraction, rest) = fraction(rest)?;
+    let (offset, form) = zone(rest)?;
+    let form = if clock.ends_with(b"60") { form.with(Forms::LEAP) } else { form };
+    Some(Read { micros: (days * 86_400 + seconds - offset) * 1_000_000 + fraction, form })
 }
 
 fn days_from_1970(year: i64, month: i64, day: i64) -> Option<i64> {
@@ -200,9 +406,10 @@ fn of_day(clock: &[u8]) -> Option<i64> {
     (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
-/// Digits after the point, as microseconds, and what follows them.
+/// A point and the digits behind it, as microseconds, and what follows them. Nothing is zero.
 #[inline]
 fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let [b'.' | b',', bytes @ ..] = bytes else { return Some((0, bytes)) };
     let length = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = bytes.split_at(length);
     let micros = match *digits {
@@ -225,15 +432,15 @@ fn number<const N: usize>(digits: [u8; N]) -> i64 {
     digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'))
 }
 
-/// The offset of a zone from UTC in seconds. No zone at all is UTC.
+/// The offset of a zone from UTC in seconds. No zone at all makes it a local time.
 #[inline]
-fn zone(bytes: &[u8]) -> Option<i64> {
+fn zone(bytes: &[u8]) -> Option<(i64, Forms)> {
     if bytes.is_empty() {
-        return Some(0);
+        return Some((0, Forms::LOCAL));
     }
     let bytes = bytes.trim_ascii_start();
     let (sign, digits) = match bytes {
-        b"" | b"Z" | b"z" | b"UTC" | b"GMT" => return Some(0),
+        b"" | b"Z" | b"z" | b"UTC" | b"GMT" => return Some((0, Forms::ZONED)),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
         _ => return None,
@@ -243,22 +450,82 @@ fn zone(bytes: &[u8]) -> Option<i64> {
         [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two([h1, h2])?, two([m1, m2])?),
         _ => return None,
     };
-    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+    (hours < 24 && minutes < 60).then_some((sign * (hours * 3600 + minutes * 60), Forms::ZONED))
 }
 
 fn two([a, b]: [u8; 2]) -> Option<i64> {
     (a.is_ascii_digit() && b.is_ascii_digit()).then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
 }
 
-/// A time without a zone is UTC, a date without a time is its midnight.
-fn pattern(text: &str, items: &[Item<'_>]) -> Option<i64> {
+/// The items of a pattern. Refuses one that would lose a part of what it reads.
+fn items(pattern: &str) -> Result<Vec<Item<'static>>, String> {
+    // `%f` of chrono counts nanoseconds; everybody else means the digits behind the point.
+    let pattern = pattern.replace(".%f", "%.f");
+    let items: Vec<Item<'_>> = StrftimeItems::new(&pattern).map(Item::to_owned).collect();
+    if items.contains(&Item::Error) {
+        return Err("it holds a % code that strftime does not know".to_owned());
+    }
+    let has = |wanted: &[Item<'_>]| items.iter().any(|item| wanted.contains(item));
+    if has(&[Item::Numeric(Numeric::Nanosecond, chrono::format::Pad::Zero)]) {
+        return Err(
+            "%f would read the digits behind the point as nanoseconds: write %.f for a point and any number of \
+                    digits, or %3f, %6f, %9f for so many digits"
+                .to_owned(),
+        );
+    }
+    let offsets = [Fixed::TimezoneOffset, Fixed::TimezoneOffsetColon, Fixed::TimezoneOffsetDoubleColon];
+    let more = [Fixed::TimezoneOffsetTripleColon, Fixed::TimezoneOffsetColonZ, Fixed::TimezoneOffsetZ, Fixed::RFC2822];
+    let more = more.into_iter().chain(offsets).chain([Fixed::RFC3339]);
+    let has_offset = items.iter().any(|item| more.clone().any(|fixed| *item == Item::Fixed(fixed)));
+    if has(&[Item::Fixed(Fixed::TimezoneName)]) && !has_offset {
+        return Err("%Z would skip the name of the zone: write the name itself into the pattern (UTC, CET) and give \
+                    --input-zone, or write %z where the times have an offset"
+            .to_owned());
+    }
+    // A time of which every part differs from the others and from its default.
+    let sample =
+        DateTime::parse_from_rfc3339("2018-11-29T23:35:10.123456789+01:00").map_err(|error| error.to_string())?;
+    let text = sample.format_with_items(items.iter()).to_string();
+    let read = self::pattern(&text, &items);
+    let hours = [sample.timestamp_micros(), sample.naive_local().and_utc().timestamp_micros()]
+        .map(|micros| micros.div_euclid(3_600_000_000));
+    let is_day = |read: &Read| read.micros.div_euclid(86_400_000_000) == 17_864 && !has_clock(&items);
+    match read {
+        Some(read) if hours.contains(&read.micros.div_euclid(3_600_000_000)) || is_day(&read) => Ok(items),
+        _ => Err(format!(
+            "it does not name a date with its year, and a whole time of day: it reads {text:?} of {sample}"
+        )),
+    }
+}
+
+/// Whether a pattern reads any part of a time of day.
+fn has_clock(items: &[Item<'_>]) -> bool {
+    use Numeric::{Hour, Hour12, Minute, Second};
+    items.iter().any(|item| matches!(item, Item::Numeric(Hour | Hour12 | Minute | Second, _)))
+}
+
+/// Without an offset it is a local time; a date without a time is its midnight.
+fn pattern(text: &str, items: &[Item<'_>]) -> Option<Read> {
     let mut parsed = Parsed::new();
     chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
-    let time: DateTime<Utc> = parsed
-        .to_datetime()
-        .map(|zoned| zoned.to_utc())
-        .or_else(|_| parsed.to_naive_datetime_with_offset(0).map(|local| local.and_utc()))
-        .or_else(|_| parsed.to_naive_date().map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc()))
-        .ok()?;
-    Some(time.timestamp_micros())
+    // %Y takes two digits too, which would be a year of the Roman empire.
+    if parsed.year().is_some_and(|year| !(1_000..=9_999).contains(&year)) {
+        return None;
+    }
+    let leap = if parsed.second() == Some(60) { Forms::LEAP } else { Forms::NONE };
+    if parsed.offset().is_some() || parsed.timestamp().is_some() {
+        let local = parsed.to_naive_datetime_with_offset(parsed.offset().unwrap_or(0)).ok()?;
+        let micros = micros(local)?.checked_sub(i64::from(parsed.offset().unwrap_or(0)) * 1_000_000)?;
+        return Some(Read { micros, form: Forms::ZONED.with(leap) });
+    }
+    let local = parsed.to_naive_datetime_with_offset(0).ok().or_else(|| {
+        let has_no_clock = parsed.hour_mod_12().is_none() && parsed.minute().is_none();
+        has_no_clock.then(|| parsed.to_naive_date().ok()).flatten().map(|date| date.and_time(NaiveTime::MIN))
+    })?;
+    Some(Read { micros: micros(local)?, form: Forms::LOCAL.with(leap) })
+}
+
+/// A leap second of chrono is second 59 with more than a second of nanoseconds.
+fn micros(local: NaiveDateTime) -> Option<i64> {
+    Some(local.and_utc().timestamp_micros())
 }

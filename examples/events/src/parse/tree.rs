@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Field;
+use super::json::{name_of, unquoted};
 
 /// One level for each level of the object. Nodes have numbers.
 pub(super) struct Tree {
@@ -79,7 +80,12 @@ pub(super) enum Found {
     Text(Range<usize>),
     /// A part of the line.
     InLine(Range<usize>),
-    Not(&'static str),
+    /// A number that may have another spelling, as a part of the line.
+    Number(Range<usize>),
+    /// A list or an object, as a part of the line.
+    Not(Range<usize>, &'static str),
+    /// A text without meaning.
+    Bad(&'static str),
 }
 
 impl Slots {
@@ -101,15 +107,24 @@ impl Slots {
         self.found[slot] = found;
     }
 
-    /// A scalar as text, or what it is instead.
-    pub(super) fn found(&mut self, scalar: Result<Cow<'_, str>, &'static str>) -> Found {
-        match scalar {
-            Ok(text) => {
-                let start = self.text.len();
-                self.text.push_str(&text);
-                Found::Text(start..self.text.len())
-            }
-            Err(what) => Found::Not(what),
+    /// A value, by its JSON, which is a part of the line.
+    pub(super) fn found(&mut self, json: &str, line: &str) -> Found {
+        let start = json.as_ptr() as usize - line.as_ptr() as usize;
+        let range = start..start + json.len();
+        match json.as_bytes() {
+            [b'"', ..] => match unquoted(json) {
+                Ok(Cow::Borrowed(text)) => Found::InLine(start + 1..start + 1 + text.len()),
+                Ok(Cow::Owned(text)) => {
+                    let start = self.text.len();
+                    self.text.push_str(&text);
+                    Found::Text(start..self.text.len())
+                }
+                Err(what) => Found::Bad(what),
+            },
+            [b'-' | b'0'..=b'9', ..] => Found::Number(range),
+            [b't' | b'f', ..] => Found::InLine(range),
+            [b'n', ..] => Found::Null,
+            _ => Found::Not(range, name_of(json)),
         }
     }
 
@@ -131,8 +146,10 @@ impl Slots {
             Found::InLine(range) => Field::Text(&line[range.clone()]),
             Found::Text(range) => Field::Text(&self.text[range.clone()]),
             Found::Missing => Field::Missing,
-            Found::Null => Field::Null,
-            Found::Not(what) => Field::Not(what),
+            Found::Number(range) => Field::Number(&line[range.clone()]),
+            Found::Null => Field::Absent("null"),
+            Found::Not(range, what) => Field::Not(&line[range.clone()], what),
+            Found::Bad(what) => Field::Bad(what),
         }
     }
 }

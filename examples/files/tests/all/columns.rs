@@ -75,13 +75,13 @@ fn conditions_choose_records() {
         + &log("Mozilla/5.0 Firefox/115.0", "/none", 404)
         + &log("Googlebot/2.1", "/", 200)
         + &log("curl/8.5", "/robots.txt", 503);
-    let csv = "address,time,status,agent,path\n::1,1,200,Firefox,/\n::1,1,200,Firefox,/style.css\n::1,1,404,Firefox,/none\n\
-               ::1,1,200,Googlebot,/\n::1,1,503,curl/8.5,/robots.txt\n";
-    let json = "{\"address\":\"::1\",\"time\":1,\"status\":200,\"agent\":\"Firefox\",\"path\":\"/\"}\n\
-                {\"address\":\"::1\",\"time\":1,\"status\":200,\"agent\":\"Firefox\",\"path\":\"/style.css\"}\n\
-                {\"address\":\"::1\",\"time\":1,\"status\":404,\"agent\":\"Firefox\",\"path\":\"/none\"}\n\
-                {\"address\":\"::1\",\"time\":1,\"status\":200,\"agent\":\"Googlebot\",\"path\":\"/\"}\n\
-                {\"address\":\"::1\",\"time\":1,\"status\":503,\"agent\":\"curl/8.5\",\"path\":\"/robots.txt\"}\n";
+    let csv = "address,time,status,agent,path\n::1,1543534500,200,Firefox,/\n::1,1543534500,200,Firefox,/style.css\n::1,1543534500,404,Firefox,/none\n\
+               ::1,1543534500,200,Googlebot,/\n::1,1543534500,503,curl/8.5,/robots.txt\n";
+    let json = "{\"address\":\"::1\",\"time\":1543534500,\"status\":200,\"agent\":\"Firefox\",\"path\":\"/\"}\n\
+                {\"address\":\"::1\",\"time\":1543534500,\"status\":200,\"agent\":\"Firefox\",\"path\":\"/style.css\"}\n\
+                {\"address\":\"::1\",\"time\":1543534500,\"status\":404,\"agent\":\"Firefox\",\"path\":\"/none\"}\n\
+                {\"address\":\"::1\",\"time\":1543534500,\"status\":200,\"agent\":\"Googlebot\",\"path\":\"/\"}\n\
+                {\"address\":\"::1\",\"time\":1543534500,\"status\":503,\"agent\":\"curl/8.5\",\"path\":\"/robots.txt\"}\n";
     for (conditions, used) in [
         ("", 5),
         ("--where status=200", 3),

@@ -89,13 +89,13 @@ fn long_names_and_cells_are_cut() {
 #[test]
 fn a_key_named_like_a_column_gets_a_prefix() {
     for key in ["count", "session_id", "reason", "bucket", "revision", "first_event"] {
-        let input = format!("{key},time\nann,5\n");
+        let input = format!("{key},time\nann,1543534500\n");
         let ran = ok(&input, &format!("--key {key} --time time"));
         assert_eq!(pick(&ran.rows(), &format!("key_{key}")), ["ann"]);
         let ran = ok(&input, &format!("--key {key} --time time --output-format jsonl"));
         assert_eq!(json_lines(&ran.out)[0][format!("key_{key}")], "ann");
     }
-    let ran = ok("count,key_count,time\nann,b,5\n", "--key count,key_count --time time");
+    let ran = ok("count,key_count,time\nann,b,1543534500\n", "--key count,key_count --time time");
     assert_eq!(pick(&ran.rows(), "key_key_count key_count count"), ["ann b 1"]);
 }
 

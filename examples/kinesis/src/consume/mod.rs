@@ -221,7 +221,7 @@ impl Consumer {
             names: named.iter().map(|Named { name, .. }| name.clone()).collect(),
             fields,
             pipeline,
-            decoder: Decoder::new(options.fields.fields()?),
+            decoder: Decoder::new(options.fields.wanted()?),
             misplaced: options.fields.misplaced,
             files,
             sinks: Sinks::new(options, aws, retry, header.undelivered, &status, stop.clone(), quiet)?,

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use events::columns::Columns;
+use events::fields::Meaning;
 use events::lengths;
+use events::parse::Wanted;
 use events::parse::times::TimeFormat;
 use rows::columns::session_columns;
 use stagger::Timestamp;
 use tracing_subscriber::filter::Targets;
 
-use crate::decode::Fields;
 use crate::output::{Compression, Format, Target, prefix};
 use crate::pipeline::Timing;
 use events::rules::Strategies;
@@ -129,9 +130,8 @@ pub(crate) struct FieldOptions {
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Misplaced::Drop)]
     pub(crate) misplaced: Misplaced,
 
-    /// How times are written: auto, iso, seconds, millis, micros, nanos, or a pattern with %
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    pub(crate) time_format: TimeFormat,
+    #[command(flatten)]
+    pub(crate) meaning: Meaning,
 }
 
 /// What to do with an aggregated record on a wrong shard; see [`crate::kpl`].
@@ -154,15 +154,10 @@ impl FieldOptions {
         Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
     }
 
-    pub(crate) fn fields(&self) -> anyhow::Result<Fields> {
-        let Columns { key, kinds } = self.declared()?;
-        Ok(Fields {
-            key,
-            kinds,
-            time: self.time.clone(),
-            value: Some(self.value.clone()),
-            time_format: self.time_format.clone(),
-        })
+    pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
+        let times = self.meaning.times(TimeFormat::Auto);
+        let wanted = Wanted::new(&self.declared()?, &self.time, None, Some(&self.value), &times);
+        Ok(wanted.no_user(self.meaning.no_user))
     }
 
     /// The key fields as they were asked for: two runs of one checkpoint must agree.

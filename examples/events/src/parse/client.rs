@@ -1,0 +1,130 @@
+//! Who made a request, by the words of an access log: an address, or a host name.
+//!
+//! | words | client |
+//! |---|---|
+//! | `192.0.2.10`, `2001:db8::1`, `[2001:db8::1]:443`, `192.0.2.10:4711` | the address, without a port |
+//! | `crawler.example.org` | the host name |
+//! | `198.51.100.7, 10.0.0.1`, quoted or not | the first or the last, by [`Forwarded`]; `unknown` and `-` are none |
+//! | `-` | nobody: see [`super::NoUser`] |
+//!
+//! Anything else is no client, and the line is refused.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Range;
+
+/// Which address of an `X-Forwarded-For` list is the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Forwarded {
+    /// The one that the first proxy saw: the client, if no client writes the header itself
+    #[default]
+    First,
+    /// The one that the last proxy saw
+    Last,
+}
+
+impl Forwarded {
+    /// Where the client is in a text that may be a list, or none if there is no address in it. A `-` alone is
+    /// given back as it is.
+    pub fn client(self, text: &[u8]) -> Option<Range<usize>> {
+        let whole = without_quotes(text);
+        if &text[whole.clone()] == b"-" {
+            return Some(whole);
+        }
+        let mut clients = parts(text, whole).filter_map(|part| {
+            let host = host(&text[part.clone()])?;
+            Some(part.start + host.start..part.start + host.end)
+        });
+        match self {
+            Self::First => clients.next(),
+            Self::Last => clients.last(),
+        }
+    }
+}
+
+fn without_quotes(text: &[u8]) -> Range<usize> {
+    match text {
+        [b'"', inside @ .., b'"'] => 1..inside.len() + 1,
+        _ => 0..text.len(),
+    }
+}
+
+/// The parts between commas, without the blanks around them.
+fn parts(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut rest = Some(range);
+    std::iter::from_fn(move || {
+        let range = rest.take()?;
+        let comma = text[range.clone()].iter().position(|byte| *byte == b',');
+        let end = comma.map_or(range.end, |comma| range.start + comma);
+        rest = comma.map(|_| end + 1..range.end);
+        let part = &text[range.start..end];
+        let start = range.start + part.len() - part.trim_ascii_start().len();
+        Some(start..start + part.trim_ascii().len())
+    })
+}
+
+/// The address or the host name that a word is, without a port.
+fn host(word: &[u8]) -> Option<Range<usize>> {
+    address(word).or_else(|| is_name(word).then_some(0..word.len()))
+}
+
+/// The address that a word is, without a port.
+pub(super) fn address(word: &[u8]) -> Option<Range<usize>> {
+    if is_v4(word) {
+        return Some(0..word.len());
+    }
+    let text = std::str::from_utf8(word).ok()?;
+    if let Some(rest) = text.strip_prefix('[') {
+        let (inside, port) = rest.split_once(']')?;
+        let is_whole = port.is_empty() || port.strip_prefix(':').is_some_and(|port| is_port(port.as_bytes()));
+        return (is_whole && inside.parse::<Ipv6Addr>().is_ok()).then_some(1..inside.len() + 1);
+    }
+    if let Some((before, port)) = text.rsplit_once(':')
+        && is_port(port.as_bytes())
+        && is_v4(before.as_bytes())
+    {
+        return Some(0..before.len());
+    }
+    let without_zone = text.split_once('%').map_or(text, |(address, _)| address);
+    without_zone.parse::<IpAddr>().is_ok().then_some(0..word.len())
+}
+
+/// Most addresses are of this kind.
+fn is_v4(word: &[u8]) -> bool {
+    let mut parts = word.split(|byte| *byte == b'.');
+    let is_part = |part: &[u8]| {
+        (1..=3).contains(&part.len())
+            && part.iter().all(u8::is_ascii_digit)
+            && part.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')) < 256
+    };
+    word.len() <= 15 && parts.by_ref().take(4).filter(|part| is_part(part)).count() == 4 && parts.next().is_none()
+}
+
+fn is_port(text: &[u8]) -> bool {
+    (1..=5).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a word is a host name of several labels, or `localhost`.
+pub(super) fn is_name(word: &[u8]) -> bool {
+    is_label_or_name(word) && (word == b"localhost" || word.contains(&b'.'))
+}
+
+/// Whether a word could be a host name, perhaps of one label.
+pub(super) fn is_label_or_name(word: &[u8]) -> bool {
+    let is_label = |label: &[u8]| {
+        !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let name = word.strip_suffix(b".").unwrap_or(word);
+    name.split(|byte| *byte == b'.').all(is_label)
+        && name.iter().any(u8::is_ascii_alphabetic)
+        && name != b"unknown"
+        && name.len() < 254
+}
+
+/// Whether a word names a virtual host, perhaps with a port: a name or an address.
+pub(super) fn is_host(word: &[u8]) -> bool {
+    let name = match word.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if is_port(&word[colon + 1..]) => &word[..colon],
+        _ => word,
+    };
+    is_label_or_name(name) || address(word).is_some()
+}

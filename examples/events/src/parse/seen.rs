@@ -1,0 +1,176 @@
+//! What the fields of an input held, to be told at the end.
+
+use std::fmt::Write as _;
+
+use stagger::Timestamp;
+
+use crate::zones::Local;
+
+/// Forms in which times were written: a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forms(u16);
+
+impl Forms {
+    pub const NONE: Self = Self(0);
+    /// A Unix time in the unit that was given.
+    pub const SAID: Self = Self(1);
+    /// With its zone.
+    pub const ZONED: Self = Self(2);
+    /// Without a zone.
+    pub const LOCAL: Self = Self(4);
+    pub const SECONDS: Self = Self(8);
+    pub const MILLIS: Self = Self(16);
+    pub const MICROS: Self = Self(32);
+    pub const NANOS: Self = Self(64);
+    /// Digits of a date and a time without marks between them.
+    pub const DIGITS: Self = Self(128);
+    /// Second 60.
+    pub const LEAP: Self = Self(256);
+
+    #[inline]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What the times of one field were.
+#[derive(Clone, Debug, Default)]
+pub struct TimesSeen {
+    forms: Forms,
+    /// For each form that was guessed, the first text and what it was taken for.
+    guessed: Vec<(Forms, String, Timestamp)>,
+    /// The zone of local times, if one was given.
+    pub(super) zone: Option<String>,
+    /// Local times that the clocks showed twice, or never.
+    twice: u64,
+    never: u64,
+}
+
+impl TimesSeen {
+    pub(super) fn add(&mut self, form: Forms, text: &str, time: Timestamp) {
+        self.forms = self.forms.with(form);
+        let unit = [Forms::SECONDS, Forms::MILLIS, Forms::MICROS, Forms::NANOS, Forms::DIGITS];
+        if let Some(guess) = unit.into_iter().find(|guess| form.has(*guess))
+            && !self.guessed.iter().any(|(known, ..)| *known == guess)
+        {
+            self.guessed.push((guess, super::start_of(text), time));
+        }
+    }
+
+    pub(super) fn unusual(&mut self, local: Local) {
+        if local.is_twice { self.twice += 1 } else { self.never += 1 }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.forms = self.forms.with(other.forms);
+        for (form, text, time) in other.guessed {
+            if !self.guessed.iter().any(|(known, ..)| *known == form) {
+                self.guessed.push((form, text, time));
+            }
+        }
+        self.zone = self.zone.take().or(other.zone);
+        self.twice += other.twice;
+        self.never += other.never;
+    }
+
+    /// Sentences for people: what was guessed about the times of a field.
+    fn notes(&self, field: &str, notes: &mut Vec<String>) {
+        for (form, text, time) in &self.guessed {
+            let what = match *form {
+                Forms::SECONDS => "Unix seconds",
+                Forms::MILLIS => "Unix milliseconds",
+                Forms::MICROS => "Unix microseconds",
+                Forms::NANOS => "Unix nanoseconds",
+                _ => "digits of date and time",
+            };
+            notes.push(format!("`{field}` is read as {what}: {text} is {time}"));
+        }
+        match &self.zone {
+            None if self.forms.has(Forms::LOCAL) => {
+                notes.push(format!("`{field}` names no zone: its times are taken as UTC (--input-zone says another)"));
+            }
+            Some(zone) if !self.forms.has(Forms::LOCAL) && self.forms != Forms::NONE => {
+                notes.push(format!(
+                    "every `{field}` names its zone or is a Unix time: --input-zone {zone} changes nothing"
+                ));
+            }
+            _ => {}
+        }
+        let zone = self.zone.as_deref().unwrap_or("UTC");
+        for (count, what) in [
+            (self.twice, "shown twice, when the clocks are set back: taken as the earlier"),
+            (self.never, "never shown, when the clocks are set forward: moved forward by the hour that is left out"),
+        ] {
+            if count > 0 {
+                let mut note = format!("{count} ");
+                let _ = write!(note, "{} of `{field}` {what} ({zone})", if count == 1 { "time" } else { "times" });
+                notes.push(note);
+            }
+        }
+    }
+}
+
+/// Whether any record had a field, and whether any lacked it.
+#[derive(Clone, Debug)]
+pub(super) struct FieldSeen {
+    pub(super) name: String,
+    pub(super) is_found: bool,
+    pub(super) is_lacked: bool,
+}
+
+/// What was found under each wanted name, and in which form the times were.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub(super) fields: Vec<FieldSeen>,
+    /// The fields of times, and what their times were.
+    pub(super) times: Vec<(String, TimesSeen)>,
+    /// Events whose only key field is an empty text.
+    pub(super) empty_keys: u64,
+    pub(super) key: String,
+}
+
+impl Seen {
+    /// Adds what another input held.
+    pub fn merge(&mut self, other: Self) {
+        for field in other.fields {
+            match self.fields.iter_mut().find(|known| known.name == field.name) {
+                Some(known) => {
+                    known.is_found |= field.is_found;
+                    known.is_lacked |= field.is_lacked;
+                }
+                None => self.fields.push(field),
+            }
+        }
+        for (name, times) in other.times {
+            match self.times.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => known.merge(times),
+                None => self.times.push((name, times)),
+            }
+        }
+        self.empty_keys += other.empty_keys;
+        self.key = other.key;
+    }
+
+    /// A field that no record had, of those that were read so far.
+    pub fn missing_everywhere(&self) -> Option<&str> {
+        self.fields.iter().find(|field| field.is_lacked && !field.is_found).map(|field| field.name.as_str())
+    }
+
+    /// What was decided for the reader, in sentences.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (field, times) in &self.times {
+            times.notes(field, &mut notes);
+        }
+        if self.empty_keys > 0 {
+            let events = if self.empty_keys == 1 { "event has" } else { "events have" };
+            notes.push(format!("{} {events} an empty `{}`: they count as one user", self.empty_keys, self.key));
+        }
+        notes
+    }
+}

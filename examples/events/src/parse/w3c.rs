@@ -1,0 +1,182 @@
+//! The extended log format of the W3C, as IIS and CloudFront write it: `#Fields` names the columns, anew wherever it
+//! stands, and the cells lie between blanks or tabs. Times are UTC.
+//!
+//! A field has the name of its column (`cs-uri-stem`), and the usual ones have a second name ([`ALIASES`]). `time` is
+//! date and time together. A `-` is no value.
+
+use super::client::Forwarded;
+use super::seen::Seen;
+use super::{Field, Line, Parser, Record, Reject, Wanted};
+
+/// The usual names of columns; of several columns the first counts.
+pub const ALIASES: [(&str, &[&str]); 10] = [
+    ("address", &["c-ip"]),
+    ("forwarded_for", &["x-forwarded-for", "cs(x-forwarded-for)"]),
+    ("user", &["cs-username"]),
+    ("method", &["cs-method"]),
+    ("path", &["cs-uri-stem"]),
+    ("protocol", &["cs-version", "cs-protocol-version", "cs-protocol"]),
+    ("status", &["sc-status"]),
+    ("bytes", &["sc-bytes"]),
+    ("referrer", &["cs(referer)", "cs(referrer)"]),
+    ("agent", &["cs(user-agent)"]),
+];
+
+const FIELDS: &[u8] = b"#Fields:";
+const DATE: &[u8] = b"#Date:";
+
+/// The names in the first line with `#Fields`, the usual ones before.
+pub fn names(sample: &[u8]) -> Vec<String> {
+    let mut lines = sample.split(|byte| *byte == b'\n');
+    let columns = lines.find_map(columns_of).unwrap_or_default();
+    let has = |name: &&str| find(name, &columns).is_some();
+    let usual = ["address", "time", "request"].into_iter().chain(ALIASES.iter().map(|(name, _)| *name)).filter(has);
+    let mut names: Vec<String> = Vec::new();
+    for name in usual.chain(columns.iter().map(String::as_str)) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The columns that a line names.
+fn columns_of(line: &[u8]) -> Option<Vec<String>> {
+    let names = line.trim_ascii().strip_prefix(FIELDS)?;
+    Some(String::from_utf8_lossy(names).split_whitespace().map(str::to_owned).collect())
+}
+
+/// Where a wanted field is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Column(usize),
+    /// Of an address.
+    Client(usize),
+    /// Date and time: the column of each, the date perhaps in a line `#Date`.
+    Time(Option<usize>, usize),
+    /// Method and path.
+    Request(usize, usize),
+}
+
+fn find(name: &str, columns: &[String]) -> Option<Place> {
+    let column = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
+    let of = |alias: &str| {
+        let (_, names) = ALIASES.iter().find(|(known, _)| *known == alias)?;
+        names.iter().find_map(|name| column(name))
+    };
+    match name {
+        "time" => Some(Place::Time(column("date"), column("time")?)),
+        "request" => Some(Place::Request(of("method")?, of("path")?)),
+        "address" | "forwarded_for" => of(name).map(Place::Client),
+        _ => column(name).or_else(|| of(name)).map(Place::Column),
+    }
+}
+
+pub struct W3c {
+    wanted: Wanted,
+    forwarded: Forwarded,
+    columns: usize,
+    places: Vec<Option<Place>>,
+    /// The day of the last line with `#Date`.
+    date: String,
+    /// Where the cells of a line are.
+    cells: Vec<(usize, usize)>,
+    time: String,
+    request: String,
+    joined: String,
+}
+
+impl W3c {
+    pub fn new(wanted: Wanted, forwarded: Forwarded) -> Self {
+        let places = vec![None; wanted.names.len()];
+        let (time, request, joined, date) = (String::new(), String::new(), String::new(), String::new());
+        Self { wanted, forwarded, columns: 0, places, date, cells: Vec::new(), time, request, joined }
+    }
+
+    /// Takes a line that begins with a `#`.
+    #[cold]
+    fn directive(&mut self, line: &[u8]) {
+        if let Some(columns) = columns_of(line) {
+            self.places = self.wanted.names.iter().map(|name| find(name, &columns)).collect();
+            self.columns = columns.len();
+        } else if let Some(date) = line.strip_prefix(DATE) {
+            let date = String::from_utf8_lossy(date);
+            self.date = date.split_whitespace().next().unwrap_or_default().to_owned();
+        }
+    }
+
+    /// Finds the cells, between tabs if there is one in the line.
+    fn split(&mut self, line: &[u8]) -> Result<(), Reject> {
+        if self.columns == 0 {
+            return Err(Reject::NoFields);
+        }
+        let delimiter = if memchr::memchr(b'\t', line).is_some() { b'\t' } else { b' ' };
+        self.cells.clear();
+        let mut start = 0;
+        for end in memchr::memchr_iter(delimiter, line).chain(std::iter::once(line.len())) {
+            self.cells.push((start, end));
+            start = end + 1;
+        }
+        let (found, expected) = (self.cells.len(), self.columns);
+        if found == expected { Ok(()) } else { Err(Reject::Columns { found, expected }) }
+    }
+
+    /// Joins the fields that are made of two columns.
+    fn join(&mut self, line: Line<'_>) {
+        let cell = |column: usize| {
+            let (start, end) = self.cells[column];
+            match line.field(start..end) {
+                Field::Text(text) => text,
+                _ => "",
+            }
+        };
+        for place in self.places.iter().flatten() {
+            let (to, parts) = match *place {
+                Place::Time(Some(date), time) => (&mut self.time, [cell(date), cell(time)]),
+                Place::Time(None, time) => (&mut self.time, [self.date.as_str(), cell(time)]),
+                Place::Request(method, path) => (&mut self.request, [cell(method), cell(path)]),
+                _ => continue,
+            };
+            to.clear();
+            to.push_str(parts[0]);
+            to.push(' ');
+            to.push_str(parts[1]);
+        }
+    }
+}
+
+impl Parser for W3c {
+    fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        self.split(line.bytes())?;
+        self.join(line);
+        let Self { wanted, forwarded, places, cells, time, request, joined, .. } = self;
+        wanted.record(joined, |index| {
+            let cell = |column: usize| cells[column].0..cells[column].1;
+            match places[index] {
+                None => Field::Missing,
+                Some(Place::Time(..)) => Field::Text(time),
+                Some(Place::Request(..)) => Field::Text(request),
+                Some(Place::Column(column)) => line.field(cell(column)),
+                Some(Place::Client(column)) => {
+                    let range = cell(column);
+                    match forwarded.client(&line.bytes()[range.clone()]) {
+                        Some(client) => line.field(range.start + client.start..range.start + client.end),
+                        None => Field::Bad("no address or host name of a client"),
+                    }
+                }
+            }
+        })
+    }
+
+    #[inline]
+    fn parse_each(&mut self, line: Line<'_>, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
+        if line.bytes().starts_with(b"#") {
+            return self.directive(line.bytes());
+        }
+        each(line.bytes(), self.parse_line(line));
+    }
+
+    fn seen(&self) -> Seen {
+        self.wanted.seen()
+    }
+}

@@ -1,0 +1,75 @@
+//! CSV: delimiters, headers, blanks and quotes.
+
+use crate::cases::{Case, check};
+
+const ANN: &[&str] = &["ann 2 2024-03-04T09:00:00Z"];
+
+fn case<'a>(what: &'a str, file: &'a str, input: &'a str, options: &'a str) -> Case<'a> {
+    Case { what, file, input: input.as_bytes(), options, rows: ANN, says: &[" 2 events, 0 rejected,"], status: 0 }
+}
+
+#[test]
+fn csv() {
+    check(&[
+        case("commas", "in.csv", "u,t\nann,1709542800\nann,1709543400\n", "--key u --time t"),
+        case("tabs, by the name", "in.tsv", "u\tt\nann\t1709542800\nann\t1709543400\n", "--key u --time t"),
+        case("tabs, by the header", "in.txt", "u\tt\nann\t1709542800\nann\t1709543400\n", "--key u --time t"),
+        case("semicolons, by the header", "in.csv", "u;t\nann;1709542800\nann;1709543400\n", "--key u --time t"),
+        case(
+            "semicolons, as said",
+            "in",
+            "u|b|c;t\nann;1709542800\nann;1709543400\n",
+            "--key u|b|c --time t --delimiter ;",
+        ),
+        case("bars", "in.csv", "u|t\nann|1709542800\nann|1709543400\n", "--key u --time t"),
+        case("tabs, as said", "in", "u\tt\nann\t1709542800\nann\t1709543400\n", "--key u --time t --delimiter tab"),
+        case("no header", "in.csv", "ann,1709542800\nann,1709543400\n", "--no-header --key 1 --time 2"),
+        case("no header, tabs", "in.tsv", "ann\t1709542800\nann\t1709543400\n", "--no-header --key 1 --time 2"),
+        case(
+            "blanks around names and cells",
+            "in.csv",
+            "u , t\nann, 1709542800\n\" ann \",1709543400 \n",
+            "--key u --time t",
+        ),
+        case("empty lines", "in.csv", "\nu,t\n\nann,1709542800\n\nann,1709543400\n", "--key u --time t"),
+        case("zeros of a log rotation", "in.csv", "u,t\nann,1709542800\n\0\0\0\0ann,1709543400\n", "--key u --time t"),
+        case(
+            "a quoted header",
+            "in.csv",
+            "\"u\",\"t\"\n\"ann\",\"1709542800\"\n\"ann\",\"1709543400\"\n",
+            "--key u --time t",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_told() {
+    let none = |what, input, options, says| Case { rows: &[], says, status: 2, ..case(what, "in.csv", input, options) };
+    check(&[
+        none(
+            "a column that is there twice",
+            "u,t,u\nann,1709542800,bob\n",
+            "--key u --time t",
+            &["in.csv has several columns `u` (1, 3): rename all but one"],
+        ),
+        Case {
+            what: "can be named by its number",
+            rows: &["bob 1 2024-03-04T09:00:00Z"],
+            says: &["line 1: `2` is not a time", " 1 event, 1 rejected,"],
+            ..case("", "in.csv", "u,t,u\nann,1709542800,bob\n", "--no-header --key 3 --time 2")
+        },
+        Case {
+            what: "one that is not wanted does no harm",
+            rows: &["ann 1 2024-03-04T09:00:00Z"],
+            says: &[],
+            ..case("", "in.csv", "u,t,x,x\nann,1709542800,1,2\n", "--key u --time t")
+        },
+        none(
+            "a number that there is not",
+            "ann,1709542800\n",
+            "--no-header --key 3 --time 2",
+            &["has no field `3`; it has 1, 2"],
+        ),
+        none("a delimiter of two characters", "u,t\n", "--key u --time t --delimiter ;;", &["give one character"]),
+    ]);
+}

@@ -1,0 +1,244 @@
+//! Access logs: who the client is, forms of lines, W3C's extended format, load balancers.
+
+use crate::cases::{Case, check};
+
+fn case<'a>(what: &'a str, input: &'a str, options: &'a str, rows: &'a [&'a str], says: &'a [&'a str]) -> Case<'a> {
+    Case { what, file: "access.log", input: input.as_bytes(), options, rows, says, status: 0 }
+}
+
+/// The line of a request, behind these words.
+macro_rules! line {
+    ($head:expr) => {
+        concat!($head, " [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100 \"-\" \"UA\"\n")
+    };
+}
+
+#[test]
+fn the_client() {
+    const ONE: &[&str] = &["192.0.2.1 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    const LAST: &[&str] = &["10.0.0.2 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    const V6: &[&str] = &["2001:db8::1 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    const NAME: &[&str] = &["bot.example.org 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    let read = |input, rows| case(input, input, "", rows, &[" 1 event, 0 rejected,"]);
+    let refused = |what, input| Case {
+        status: 1,
+        ..case(
+            what,
+            input,
+            "--format combined",
+            &[],
+            &["no address or host name of a client before the time: ", "--log-format\n"],
+        )
+    };
+    check(&[
+        read(line!("192.0.2.1 - -"), ONE),
+        read(line!("192.0.2.1 - frank of the house"), ONE),
+        read(line!("192.0.2.1 id frank"), ONE),
+        read(line!("2001:db8::1 - -"), V6),
+        read(line!("[2001:db8::1]:443 - -"), V6),
+        read(line!("192.0.2.1:4711 - -"), ONE),
+        read(line!("bot.example.org - -"), NAME),
+        read(line!("localhost - -"), &["localhost 1 2024-03-04T09:00:00Z GET /a GET /a"]),
+        // A virtual host before it.
+        read(line!("shop.example:443 192.0.2.1 - -"), ONE),
+        read(line!("shop.example 192.0.2.1 - frank"), ONE),
+        read(line!("203.0.113.5 192.0.2.1 - -"), ONE),
+        read(line!("203.0.113.5:443 2001:db8::1 - -"), V6),
+        read(line!("shop.example:443 bot.example.org - -"), NAME),
+        // A list of X-Forwarded-For.
+        read(line!("192.0.2.1, 10.0.0.1 - -"), ONE),
+        read(line!("192.0.2.1,10.0.0.1 - -"), ONE),
+        read(line!("\"192.0.2.1, 10.0.0.1, 10.0.0.2\" - -"), ONE),
+        read(line!("unknown, 192.0.2.1, 10.0.0.2 - -"), ONE),
+        read(line!("shop.example:443 192.0.2.1, 10.0.0.1 - -"), ONE),
+        case("the last of a list", line!("192.0.2.1, 10.0.0.1, 10.0.0.2 - -"), "--forwarded last", LAST, &[]),
+        // What syslog, docker and Kubernetes put before a line.
+        read(line!("Mar  4 09:00:00 web nginx: 192.0.2.1 - -"), ONE),
+        read(line!("<190>Mar  4 09:00:00 10.0.0.5 nginx[12]: 192.0.2.1 - -"), ONE),
+        read(line!("<190>1 2024-03-04T09:00:00Z web nginx - - - 192.0.2.1 - -"), ONE),
+        read(line!("web_1  | 192.0.2.1 - -"), ONE),
+        read(line!("2024-03-04T09:00:00.123456789Z stdout F 192.0.2.1 - -"), ONE),
+        read(line!("[pod/web-7d4b/nginx] 192.0.2.1 - -"), ONE),
+        read(line!("Mar  4 09:00:00 web nginx: bot.example.org - -"), NAME),
+        read(line!("\0\0\0\0\0192.0.2.1 - -"), ONE),
+        // No client.
+        refused("a word", line!("Mar 4 x")),
+        refused("no real address", line!("999.0.2.1 - -")),
+        refused("a socket", line!("unix: - -")),
+        refused("a list without an address", line!("unknown, unknown - -")),
+        Case { status: 1, ..case("nobody", line!("- - -"), "--format combined", &[], &["line 1: `address` is -"]) },
+    ]);
+}
+
+#[test]
+fn mixed_forms_are_one_visitor() {
+    let input = concat!(
+        line!("192.0.2.1, 10.0.0.1 - -"),
+        line!("192.0.2.1 - -"),
+        line!("\"192.0.2.1, 10.0.0.1\" - -"),
+        line!("shop.example:443 192.0.2.1 - -"),
+    );
+    check(&[
+        case("client", input, "", &["192.0.2.1 4 2024-03-04T09:00:00Z GET /a GET /a"], &[]),
+        case(
+            "host",
+            line!("shop.example:443 192.0.2.1 - -"),
+            "--key host",
+            &["shop.example:443 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn log_formats() {
+    const ONE: &[&str] = &["192.0.2.1 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    let thousandths: &[&str] = &["192.0.2.1 1 2024-03-04T09:00:00.250000Z GET /a GET /a"];
+    check(&[
+        case(
+            "thousandths in the time of the usual form",
+            "192.0.2.1 - - [04/Mar/2024:09:00:00.250 +0000] \"GET /a HTTP/1.1\" 200 100 \"-\" \"UA\"\n",
+            "",
+            thousandths,
+            &[],
+        ),
+        case(
+            "nginx, the format string",
+            "192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 0.005\n",
+            "--log-format '$remote_addr - $remote_user [$time_local] \"$request\" $status $request_time'",
+            ONE,
+            &[],
+        ),
+        case(
+            "nginx, milliseconds beside the time",
+            "192.0.2.1 [04/Mar/2024:09:00:00 +0000] 1709542800.250 \"GET /a HTTP/1.1\"\n",
+            "--log-format '$remote_addr [$time_local] $msec \"$request\"'",
+            thousandths,
+            &[],
+        ),
+        case(
+            "nginx, another field as the value",
+            "192.0.2.1|2024-03-04T09:00:00+00:00|/a b|0.005\n",
+            "--log-format '$remote_addr|$time_iso8601|$request_uri|$request_time' --value request_time",
+            &["192.0.2.1 1 2024-03-04T09:00:00Z 0.005 0.005"],
+            &[],
+        ),
+        case(
+            "nginx, a proxy before it",
+            "192.0.2.1, 10.0.0.1 - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 10.0.0.9\n",
+            "--log-format '$http_x_forwarded_for - [$time_local] \"$request\" $remote_addr' --key forwarded_for",
+            ONE,
+            &[],
+        ),
+        case(
+            "Apache, as it stands in the configuration",
+            "192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100 \"-\" \"UA \\\"x\\\"\" 1234\n",
+            "--log-format '%h %l %u %t \\\"%r\\\" %>s %b \\\"%{Referer}i\\\" \\\"%{User-Agent}i\\\" %D'",
+            ONE,
+            &[],
+        ),
+        case(
+            "Apache, the whole directive",
+            "shop.example:443 192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100\n",
+            "--log-format 'LogFormat \"%v:%p %h %l %u %t \\\"%r\\\" %>s %O\" vhost'",
+            ONE,
+            &[],
+        ),
+        case(
+            "Apache, a time in parts",
+            "192.0.2.1 04/Mar/2024:10:00:00.250 +0100 \"GET /a HTTP/1.1\"\n",
+            "--log-format '%h %{%d/%b/%Y:%T}t.%{msec_frac}t %{%z}t \"%r\"'",
+            thousandths,
+            &[],
+        ),
+        case(
+            "Apache, a list of addresses",
+            "192.0.2.1, 10.0.0.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100\n",
+            "--log-format '%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b'",
+            ONE,
+            &[],
+        ),
+        case(
+            "lines of another form are told",
+            "192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200\nMar 4 09:00:00 web\n",
+            "--log-format '$remote_addr [$time_local] \"$request\" $status'",
+            ONE,
+            &["line 2: not a line of that log format: \" [\" does not follow"],
+        ),
+        case(
+            "and words that are no client",
+            "192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\nMar: [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n",
+            "--log-format '$remote_addr [$time_local] \"$request\"'",
+            ONE,
+            &["line 2: `address` is no address or host name of a client"],
+        ),
+    ]);
+    let wrong = |format, says| Case { status: 2, ..case(format, "x\n", format, &[], says) };
+    check(&[
+        wrong("--log-format '$remote_addr$time_local'", &["nothing is between remote_addr and time_local"]),
+        wrong("--log-format 'hello'", &["it names no field"]),
+        wrong("--log-format '{\"time\":\"$time_iso8601\"}'", &["it writes JSON: leave --log-format out"]),
+        wrong("--log-format '%h %t' --key user", &["has no field `user`; it has address, time"]),
+    ]);
+}
+
+#[test]
+fn directives_of_nginx() {
+    let directive = "--log-format 'log_format main escape=default \"$remote_addr - $remote_user [$time_local] \"\n    \"$request_method $request_uri\";'";
+    check(&[case(
+        "in parts",
+        "192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] GET /a\n",
+        &format!("{directive} --value path"),
+        &["192.0.2.1 1 2024-03-04T09:00:00Z /a /a"],
+        &[],
+    )]);
+}
+
+#[test]
+fn w3c() {
+    const IIS: &str = "#Software: Microsoft Internet Information Services 10.0\r\n#Version: 1.0\r\n#Date: 2024-03-04 09:00:00\r\n\
+        #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status time-taken\r\n\
+        2024-03-04 09:00:00 10.0.0.1 GET /a - 443 - 192.0.2.1 UA+1 200 15\r\n\
+        #Fields: date time c-ip cs-method cs-uri-stem\r\n\
+        2024-03-04 09:10:00 192.0.2.1 GET /b\r\n";
+    const CLOUDFRONT: &str = "#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status\n\
+        2024-03-04\t09:00:00\tFRA2\t100\t192.0.2.1\tGET\td1.cloudfront.net\t/a\t200\n\
+        2024-03-04\t09:10:00\tFRA2\t100\t192.0.2.1\tGET\td1.cloudfront.net\t/b\t200\n";
+    const TIME_ONLY: &str = "#Date: 2024-03-04 00:00:00\n#Fields: time c-ip cs-method cs-uri-stem\n\
+        09:00:00 192.0.2.1 GET /a\n09:10:00 192.0.2.1 GET /b\n";
+    let rows: &[&str] = &["192.0.2.1 2 2024-03-04T09:00:00Z GET /a GET /b"];
+    check(&[
+        case("IIS, with other columns further down", IIS, "", rows, &[" 2 events, 0 rejected,"]),
+        case("CloudFront", CLOUDFRONT, "", rows, &[" 2 events, 0 rejected,"]),
+        case("the day in #Date", TIME_ONLY, "", rows, &[" 2 events, 0 rejected,"]),
+        case(
+            "fields by the names of their columns",
+            CLOUDFRONT,
+            "--key c-ip,cs(Host) --value sc-status",
+            &["192.0.2.1+d1.cloudfront.net 2 2024-03-04T09:00:00Z 200 200"],
+            &[],
+        ),
+        Case {
+            status: 1,
+            ..case("nobody is logged in", IIS, "--key user", &[], &["line 5: `user` is -", "line 7: `user` is missing"])
+        },
+    ]);
+}
+
+#[test]
+fn load_balancers() {
+    let line = "https 2024-03-04T09:00:00.250000Z app/my-lb/50dc 192.0.2.1:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 \
+                \"GET https://shop.example:443/a HTTP/1.1\" \"curl/7.46.0\" ECDHE TLSv1.2 arn:aws:x \"Root=1-58\" \"shop.example\" \
+                \"arn:aws:acm\" 1 2024-03-04T09:00:00.200000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\"\n";
+    let get = "GET https://shop.example:443/a";
+    check(&[
+        case("ALB", line, "", &[&format!("192.0.2.1 1 2024-03-04T09:00:00.250000Z {get} {get}")], &[]),
+        case(
+            "fields by AWS's names",
+            line,
+            "--key domain_name --value elb_status_code",
+            &["shop.example 1 2024-03-04T09:00:00.250000Z 200 200"],
+            &[],
+        ),
+    ]);
+}

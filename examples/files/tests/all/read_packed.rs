@@ -1,0 +1,112 @@
+//! Packed inputs: whole, of several members, breaking off, and with other bytes behind them.
+
+use std::io::Write as _;
+
+use crate::cases::{Case, check};
+use crate::support::{Folder, clicks, run_on, words};
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn bzip2(text: &str) -> Vec<u8> {
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(text.as_bytes()).unwrap();
+    bzip2.finish().unwrap()
+}
+
+fn xz(text: &str) -> Vec<u8> {
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    xz.write_all(text.as_bytes()).unwrap();
+    xz.finish().unwrap()
+}
+
+fn zstd(text: &str) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+type Packer = fn(&str) -> Vec<u8>;
+
+const PACKERS: [(&str, Packer); 4] = [("gz", gzip), ("bz2", bzip2), ("xz", xz), ("zst", zstd)];
+
+fn lines(users: std::ops::Range<u32>) -> String {
+    let line = |user: u32| format!("{{\"u\":\"user {user}\",\"t\":{}}}\n", 1_709_542_800 + user);
+    users.map(line).collect()
+}
+
+#[test]
+fn whole() {
+    for (ending, packed) in PACKERS {
+        let (one, two) = (packed(&lines(0..1)), packed(&lines(1..2)));
+        let rows = &["user 0 1 2024-03-04T09:00:00Z", "user 1 1 2024-03-04T09:00:01Z"];
+        let case = |what, input| Case {
+            what,
+            file: "clicks",
+            input,
+            options: "--key u --time t",
+            rows,
+            says: &[" 2 events, 0 rejected,"],
+            status: 0,
+        };
+        check(&[case(ending, &packed(&lines(0..2))), case(ending, &[one, two].concat())]);
+    }
+}
+
+#[test]
+fn broken() {
+    for (ending, packed) in PACKERS {
+        let whole = packed(&lines(0..2));
+        let rows = &["user 0 1 2024-03-04T09:00:00Z", "user 1 1 2024-03-04T09:00:01Z"];
+        let case = |what, input| Case {
+            what,
+            file: "clicks",
+            input,
+            options: "--key u --time t",
+            rows,
+            says: &["clicks cannot be read to its end: after 2 lines, which are used, "],
+            status: 1,
+        };
+        let with = |behind: &[u8]| [&whole[..], behind].concat();
+        let (bytes, next) = (with(b"other bytes"), with(&packed(&lines(2..3))[..9]));
+        check(&[case(ending, &bytes), case(ending, &next)]);
+        // Zeros fill up a file of xz by the rules.
+        if ending != "xz" {
+            check(&[case(ending, &with(&[0; 512]))]);
+        }
+    }
+}
+
+/// What comes before the end is used, from the inputs before and behind it too. A line that is cut in two is not.
+#[test]
+fn breaking_off() {
+    let many = lines(0..100_000);
+    for (ending, packed) in PACKERS {
+        let folder = Folder::new();
+        let whole = packed(&many);
+        let cut = folder.write(&format!("cut.jsonl.{ending}"), &whole[..whole.len() * 9 / 10]);
+        let before = folder.write("before.jsonl", "{\"u\":\"before\",\"t\":1709542800}\n");
+        let behind = folder.write("behind.jsonl", "{\"u\":\"behind\",\"t\":1709542800}\n");
+        let ran = run_on("", &[&before, &cut, &behind, "--key", "u", "--time", "t"]);
+        assert_eq!(ran.status, 1, "{}", ran.said);
+        let said = format!("files: {cut} cannot be read to its end: after ");
+        assert!(ran.said.contains(&said), "{}", ran.said);
+        let rows = ran.rows();
+        assert!(rows.len() > 50_000 && rows.len() < 100_000, "{ending}: {} rows", rows.len());
+        assert!(ran.said.contains(", 0 rejected, 0 late;"), "{}", ran.said);
+        for user in ["before", "behind", "user 0", "user 50000"] {
+            assert!(rows.iter().any(|row| row["u"] == user), "{ending}: {user}");
+        }
+    }
+}
+
+#[test]
+fn nothing_but_a_beginning_leaves_an_earlier_result() {
+    let folder = Folder::new();
+    let output = folder.write("visits.csv", "yesterday\n");
+    let cut = folder.write("cut.jsonl.gz", &gzip(&clicks(&[("ann", 0, "a")]))[..15]);
+    let ran = run_on("", &[&[cut.as_str(), "--output", &output], &words("--key user --time time")[..]].concat());
+    assert_eq!((ran.status, folder.read("visits.csv").as_str()), (1, "yesterday\n"), "{}", ran.said);
+    assert!(ran.said.contains("cannot be read to its end: after 0 lines"), "{}", ran.said);
+}

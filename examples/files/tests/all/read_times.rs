@@ -1,0 +1,361 @@
+//! Times, zones, numbers and users: decisions that hold in every format, shown on CSV and JSON.
+
+use crate::cases::{Case, check};
+
+fn csv<'a>(
+    what: &'a str,
+    input: &'a str,
+    options: &'a str,
+    rows: &'a [&'a str],
+    says: &'a [&'a str],
+    status: i32,
+) -> Case<'a> {
+    Case { what, file: "in.csv", input: input.as_bytes(), options, rows, says, status }
+}
+
+fn json<'a>(
+    what: &'a str,
+    input: &'a str,
+    options: &'a str,
+    rows: &'a [&'a str],
+    says: &'a [&'a str],
+    status: i32,
+) -> Case<'a> {
+    Case { file: "in.jsonl", ..csv(what, input, options, rows, says, status) }
+}
+
+#[test]
+fn times() {
+    check(&[
+        csv(
+            "Unix seconds, milliseconds and so on by what is plausible",
+            "u,t\na,1709542800\nb,1709542800000\nc,1709542800000000\nd,1709542800000000000\ne,1709542800.25\n",
+            "--key u --time t",
+            &[
+                "a 1 2024-03-04T09:00:00Z",
+                "b 1 2024-03-04T09:00:00Z",
+                "c 1 2024-03-04T09:00:00Z",
+                "d 1 2024-03-04T09:00:00Z",
+                "e 1 2024-03-04T09:00:00.250000Z",
+            ],
+            &["note: `t` is read as Unix milliseconds: 1709542800000 is 2024-03-04T09:00:00.000000Z\n"],
+            0,
+        ),
+        csv(
+            "a number with an exponent, in CSV",
+            "u,t\na,1.7095428E+12\na,1.7095428E9\n",
+            "--key u --time t",
+            &["a 2 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+        json(
+            "and in JSON",
+            "{\"u\":\"a\",\"t\":1.7095428E+12}\n{\"u\":\"a\",\"t\":\"1.7095428E9\"}\n",
+            "--key u --time t",
+            &["a 2 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+        json(
+            "a fraction is cut, not rounded by way of a float",
+            "{\"u\":\"a\",\"t\":1709542800.1234569}\n{\"u\":\"a\",\"t\":\"1709542800.1234569\"}\n",
+            "--key u --time t --step 1s",
+            &["a 2 2024-03-04T09:00:00.123456Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "digits of a date and a time",
+            "u,t\na,20240304090000\na,202403040910\na,20240304T092000Z\n",
+            "--key u --time t",
+            &["a 3 2024-03-04T09:00:00Z"],
+            &["note: `t` is read as digits of date and time: 20240304090000 is 2024-03-04T09:00:00.000000Z\n"],
+            0,
+        ),
+        csv(
+            "a date of eight digits is no Unix time",
+            "u,t\na,20240304\na,20240305\nb,1709542800\n",
+            "--key u --time t",
+            &["b 1 2024-03-04T09:00:00Z"],
+            &["line 2: `t` is not a time that can be read: \"20240304\"; as a Unix time in any unit it is not from \
+               1990-01-01 to 2100-01-01: --time-format %Y%m%d reads it as a date\n"],
+            0,
+        ),
+        csv(
+            "but can be read",
+            "u,t\na,20240304\n",
+            "--key u --time t --time-format %Y%m%d",
+            &["a 1 2024-03-04T00:00:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "days of a spreadsheet are no Unix time",
+            "u,t\na,45355.375\nb,1709542800\n",
+            "--key u --time t",
+            &["b 1 2024-03-04T09:00:00Z"],
+            &["--time-format excel reads it as days of a spreadsheet"],
+            0,
+        ),
+        csv(
+            "but can be read",
+            "u,t\na,45355.375\nb,45355.3958333333\n",
+            "--key u --time t --time-format excel",
+            &["a 1 2024-03-04T09:00:00Z", "b 1 2024-03-04T09:30:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "the span can be set",
+            "u,t\na,86400\nb,4102444801000\n",
+            "--key u --time t --plausible 1970..2200",
+            &["a 1 1970-01-02T00:00:00Z", "b 1 2100-01-01T00:00:01Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "a unit can be said, whatever is plausible",
+            "u,t\na,5000\n",
+            "--key u --time t --time-format millis",
+            &["a 1 1970-01-01T00:00:05Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "second 60 is a leap second, or none",
+            "u,t\na,2016-12-31T23:59:60Z\nb,2017-01-01T00:59:60+01:00\nc,2024-03-04T12:00:60Z\nd,2024-03-04T23:59:60Z\n",
+            "--key u --time t",
+            &["a 1 2017-01-01T00:00:00Z", "b 1 2017-01-01T00:00:00Z"],
+            &["line 4: `t` is not a time that can be read: \"2024-03-04T12:00:60Z\"", " 2 events, 2 rejected,"],
+            0,
+        ),
+        csv(
+            "each time field has its format",
+            "u,t,at\na,1709542800,04.03.2024 09:00:01\n",
+            "--key u --time t --time-format seconds --arrival at --arrival-format '%d.%m.%Y %H:%M:%S' --max-future 1h",
+            &["a 1 2024-03-04T09:00:00Z"],
+            &["note: `at` names no zone: its times are taken as UTC"],
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn patterns() {
+    let fraction = "u,t\na,2024-03-04 09:00:00.900\na,2024-03-04 09:00:01.100\n";
+    let with = |pattern: &'static str, says: &'static [&'static str]| Case {
+        what: pattern,
+        file: "in.csv",
+        input: fraction.as_bytes(),
+        options: pattern,
+        rows: &[],
+        says,
+        status: 2,
+    };
+    let read = |pattern: &'static str, rows: &'static [&'static str]| Case { rows, status: 0, ..with(pattern, &[]) };
+    check(&[
+        read("--key u --time t --gap 1s --time-format '%Y-%m-%d %H:%M:%S.%f'", &["a 2 2024-03-04T09:00:00.900000Z"]),
+        read("--key u --time t --gap 1s --time-format '%Y-%m-%d %H:%M:%S%.f'", &["a 2 2024-03-04T09:00:00.900000Z"]),
+        read("--key u --time t --gap 1s --time-format '%F %T.%3f'", &["a 2 2024-03-04T09:00:00.900000Z"]),
+        with("--key u --time t --time-format '%F %T,%f'", &["%f would read the digits", "write %.f"]),
+        with("--key u --time t --time-format '%F %T %Z'", &["%Z would skip the name of the zone", "--input-zone"]),
+        with("--key u --time t --time-format '%d.%m. %H:%M'", &["does not name a date with its year"]),
+        with("--key u --time t --time-format '%Y-%m-%d %I:%M:%S'", &["does not name a date with its year"]),
+        with("--key u --time t --time-format '%H:%M:%S'", &["does not name a date with its year"]),
+        with("--key u --time t --time-format '%Y-%m-%d %H'", &["does not name a date with its year"]),
+        with("--key u --time t --time-format '%Q'", &["a % code that strftime does not know"]),
+        Case {
+            input: b"u,t\na,04.03.24 09:00:00\n",
+            status: 1,
+            says: &["`t` is not a time that can be read: \"04.03.24 09:00:00\""],
+            ..read("--key u --time t --time-format '%d.%m.%Y %H:%M:%S'", &[])
+        },
+        Case {
+            input: b"u,t\na,04.03.24 09:00:00\n",
+            ..read("--key u --time t --time-format '%d.%m.%y %H:%M:%S'", &["a 1 2024-03-04T09:00:00Z"])
+        },
+    ]);
+}
+
+#[test]
+fn zones() {
+    check(&[
+        csv(
+            "times without a zone are UTC, and that is told",
+            "u,t\na,2024-07-04 23:30:00\n",
+            "--key u --time t",
+            &["a 1 2024-07-04T23:30:00Z"],
+            &["note: `t` names no zone: its times are taken as UTC (--input-zone says another)\n"],
+            0,
+        ),
+        csv(
+            "or of a zone; --zone is that of the results",
+            "u,t\na,2024-07-04 23:30:00\na,2024-07-05 00:10:00\n",
+            "--key u --time t --gap 1h --cut-daily --zone Europe/Berlin --input-zone Europe/Berlin",
+            &["a 1 2024-07-04T21:30:00Z", "a 1 2024-07-04T22:10:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "in a pattern, in digits and in a log's form too",
+            "u,t\na,20240704233000\nb,04/Jul/2024:23:30:00\n",
+            "--key u --time t --input-zone +02:00",
+            &["a 1 2024-07-04T21:30:00Z", "b 1 2024-07-04T21:30:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "and in a pattern",
+            "u,t\na,04.07.2024 23:30:00\n",
+            "--key u --time t --input-zone Europe/Berlin --time-format '%d.%m.%Y %H:%M:%S'",
+            &["a 1 2024-07-04T21:30:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "a zone in the text counts",
+            "u,t\na,2024-07-04T23:30:00Z\n",
+            "--key u --time t --input-zone Europe/Berlin",
+            &["a 1 2024-07-04T23:30:00Z"],
+            &["note: every `t` names its zone or is a Unix time: --input-zone Europe/Berlin changes nothing\n"],
+            0,
+        ),
+        csv(
+            "a time that the clocks show twice is the earlier",
+            "u,t\na,2024-10-27 02:30:00\nb,2024-10-27 03:30:00\n",
+            "--key u --time t --input-zone Europe/Berlin",
+            &["a 1 2024-10-27T00:30:00Z", "b 1 2024-10-27T02:30:00Z"],
+            &["note: 1 time of `t` shown twice, when the clocks are set back: taken as the earlier (Europe/Berlin)\n"],
+            0,
+        ),
+        csv(
+            "a time that they skip is moved forward",
+            "u,t\na,2024-03-31 02:30:00\nb,2024-03-31 03:30:00\n",
+            "--key u --time t --input-zone Europe/Berlin",
+            &["a 1 2024-03-31T01:30:00Z", "b 1 2024-03-31T01:30:00Z"],
+            &["note: 1 time of `t` never shown, when the clocks are set forward: moved forward"],
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn users() {
+    const CSV: &str =
+        "u,t\n,2024-03-04T09:00:00Z\nann,2024-03-04T09:10:00Z\n-,2024-03-04T09:20:00Z\n\"\",2024-03-04T09:40:00Z\n";
+    const JSON: &str = "{\"u\":null,\"t\":\"2024-03-04T09:00:00Z\"}\n{\"u\":\"ann\",\"t\":\"2024-03-04T09:10:00Z\"}\n\
+                        {\"t\":\"2024-03-04T09:20:00Z\"}\n{\"u\":\"-\",\"t\":\"2024-03-04T09:40:00Z\"}\n";
+    const ANN: &[&str] = &["ann 1 2024-03-04T09:10:00Z"];
+    const BOTH: &[&str] = &[" 3 2024-03-04T09:00:00Z", "ann 1 2024-03-04T09:10:00Z"];
+    const LOG: &str = "192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"UA\"\n\
+                       192.0.2.2 - ann [04/Mar/2024:09:10:00 +0000] \"GET /b HTTP/1.1\" 200 1 \"-\" \"UA\"\n";
+    let log = |options, rows, says| Case { file: "access.log", ..csv("a log", LOG, options, rows, says, 0) };
+    check(&[
+        csv(
+            "CSV",
+            CSV,
+            "--key u --time t",
+            ANN,
+            &["line 2: `u` is empty", "line 4: `u` is -", "line 5: `u` is empty"],
+            0,
+        ),
+        json(
+            "JSON",
+            JSON,
+            "--key u --time t",
+            ANN,
+            &["line 1: `u` is null", "line 3: `u` is missing", "line 4: `u` is -"],
+            0,
+        ),
+        log("--key user", &["ann 1 2024-03-04T09:10:00Z GET /b GET /b"], &["line 1: `user` is -"]),
+        csv("CSV", CSV, "--key u --time t --no-user keep", BOTH, &["note: 3 events have an empty `u`"], 0),
+        json("JSON", JSON, "--key u --time t --no-user keep", BOTH, &["note: 3 events have an empty `u`"], 0),
+        log(
+            "--key user --no-user keep",
+            &[" 1 2024-03-04T09:00:00Z GET /a GET /a", "ann 1 2024-03-04T09:10:00Z GET /b GET /b"],
+            &["note: 1 event has an empty `user`"],
+        ),
+        json(
+            "an empty text of JSON is a text, and told",
+            "{\"u\":\"\",\"t\":1709542800}\n",
+            "--key u --time t",
+            &[" 1 2024-03-04T09:00:00Z"],
+            &["note: 1 event has an empty `u`: they count as one user\n"],
+            0,
+        ),
+        json(
+            "a further key field may be empty",
+            "{\"u\":1,\"d\":null,\"t\":1709542800}\n{\"u\":1,\"t\":1709542800}\n{\"u\":1,\"d\":\"\",\"t\":1709542800}\n",
+            "--key u,d --time t",
+            &["1+ 3 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn numbers_as_keys() {
+    check(&[
+        csv(
+            "an integer of CSV",
+            "u,t\n7,1709542800\n7.0,1709542800\n+7,1709542800\n007,1709542800\n7e0,1709542800\n0,1709542800\n-0,1709542800\n7.5,1709542800\n",
+            "--key u:int --time t",
+            &["0 2 2024-03-04T09:00:00Z", "7 5 2024-03-04T09:00:00Z"],
+            &["line 9: `u` is no integer of 64 bits: \"7.5\""],
+            0,
+        ),
+        json(
+            "an integer of JSON, as a number or a text",
+            "{\"u\":7,\"t\":1709542800}\n{\"u\":7.0,\"t\":1709542800}\n{\"u\":\"7.0\",\"t\":1709542800}\n{\"u\":-0,\"t\":1709542800}\n{\"u\":\"-0\",\"t\":1709542800}\n",
+            "--key u:int --time t",
+            &["0 2 2024-03-04T09:00:00Z", "7 3 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+        json(
+            "as text: of a number the value counts, of a text the letters",
+            "{\"u\":0,\"t\":1709542800}\n{\"u\":-0,\"t\":1709542800}\n{\"u\":-0.0,\"t\":1709542800}\n{\"u\":\"7.0\",\"t\":1709542800}\n{\"u\":7.0,\"t\":1709542800}\n{\"u\":7,\"t\":1709542800}\n",
+            "--key u --time t",
+            &["0 3 2024-03-04T09:00:00Z", "7 2 2024-03-04T09:00:00Z", "7.0 1 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn fields_in_no_line() {
+    let few = "{\"u\":1,\"t\":1709542800,\"event\":\"x\"}\n";
+    let many = few.repeat(30);
+    check(&[
+        json("a value of few lines", few, "--key u --time t --value evnt", &[], &["no line has the field `evnt`"], 2),
+        json(
+            "of many lines",
+            &many,
+            "--key u --time t --value evnt",
+            &[],
+            &["has no field `evnt`; it has u, t, event"],
+            2,
+        ),
+        json("a key", few, "--key user --time t", &[], &["no line has the field `user`"], 2),
+        json("a key, kept", few, "--key user --time t --no-user keep", &[], &["no line has the field `user`"], 2),
+        csv(
+            "a column",
+            "u,t\n1,1709542800\n",
+            "--key u --time t --value evnt",
+            &[],
+            &["has no field `evnt`; it has u, t"],
+            2,
+        ),
+        json(
+            "one that some lines lack",
+            "{\"u\":1,\"t\":1709542800}\n{\"u\":1,\"t\":1709542800,\"event\":null}\n",
+            "--key u --time t --value event",
+            &["1 2 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+    ]);
+}
