@@ -107,6 +107,46 @@ alice 1 clicks, mostly vitrine (1); 0 cents, dearest 0; pages: vitrine
 }
 
 #[test]
+fn dashboard_tags_clicks_and_replaces_what_it_has_shown() {
+    assert_eq!(
+        succeed(&mut example("dashboard")),
+        "\
+at   4 s ann /beer: click 1 of f43f46
+at   7 s bob /: click 1 of 6e0c42
+  board: f43f46 ann 1 clicks, now at /beer (open)
+  board: 6e0c42 bob 1 clicks, now at / (open)
+at  12 s ann /cart: click 2 of f43f46
+  board: 6b6181 ann 3 clicks, now at /cart (open), in place of f43f46
+at   1 s ann /: click 3 of 6b6181
+at  35 s bob /beer: click 2 of 6e0c42
+at  38 s ann /checkout: click 4 of 6b6181
+  board: 6e0c42 bob 2 clicks, now at /beer (over), in place of 6e0c42
+  board: 6b6181 ann 4 clicks, now at /checkout (over), in place of 6b6181
+at 100 s bob /: click 1 of 0bcc48
+  board: 0bcc48 bob 1 clicks, now at / (over)
+3 visits
+"
+    );
+}
+
+#[test]
+fn service_closes_by_its_timer_what_the_run_before_left_open() {
+    let folder = Folder::new("service");
+    let mut command = example("service");
+    assert_eq!(
+        succeed(command.env("TMPDIR", &folder.0).env("TEMP", &folder.0).env("TMP", &folder.0)),
+        "\
+first run: 4 clicks, 2 visits open
+second run: goes on with 2 visits
+  bob: 1 clicks, last / (gap)
+  ann: 3 clicks, last /beer (gap)
+ended with 0 visits open
+"
+    );
+    assert_eq!(std::fs::read_dir(&folder.0).expect("the folder is there").count(), 0, "it left files behind");
+}
+
+#[test]
 fn resume_goes_on_after_a_real_crash_and_cleans_up() {
     let folder = Folder::new("resume");
     let mut command = example("resume");
