@@ -43,9 +43,13 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: 
         grouped(unused.rejected),
         grouped(unused.late_events),
     );
-    for (count, what) in
-        [(unused.refused, "refused"), (unused.duplicates, "left out by --unique"), (counters.revisions, "corrected")]
-    {
+    for (count, what) in [
+        (unused.refused, "refused"),
+        (unused.duplicates, "left out by --unique"),
+        (counters.revisions, "corrected"),
+        (counters.behind, "beyond --out-of-order"),
+        (counters.uncorrected, "in sessions that are not corrected"),
+    ] {
         if count > 0 {
             line += &format!(", {} {what}", grouped(count));
         }

@@ -392,9 +392,12 @@ where
     /// Places the outputs, and says what was done.
     fn close(mut self, started: Instant, is_whole: bool) -> Outcome<()> {
         let (mut counters, open) = (self.engine.counters(), self.engine.open_sessions());
+        // Without those of earlier runs.
         counters.closed -= self.before.closed;
         counters.revisions -= self.before.revisions;
         counters.updates -= self.before.updates;
+        counters.behind -= self.before.behind;
+        counters.uncorrected -= self.before.uncorrected;
         if self.results.report.is_none() {
             closing::tell_unused(&self.unused);
         }

@@ -408,7 +408,7 @@ fn corrections_name_what_they_replace() {
     assert_eq!(rows[1]["supersedes"], rows[0]["session_id"]);
     assert_eq!(rows[1]["session_id"], rows[0]["session_id"]);
     assert_eq!(rows[0]["supersedes"], "");
-    assert!(ran.said.contains("5 events, 0 rejected, 1 late, 1 corrected;"), "{}", ran.said);
+    assert!(ran.said.contains("5 events, 0 rejected, 1 late, 1 corrected, 2 beyond --out-of-order;"), "{}", ran.said);
     let ran = ok(&input, &format!("{FIELDS} --step 30s --out-of-order 0s --allowed-lateness 1m --output-format jsonl"));
     let row = &json_lines(&ran.out)[1];
     assert_eq!((&row["revision"], &row["supersedes"][0]), (&1.into(), &row["session_id"]));

@@ -190,6 +190,37 @@ fn sessions_are_shown_while_they_are_open() {
     }
 }
 
+/// Rows that may differ from those of the whole set do not look exact.
+#[test]
+fn what_the_bound_did_not_hold_is_counted() {
+    let straggler = clicks(&[("a", 0, "1"), ("z", 7, "2"), ("a", 3, "3"), ("z", 20, "4")]);
+    let under_a_maximum: Vec<_> = [0, 4, 8, 12, 16].map(|minute| ("a", minute * 60, "x")).into();
+    let under_a_maximum = clicks(&[&under_a_maximum[..], &[("z", 3_600, "y"), ("a", -180, "x")]].concat());
+    let at_most = "--gap 5m --max-duration 10m";
+    for (input, options, told) in [
+        (
+            &straggler,
+            "--gap 5s --out-of-order 1s".to_owned(),
+            " 0 late, 1 beyond --out-of-order, 1 in sessions that are not corrected;",
+        ),
+        (&straggler, "--gap 5s --out-of-order 4s".to_owned(), " 0 late;"),
+        (
+            &straggler,
+            "--gap 5s --out-of-order 1s --allowed-lateness 1m".to_owned(),
+            " 0 late, 1 corrected, 1 beyond --out-of-order;",
+        ),
+        (&straggler, "--gap 5s".to_owned(), " 0 late;"),
+        (&under_a_maximum, format!("{at_most} --out-of-order 1m"), " 1 late, 1 beyond --out-of-order;"),
+        (&under_a_maximum, format!("{at_most} --out-of-order 64m"), " 0 late;"),
+        (&under_a_maximum, at_most.to_owned(), " 0 late;"),
+    ] {
+        let ran = ok(input, &format!("{FIELDS} {options}"));
+        assert!(ran.said.contains(told), "{options}: {}", ran.said);
+    }
+    let ran = ok(&under_a_maximum, &format!("{FIELDS} {at_most} --out-of-order 1m --allowed-lateness 2h"));
+    assert!(ran.said.contains(", 1 beyond --out-of-order, 1 in sessions that are not corrected;"), "{}", ran.said);
+}
+
 #[test]
 fn each_event_is_taken_once() {
     let input = "user,time,id,what\nann,100,a,first\nann,105,b,x\nann,101,a,copy\nann,105,b,x\nann,106,,x\nann,106,,x\n\
