@@ -31,6 +31,24 @@ pub enum Expr {
     Case(Vec<(Self, Self)>, Box<Self>),
     Cast(Box<Self>, Type),
     Call(Function, Vec<Self>),
+    /// Written in Rust, in a program that was made by `translate`.
+    Native(Native),
+}
+
+/// A function of a row. No two are the same.
+#[derive(Clone, Copy)]
+pub struct Native(pub fn(&[Value]) -> Evaluated);
+
+impl std::fmt::Debug for Native {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Native")
+    }
+}
+
+impl PartialEq for Native {
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +101,7 @@ pub fn truth(value: &Value) -> Truth {
     }
 }
 
-fn value_of(truth: Truth) -> Value {
+pub fn value_of(truth: Truth) -> Value {
     truth.map_or(Value::Null, Value::Bool)
 }
 
@@ -110,13 +128,14 @@ impl Expr {
             Self::Case(conditions, otherwise) => case(conditions, otherwise, row),
             Self::Cast(one, to) => cast(one.eval(row)?, *to),
             Self::Call(function, arguments) => function.call(arguments, row),
+            Self::Native(Native(function)) => function(row),
         }
     }
 
     /// The expressions that it is made of.
     pub fn parts(&self) -> Vec<&Self> {
         match self {
-            Self::Column(_) | Self::Literal(_) => Vec::new(),
+            Self::Column(_) | Self::Literal(_) | Self::Native(_) => Vec::new(),
             Self::Not(one) | Self::IsNull(one) | Self::Is(one, _) | Self::Negate(one) | Self::Cast(one, _) => vec![one],
             Self::And(all) | Self::Or(all) | Self::Concat(all) | Self::Call(_, all) => all.iter().collect(),
             Self::Compare(_, one, other)
@@ -177,7 +196,7 @@ fn is_in(value: &Value, list: &[Expr], row: &[Value]) -> Result<Truth, Failure> 
     Ok(found)
 }
 
-fn like(value: &Value, pattern: &Value, escape: Option<char>) -> Evaluated {
+pub fn like(value: &Value, pattern: &Value, escape: Option<char>) -> Evaluated {
     let (Value::Text(text), Value::Text(pattern)) = (value, pattern) else { return Ok(Value::Null) };
     let mut signs = Vec::new();
     let mut rest = pattern.chars();
@@ -297,7 +316,7 @@ fn decimals(operator: Operator, precision: u8, scale: u8, left: &Value, right: &
     decimal_value(digits, precision, scale)
 }
 
-fn negate(value: Value) -> Evaluated {
+pub fn negate(value: Value) -> Evaluated {
     Ok(match value {
         Value::Int(number) => return integer_value(-i128::from(number), Type::BigInt),
         Value::Decimal(digits, scale) => Value::Decimal(-digits, scale),
@@ -307,7 +326,7 @@ fn negate(value: Value) -> Evaluated {
     })
 }
 
-fn later(time: &Value, interval: &Value) -> Evaluated {
+pub fn later(time: &Value, interval: &Value) -> Evaluated {
     let &Value::Interval(length) = interval else { return Ok(Value::Null) };
     let sum = match *time {
         Value::Timestamp(time) => time.checked_add(length).map(Value::Timestamp),

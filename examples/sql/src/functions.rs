@@ -61,16 +61,23 @@ pub enum Field {
 
 impl Function {
     pub fn call(self, arguments: &[Expr], row: &[Value]) -> Evaluated {
-        match self {
-            Self::Coalesce => return coalesce(arguments, row),
-            Self::Nullif => return nullif(&arguments[0], &arguments[1], row),
-            _ => {}
+        if self == Self::Coalesce {
+            return coalesce(arguments, row);
         }
         let first = arguments[0].eval(row)?;
         let Some(rest) = arguments.get(1..).filter(|rest| !rest.is_empty()) else { return self.of_one(first) };
         let second = rest[0].eval(row)?;
         let third = rest.get(1).map(|third| third.eval(row)).transpose()?;
         self.of_several(&first, &second, third.as_ref())
+    }
+
+    /// Of values. COALESCE, which looks at no more than it needs, is not among them.
+    pub fn of(self, values: &[Value]) -> Evaluated {
+        match values {
+            [one] => self.of_one(one.clone()),
+            [first, second, rest @ ..] => self.of_several(first, second, rest.first()),
+            [] => Ok(Value::Null),
+        }
     }
 
     /// Of one argument. NULL has no value of any function.
@@ -99,6 +106,8 @@ impl Function {
 
     fn of_several(self, first: &Value, second: &Value, third: Option<&Value>) -> Evaluated {
         Ok(match (self, first, second) {
+            (Self::Nullif, one, other) if one.compare(other).is_some_and(|order| order.is_eq()) => Value::Null,
+            (Self::Nullif, one, _) => one.clone(),
             (Self::Substring, Value::Text(text), Value::Int(start)) => match third {
                 None => Value::Text(substring(text, *start, None)),
                 Some(Value::Int(length)) => Value::Text(substring(text, *start, Some(*length))),
@@ -128,12 +137,6 @@ fn coalesce(arguments: &[Expr], row: &[Value]) -> Evaluated {
         }
     }
     Ok(Value::Null)
-}
-
-fn nullif(one: &Expr, other: &Expr, row: &[Value]) -> Evaluated {
-    let (one, other) = (one.eval(row)?, other.eval(row)?);
-    let is_same = one.compare(&other).is_some_and(|order| order.is_eq());
-    Ok(if is_same { Value::Null } else { one })
 }
 
 fn upper(mut text: CompactString) -> CompactString {

@@ -14,12 +14,13 @@ use program::growing::Growing;
 use program::say::say;
 use program::{same, stdout};
 use sql::plan::{Plan, Stream};
+use sql::rows::Form;
 use sql::run::{Run, Written};
 use sql::source::{Arrival, Source, time_columns};
 use sql::types::{self, Type, Value};
 use stagger::Timestamp;
 
-use crate::options::{Form, RunOptions};
+use crate::options::RunOptions;
 use crate::output::{Rows, To};
 
 /// The columns of the service's error stream.
@@ -105,7 +106,7 @@ fn arrival(plan: &Plan, options: &RunOptions) -> Outcome<Arrival> {
 
 impl<'p> Outputs<'p> {
     fn new(plan: &'p Plan, options: &RunOptions) -> Outcome<Self> {
-        let form = options.output_format;
+        let form = options.output_format.into();
         let is_folder = options.output.as_deref().is_some_and(is_folder);
         let streams = plan.streams.iter().map(|_| None).collect();
         let mut outputs = Self { plan, streams, errors: None, folder: None, rows: 0, failed: 0, said: Vec::new() };

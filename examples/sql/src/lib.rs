@@ -8,7 +8,9 @@
 //! | [`aggregate`], [`window`] | aggregates, and windows by the library's engine |
 //! | [`run`] | rows in, rows out |
 //! | [`source`] | records as rows |
+//! | [`rows`] | rows as lines |
 //! | [`explain`](mod@explain) | says what an application does |
+//! | [`translate`](mod@translate), [`translated`], [`program`] | writes it as a program in Rust; what such a program calls |
 #![allow(missing_docs)] // for the programs beside it
 
 pub mod aggregate;
@@ -20,8 +22,12 @@ pub mod infer;
 mod pairs;
 pub mod parse;
 pub mod plan;
+pub mod program;
+pub mod rows;
 pub mod run;
 pub mod source;
 pub mod text;
+pub mod translate;
+pub mod translated;
 pub mod types;
 pub mod window;

@@ -11,6 +11,7 @@ use sql::explain::explain;
 use sql::parse;
 use sql::plan::{self, Plan};
 use sql::text::Mistake;
+use sql::translate::translate;
 
 use crate::options::{Command, Options};
 
@@ -32,6 +33,10 @@ fn run(options: &Options) -> Outcome<()> {
         (Some(Command::Explain(text)), _) => {
             let plan = planned(&text.text, text.schema.as_deref())?;
             stdout::write(explain(&plan))
+        }
+        (Some(Command::Translate(text)), _) => {
+            let plan = planned(&text.text, text.schema.as_deref())?;
+            stdout::write(translate(&plan))
         }
         (None, Some(run)) => {
             let plan = planned(&run.text, run.schema.as_deref())?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sql::rows::Form;
 
 /// Runs the text of an Amazon Kinesis Data Analytics SQL application: JSON lines in, rows out.
 #[derive(Debug, Parser)]
@@ -18,6 +19,8 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Says for each pump which clock, window, partition and aggregates it has, and what differs from the service
     Explain(TextOptions),
+    /// Writes a program in Rust that does the same, with the SQL beside its lines
+    Translate(TextOptions),
 }
 
 /// The text, and what it leaves open.
@@ -64,11 +67,20 @@ pub(crate) struct RunOptions {
 
     /// Form of the rows
     #[arg(long, value_name = "FORM", default_value = "csv")]
-    pub(crate) output_format: Form,
+    pub(crate) output_format: FormOption,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
+pub(crate) enum FormOption {
     Csv,
     Jsonl,
+}
+
+impl From<FormOption> for Form {
+    fn from(option: FormOption) -> Self {
+        match option {
+            FormOption::Csv => Self::Csv,
+            FormOption::Jsonl => Self::Jsonl,
+        }
+    }
 }

@@ -3,11 +3,9 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use compact_str::CompactString;
 use program::growing::Growing;
-use sql::types::{Value, write_text};
-
-use crate::options::Form;
+use sql::rows::{Form, write_header, write_row};
+use sql::types::Value;
 
 /// How many bytes are written at once.
 const BLOCK: usize = 1 << 18;
@@ -42,86 +40,27 @@ impl Write for To {
 pub(crate) struct Rows {
     to: To,
     form: Form,
-    /// The names of the columns: for JSON as they stand before their values.
     names: Vec<String>,
     bytes: Vec<u8>,
-    text: CompactString,
     failure: Option<io::Error>,
 }
 
 impl Rows {
     pub(crate) fn new(to: To, form: Form, names: &[&str]) -> Self {
-        let mut rows =
-            Self { to, form, names: Vec::new(), bytes: Vec::new(), text: CompactString::default(), failure: None };
-        match form {
-            Form::Csv => {
-                for (index, name) in names.iter().enumerate() {
-                    rows.separate(index);
-                    quote_csv(name, &mut rows.bytes);
-                }
-                rows.bytes.push(b'\n');
-            }
-            Form::Jsonl => {
-                let json = |name| serde_json::to_string(name).unwrap_or_default() + ":";
-                rows.names = names.iter().map(json).collect();
-            }
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut rows = Self { to, form, names, bytes: Vec::new(), failure: None };
+        if form == Form::Csv {
+            write_header(&rows.names, &mut rows.bytes);
         }
         rows
     }
 
-    fn separate(&mut self, index: usize) {
-        if index > 0 {
-            self.bytes.push(b',');
-        }
-    }
-
     /// Writes a row. A failure is told at the end, and nothing is written behind it.
     pub(crate) fn write(&mut self, values: &[Value]) {
-        match self.form {
-            Form::Csv => self.write_csv(values),
-            Form::Jsonl => self.write_json(values),
-        }
-        self.bytes.push(b'\n');
+        write_row(self.form, &self.names, values, &mut self.bytes);
         if self.bytes.len() >= BLOCK {
             self.empty();
         }
-    }
-
-    fn write_csv(&mut self, values: &[Value]) {
-        for (index, value) in values.iter().enumerate() {
-            self.separate(index);
-            match value {
-                Value::Null => {}
-                // An empty text is not NULL.
-                Value::Text(text) if text.is_empty() => self.bytes.extend_from_slice(b"\"\""),
-                Value::Text(text) => quote_csv(text, &mut self.bytes),
-                other => {
-                    self.text.clear();
-                    write_text(other, &mut self.text);
-                    self.bytes.extend_from_slice(self.text.as_bytes());
-                }
-            }
-        }
-    }
-
-    fn write_json(&mut self, values: &[Value]) {
-        self.bytes.push(b'{');
-        for (index, value) in values.iter().enumerate() {
-            self.separate(index);
-            self.bytes.extend_from_slice(self.names[index].as_bytes());
-            self.text.clear();
-            write_text(value, &mut self.text);
-            match value {
-                Value::Null => self.bytes.extend_from_slice(b"null"),
-                Value::Bool(is) => self.bytes.extend_from_slice(if *is { b"true" } else { b"false" }),
-                Value::Double(number) if !number.is_finite() => self.bytes.extend_from_slice(b"null"),
-                Value::Int(_) | Value::Decimal(..) | Value::Double(_) => {
-                    self.bytes.extend_from_slice(self.text.as_bytes());
-                }
-                _ => _ = serde_json::to_writer(&mut self.bytes, self.text.as_str()), // into memory: it cannot fail
-            }
-        }
-        self.bytes.push(b'}');
     }
 
     fn empty(&mut self) {
@@ -144,14 +83,4 @@ impl Rows {
         }
         Ok(if let To::File(growing) = self.to { Some(growing) } else { None })
     }
-}
-
-fn quote_csv(text: &str, to: &mut Vec<u8>) {
-    if !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-        to.extend_from_slice(text.as_bytes());
-        return;
-    }
-    to.push(b'"');
-    to.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-    to.push(b'"');
 }

@@ -1,7 +1,9 @@
 //! What an application does: streams with types, pumps whose names are column numbers.
 
+use std::time::Duration;
+
 use sqlparser::ast::{Expr as Tree, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
-use stagger::Unit;
+use stagger::{Bucket, Stagger, Unit};
 
 use crate::aggregate::{Aggregate, Kind};
 use crate::compile::{Call, Scope, Typed, call_of, compile, condition, converted, interval_of};
@@ -90,6 +92,7 @@ pub enum Work {
 #[derive(Debug)]
 pub struct Group {
     pub window: Window,
+    pub windows: Stagger,
     pub keys: Vec<Typed>,
     pub arguments: Vec<Expr>,
     pub aggregates: Vec<Aggregate>,
@@ -103,6 +106,19 @@ pub enum Window {
     Step(i64),
     /// FLOOR(ROWTIME TO …).
     Floor(Unit),
+}
+
+impl Window {
+    /// The windows of the library that do it.
+    pub fn stagger(self) -> Stagger {
+        let length = |millis: i64| Duration::from_millis(millis.unsigned_abs());
+        match self {
+            // How often a key opened does not matter.
+            Self::Stagger(range) => Stagger::per_key(length(range)).remember_parts(Duration::ZERO),
+            Self::Step(step) => Stagger::on_event_time(Bucket::step(length(step))),
+            Self::Floor(unit) => Stagger::on_event_time(Bucket::floor(unit)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -627,7 +643,7 @@ impl<'p> Query<'p> {
         Ok(match self.kind {
             QueryKind::Group(GroupQuery { window, keys, gathered }) => {
                 let Gathered { arguments, aggregates } = gathered;
-                Work::Group(Group { window, keys, arguments, aggregates })
+                Work::Group(Group { window, windows: window.stagger(), keys, arguments, aggregates })
             }
             QueryKind::Plain(PlainQuery { over, .. }) if over.is_empty() => {
                 if let Some((name, _)) = select.windows.first() {

@@ -1,15 +1,12 @@
 //! Windows of groups, by the library's engine; and windows that slide with each row.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stagger::{
-    Bucket, Config, ConfigError, Engine, Event, EventRef, RestoreError, SessionSummary, Snapshot, Stagger, Timestamp,
-};
+use stagger::{Config, ConfigError, Engine, Event, EventRef, RestoreError, SessionSummary, Snapshot, Timestamp};
 
 use crate::aggregate::{Aggregate, State, decode, encode};
-use crate::plan::{Frame, Group, Over, Window};
+use crate::plan::{Frame, Group, Over};
 use crate::types::{Failure, Value, failure};
 
 /// The values of the expressions that a group is made by, as bytes.
@@ -79,14 +76,7 @@ pub struct Groups {
 pub type GroupsSnapshot = Snapshot<Key, Unkept, States>;
 
 fn config(group: &Group) -> Config<Key, Unkept, Together> {
-    let length = |millis: i64| Duration::from_millis(millis.unsigned_abs());
-    let stagger = match group.window {
-        // How often a key opened does not matter.
-        Window::Stagger(range) => Stagger::per_key(length(range)).remember_parts(Duration::ZERO),
-        Window::Step(step) => Stagger::on_event_time(Bucket::step(length(step))),
-        Window::Floor(unit) => Stagger::on_event_time(Bucket::floor(unit)),
-    };
-    Config::new(stagger).aggregate(Together(group.aggregates.clone()))
+    Config::new(group.windows.clone()).aggregate(Together(group.aggregates.clone()))
 }
 
 impl Groups {

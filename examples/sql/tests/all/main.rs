@@ -7,4 +7,5 @@ mod fuzz;
 mod golden;
 mod refusals;
 mod support;
+mod translate;
 mod vectors;
