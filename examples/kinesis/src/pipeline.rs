@@ -17,7 +17,7 @@ use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Snapshot, 
 use crate::stream::ShardId;
 use events::rules::Named;
 
-/// How time is understood. All but `allowed_lateness` may be another in the next run.
+/// How time is understood. It may be another in the next run, but a lateness stays one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
     /// How far events of one shard may be out of order.
@@ -82,7 +82,6 @@ struct EventTime {
 /// Everything that must be kept to go on later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    allowed_lateness: Option<Duration>,
     rules: Vec<(String, Snapshot<String, String>)>,
     clocks: Clocks,
 }
@@ -126,19 +125,16 @@ impl Pipeline {
             names(&missing),
             names(&added)
         );
-        let (before, now) = (state.allowed_lateness.unwrap_or_default(), timing.allowed_lateness.unwrap_or_default());
-        ensure!(
-            before == now || named.iter().all(Named::is_on_arrival),
-            "the checkpoint was made with --allowed-lateness {} and this run asks for {}: sessions are kept open for \
-             the former. Give the same, or another --state; that run begins at --start",
-            lengths::compact(before),
-            lengths::compact(now)
-        );
         let mut rules = Vec::new();
         for named in named {
             let place = state.rules.iter().position(|(name, _)| *name == named.name);
             let (name, snapshot) = state.rules.swap_remove(place.context("the checkpoint lacks a rule")?);
-            let engine = timing.config(named).restore(snapshot).with_context(|| format!("the checkpoint of {name}"))?;
+            let engine = timing.config(named).restore_changed(snapshot).with_context(|| {
+                format!(
+                    "the checkpoint of {name} does not go with these options: give those of the checkpoint, or another \
+                     --state; that run begins at --start"
+                )
+            })?;
             rules.push(Rule { name, engine });
         }
         Ok(Self::of(rules, columns, timing, state.clocks))
@@ -146,11 +142,7 @@ impl Pipeline {
 
     pub(crate) fn state(&self) -> State {
         let snapshot = |rule: &Rule| (rule.name.clone(), rule.engine.snapshot());
-        State {
-            allowed_lateness: self.timing.allowed_lateness,
-            rules: self.rules.iter().map(snapshot).collect(),
-            clocks: self.clocks.clone(),
-        }
+        State { rules: self.rules.iter().map(snapshot).collect(), clocks: self.clocks.clone() }
     }
 
     /// The arrival clock: all that arrived before has been taken.
@@ -533,7 +525,6 @@ mod tests {
         assert_eq!((paused.late, paused.sessions.len()), (0, 0));
     }
 
-    /// All but the allowed lateness may change between two runs.
     #[test]
     fn timing_may_change_between_runs() {
         let first = "--gap 30s --step 10s --out-of-order 0s";
@@ -555,12 +546,31 @@ mod tests {
         shorter.advance(3_101 * SECOND);
         assert_eq!((shorter.late, shorter.sessions.len()), (0, 2 + 3), "two gap sessions, and three windows");
 
-        let refusal = |change: &str| start().again(change).map(drop).unwrap_err().to_string();
-        let lateness = refusal("--gap 30s --step 10s --allowed-lateness 5m");
-        assert!(lateness.contains("with --allowed-lateness 0s and this run asks for 5m"), "{lateness}");
-        let rules = refusal("--gap 30s --floor hour");
+        let refusal = |run: Run, change: &str| format!("{:#}", run.again(change).map(drop).unwrap_err());
+        let rules = refusal(start(), "--gap 30s --floor hour");
         assert!(rules.contains("this run lacks step_10s, and the checkpoint lacks floor_hour"), "{rules}");
         assert!(start().again("--gap 30s --step 10s --allowed-lateness 0s").is_ok());
+        let late = start().again("--gap 30s --step 10s --allowed-lateness 5m").unwrap();
+        let late = late.again("--gap 30s --step 10s --allowed-lateness 1m").unwrap();
+        let none = refusal(late, "--gap 30s --step 10s");
+        assert!(none.contains("allowed_lateness cannot change from 60s to 0ns"), "{none}");
+    }
+
+    /// A lateness that is given in a later run counts from there on.
+    #[test]
+    fn sessions_are_corrected_for_as_long_as_the_present_run_says() {
+        let timing = "--gap 5s --out-of-order 0s --max-delay never";
+        let mut run = Run::new(timing);
+        run.take(0, 1, 0);
+        run.take(SECOND, 2, 4 * SECOND);
+        run.advance(2 * SECOND);
+        let mut run = run.again(&format!("{timing} --allowed-lateness 1m")).unwrap();
+        run.take(3 * SECOND, 2, 8 * SECOND);
+        run.advance(4 * SECOND);
+        assert_eq!(run.sessions.len(), 1, "user 1 has left");
+        run.take(5 * SECOND, 1, SECOND);
+        run.advance(6 * SECOND);
+        assert_eq!((run.late, run.sessions.len(), run.sessions[1].0), (0, 2, 2), "a correction with both events");
     }
 
     fn line(name: &str, session: &SessionRow) -> String {

@@ -254,7 +254,6 @@ async fn what_cannot_change_is_refused_with_what_to_do() {
         ("--gap 3s", "this run lacks step_10s, and the checkpoint lacks none"),
         ("--gap 3s --step 10s --stagger step=30s", "this run lacks none, and the checkpoint lacks stagger_step_30s"),
         ("--gap 4s --step 10s", "this run lacks gap_3s, and the checkpoint lacks gap_4s"),
-        ("--gap 3s --step 10s --allowed-lateness 1m", "--allowed-lateness 0s and this run asks for 1m"),
         (
             "--gap 3s --step 10s --key user_id",
             "made with --key user_id:int,device_id and this run asks for --key user_id:",
