@@ -253,6 +253,29 @@ fn a_signal_ends_a_stream_with_what_has_closed() {
     }
 }
 
+/// Nobody reads its rows, so that it cannot end in an orderly way.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = Folder::new();
+    let users: Vec<String> = (0..20_000).map(|user| format!("u{user}")).collect();
+    let many: Vec<_> = users.iter().zip(0..).map(|(user, second)| (user.as_str(), second, "x")).collect();
+    let (input, events) = (folder.write("in.jsonl", clicks(&many)), folder.write("events", YESTERDAY));
+    let arguments = format!("{input} {FIELDS} --gap 1s --out-of-order 0s --events {events}");
+    let mut child =
+        program().args(words(&arguments)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    while names(&folder).len() == 2 {
+        std::thread::yield_now();
+    }
+    for signal in [Signal::INT, Signal::TERM] {
+        kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(
+        (names(&folder), folder.read("events").as_str()),
+        (vec!["events".to_owned(), "in.jsonl".to_owned()], YESTERDAY)
+    );
+}
+
 /// Also where it waits for the first line.
 #[test]
 fn a_signal_ends_a_stream_that_has_not_begun() {
