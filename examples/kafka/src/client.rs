@@ -9,7 +9,7 @@ use anyhow::Result;
 use program::say::say;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
@@ -146,7 +146,9 @@ impl ClientContext for Member {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        say(format_args!("kafka: {error}: {reason}"));
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            say(format_args!("kafka: {error}: {reason}"));
+        }
     }
 }
 

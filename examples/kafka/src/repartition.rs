@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use events::parse::Parser;
 use events::parse::jsonl::Jsonl;
+use program::signals::Orderly;
 
 use crate::options::Repartition;
 use crate::sessions::Counts;
@@ -14,6 +15,7 @@ use crate::topics::{self, Side};
 use crate::worker::{Input, Job, Output, Task, set_aside, work};
 
 pub(crate) fn repartition(options: &Repartition) -> Result<()> {
+    let signals = Orderly::begin(); // before anything takes time
     let Repartition { connection, group, working, partitions, .. } = options;
     let job = Rekeying { options: options.clone() };
     let of_input = topics::input_partitions(connection, &group.input)?;
@@ -23,7 +25,7 @@ pub(crate) fn repartition(options: &Repartition) -> Result<()> {
     };
     make(&group.output, partitions.unwrap_or(of_input))?;
     make(&Side::Unreadable.topic(&group.output), of_input)?;
-    work(&job, connection, group, working)
+    work(&signals, &job, connection, group, working)
 }
 
 struct Rekeying {

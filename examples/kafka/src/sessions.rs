@@ -11,6 +11,7 @@ use events::lengths;
 use events::parse::jsonl::Jsonl;
 use events::parse::{Parser, Record};
 use events::rules::Named;
+use program::signals::Orderly;
 use rows::SessionRow;
 use serde::{Deserialize, Serialize};
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Timestamp};
@@ -21,10 +22,11 @@ use crate::topics::{self, Side};
 use crate::worker::{Input, Job, Output, Task, set_aside, work};
 
 pub(crate) fn run(options: &Run) -> Result<()> {
+    let signals = Orderly::begin(); // before anything takes time
     let job = Sessions::new(options)?;
     job.open(Vec::new())?; // an error in the options shows before anything is made
     topics::prepare(&options.connection, &options.group, options.working.replication)?;
-    work(&job, &options.connection, &options.group, &options.working)
+    work(&signals, &job, &options.connection, &options.group, &options.working)
 }
 
 /// Shared by all partitions.

@@ -154,19 +154,19 @@ const DOUBT: Duration = Duration::from_millis(500);
 
 /// Works until a signal comes, or until it is idle for as long as was asked for.
 pub(crate) fn work<J: Job>(
+    signals: &Orderly,
     job: &J,
     connection: &Connection,
     group: &GroupOptions,
     working: &WorkingOptions,
 ) -> Result<()> {
-    let signals = Orderly::begin();
     let consumer = client::member(connection, &group.group, working)?;
     consumer.subscribe(&[&group.input])?;
     let figures = metrics::serve(working.listen)?;
     let state_topic = topics::state_topic(&group.group).into();
     let (slots, fenced) = (BTreeMap::new(), Vec::new());
     let mut worker = Worker { job, connection, group, working, state_topic, consumer, slots, fenced };
-    worker.until_the_end(&signals, &figures)
+    worker.until_the_end(signals, &figures)
 }
 
 impl<J: Job> Worker<'_, J> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,20 @@ impl Kafka {
         let mut bootstrap = String::new();
         BufReader::new(own.stdout.take().unwrap()).read_line(&mut bootstrap).unwrap();
         Self { own: Some(own), bootstrap: bootstrap.trim().to_owned(), prefix }
+    }
+
+    /// Tansu on a port of this machine, in memory.
+    pub fn tansu(name: &str, program: &Path, port: u16) -> Self {
+        let (bootstrap, prefix) = (format!("127.0.0.1:{port}"), format!("{name}-{}", std::process::id()));
+        let listener = format!("tcp://{bootstrap}");
+        let own = Command::new(program)
+            .args(["broker", "--listener-url", &listener, "--advertised-listener-url", &listener])
+            .args(["--storage-engine", "memory://tansu/"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { own: Some(own), bootstrap, prefix }
     }
 
     pub fn name(&self, name: &str) -> String {
@@ -116,6 +131,10 @@ pub struct Worker {
 }
 
 impl Worker {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         let _ = kill_process(id, signal);
