@@ -248,3 +248,56 @@ impl Group {
         if generation < 0 && member.is_empty() { errors::NONE } else { self.check_member(member, generation) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn join(group: &mut Group, member: &str, now: Instant) -> Result<String, (Code, String)> {
+        let protocols = vec![("range".to_owned(), Bytes::new())];
+        let (member, client, protocol_type) = (member.to_owned(), "c".to_owned(), "consumer".to_owned());
+        let (session_timeout, rebalance_timeout) = (SECOND, 3 * SECOND);
+        let join =
+            Join { member, client, needs_id: false, session_timeout, rebalance_timeout, protocol_type, protocols };
+        group.join(join, now)
+    }
+
+    /// The group after a member has joined and synchronised, and its id.
+    fn stable(now: Instant) -> (Group, String) {
+        let mut group = Group::default();
+        let first = join(&mut group, "", now).unwrap();
+        assert!(group.joined(&first).is_none(), "others may come");
+        group.check(now + FIRST_WAIT);
+        assert_eq!(group.joined(&first).unwrap().unwrap().generation, 1);
+        assert_eq!(group.sync(&first, 1, vec![(first.clone(), Bytes::from_static(b"all"))], now), errors::NONE);
+        assert_eq!(group.assignment(&first, 1), Some(Ok(Bytes::from_static(b"all"))));
+        (group, first)
+    }
+
+    #[test]
+    fn a_silent_member_loses_its_place() {
+        let now = Instant::now();
+        let (mut group, first) = stable(now);
+        let begin = now + FIRST_WAIT;
+        assert_eq!(group.heartbeat(&first, 1, begin + SECOND / 2), errors::NONE);
+        assert_eq!(group.heartbeat(&first, 1, begin + 2 * SECOND), errors::UNKNOWN_MEMBER_ID);
+        assert_eq!(group.may_commit(&first, 1, begin + 2 * SECOND), errors::UNKNOWN_MEMBER_ID);
+    }
+
+    #[test]
+    fn a_generation_begins_when_all_have_joined() {
+        let now = Instant::now();
+        let (mut group, first) = stable(now);
+        let second = join(&mut group, "", now).unwrap();
+        assert!(group.joined(&second).is_none());
+        assert_eq!(group.heartbeat(&first, 1, now), errors::REBALANCE_IN_PROGRESS);
+        assert_eq!(group.may_commit(&first, 1, now), errors::NONE, "until the next generation begins");
+        join(&mut group, &first, now).unwrap();
+        assert_eq!(group.joined(&second).unwrap().unwrap().generation, 2);
+        assert_eq!(group.may_commit(&first, 1, now), errors::ILLEGAL_GENERATION);
+        assert_eq!(group.leave(&second, now), errors::NONE);
+        assert_eq!(group.heartbeat(&first, 2, now), errors::REBALANCE_IN_PROGRESS);
+    }
+}

@@ -309,3 +309,77 @@ fn marker_batch(producer: Producer, is_commit: bool) -> BytesMut {
     RecordBatchEncoder::encode(&mut bytes, [&record], &options).expect("a record of fixed size");
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITER: Producer = Producer { id: 7, epoch: 0 };
+
+    /// A batch of one record.
+    fn batch(key: &str, sequence: i32, transactional: bool) -> Bytes {
+        let record = Record {
+            transactional,
+            control: false,
+            delete_horizon: false,
+            partition_leader_epoch: 0,
+            producer_id: WRITER.id,
+            producer_epoch: WRITER.epoch,
+            timestamp_type: TimestampType::Creation,
+            offset: 0,
+            sequence,
+            timestamp: 5,
+            key: Some(Bytes::copy_from_slice(key.as_bytes())),
+            value: None,
+            headers: IndexMap::new(),
+        };
+        let mut bytes = BytesMut::new();
+        let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+        RecordBatchEncoder::encode(&mut bytes, [&record], &options).unwrap();
+        bytes.freeze()
+    }
+
+    fn keys(log: &Log) -> Vec<String> {
+        let mut bytes = log.read(0, usize::MAX, false).unwrap().bytes.freeze();
+        let sets = RecordBatchDecoder::decode_all(&mut bytes).unwrap();
+        let records = sets.into_iter().flat_map(|set| set.records).filter(|record| !record.control);
+        records.map(|record| String::from_utf8(record.key.unwrap().to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_batch_that_is_sent_again_is_there_once() {
+        let mut log = Log::new(false);
+        assert_eq!(log.append(&batch("a", 0, false)), Ok(0));
+        assert_eq!(log.append(&batch("b", 1, false)), Ok(1));
+        assert_eq!(log.append(&batch("a", 0, false)), Ok(0));
+        assert_eq!(log.append(&batch("d", 3, false)), Err(errors::OUT_OF_ORDER_SEQUENCE_NUMBER));
+        assert_eq!(keys(&log), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_reader_of_what_is_committed_stops_at_the_first_open_transaction() {
+        let mut log = Log::new(false);
+        log.append(&batch("a", 0, true)).unwrap();
+        assert_eq!((log.last_stable(), log.end()), (0, 1));
+        log.mark(WRITER, false);
+        assert_eq!((log.last_stable(), log.end()), (2, 2));
+        log.append(&batch("b", 1, true)).unwrap();
+        let found = log.read(0, usize::MAX, true).unwrap();
+        assert_eq!(found.aborted.iter().map(|of| (of.producer, of.first)).collect::<Vec<_>>(), [(7, 0)]);
+        assert!(log.read(2, usize::MAX, true).unwrap().bytes.is_empty());
+        assert!(matches!(log.read(9, 1, true), Err(errors::OFFSET_OUT_OF_RANGE)));
+    }
+
+    #[test]
+    fn compaction_keeps_the_latest_committed_record_of_a_key() {
+        let mut log = Log::new(true);
+        for (sequence, (key, is_commit)) in (0..).zip([("a", true), ("b", true), ("a", true), ("b", false)]) {
+            log.append(&batch(key, sequence, true)).unwrap();
+            log.mark(WRITER, is_commit);
+        }
+        log.append(&batch("a", 4, true)).unwrap(); // not committed yet
+        log.compact();
+        assert_eq!(keys(&log), ["b", "a", "a"]);
+        assert_eq!(log.end(), 9);
+    }
+}
