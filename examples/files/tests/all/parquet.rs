@@ -117,7 +117,7 @@ fn first_and_last_of_stagger_windows_go_by_arrival_in_every_format() {
     let input = click("arrived first", 20, 21) + &click("happened first", 10, 22) + &click("arrived last", 15, 23);
     let folder = Folder::new();
     let output = folder.path("visits");
-    let arguments = format!("{FIELDS} --arrival at --stagger step=30s --range 30s");
+    let arguments = format!("{FIELDS} --time-format seconds --arrival at --stagger step=30s --range 30s");
     ok(&input, &format!("{arguments} --output-format parquet --output {output}"));
     let (_, row) = &parquet_rows(Path::new(&output))[0];
     assert_eq!((&row["beginnavigation"], &row["endnavigation"]), (&"arrived first".into(), &"arrived last".into()));
