@@ -1,4 +1,4 @@
-//! What one read of an input gave, on its way from the thread that parses to the one that sessionizes.
+//! The records of one read of an input, on their way from the thread that parses to the one that sessionizes.
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub struct Batch {
     pub empty: u64,
     /// How many records were left out by a condition.
     pub left_out: u64,
-    /// How many lines of the input have been read so far.
+    /// The number of lines read from the input.
     pub last_line: u64,
     /// Reading failed behind all this.
     pub failure: Option<io::Error>,

@@ -1,4 +1,4 @@
-//! The options of the command line for what the input means.
+//! The options of the command line about the format and the fields of the input.
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use crate::zones::{self, AnyZone};
 
 /// The format of the inputs, and which fields of a record make an event.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "What the input means")]
+#[command(next_help_heading = "Input")]
 pub struct Fields {
     /// Format of the inputs; by default told by name and content
     #[arg(long, value_name = "FORMAT")]
@@ -70,14 +70,14 @@ pub struct Fields {
     #[arg(long = "not", value_name = "CONDITION")]
     pub except: Vec<Condition>,
 
-    /// What the program wants to know beside.
+    /// Further fields that the program needs.
     #[arg(skip)]
     pub more: MoreFields,
 }
 
-/// What the values of fields mean, whatever the format.
+/// The meaning of field values, in any format.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "What the input means")]
+#[command(next_help_heading = "Input")]
 pub struct Meaning {
     /// How times are written: auto, iso, seconds, millis, micros, nanos, excel (days of a spreadsheet), log, or a
     /// pattern such as "%d.%m.%Y %H:%M:%S%.f". auto reads ISO 8601 and RFC 3339, Unix times in the unit that is

@@ -54,7 +54,7 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if DELIMITERS.iter().any(|delimiter| first.contains(delimiter)) {
         return Ok(Format::Csv);
     }
-    Err("it cannot be told what format it has: say --format jsonl, csv, combined, w3c or alb, or --log-format")
+    Err("cannot detect its format: pass --format jsonl, csv, combined, w3c or alb, or --log-format")
 }
 
 /// A log rotation may leave zeros before a line.
@@ -77,10 +77,10 @@ fn ending(path: &Path) -> Option<String> {
     Some(packed.unwrap_or(&name).rsplit_once('.')?.1.to_owned())
 }
 
-/// What may lie between two cells; the first in doubt.
+/// The possible delimiters between two cells; in doubt the first.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// What lies between two cells, by the name of the file or its first line.
+/// The delimiter between two cells, by the name of the file or its first line.
 pub fn delimiter(path: Option<&Path>, sample: &[u8]) -> u8 {
     if path.and_then(ending).is_some_and(|ending| ending == "tsv" || ending == "tab") {
         return b'\t';
@@ -119,7 +119,7 @@ impl Offered {
     }
 }
 
-/// So many objects without a field make it a mistake in the command rather than a rare field.
+/// After this number of objects without a field, the field is a mistake in the command, not a rare field.
 const ENOUGH_OBJECTS: usize = 20;
 
 /// The names of the columns of CSV.

@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    /// What is read, if it is not in the program itself.
+    /// The file that is read, if it is not in the program itself.
     pub fn input(&self) -> Option<same::Input<'_>> {
         match self {
             Self::Bundled => None,
@@ -132,7 +132,7 @@ impl Input {
     }
 }
 
-/// What follows the sample.
+/// The content after the sample.
 struct Rest {
     failure: Option<io::Error>,
     rest: Box<dyn Read + Send>,

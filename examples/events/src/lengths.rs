@@ -36,7 +36,7 @@ fn first_part(text: &str) -> Option<(u64, &str)> {
 
 fn explain(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return format!("say the unit: {text}s, {text}m, {text}h");
+        return format!("add a unit: {text}s, {text}m, {text}h");
     }
     if let Some(length) = text.strip_prefix('-') {
         return format!("a length of time cannot be negative: say {length}");

@@ -29,7 +29,7 @@ pub struct Lines<R> {
     reader: R,
     block: usize,
     buffer: Vec<u8>,
-    /// What has been read and not been used yet.
+    /// Bytes that have been read and not been used yet.
     start: usize,
     end: usize,
     is_over: bool,
@@ -39,7 +39,7 @@ pub struct Lines<R> {
     too_long: Vec<u8>,
 }
 
-/// What comes first in a part of an input. Lengths count the line end; lines are those that end in it.
+/// The first record in a part of an input. Lengths count the line end; lines are those that end in it.
 pub enum Frame {
     Record {
         length: usize,
@@ -65,7 +65,7 @@ impl<R: Read> Lines<R> {
         Self::in_blocks(reader, BLOCK)
     }
 
-    /// Reads so much at once.
+    /// The number of bytes read at once.
     pub fn in_blocks(reader: R, block: usize) -> Self {
         let (buffer, too_long) = (Vec::new(), Vec::new());
         Self { reader, block, buffer, start: 0, end: 0, is_over: false, number: 0, empty: 0, too_long }
@@ -249,7 +249,7 @@ pub fn each_in<P: Parser>(
     }
 }
 
-/// What comes first in an input. Zeros are no part of any line.
+/// The first record in an input. Zeros are no part of any line.
 #[inline]
 fn framed(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
     match input.first() {

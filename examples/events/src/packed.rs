@@ -16,7 +16,7 @@ const PACKED: usize = 1 << 18;
 /// How many bytes tell how an input is packed.
 pub const MAGIC: usize = 6;
 
-/// What an input holds, by its first bytes.
+/// The kind of an input, by its first bytes.
 pub fn unpacked(head: &[u8], raw: impl Read + Send + 'static) -> Box<dyn Read + Send> {
     let buffered = |raw| BufReader::with_capacity(PACKED, raw);
     match head {
@@ -34,7 +34,7 @@ struct Zstd<R> {
     decoder: FrameDecoder,
     /// A frame has begun.
     is_open: bool,
-    /// The error that comes behind what could be read.
+    /// The error behind the bytes that could be read.
     failure: Option<io::Error>,
 }
 
@@ -75,7 +75,7 @@ impl<R: BufRead> Zstd<R> {
         }
     }
 
-    /// What is wrong with a frame that has been handed out.
+    /// The fault of a frame that has been passed on.
     fn end(&mut self) -> io::Result<()> {
         self.is_open = false;
         if let Some(error) = self.failure.take() {

@@ -1,6 +1,6 @@
 //! Reading and parsing on a thread of their own, so that sessions are made at the same time.
 //!
-//! What each read gave is handed over in order. No record is held back while the thread waits for
+//! The records of each read are handed over in order. No record is held back while the thread waits for
 //! more input, but one that goes on over several lines. The thread is not joined when the work stops
 //! early, since it may be waiting for input that never comes.
 

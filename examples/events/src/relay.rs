@@ -1,6 +1,6 @@
 //! Buffers handed from one thread to the next, in order, and back to be filled again.
 //!
-//! Only so many are under way at once: a thread that is ahead waits, and memory does not grow.
+//! Only a few are under way at once: a thread that is ahead waits, and memory does not grow.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct Using<T> {
     used: Sender<T>,
 }
 
-/// What came of waiting for a buffer.
+/// The result of waiting for a buffer.
 pub enum Waited<T> {
     Ready(T),
     /// None is there yet.

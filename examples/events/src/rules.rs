@@ -1,4 +1,4 @@
-//! What makes a session in a stream: one or several rules at once, each with a name that its rows go under.
+//! The rules for sessions in a stream: one or several at once, each with a name that its rows go under.
 //! Shared by the programs that read streams.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use stagger::{Bucket, Config, FirstLast, Gap, Stagger, Strategy, Unit};
 
 /// Any number of them; the article's `step=30s` if there is none.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "What makes a session (any number at once) [default: --stagger step=30s]")]
+#[command(next_help_heading = "Sessions: any number of these rules [default: --stagger step=30s]")]
 pub struct Strategies {
     /// Kinesis SQL's WINDOWED BY STAGGER, on the arrival clock: step=LENGTH or floor=UNIT, and
     /// /RANGE where a window stays open for longer or shorter than its bucket: step=30s/60s
@@ -24,7 +24,7 @@ pub struct Strategies {
     #[arg(long, value_name = "UNIT", value_parser = unit)]
     pub floor: Vec<Unit>,
 
-    /// A session ends after so long without an event: 30m
+    /// Gap: the time without an event that ends a session, such as 30m
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub gap: Vec<Duration>,
 }
@@ -83,7 +83,7 @@ fn stagger(text: &str) -> Result<OnArrival, String> {
     Ok(OnArrival { bucket, range: range.unwrap_or(bucket.width()) })
 }
 
-/// What a rule does, however it is written: `step=60s`, `step=1m` and `floor=minute` are one.
+/// The meaning of a rule, in any spelling: `step=60s`, `step=1m` and `floor=minute` are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Stagger { bucket: Duration, range: Duration },

@@ -1,4 +1,4 @@
-//! What is decided before the first line: inputs, formats and fields.
+//! Decisions before the first line: inputs, formats and fields.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub enum AnyParser {
 }
 
 impl AnyParser {
-    /// What of the beginning of an input must be read again to go on later: the lines that name the fields.
+    /// The part of an input that must be read again to go on later: the lines that name the fields.
     pub fn preamble(&self, beginning: &[u8]) -> Vec<u8> {
         let blank = beginning.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let mut lines = beginning[blank..].split_inclusive(|byte| *byte == b'\n');
@@ -171,7 +171,7 @@ impl Chosen {
     }
 }
 
-/// Those named, or what the format suggests.
+/// The fields that are named, or those that the format suggests.
 fn chosen(fields: &Fields, source: &Source, format: Format, offered: &Offered, is_empty: bool) -> Outcome<Chosen> {
     let bundled = ["user_id", "client_timestamp", "client_event"].map(Some);
     let of_log = ["address", "time", "request"].map(|name| offered.has(name).then_some(name));
@@ -183,16 +183,16 @@ fn chosen(fields: &Fields, source: &Source, format: Format, offered: &Offered, i
     };
     let ask = |what: &str, option: &str| {
         Failure::usage(format_args!(
-            "say which field of {} tells {what} with {option} FIELD: it has {}",
+            "name the field of {} with {what}: pass {option} FIELD; its fields are {}",
             source.name(),
             list(&offered.names)
         ))
     };
     if fields.key.is_empty() && key.is_none() {
-        return Err(ask("whose event it is", "--key"));
+        return Err(ask("the key, such as a user", "--key"));
     }
     let keys = key_fields(fields, key.unwrap_or_default())?;
-    let time = fields.time.as_deref().or(time).ok_or_else(|| ask("when it happened", "--time"))?.to_owned();
+    let time = fields.time.as_deref().or(time).ok_or_else(|| ask("the event time", "--time"))?.to_owned();
     let value = fields.value.as_deref().or(value).map(str::to_owned);
     Ok(Chosen { keys, time, value })
 }

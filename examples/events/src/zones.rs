@@ -34,7 +34,7 @@ impl Local {
 }
 
 impl AnyZone {
-    /// What the clocks show, as microseconds since 1970 by these clocks, against UTC.
+    /// The time that the clocks show, as microseconds since 1970 by these clocks, against UTC.
     pub fn local(&self, local: i64) -> Local {
         let unique = |offset| Local { offset, is_twice: false, is_never: false };
         let tz = match self {

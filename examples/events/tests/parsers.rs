@@ -30,7 +30,7 @@ fn csv(wanted: Wanted, header: &str) -> Csv {
     parser
 }
 
-/// What a record holds, without its borrows.
+/// The content of a record, without its borrows.
 type Owned = Result<(String, i64, String), String>;
 
 fn owned(result: Result<Record<'_>, Reject>) -> Owned {
@@ -277,7 +277,7 @@ mod quick_json {
     fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
         let others = prop_oneof![4 => nearly(SEEDS), 1 => prop::collection::vec(any::<u8>(), 0..40)];
         let lines = prop_oneof![3 => alike(), 1 => prop::collection::vec(others, 1..3)];
-        // Some come again, since a line is read by what the ones before looked like.
+        // Some come again, since a line is read by the form of the lines before.
         (prop::collection::vec(lines, 1..4), prop::collection::vec(any::<prop::sample::Index>(), 0..12)).prop_map(
             |(lines, order)| {
                 let lines = lines.concat();

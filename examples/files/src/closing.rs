@@ -1,4 +1,4 @@
-//! The end of a run: what was done in one line, and the exit status.
+//! The end of a run: its summary in one line, and the exit status.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) fn tell_unused(unused: &Unused) {
     }
 }
 
-/// Says in one line what was done. `counters` may begin with those of earlier runs; `open`: how many sessions the
+/// Sums the run up in one line. `counters` may begin with those of earlier runs; `open`: how many sessions the
 /// next one goes on with.
 pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: Option<usize>, took: Duration) {
     let Amount { lines, empty, events, left_out, no_numbers } = *amount;

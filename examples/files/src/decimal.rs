@@ -8,7 +8,7 @@ const DIGITS: u32 = 18;
 const ONE: i128 = 10i128.pow(DIGITS);
 /// Beyond it a number is not read.
 const MOST: i128 = ONE * ONE;
-/// An average has so many digits behind the point.
+/// The number of digits behind the point of an average.
 const OF_AVERAGE: u32 = 12;
 
 /// A multiple of 10^-18.

@@ -1,4 +1,4 @@
-//! What a session keeps of its events beside key, times, first and last: the events themselves, and the columns
+//! The facts that a session keeps of its events beside key, times, first and last: the events themselves, and the columns
 //! of `--sum` and its like.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::text::{KeptOrigin, Origin, Payload, Place, Text, Unkept};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Columns of the rows")]
 pub(crate) struct Measures {
-    /// Sum of a field as a column sum_F; numbers add up exactly. What is no number is not counted, and told
+    /// Sum of a field as a column sum_F; numbers add up exactly. A value that is no number is not counted, and told
     #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
     pub(crate) sum: Vec<String>,
 
@@ -110,7 +110,7 @@ impl Measures {
     }
 }
 
-/// What a summary has of its events: nothing, or [`Facts`].
+/// The facts in a summary: nothing, or [`Facts`].
 pub(crate) trait Kept: Sized + Send + 'static {
     /// What sessions keep of the origin of an event.
     type Origin: for<'a> Value<Ref<'a> = Origin<'a>> + Clone + Send + Serialize + DeserializeOwned;
@@ -185,7 +185,7 @@ impl Gather {
     }
 }
 
-/// What is known of the events so far.
+/// The facts about the events.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Gathered {
     members: Vec<Member>,

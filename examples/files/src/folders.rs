@@ -21,17 +21,17 @@ use stagger::{SessionId, Timestamp};
 use crate::facts::Kept;
 use crate::text::Summary;
 
-/// Rows that wait become files when they make up so many bytes. Sessions close in order of time, so
+/// The number of bytes at which waiting rows become files. Sessions close in order of time, so
 /// that most hours are complete by then.
 const ENOUGH: usize = 64 << 20;
 
 pub(crate) struct Folders {
     output: PathBuf,
-    /// Makes files of what waited before, at the same time. Ends before the folder goes.
+    /// Makes files of earlier rows, at the same time. Ends before the folder goes.
     making: Making,
     growing: Growing,
     columns: Columns,
-    /// What waits, by hour.
+    /// Waiting rows, by hour.
     waiting: BTreeMap<Timestamp, Rows>,
     bytes: usize,
     files: u32,

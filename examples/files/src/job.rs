@@ -37,7 +37,7 @@ use crate::text::{EventRef, Origin, Payload, Place, Text};
 use crate::unused::Unused;
 use crate::waiting::Waiting;
 
-/// Does what the options ask for.
+/// Does the work that the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     if options.keeps_facts() {
         let fields = &options.fields.more.names;
@@ -81,7 +81,7 @@ struct Job<'o, O: Kept, A: Aggregate<Text, Payload<O>, Output = O>> {
     waiting: Option<Waiting>,
     results: Results<O>,
     unused: Unused,
-    /// What the fields of the inputs held.
+    /// The findings about the fields of the inputs.
     seen: Seen,
     /// The greatest event time that was used.
     greatest: Option<Timestamp>,
@@ -266,7 +266,7 @@ where
         Ok(())
     }
 
-    /// Waits for what another thread makes. Meanwhile a stream shows what it has. None if nothing comes any
+    /// Waits for a batch of another thread. Meanwhile a stream shows its sessions. None if no batch comes any
     /// more, or if the work should end.
     fn wait<T>(&mut self, mut next: impl FnMut(Duration) -> Waited<T>) -> Outcome<Option<T>> {
         while !self.is_asked_to_end() {
@@ -287,7 +287,7 @@ where
         self.orderly.as_ref().is_some_and(Orderly::is_asked_to_end)
     }
 
-    /// The input is silent: what is there is shown, and with `--max-delay` time goes on.
+    /// The input is silent: finished rows are shown, and with `--max-delay` time goes on.
     fn pause(&mut self) -> Outcome<()> {
         let goes_on = self.options.streaming.max_delay.zip(self.present);
         if let Some((delay, present)) = goes_on {
@@ -318,8 +318,8 @@ where
         }
     }
 
-    /// An event arrives when it happens. To see an event from the future for what it is, the
-    /// present is taken to be the latest event so far.
+    /// An event arrives when it happens. To recognize an event from the future, the
+    /// latest earlier event is taken for the present.
     fn assumed_arrival(&self, time: Timestamp) -> Timestamp {
         match (self.options.streaming.max_future, self.greatest) {
             (Some(_), Some(greatest)) => greatest,
@@ -369,7 +369,7 @@ where
         }
     }
 
-    /// Closes what the input has ended, then what it has left open.
+    /// Closes the sessions that the input has ended, then the open ones.
     fn end(&mut self) -> Outcome<()> {
         if let Some(mut waiting) = self.waiting.take() {
             waiting.sort();
@@ -389,7 +389,7 @@ where
         self.results.check()
     }
 
-    /// Places the outputs, and says what was done.
+    /// Places the outputs, and sums the run up.
     fn close(mut self, started: Instant, is_whole: bool) -> Outcome<()> {
         let (mut counters, open) = (self.engine.counters(), self.engine.open_sessions());
         // Without those of earlier runs.

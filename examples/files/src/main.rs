@@ -5,7 +5,7 @@
 //!
 //! Without `--out-of-order` the whole input is one set of events in any order: every event is
 //! pushed before the clock moves, so the result is exact. With it the input is a stream. Both end
-//! alike: the clock moves to the latest event, and what is still open then is flushed. Rows come in
+//! alike: the clock moves to the latest event, and sessions still open then are flushed. Rows come in
 //! the order in which the library closes sessions.
 
 mod closing;

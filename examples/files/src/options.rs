@@ -49,7 +49,7 @@ impl Options {
         self.results.files().chain(self.going_on.state.as_deref())
     }
 
-    /// What every run with one `--state` must have alike, beside the settings of the library.
+    /// Options that must be the same in every run with one `--state`, beside the settings of the library.
     pub(crate) fn echo(&self) -> Vec<(String, String)> {
         let Fields { key, time, value, arrival, only, except, meaning, arrival_format, forwarded, .. } = &self.fields;
         let Meaning { time_format, input_zone, plausible, no_user } = meaning;
@@ -82,7 +82,7 @@ impl Options {
 
 /// At most one of step, floor, gap, sliding, stagger.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What makes a session (one of these; 30 minutes of silence by default)")]
+#[command(next_help_heading = "Sessions: one of these rules [default: --gap 30m]")]
 pub(crate) struct StrategyOptions {
     /// Windows of a fixed length, per key, on the event clock: 30s
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "strategy")]
@@ -92,7 +92,7 @@ pub(crate) struct StrategyOptions {
     #[arg(long, value_name = "UNIT", value_parser = unit, group = "strategy")]
     pub(crate) floor: Option<Unit>,
 
-    /// A session ends with a silence: 30m
+    /// Gap: the time without an event that ends a session, such as 30m
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "strategy")]
     pub(crate) gap: Option<Duration>,
 
@@ -113,7 +113,7 @@ pub(crate) struct StrategyOptions {
     #[arg(long)]
     pub(crate) inclusive: bool,
 
-    /// With --gap: an event so long after the first one starts a new session
+    /// With --gap: maximum session length, measured from the first event
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_duration: Option<Duration>,
 
@@ -176,26 +176,26 @@ pub(crate) struct Streaming {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) out_of_order: Option<Duration>,
 
-    /// Correct sessions for so long after their end: rows get a revision, and the ids it replaces
+    /// Allowed lateness: correct sessions for this time after their end. Rows get a revision, and the ids it replaces
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) allowed_lateness: Option<Duration>,
 
-    /// Events come at most so long after they happened: while the input is silent, time goes on, this far
+    /// Maximum delay between an event and its arrival: while the input is silent, time goes on, this far
     /// behind, and closes sessions
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_delay: Option<Duration>,
 
-    /// Show sessions that are open, and have changed, each time that so much of the stream's time has gone by. The
+    /// Show sessions that are open, and have changed, each time that this much of the stream's time has gone by. The
     /// reason is update; the next row of the session has a higher revision, and names the one it replaces
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) update_every: Option<Duration>,
 
-    /// The same each time that a session has so many more events
+    /// The same each time that a session has this number of new events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) update_every_events: Option<u64>,
 
-    /// Leave out events that claim to be so far ahead of their arrival (without --arrival: ahead of
-    /// the latest event so far, so choose it longer than any silence in the input)
+    /// Leave out events with a time more than LENGTH after their arrival (without --arrival: after the
+    /// latest earlier event, so choose it longer than any silence in the input)
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) max_future: Option<Duration>,
 }
@@ -459,7 +459,7 @@ impl Options {
         *report || (self.inputs.is_empty() && output.is_none() && output_format.is_none())
     }
 
-    /// What is to be known of each record.
+    /// The fields and conditions that each record needs.
     fn more(&self) -> MoreFields {
         let mut names = self.results.measures.fields();
         names.extend(self.strategy.unique.clone().filter(|field| !names.contains(field)));

@@ -114,7 +114,7 @@ impl Rows {
         written
     }
 
-    /// Writes what waits, where others see it.
+    /// Writes waiting rows, if others see the output.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match &self.to {
             Output::File(file) if !file.is_direct() => Ok(()),
@@ -132,7 +132,7 @@ impl Rows {
     }
 
     /// Times are printed as Kinesis SQL casts a TIMESTAMP to VARCHAR; begin and end keep, as in the
-    /// article, what follows the hour.
+    /// article, minutes and seconds.
     fn write_kinesis_sql(&mut self, session: &ClosedSession<'_>) {
         let cells = &mut self.cells;
         let mut key = keys::split(session.key, 2);
@@ -166,7 +166,7 @@ fn sql_timestamp(time: Timestamp) -> String {
     iso[..iso.len() - "456Z".len()].replace('T', " ")
 }
 
-/// SQL's SUBSTRING: from a position that counts from 1, so many characters at most.
+/// SQL's SUBSTRING: from a position that counts from 1, up to a number of characters.
 fn substring(text: &str, from: usize, length: usize) -> &str {
     let rest = text.get(from - 1..).unwrap_or_default();
     rest.get(..length).unwrap_or(rest)

@@ -1,4 +1,4 @@
-//! The report: what a person wants to know about the sessions.
+//! The report about the sessions, for a person.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};

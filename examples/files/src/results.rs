@@ -80,7 +80,7 @@ impl<O: Kept> Results<O> {
         }
     }
 
-    /// Whether everything could be written so far. The library's callback cannot return it.
+    /// Whether everything could be written. The library's callback cannot return it.
     #[inline]
     pub(crate) fn check(&mut self) -> Outcome<()> {
         match &mut self.writing {
@@ -89,7 +89,7 @@ impl<O: Kept> Results<O> {
         }
     }
 
-    /// Hands on what waits, since the input pauses.
+    /// Passes waiting rows on, since the input pauses.
     pub(crate) fn pause(&mut self) -> Outcome<()> {
         if let Some(writing) = &mut self.writing {
             writing.hand_over();
@@ -158,7 +158,7 @@ pub(crate) struct Files {
     visits: Option<Visits>,
 }
 
-/// What is left of [`Files`] when all is written.
+/// The rest of [`Files`] when all is written.
 #[derive(Default)]
 pub(crate) struct Finished {
     /// To be placed.
@@ -188,7 +188,7 @@ impl Files {
         self.events.as_mut().map_or(Ok(()), |events| events.write_early(event))
     }
 
-    /// Writes what waits, where others see it.
+    /// Writes waiting rows, if others see the output.
     pub(crate) fn flush(&mut self) -> Outcome<()> {
         if let Some(SessionFiles::Rows(rows)) = &mut self.sessions {
             rows.flush().map_err(|error| Failure::writing(&error))?;

@@ -13,9 +13,9 @@ use program::say::say;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
-/// So many first bytes tell one input from another.
+/// The number of first bytes that tell one input from another.
 const HEAD: u64 = 4_096;
-/// So many inputs are remembered: those of the latest runs.
+/// The number of inputs that are remembered: those of the latest runs.
 const REMEMBERED: usize = 1_000;
 
 /// Where a run ended in an input. All numbers are of its content, unpacked.
@@ -89,7 +89,7 @@ fn track(head: Vec<u8>, header: Vec<u8>, rest: Box<dyn Read + Send>, bytes: u64)
     (Input::going_on(header, Box::new(reader)), Tracked { head, position, lines_before: 0, began_at: bytes })
 }
 
-/// Passes over what has been written of a line since its beginning was used. Gives how much, and whether it was
+/// Passes over the rest of a line whose beginning was used. Gives its length, and whether it was
 /// more than the line end.
 fn rest_of_line(content: &mut impl Read) -> io::Result<(u64, bool)> {
     let (mut passed, mut has_gone_on, mut byte) = (0, false, [0]);
@@ -123,7 +123,7 @@ impl Tracked {
         self.position().bytes > self.began_at
     }
 
-    /// Where it ended, after so many lines.
+    /// Where it ended, and after how many lines.
     pub(crate) fn end(&self, lines: u64) -> Option<Known> {
         let Position { bytes, line_start, .. } = *self.position();
         let head_bytes = bytes.min(self.head.len() as u64);
@@ -133,7 +133,7 @@ impl Tracked {
     }
 }
 
-/// Adds where an input ended, in the place of what was known of it.
+/// Adds where an input ended, in the place of an earlier entry.
 pub(crate) fn remember(known: &mut Vec<Known>, ended: Known, tracked: &Tracked) {
     known.retain(|known| {
         let head = tracked.head.get(..known.head_bytes as usize);

@@ -34,7 +34,7 @@ impl JsonLines {
         written.map_err(|error| Failure::file("write", &self.path, &error))
     }
 
-    /// Writes what waits, if others see it.
+    /// Writes waiting rows, if others see the output.
     pub(crate) fn flush(&mut self) -> Outcome<()> {
         let flushed = if self.to.get_ref().is_direct() { self.to.flush() } else { Ok(()) };
         flushed.map_err(|error| Failure::file("write", &self.path, &error))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long to wait for input before what is there is shown.
+/// How long to wait for input before finished rows are shown.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long to wait before the next look at the time, and at whether the work should end.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(crate) struct Silence {
     /// When the last input came.
     since: Instant,
-    /// Whether what was there by then has been shown.
+    /// Whether the rows finished by then have been shown.
     pub(crate) is_noted: bool,
 }
 

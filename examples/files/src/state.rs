@@ -1,4 +1,4 @@
-//! The file of `--state`: what a run leaves for the next one.
+//! The file of `--state`, which a run leaves for the next one.
 //!
 //! It is written last, after the rows have their names. So a run that is killed anywhere, and started again with
 //! the same command, leaves the same rows as one that was not.
@@ -24,7 +24,7 @@ const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct State<V, S> {
     version: u32,
-    /// What must be the same in every run.
+    /// Settings that must be the same in every run.
     options: Vec<(String, String)>,
     pub(crate) inputs: Vec<Known>,
     pub(crate) greatest: Option<Timestamp>,

@@ -110,7 +110,7 @@ pub(crate) fn words(options: &Options) -> String {
     } else if let Some(range) = chosen.range {
         format!("stagger windows that stay open for {}", compact(range))
     } else {
-        format!("a session ends after {} of silence", compact(chosen.gap.unwrap_or(DEFAULT_GAP)))
+        format!("a session ends after {} without an event", compact(chosen.gap.unwrap_or(DEFAULT_GAP)))
     };
     if let Some(most) = chosen.max_duration {
         words += &format!(", or after {}", compact(most));

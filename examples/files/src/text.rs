@@ -1,4 +1,4 @@
-//! What a session keeps of its key and of its first and last event.
+//! The form in which a session keeps its key and its first and last event.
 
 use std::fmt;
 
@@ -71,7 +71,7 @@ pub(crate) struct Place {
     pub(crate) line: u64,
 }
 
-/// What comes with an event beside its value.
+/// The part of an event beside its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin<'a> {
     pub(crate) place: Place,
@@ -122,8 +122,8 @@ impl Value for Unkept {
 /// An event as it is pushed: with the `--value` field and where it was read.
 pub(crate) type EventRef<'a> = Event<&'a str, (&'a str, Origin<'a>)>;
 
-/// What a session keeps of the value of an event, by what is made of all of them.
+/// The kept form of the value of an event, by the aggregate of the session.
 pub(crate) type Payload<O> = (Text, <O as Kept>::Origin);
 
-/// What comes out. `O` is `()`, or [`Facts`](crate::facts::Facts) where an option asks for them.
+/// A summary. `O` is `()`, or [`Facts`](crate::facts::Facts) where an option asks for them.
 pub(crate) type Summary<O> = SessionSummary<Text, Payload<O>, O>;

@@ -1,4 +1,4 @@
-//! What was not used, and why: counted, the first few kept to be shown, all written if asked.
+//! Lines and events that were not used, and why: counted, the first few kept to be shown, all written if asked.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -114,7 +114,7 @@ impl Unused {
         })
     }
 
-    /// Writes what waits, where others see it.
+    /// Writes waiting rows, if others see the output.
     pub(crate) fn flush(&mut self) -> Outcome<()> {
         self.rejects.iter_mut().chain(&mut self.late).try_for_each(JsonLines::flush)
     }

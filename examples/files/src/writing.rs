@@ -14,7 +14,7 @@ use crate::text::Summary;
 /// How many sessions and events are handed over at once.
 const MANY: usize = 512;
 
-/// What is written.
+/// The items that are written.
 pub(crate) enum Out<O: Kept> {
     Session(Summary<O>),
     /// An event of a session that is open.
@@ -49,7 +49,7 @@ impl<O: Kept> Writing<O> {
 }
 
 impl<O: Kept> Writing<O> {
-    /// Passes on what waits.
+    /// Passes waiting items on.
     pub(crate) fn hand_over(&mut self) {
         if let Some(filling) = &mut self.filling {
             self.has_failed |= !filling.hand_over(&mut self.waiting);

@@ -87,7 +87,7 @@ fn says_what_is_wrong() {
         (file(&folder, "clicks.csv", "who,when\nann,1\n"), file(&folder, "bad.csv", "who,when\nann,noon\n"));
     let fields = ["--key", "who", "--time", "when"];
     let cases = [
-        (&csv, vec!["--key", "who"], "say which field of "),
+        (&csv, vec!["--key", "who"], "name the field of "),
         (&csv, vec!["--key", "user", "--time", "when"], ""),
         (&csv, [&fields[..], &["--gap", "0s"]].concat(), "the gap is zero"),
         (&csv, [&fields[..], &["--only", "session"]].concat(), "invalid value 'session' for '--only"),

@@ -74,7 +74,7 @@ pub struct Run {
 
 /// At most one; 30 minutes of inactivity if none is given.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What makes a session")]
+#[command(next_help_heading = "Sessions")]
 pub struct Rule {
     /// Gap: the time without an event that ends a session [30m]
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "rule")]

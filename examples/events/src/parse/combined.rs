@@ -101,14 +101,14 @@ impl Parts {
     }
 }
 
-/// Takes a line apart, or says what is missing.
+/// Takes a line apart, or names the missing part.
 pub fn split(line: &[u8], forwarded: Forwarded) -> Result<Parts, Reject> {
     let head = head(line, forwarded)?;
     let mut rest = Rest { line, at: head.end };
     tail(&mut rest, head).map_err(|what| Reject::NotCombined { what })
 }
 
-/// What comes before the time.
+/// The text before the time.
 struct Head {
     host: Option<Range<usize>>,
     address: Range<usize>,
@@ -171,7 +171,7 @@ fn unusual_head(line: &[u8], time: usize, forwarded: Forwarded) -> Option<Head> 
     })
 }
 
-/// The words between blanks. What is in quotes, and what is joined by a comma, is one.
+/// The words between blanks. A text in quotes is one word, and so are parts joined by a comma.
 fn words(text: &[u8]) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut start = None;
@@ -192,7 +192,7 @@ fn words(text: &[u8]) -> Vec<Range<usize>> {
     words
 }
 
-/// What follows the beginning of the time.
+/// The text after the beginning of the time.
 fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
     let line = rest.line;
     let time = rest.until(b"] \"").ok_or("no request in quotes after the time")?;
@@ -228,7 +228,7 @@ impl Request {
     }
 }
 
-/// What has not been taken apart yet.
+/// The rest, which has not been taken apart yet.
 struct Rest<'a> {
     line: &'a [u8],
     at: usize,
@@ -245,7 +245,7 @@ impl Rest<'_> {
         is_there.then_some(())
     }
 
-    /// What comes before a mark; goes on behind it.
+    /// The text before a mark; goes on behind it.
     fn until(&mut self, mark: &[u8]) -> Option<Range<usize>> {
         let rest = self.rest();
         let length = memchr_iter(mark[0], rest).find(|at| rest[*at..].starts_with(mark))?;
@@ -254,7 +254,7 @@ impl Rest<'_> {
         Some(start..start + length)
     }
 
-    /// What comes before the closing quote. A quote after a backslash does not close.
+    /// The text before the closing quote. A quote after a backslash does not close.
     fn quoted(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         loop {
@@ -267,7 +267,7 @@ impl Rest<'_> {
         }
     }
 
-    /// What the combined format has more than the common one: referrer and agent.
+    /// The fields that only the combined format has: referrer and agent.
     fn tail(&mut self) -> Result<(Range<usize>, Range<usize>), &'static str> {
         self.expect(b"\"").ok_or("no referrer in quotes after the size")?;
         let referrer = self.quoted().ok_or("the referrer has no closing quote")?;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use regex_lite::Regex;
 
-/// What a record must have, or must not have.
+/// A condition that a record must fulfil, or must not.
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// As it was given.
@@ -78,7 +78,7 @@ impl Condition {
         &self.field
     }
 
-    /// Whether it holds for what the field has: the empty text where there is none.
+    /// Whether it holds for the text of the field: the empty text if the field is missing.
     pub fn holds(&self, value: &str) -> bool {
         match &self.test {
             Test::Compare(operator, other) => operator.holds(value, other),
@@ -158,7 +158,7 @@ impl Clone for Pattern {
     }
 }
 
-/// So many answers are remembered.
+/// The number of answers that are remembered.
 const KNOWN: usize = 4_096;
 
 impl Pattern {

@@ -4,7 +4,7 @@
 //! Blanks around a cell do not count, nor do those around a name of the header. An empty cell is no value.
 //!
 //! Fields are split here rather than by that crate for the sake of bad input: a quote that is never
-//! closed costs one line, not the rest of the file, and what follows a closing quote must be a delimiter.
+//! closed costs one line, not the rest of the file, and the byte after a closing quote must be a delimiter.
 //! The tests compare the two on arbitrary bytes.
 
 use memchr::{memchr, memchr2_iter};
@@ -274,7 +274,7 @@ impl Row {
     }
 }
 
-/// What follows the quote that closes a field, given what follows the one that opened it. Passes
+/// The text after the quote that closes a field, given the text after the one that opened it. Passes
 /// the content on in parts. A quote is written as two.
 fn after_quoted<'b>(mut rest: &'b [u8], mut part: impl FnMut(&'b [u8])) -> Option<&'b [u8]> {
     loop {

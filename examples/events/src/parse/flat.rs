@@ -1,14 +1,14 @@
 //! The quick way through a line of JSON.
 //!
 //! Most lines are objects of plain fields (texts without escapes, whole numbers, true, false, null)
-//! and look like the line before: only the values differ. What lies between two values is a *gap*:
+//! and look like the line before: only the values differ. The text between two values is a *gap*:
 //! braces, commas, names, colons, blanks. A line is first tried against the gaps of the last one that
 //! was read here, by comparing bytes. Equal gaps mean the same, because the reader is in the same
 //! state before each. A line of another layout is walked, and its gaps are remembered.
 //!
-//! What is not wanted and not plain is passed over by `serde_json`. Anything else gives `None`, and
-//! the whole line is read by `serde_json` instead, which also says what is wrong with one that is no
-//! JSON. So whatever is accepted here must be what `serde_json` accepts, with the same meaning; the
+//! Values that are neither wanted nor plain are passed over by `serde_json`. Anything else gives `None`, and
+//! the whole line is read by `serde_json` instead, which also finds the mistake in a line that is no
+//! JSON. So `serde_json` must accept every line that is accepted here, with the same meaning; the
 //! tests compare the two. examples/files/README.md has the figures that made this worth its lines.
 
 use std::ops::Range;
@@ -23,13 +23,13 @@ use super::tree::{Found, ROOT, Slots, Tree};
 pub(super) struct Walker {
     /// The layout of the last line that was walked.
     gaps: Vec<Gap>,
-    /// What is behind its last value. Empty as long as no line was walked.
+    /// The text behind its last value. Empty as long as no line was walked.
     end: Gap,
     /// The layout of the line that is being walked.
     steps: Vec<Step>,
 }
 
-/// What is before a value.
+/// The text before a value.
 #[derive(Default)]
 struct Gap {
     text: Vec<u8>,
@@ -64,7 +64,7 @@ impl Walker {
         self.walk(line, tree, slots)
     }
 
-    /// Reads what begins a text and has the same gaps as the last line. Gives its length. Nothing in
+    /// Reads a line that begins a text and has the same gaps as the last line. Gives its length. Nothing in
     /// it is a line end, for no gap and no plain value has one.
     #[inline]
     pub(super) fn read_alike(&self, text: &str, tree: &Tree, slots: &mut Slots) -> Option<usize> {
@@ -184,7 +184,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The value of a field, and what it is for.
+    /// The value of a field, and its purpose.
     fn value(&mut self, node: Option<usize>) -> Option<()> {
         let deeper = node.filter(|node| self.tree.goes_deeper(*node));
         if let Some(node) = deeper {
@@ -205,7 +205,7 @@ impl Walk<'_> {
     }
 }
 
-/// A plain value: what it is, and where it ends.
+/// A plain value: its kind, and where it ends.
 #[inline(always)]
 fn plain(bytes: &[u8], at: usize) -> Option<(Found, usize)> {
     let end = match bytes.get(at)? {

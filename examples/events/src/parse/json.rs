@@ -55,7 +55,7 @@ impl Step {
     }
 }
 
-/// The place of a field. Adds what must be picked for it to the names.
+/// The place of a field. Adds the field that must be picked for it to the names.
 pub fn place(names: &mut Vec<String>, name: &str) -> Place {
     let whole = number_of(names, name);
     let mut steps = name.split('.').flat_map(steps);
@@ -107,7 +107,7 @@ pub fn name_of(json: &str) -> &'static str {
 }
 
 /// Finds the object that begins a text of JSON: on a line of its own, over several lines, or followed by the next
-/// one. In a list, marks between its objects are passed over. What does not begin an object is framed by lines.
+/// one. In a list, marks between its objects are passed over. A text that does not begin an object is framed by lines.
 pub(crate) fn frame(input: &[u8], is_all: bool, is_list: bool) -> Frame {
     let blank = input.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(input.len());
     match input.get(blank) {

@@ -24,7 +24,7 @@ use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
 pub struct Layout {
     tokens: Vec<Token>,
     fields: Vec<Variable>,
-    /// What follows the last token does not matter.
+    /// The text after the last token does not matter.
     has_rest: bool,
 }
 
@@ -127,7 +127,7 @@ impl Layout {
         Some((self.fields.iter().position(|field| field.alias == Some("request"))?, part))
     }
 
-    /// Finds the fields of a line, or says what does not fit.
+    /// Finds the fields of a line, or names the part that does not fit.
     fn split(&self, line: &[u8], found: &mut Vec<Range<usize>>) -> Result<(), Reject> {
         found.clear();
         found.resize(self.fields.len(), 0..0);

@@ -4,7 +4,7 @@
 //! [`Wanted::record`], which is the same for all formats. No input makes a parser panic; what
 //! cannot be used comes back as a [`Reject`] that says why.
 //!
-//! What a value means is decided in [`Wanted`] and nowhere else, so it is the same in all formats:
+//! The meaning of a value is decided in [`Wanted`] and nowhere else, so it is the same in all formats:
 //!
 //! - **Key.** Compared as text: the number `1` and the string `"1"` are the same user. Of a number without
 //!   quotes the value counts, not the spelling: `7.0` is 7, `-0` is 0. So it does in any format where the
@@ -80,13 +80,13 @@ pub trait Parser: Sized {
         None
     }
 
-    /// Reads what was framed as one: no record, one, or several. Each comes with its own bytes.
+    /// Reads the bytes that were framed as one: no record, one, or several. Each comes with its own bytes.
     #[inline]
     fn parse_each(&mut self, line: Line<'_>, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
         each(line.bytes(), self.parse_line(line));
     }
 
-    /// What comes first in an input, of which more may follow unless it `is_all`.
+    /// The first record in an input, of which more may follow unless it `is_all`.
     #[inline]
     fn frame(&mut self, input: &[u8], is_all: bool) -> Frame {
         lines::frame(input, is_all, self)
@@ -153,7 +153,7 @@ pub enum NoUser {
     Keep,
 }
 
-/// The fields to look for, and what each is for.
+/// The fields to look for, and the purpose of each.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The names, each once. A parser reports the field `i` for `names[i]`.
@@ -170,13 +170,13 @@ pub struct Wanted {
     empty_keys: Cell<u64>,
 }
 
-/// What a parser found for one field.
+/// The finding of a parser for one field.
 #[derive(Clone, Copy, Debug)]
 pub enum Field<'a> {
     Text(&'a str),
     /// A number of JSON as it is written.
     Number(&'a str),
-    /// Something that is not one plain value, a list or an object: its JSON, and what it is.
+    /// Something that is not one plain value, a list or an object: its JSON, and its kind.
     Not(&'a str, &'static str),
     /// The format's way to say that there is no value, such as null or an empty cell.
     Absent(&'static str),

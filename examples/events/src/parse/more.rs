@@ -6,7 +6,7 @@ use super::condition::Condition;
 use super::{Field, keys};
 use crate::columns::KeyKind;
 
-/// What a program wants to know.
+/// Fields and conditions that a program needs.
 #[derive(Clone, Debug, Default)]
 pub struct MoreFields {
     /// Fields whose values go along, in this order; see [`values`].

@@ -1,4 +1,4 @@
-//! The wanted fields of one JSON object, whatever they are for.
+//! The wanted fields of one JSON object, for any purpose.
 
 use super::flat::Walker;
 use super::json::{Place, number_of, pick, place};
@@ -16,7 +16,7 @@ pub struct JsonRow {
     quick: Option<Walker>,
 }
 
-/// The quick way goes into objects recursively: not so many levels deep.
+/// The quick way goes into objects recursively: to this depth at most.
 const DEEP: usize = 100;
 
 impl JsonRow {

@@ -1,4 +1,4 @@
-//! What the fields of an input held, to be told at the end.
+//! The findings about the fields of an input, to be told at the end.
 
 use std::fmt::Write as _;
 
@@ -38,11 +38,11 @@ impl Forms {
     }
 }
 
-/// What the times of one field were.
+/// The forms of the times of one field.
 #[derive(Clone, Debug, Default)]
 pub struct TimesSeen {
     forms: Forms,
-    /// For each form that was guessed, the first text and what it was taken for.
+    /// For each form that was guessed, the first text and its meaning.
     guessed: Vec<(Forms, String, Timestamp)>,
     /// The zone of local times, if one was given.
     pub(super) zone: Option<String>,
@@ -78,7 +78,7 @@ impl TimesSeen {
         self.never += other.never;
     }
 
-    /// Sentences for people: what was guessed about the times of a field.
+    /// Sentences for people: the guesses about the times of a field.
     fn notes(&self, field: &str, notes: &mut Vec<String>) {
         for (form, text, time) in &self.guessed {
             let what = match *form {
@@ -123,7 +123,7 @@ pub(super) struct FieldSeen {
     pub(super) is_lacked: bool,
 }
 
-/// What was found under each wanted name, and in which form the times were.
+/// The findings under each wanted name, and the form of the times.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub(super) fields: Vec<FieldSeen>,
@@ -156,12 +156,12 @@ impl Seen {
         self.key = other.key;
     }
 
-    /// A field that no record had, of those that were read so far.
+    /// A field that no record had, of the fields that were read.
     pub fn missing_everywhere(&self) -> Option<&str> {
         self.fields.iter().find(|field| field.is_lacked && !field.is_found).map(|field| field.name.as_str())
     }
 
-    /// What was decided for the reader, in sentences.
+    /// The decisions made for the reader, in sentences.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for (field, times) in &self.times {

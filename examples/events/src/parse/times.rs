@@ -88,7 +88,7 @@ impl TimeFormat {
         Some(Timestamp::from_micros(read.micros))
     }
 
-    /// What a text says, by this form.
+    /// The time that a text means, by this form.
     #[inline]
     fn read(&self, text: &str, span: Span, recent: &Recent) -> Option<Read> {
         let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
@@ -161,7 +161,7 @@ impl std::fmt::Display for Span {
     }
 }
 
-/// What the times of a field mean.
+/// The meaning of the times of a field.
 #[derive(Clone, Debug)]
 pub struct TimeMeaning {
     pub format: TimeFormat,
@@ -176,7 +176,7 @@ impl Default for TimeMeaning {
     }
 }
 
-/// Reads the times of one field, and keeps in mind what they were.
+/// Reads the times of one field, and remembers their forms.
 #[derive(Clone, Debug, Default)]
 pub struct TimeReader {
     meaning: TimeMeaning,
@@ -406,7 +406,7 @@ fn of_day(clock: &[u8]) -> Option<i64> {
     (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
-/// A point and the digits behind it, as microseconds, and what follows them. Nothing is zero.
+/// A point and the digits behind it, as microseconds, and the text after them. Nothing is zero.
 #[inline]
 fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', bytes @ ..] = bytes else { return Some((0, bytes)) };
@@ -457,7 +457,7 @@ fn two([a, b]: [u8; 2]) -> Option<i64> {
     (a.is_ascii_digit() && b.is_ascii_digit()).then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
 }
 
-/// The items of a pattern. Refuses one that would lose a part of what it reads.
+/// The items of a pattern. Refuses one that would lose a part of the text.
 fn items(pattern: &str) -> Result<Vec<Item<'static>>, String> {
     // `%f` of chrono counts nanoseconds; everybody else means the digits behind the point.
     let pattern = pattern.replace(".%f", "%.f");

@@ -1,4 +1,4 @@
-//! The wanted names as a tree, and what a line holds under them.
+//! The wanted names as a tree, and the values of a line under them.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -56,7 +56,7 @@ impl Tree {
         !self.nodes[node].children.is_empty()
     }
 
-    /// The slot for what is found at a node, if that itself is wanted.
+    /// The slot for the value at a node, if that itself is wanted.
     pub(super) fn slot(&self, node: usize) -> Option<usize> {
         self.nodes[node].slot
     }
@@ -66,8 +66,8 @@ impl Tree {
 pub(super) struct Slots {
     /// Texts that do not lie in the line as they are.
     pub(super) text: String,
-    /// For each wanted name what was found at the end of its path. If any has a dot, then for each
-    /// what was found under the dotted name itself.
+    /// For each wanted name the value at the end of its path. If any has a dot, then for each
+    /// the value under the dotted name itself.
     found: Vec<Found>,
     count: usize,
 }
@@ -128,7 +128,7 @@ impl Slots {
         }
     }
 
-    /// What an earlier field of the same name held is gone.
+    /// The value of an earlier field of the same name is gone.
     pub(super) fn forget(&mut self, tree: &Tree, node: usize) {
         if let Some(slot) = tree.slot(node) {
             self.set(slot, Found::Missing);
@@ -138,7 +138,7 @@ impl Slots {
         }
     }
 
-    /// What the line has for a wanted name.
+    /// The value of the line for a wanted name.
     #[inline]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
         let by_name = self.found.get(self.count + index).filter(|found| !matches!(found, Found::Missing));

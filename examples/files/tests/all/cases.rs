@@ -1,10 +1,10 @@
-//! A table of inputs, options, and what comes out: one row of the table for each decision of a reader.
+//! A table of inputs, options, and expected rows: one row of the table for each decision of a reader.
 
 use crate::support::{Folder, run_on};
 
 /// One input and what `files` makes of it.
 pub(crate) struct Case<'a> {
-    /// What it shows.
+    /// The decision that it shows.
     pub(crate) what: &'a str,
     /// The name of the file, which may tell the format.
     pub(crate) file: &'a str,
@@ -13,7 +13,7 @@ pub(crate) struct Case<'a> {
     pub(crate) options: &'a str,
     /// For each session: key, count, first time, first event, last event.
     pub(crate) rows: &'a [&'a str],
-    /// Parts of what it says.
+    /// Parts of its messages.
     pub(crate) says: &'a [&'a str],
     pub(crate) status: i32,
 }

@@ -551,18 +551,20 @@ fn mistakes_are_one_sentence_and_status_2() {
         ),
         (
             format!("{path} --time time"),
-            format!("say which field of {path} tells whose event it is with --key FIELD: it has user, time, what"),
+            format!(
+                "name the field of {path} with the key, such as a user: pass --key FIELD; its fields are user, time, what"
+            ),
         ),
         (
             format!("{csv} --key user"),
-            format!("say which field of {csv} tells when it happened with --time FIELD: it has user, time"),
+            format!("name the field of {csv} with the event time: pass --time FIELD; its fields are user, time"),
         ),
         (format!("{none} {FIELDS}"), format!("cannot read {none}: no such file or directory")),
         (format!("{here} {FIELDS}"), format!("cannot read {here}: it is a folder")),
         (
             prose.clone(),
             format!(
-                "cannot read {prose}: it cannot be told what format it has: say --format jsonl, csv, combined, w3c or alb, or --log-format"
+                "cannot read {prose}: cannot detect its format: pass --format jsonl, csv, combined, w3c or alb, or --log-format"
             ),
         ),
         (
@@ -576,7 +578,7 @@ fn mistakes_are_one_sentence_and_status_2() {
         ),
         (
             format!("{path} {FIELDS} --gap 30"),
-            "invalid value '30' for '--gap <LENGTH>': say the unit: 30s, 30m, 30h".to_owned(),
+            "invalid value '30' for '--gap <LENGTH>': add a unit: 30s, 30m, 30h".to_owned(),
         ),
         (format!("{path} {FIELDS} --gap 0s"), "the gap is zero: choose at least one microsecond".to_owned()),
         (
@@ -711,7 +713,7 @@ fn the_bundled_clicks_are_what_the_recorded_command_makes() {
     assert!(made(options) == bundled, "run the command of examples/data/README.md again");
 }
 
-/// What the report suggests for `git log`, on lines as git prints them.
+/// The command that the report suggests for `git log`, on lines as git prints them.
 #[test]
 fn the_suggestion_for_git_works() {
     let report = run_on("", &[]).out;

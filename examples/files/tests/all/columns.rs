@@ -43,7 +43,7 @@ fn measures_are_columns() {
     }
     let ran = ok(LAPS, &format!("{BY_WHO} --min speed,lap --max speed --sum speed"));
     assert!(ran.out.lines().next().unwrap().ends_with(",reason,sum_speed,min_speed,min_lap,max_speed"), "{}", ran.out);
-    // What is no number is told, and takes no event along.
+    // A value that is no number is told, and takes no event along.
     let ran = ok(LAPS, &format!("{BY_WHO} --sum note"));
     assert_eq!(sorted(pick(&ran.rows(), "who count")), ["r1 3", "r2 3"]);
     assert!(ran.said.contains(", 5 values that are no numbers; 2 sessions;"), "{}", ran.said);

@@ -1,4 +1,4 @@
-//! What a run that fails, or is ended, leaves behind; and how it says so.
+//! The files that a run leaves behind when it fails or is ended; and its messages.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};

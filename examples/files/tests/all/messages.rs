@@ -1,4 +1,4 @@
-//! What is said about careless commands and strange names: table by table.
+//! Messages about careless commands and strange names: table by table.
 
 use crate::support::*;
 

@@ -48,7 +48,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What a row of JSON lines is in Parquet. Times come as their numbers there.
+/// The row of Parquet for a row of JSON lines. Times come as their numbers there.
 fn as_in_parquet(row: &Value) -> Value {
     let micros = |name: &str| {
         let time: chrono::DateTime<chrono::Utc> = row[name].as_str().unwrap().parse().unwrap();

@@ -78,7 +78,7 @@ fn broken() {
     }
 }
 
-/// What comes before the end is used, from the inputs before and behind it too. A line that is cut in two is not.
+/// Records before the end are used, and those of the inputs before and behind it. A line that is cut in two is not.
 #[test]
 fn breaking_off() {
     let many = lines(0..100_000);

@@ -27,7 +27,7 @@ fn expected(data: &Path, name: &str) -> Vec<Row> {
     rows(&text)
 }
 
-/// What `files` makes of an input, and what it says.
+/// The rows of `files` for an input, and its messages.
 fn files(input: &Path, options: &[&str]) -> (Vec<Row>, String) {
     let output = program().arg(input).args(options).output().expect("the program starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,4 +1,4 @@
-//! The program, run on small inputs, and what it wrote.
+//! The program, run on small inputs, and its output.
 
 use std::collections::HashMap;
 use std::fs;

@@ -332,7 +332,7 @@ mod tests {
     fn errors_say_where_and_what_instead() {
         let reason = |text: &str| Rule::parse(text, &columns()).unwrap_err();
         let cases = [
-            ("duration < 20", "at `20`, character 12: say the unit: 20s, 20m, 20h"),
+            ("duration < 20", "at `20`, character 12: add a unit: 20s, 20m, 20h"),
             (
                 "length < 20s",
                 "at `length < 20s`, character 1: choose duration, events, beginnavigation, endnavigation, reason, user_id or device_id",
