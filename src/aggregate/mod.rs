@@ -1,4 +1,20 @@
 //! The caller's own values of a session, besides the built-in summary.
+//!
+//! A closure given to [`Sum::of`] and the like must have the type of its argument written out: the compiler
+//! cannot know the key and value types yet (`E0282`, "type annotations needed"). For an aggregate in a struct,
+//! name its type with [`EventFn`](crate::EventFn); then the closure needs no type.
+//!
+//! ```
+//! use stagger::aggregate::{Max, Sum};
+//! use stagger::{EventFn, EventRef};
+//!
+//! let cents = Sum::of(|event: &EventRef<'_, String, u32>| event.value);
+//!
+//! type Dearest = Max<EventFn<String, u32, u32>, u32>;
+//! let dearest: Dearest = Max::of(|event| event.value);
+//! # fn are_aggregates(_: impl stagger::Aggregate<String, u32>) {}
+//! # are_aggregates((cents, dearest));
+//! ```
 
 mod basic;
 mod laws;
