@@ -29,7 +29,7 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    /// What it is ordered by, as one number: that is faster to compare.
+    /// Its sort key, as one number: that is faster to compare.
     #[inline(always)]
     const fn rank(&self) -> u128 {
         let deadline = self.deadline.as_micros() as u64 ^ 1 << 63;
@@ -75,7 +75,7 @@ const NO_RUN: RunId = usize::MAX;
 const RECENT: usize = 512;
 /// The number of entries that a past tick may keep memory for.
 const SMALL: usize = 64;
-/// So many sessions are brought into the cache before they are looked at.
+/// The number of sessions brought into the cache before they are looked at.
 const AHEAD: usize = 32;
 const NOWHERE: (i64, usize) = (i64::MIN, usize::MAX);
 

@@ -19,7 +19,7 @@ pub(crate) struct Index {
     /// Selects the bits of a hash that choose its table.
     mask: usize,
     len: usize,
-    /// With so many entries the next table is split.
+    /// The number of entries at which the next table is split.
     split_at: usize,
 }
 
@@ -172,7 +172,7 @@ impl Index {
     }
 }
 
-/// Which of so many tables has the entries of a hash.
+/// The table with the entries of a hash, among a number of tables.
 #[inline(always)]
 const fn address(hash: u64, mask: usize, tables: usize) -> usize {
     let address = (hash >> 32) as usize & mask;

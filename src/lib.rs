@@ -129,7 +129,7 @@ pub use time::{ParseTimestampError, TimeRangeError, Timestamp};
 pub use watermark::{SourceId, WatermarkMerger};
 pub use window::Window;
 
-/// What an iterator of sessions gives; [`Sessionize`] makes one of an iterator of events.
+/// The items of an iterator of sessions; [`Sessionize`] makes one of an iterator of events.
 pub mod iter {
     pub use crate::adapt::{Output, Sessions};
 }

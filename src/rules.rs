@@ -66,9 +66,9 @@ pub(crate) struct Options {
 /// When a session that is open is emitted early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UpdateRule {
-    /// Every so many microseconds of the clock.
+    /// At each multiple of this many microseconds of the clock.
     pub(crate) every: Option<i64>,
-    /// When it has so many events more than its latest summary.
+    /// When it has this number of events more than its latest summary.
     pub(crate) events: u64,
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Segments<T> {
 
 /// The approximate size of a segment in bytes: moving it takes microseconds.
 const SEGMENT_BYTES: usize = 1 << 16;
-/// The first segment begins with room for so many elements.
+/// The number of elements that the first segment has room for.
 const FEW: usize = 4;
 
 impl<T> Segments<T> {

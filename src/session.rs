@@ -177,7 +177,7 @@ pub(crate) struct Reported {
     /// It was an update: the session was not over.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) is_update: bool,
-    /// There has been a final summary: what follows is a correction, under the same identity.
+    /// There has been a final summary: the next one is a correction, under the same identity.
     #[cfg_attr(feature = "serde", serde(default = "before_updates"))]
     pub(crate) is_settled: bool,
 }

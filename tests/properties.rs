@@ -241,13 +241,13 @@ fn shows_what_is_settled(family: Family) {
 }
 
 /// Where events wait for the watermark: an open session is updated when enough of it is settled, or the clock
-/// has come into another stretch; and what follows replaces the update.
+/// has come into another stretch; and the next summary replaces the update.
 fn updates_what_is_settled(family: Family) {
     holds(within(family), |case| {
         let spec = &case.spec;
         let (mut engine, mut reader) = (build(spec), Reader::default());
         let (mut pushed, mut settled, mut watermark) = (Vec::<Ev>::new(), BTreeSet::new(), i64::MIN);
-        // What the latest update of each session held, by its first event.
+        // The latest update of each session, by its first event.
         let mut latest = BTreeMap::<u32, Vec<u32>>::new();
         for op in &case.ops {
             let rows = reader.rows(&step(&mut engine, op).summaries);
@@ -733,7 +733,7 @@ fn goes_on_in_pieces(family: Family) {
 }
 
 /// A key whose events come alone has the same summaries under the same ids, if the clock goes the same
-/// way: whatever the disorder, and wherever its state is saved and restored.
+/// way: in any disorder, and wherever its state is saved and restored.
 fn ids_tell_of_their_key_alone(family: Family) {
     holds((wild(family), 0_usize..7), |(case, restored_at)| {
         let spec = Spec { most: None, ..case.spec.clone() }; // a bound looks at all keys

@@ -1,14 +1,14 @@
-//! The state machine: the clock, then the strategy, then what is due.
+//! The state machine: the clock, then the strategy, then due sessions.
 //!
 //! | file | decides |
 //! |---|---|
 //! | `plan` | everything that depends on the strategy |
-//! | `clock` | where the clock stands, what moves it, what is past |
-//! | `shared` | what is late, whether there is room, what a summary holds |
+//! | `clock` | where the clock stands, which event moves it, which window is past |
+//! | `shared` | which event is late, whether there is room, the fields of a summary |
 //! | `whereabouts` | where a session lies in a storage |
-//! | `store` | what a strategy's storage must be able to do |
+//! | `store` | the interface of a strategy's storage |
 //! | `windows`, `arrival`, `gap`, `ordered` | which session an event belongs to, and when it is over |
-//! | `keyed` | what the two forms of gap sessions share |
+//! | `keyed` | the part that the two forms of gap sessions share |
 //! | `batch` | looking ahead over many events |
 //! | `updates` | which open sessions are emitted early, and when |
 //! | `look` | looking at open sessions |
@@ -186,7 +186,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 }
 
-/// Moves the clock as the event demands, and closes what it has passed.
+/// Moves the clock as the event demands, and closes sessions that it has passed.
 #[inline(never)]
 fn move_clock<K: Key, V: Value, A: Aggregate<K, V>>(
     event: &EventRef<'_, K, V>,
@@ -277,7 +277,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         shared.flushes = shared.flushes.wrapping_add(1);
     }
 
-    /// What has happened so far.
+    /// Counts of all events and sessions.
     #[must_use]
     pub fn counters(&self) -> Counters {
         Counters { held: self.held() as u64, ..self.shared.counters }

@@ -4,7 +4,7 @@
 //! Where a session is cut depends on every event before. So an event ahead of the watermark is held;
 //! when the watermark reaches it, nothing can come before it any more, and it is assigned for good.
 //! Between two held events the sessions that end are closed, as if the watermark had come by slowly.
-//! An event at the watermark itself needs no holding: whatever comes at the same time comes later.
+//! An event at the watermark itself needs no holding: an event that comes with the same time comes later.
 
 use alloc::vec::Vec;
 
@@ -43,7 +43,7 @@ pub(crate) struct LeftEvent<K, V> {
     pub(crate) why: Unplaced,
 }
 
-/// What ends sessions besides silence and their maximum duration.
+/// The rules that end sessions besides the gap and their maximum duration.
 pub(crate) struct OrderRules<K: Key, V: Value, S> {
     /// A session is cut between two of these.
     pub(crate) buckets: Option<Rounding>,
@@ -156,7 +156,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         outcome
     }
 
-    /// Assigns the held events up to `time`, and closes what ends before each.
+    /// Assigns the held events up to `time`, and closes sessions that end before each.
     fn settle_until<A: Aggregate<K, V, State = S>>(
         &mut self,
         time: Timestamp,
@@ -287,7 +287,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         Fit::Joins(slot)
     }
 
-    /// The rule by which a session ends between two events that follow each other, whatever it holds.
+    /// The rule by which a session ends between two events that follow each other, regardless of its content.
     fn cut_between(&self, previous: TimedValue<V::Ref<'_>>, next: TimedValue<V::Ref<'_>>) -> Option<CloseReason> {
         let OrderRules { buckets, cut, .. } = &self.rules;
         if buckets.as_ref().is_some_and(|buckets| buckets.window_of(previous.time) != buckets.window_of(next.time)) {
@@ -296,7 +296,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         cut.as_ref().is_some_and(|rule| rule(previous, next)).then_some(CloseReason::Cut)
     }
 
-    /// Whether the rule that knows the session so far ends it before the next event.
+    /// Whether the rule that knows the session ends it before the next event.
     fn cut_with<'s, A>(
         &'s self,
         slot: SlotId,
@@ -421,7 +421,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         was_current || is_earlier
     }
 
-    /// A session that was emitted before has changed: what follows is a correction.
+    /// A session that was emitted before has changed: its next summary is a correction.
     #[inline]
     fn after_change<A: Aggregate<K, V, State = S>>(
         &mut self,

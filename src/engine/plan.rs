@@ -43,7 +43,7 @@ pub(crate) enum Plan<K: Key, V: Value, S> {
     Ordered(OrderedSessions<K, V, S>),
 }
 
-/// What is asked of a strategy outside the engine.
+/// The properties of a strategy that code outside the engine needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
@@ -661,7 +661,7 @@ mod tests {
         }]
     }
 
-    /// So many keys that `push_batch` looks ahead.
+    /// The number of keys at which `push_batch` looks ahead.
     const MANY: u32 = 30_000;
 
     #[test]

@@ -1,4 +1,4 @@
-//! What all strategies share: the clock, the counters, the room for sessions, and how one is emitted.
+//! The parts that all strategies share: the clock, the counters, the room for sessions, and how one is emitted.
 
 use core::hash::BuildHasher;
 
@@ -22,7 +22,7 @@ use crate::window::Window;
 /// Where closed sessions go.
 pub(crate) type Out<'o, K, V, A> = &'o mut dyn FnMut(SessionSummary<K, V, <A as Aggregate<K, V>>::Output>);
 
-/// What every strategy needs beside its own sessions.
+/// The state that every strategy needs beside its own sessions.
 pub(crate) struct Shared<A> {
     pub(crate) aggregate: A,
     pub(crate) options: Options,
@@ -42,8 +42,8 @@ pub(crate) struct Shared<A> {
     hasher: DefaultHashBuilder,
 }
 
-/// What has become of an event, and where the session lies that took it. (To move the event into the answer here would cost more than the
-/// rest of the answer.)
+/// The outcome of an event, and where the session lies that took it. (To move the event into the answer here
+/// would cost more than the rest of the answer.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Opened(Whereabouts),
@@ -139,7 +139,7 @@ impl<A> Shared<A> {
         self.clock.is_due()
     }
 
-    /// A new call begins, which may emit only so many sessions.
+    /// A new call begins, which may emit only this number of sessions.
     pub(crate) const fn renew_quota(&mut self) {
         self.quota = self.options.max_emits;
     }
@@ -394,7 +394,7 @@ impl<A> Shared<A> {
         }
     }
 
-    /// Emits what a session holds now that stays: open, or for corrections.
+    /// Emits the present content of a session that stays: open, or for corrections.
     pub(crate) fn emit_and_keep<K: Key, V: Value>(
         &mut self,
         session: &Session<K, V, A::State>,

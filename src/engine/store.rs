@@ -1,4 +1,4 @@
-//! What the engine asks of a strategy's storage.
+//! The interface between the engine and a strategy's storage.
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
@@ -23,7 +23,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     /// Nothing must be done before this; it may be a little early. O(1).
     fn next_due(&self) -> Timestamp;
 
-    /// Closes what the clock has passed, as far as the quota of the call reaches.
+    /// Closes sessions that the clock has passed, as far as the quota of the call reaches.
     fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>);
 
     /// Closes everything in order, and gives the memory back.
@@ -41,7 +41,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     /// The same with its rare state, to be changed.
     fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>>;
 
-    /// Closes what is due, updates what stays open, and notes when something is due next.
+    /// Closes due sessions, updates open ones, and notes the next deadline.
     fn advance(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
         self.close_due(shared, out);
         if shared.updates.due() <= shared.clock.now() {

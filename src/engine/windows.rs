@@ -206,7 +206,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 }
                 return Some(Outcome::Extended(at));
             }
-            // It has sessions, so what is due at its end is known.
+            // It has sessions, so its deadline is known.
             Entry::Vacant(vacant) if has_room && (PLAIN || (end > shared.clock.now() && !shared.updates.is_on())) => {
                 self.len += 1;
                 let opening = Opening { edge: end, opened: shared.last_seq };
@@ -459,7 +459,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         Whereabouts::in_window(id, number)
     }
 
-    /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
+    /// With lateness, an event behind the watermark may be a correction: pending sessions come first.
     #[inline]
     fn drain_for_correction<A: Aggregate<K, V, State = S>>(
         &mut self,
@@ -628,7 +628,7 @@ fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
     true
 }
 
-/// Emits what a session that stays for corrections holds now.
+/// Emits the present content of a session that stays for corrections.
 #[inline(never)]
 fn emit_and_keep<K: Key, V: Value, A: Aggregate<K, V>>(
     window: &mut OpenWindow<K, V, A::State>,

@@ -15,7 +15,7 @@ const INPUT: &str = "demo-clicks";
 const RULES: [&str; 4] = ["--gap", "5m", "--step", "30s"];
 /// How long everything may take.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Clicks come in so many helpings, and something happens before some of them.
+/// Clicks come in this number of portions, and something happens before some of them.
 const HELPINGS: u64 = 10;
 
 /// A process, which goes with the demonstration.

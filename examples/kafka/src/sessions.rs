@@ -491,7 +491,7 @@ pub(crate) mod tests {
         ]
     }
 
-    /// What a log of entries gives a new owner: those from the latest base on.
+    /// The entries of a log for a new owner: those from the latest base on.
     fn reread(log: &[Vec<u8>]) -> Vec<Entry> {
         let entries: Vec<Entry> = log.iter().map(|bytes| postcard::from_bytes(bytes).unwrap()).collect();
         let base = entries.iter().rposition(|entry| matches!(entry, Entry::Base(..))).unwrap();
@@ -499,7 +499,7 @@ pub(crate) mod tests {
     }
 
     proptest! {
-        /// A partition that moves at any time, from a base and changes, writes what one that stays writes.
+        /// A partition that moves at any time, from a base and changes, writes the rows of one that stays.
         #[test]
         fn moving_changes_no_row(
             steps in proptest::collection::vec(step(), 1..60),

@@ -19,7 +19,7 @@ use crate::sessions::About;
 const FORMAT: u8 = 1;
 /// Brokers take records of 1 MB, unless they are told otherwise.
 const LARGEST_PIECE: usize = 900_000;
-/// A base is not worth its bytes before there are so many bytes of changes.
+/// A base is not worth its bytes before changes take this number of bytes.
 const LEAST_CHANGES: usize = 256 * 1024;
 
 /// The state of each rule, under its name.
@@ -67,7 +67,7 @@ impl Written {
         self.number == 0 || self.changed_bytes >= self.base_bytes.max(LEAST_CHANGES)
     }
 
-    /// What a restore has to read.
+    /// The entries that a restore has to read.
     pub(crate) const fn bytes(&self) -> usize {
         self.base_bytes + self.changed_bytes
     }

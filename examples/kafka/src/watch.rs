@@ -1,4 +1,4 @@
-//! Prints the rows of a topic, as a reader that sees only what was committed.
+//! Prints the rows of a topic, as a reader that sees only committed records.
 
 use std::io::{Write, stdout};
 use std::time::Duration;

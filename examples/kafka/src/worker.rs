@@ -77,7 +77,7 @@ pub(crate) fn set_aside(
     Output { topic: to, partition: None, key, value: input.value.to_vec(), timestamp: Some(input.timestamp), headers }
 }
 
-/// What the processes of a group do.
+/// The work of the processes of a group.
 pub(crate) trait Job: Sync {
     type Task: Task;
 
@@ -87,7 +87,7 @@ pub(crate) trait Job: Sync {
     /// Begins a partition, or goes on from its state.
     fn open(&self, state: Vec<Entry>) -> Result<Self::Task>;
 
-    /// After so long a silence clocks go on.
+    /// After this time without records clocks go on.
     fn max_delay(&self) -> Option<Duration>;
 }
 
@@ -100,10 +100,10 @@ pub(crate) trait Task: Send {
 
     fn take(&mut self, input: &Input<'_>, out: &mut Vec<Output>);
 
-    /// Nothing has come for so much longer than `max_delay`, since this was last said.
+    /// No record has come for this much longer than `max_delay`, since this was last said.
     fn silence(&mut self, beyond: Duration, out: &mut Vec<Output>);
 
-    /// The whole state, or what has changed of it since [`was_saved`](Self::was_saved). Nothing for a task without
+    /// The whole state, or its changes since [`was_saved`](Self::was_saved). Nothing for a task without
     /// state.
     fn entry(&self, is_base: bool) -> Result<Option<Entry>>;
 
@@ -217,7 +217,7 @@ impl<J: Job> Worker<'_, J> {
         Ok(has_heard)
     }
 
-    /// Does what the group wants.
+    /// Follows the requests of the group.
     fn rebalance(&mut self) -> Result<()> {
         for wanted in self.consumer.context().take() {
             match wanted {
@@ -278,7 +278,7 @@ impl<J: Job> Worker<'_, J> {
     }
 
     /// A partition of ours was written for by another process: most likely the group is about to take it away. If it
-    /// does not, the other was a zombie, and we begin again from what was committed.
+    /// does not, the other was a zombie, and we begin again from the last commit.
     fn reopen_fenced(&mut self) -> Result<()> {
         let (due, waiting): (Vec<_>, _) = self.fenced.drain(..).partition(|(_, since)| since.elapsed() >= DOUBT);
         self.fenced = waiting;

@@ -1,4 +1,4 @@
-//! Whatever happens to the processes of a group, a reader of committed rows sees what one undisturbed process writes.
+//! Under any faults of the processes of a group, a reader of committed rows sees the rows of one undisturbed process.
 //!
 //! `KAFKA_KILLS=1000 cargo test --release -p kafka --test faults -- --nocapture` runs for longer than by default.
 

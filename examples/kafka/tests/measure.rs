@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use common::{Kafka, Worker};
 use rustix::process::Signal;
 
-/// So many records, unless `KAFKA_RECORDS` says otherwise.
+/// The number of records, unless `KAFKA_RECORDS` says otherwise.
 fn records() -> String {
     std::env::var("KAFKA_RECORDS").unwrap_or_else(|_| "1000000".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What a partition does when nothing comes.
+//! A partition without new records.
 
 mod common;
 

@@ -17,7 +17,7 @@ use events::parse::{self, Record, Wanted};
 use crate::gzip;
 use crate::kpl;
 
-/// A record has 10 MiB at most; gzip makes a thousandth of what repeats itself.
+/// A record has 10 MiB at most; gzip shrinks repeated text to a thousandth.
 const MOST_UNPACKED: u64 = 64 << 20;
 
 /// Why a record, or an object in it, is no event.
@@ -47,7 +47,7 @@ impl fmt::Display for Reject {
 
 impl std::error::Error for Reject {}
 
-/// Reads records. It keeps what it can use again for the next one.
+/// Reads records. It keeps its buffers for the next one.
 pub(crate) struct Decoder(Jsonl);
 
 impl Decoder {
@@ -55,7 +55,7 @@ impl Decoder {
         Self(Jsonl::new(wanted).with_cloudwatch_logs())
     }
 
-    /// Hands every object of a record over, in order, with its own bytes; one reject for what is none.
+    /// Hands every object of a record over, in order, with its own bytes; one reject for bytes that are no object.
     pub(crate) fn decode_all(&mut self, data: &[u8], mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
         match gzip::unpacked(data, MOST_UNPACKED) {
             None => self.decode_plain(data, &mut each),
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(decode_with(decoder(), &gzip::packed(b"\xff").unwrap()), [Err("not valid UTF-8".to_owned())]);
     }
 
-    /// What the same fields are by way of whole values. `None` for a reject.
+    /// The same fields, read by way of whole values. `None` for a reject.
     fn naive(text: &str) -> Option<(String, i64, String)> {
         let object: Value = serde_json::from_str(text).ok()?;
         let find = |name: &str| object.get(name).or_else(|| name.split('.').try_fold(&object, |v, name| v.get(name)));

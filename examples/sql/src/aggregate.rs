@@ -1,4 +1,4 @@
-//! What is kept of the rows of a window, and the keys that rows are grouped by.
+//! The state of the rows of a window, and the keys that rows are grouped by.
 
 use std::collections::BTreeMap;
 
@@ -35,14 +35,14 @@ pub struct Aggregate {
     pub ty: Type,
 }
 
-/// What is kept for one aggregate.
+/// The state of one aggregate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum State {
     Count(i64),
     /// Digits of exact numbers, and how many numbers.
     Exact(i128, u8, i64),
     Double(f64, i64),
-    /// The value that counts so far, if there was one.
+    /// The current value, if there was one.
     One(Option<Value>),
     /// Count, mean, and sum of squared distances from it.
     Spread(i64, f64, f64),
@@ -140,7 +140,7 @@ impl Aggregate {
         }
     }
 
-    /// Adds what was kept of later rows.
+    /// Adds the state of later rows.
     pub fn merge(&self, state: &mut State, later: &State) {
         match (state, later) {
             (State::Count(count), State::Count(more)) => *count += more,

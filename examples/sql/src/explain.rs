@@ -1,5 +1,5 @@
-//! What an application does, in words: for each pump its clock, window, partition and aggregates, and what will
-//! differ from the service.
+//! An application in words: for each pump its clock, window, partition and aggregates, and the
+//! differences from the service.
 
 use std::fmt::Write as _;
 

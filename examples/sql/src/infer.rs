@@ -1,8 +1,8 @@
 //! The types of the source's columns, as far as the SQL tells them.
 //!
-//! The service kept the schema of its source outside of the text. What the text does with a column says nearly
-//! always what it is: STEP takes a timestamp, `||` a text, and a column that is inserted as it is has the type of
-//! the column it fills. What is surer wins; of two that are as sure, the first.
+//! The service kept the schema of its source outside of the text. The use of a column in the text nearly
+//! always tells its type: STEP takes a timestamp, `||` a text, and a column that is inserted as it is has the type of
+//! the column it fills. The surer hint wins; of two that are as sure, the first.
 
 use sqlparser::ast::{
     BinaryOperator, CeilFloorKind, DateTimeField, Expr as Tree, UnaryOperator, Value as Literal, WindowType,
@@ -21,7 +21,7 @@ pub struct Found {
     sure: u8,
 }
 
-/// Nothing said what it is; a literal or sum beside it; a column that it fills; a function that takes nothing else.
+/// No hint; a literal or sum beside it; a column that it fills; a function that takes nothing else.
 const UNKNOWN: u8 = 0;
 const LIKELY: u8 = 1;
 const FILLS: u8 = 2;

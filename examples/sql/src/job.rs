@@ -27,7 +27,7 @@ use crate::output::{Rows, To};
 const ERRORS: [&str; 7] =
     ["ERROR_TIME", "ERROR_LEVEL", "ERROR_NAME", "MESSAGE", "DATA_ROWTIME", "DATA_ROW", "PUMP_NAME"];
 
-/// So many failures are shown.
+/// The number of failures that are shown.
 const SHOWN: u64 = 5;
 
 /// Records are framed by lines here, and read by [`Source`].

@@ -3,13 +3,13 @@
 //! | module | does |
 //! |---|---|
 //! | [`parse`] | the text as a tree; [`text`] shows where a mistake is |
-//! | [`plan`](mod@plan) | names and types: what each pump does; [`infer`] guesses the types of the source |
+//! | [`plan`](mod@plan) | names and types: the work of each pump; [`infer`] guesses the types of the source |
 //! | [`compile`], [`expr`], [`functions`], [`types`] | expressions, with SQL's logic of three values |
 //! | [`aggregate`], [`window`] | aggregates, and windows by the library's engine |
 //! | [`run`] | rows in, rows out |
 //! | [`source`] | records as rows |
 //! | [`rows`] | rows as lines |
-//! | [`explain`](mod@explain) | says what an application does |
+//! | [`explain`](mod@explain) | tells the work of an application |
 //! | [`translate`](mod@translate), [`translated`], [`program`] | writes it as a program in Rust; what such a program calls |
 #![allow(missing_docs)] // for the programs beside it
 

@@ -66,7 +66,7 @@ fn read(path: &Path) -> Outcome<String> {
     fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))
 }
 
-/// Says what is wrong with a text, on several lines.
+/// Shows the mistake in a text, on several lines.
 fn failure(mistake: &Mistake, file: &str, text: &str) -> Failure {
     mistake.show(file, text).lines().for_each(say);
     Failure { message: String::new(), ..Failure::usage("") }

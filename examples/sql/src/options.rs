@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Translate(TextOptions),
 }
 
-/// The text, and what it leaves open.
+/// The text, and the settings that it leaves open.
 #[derive(Debug, Args)]
 pub(crate) struct TextOptions {
     /// The text of the application
@@ -31,7 +31,7 @@ pub(crate) struct TextOptions {
     pub(crate) text: PathBuf,
 
     /// Columns of the source as CREATE STREAM has them: '"user_id" INTEGER, "at" TIMESTAMP', or a file with them.
-    /// By default the types are taken from what the text does with the columns
+    /// By default the types follow from the use of the columns in the text
     #[arg(long, value_name = "COLUMNS")]
     pub(crate) schema: Option<String>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct RunOptions {
     pub(crate) text: PathBuf,
 
     /// Columns of the source as CREATE STREAM has them: '"user_id" INTEGER, "at" TIMESTAMP', or a file with them.
-    /// By default the types are taken from what the text does with the columns
+    /// By default the types follow from the use of the columns in the text
     #[arg(long, value_name = "COLUMNS")]
     pub(crate) schema: Option<String>,
 

@@ -17,7 +17,7 @@ use crate::text::{Checked, Mistake, Place};
 
 /// The service took no longer text.
 const LONGEST_TEXT: usize = 100 << 10;
-/// So many words and signs of a statement bound how deep its tree can be.
+/// The maximum number of words and signs of a statement. It bounds the depth of its tree.
 const MOST_TOKENS: usize = 5_000;
 
 /// A name as it is stored: in upper case unless it was quoted.
@@ -153,7 +153,7 @@ impl Dialect for Streaming {
     }
 }
 
-/// Parses what stands behind a word.
+/// Parses the text behind a word.
 fn after<'p>(
     parser: &mut Parser<'p>,
     parse: impl FnOnce(&mut Parser<'p>) -> Result<Expr, ParserError>,

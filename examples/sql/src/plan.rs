@@ -1,4 +1,4 @@
-//! What an application does: streams with types, pumps whose names are column numbers.
+//! The plan of an application: streams with types, pumps whose names are column numbers.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What a saved state must have in common with this plan: the text, and the types of the source.
+    /// The parts that a saved state must have in common with this plan: the text, and the types of the source.
     pub fn identity(&self) -> String {
         let columns = &self.streams[self.source].columns;
         let types: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name, column.ty)).collect();
@@ -100,7 +100,7 @@ pub struct Group {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// Opens with its first row, and closes so many milliseconds later.
+    /// Opens with its first row, and closes this number of milliseconds later.
     Stagger(i64),
     /// STEP(ROWTIME BY …).
     Step(i64),
@@ -133,9 +133,9 @@ pub struct Over {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Rows that are less than so many milliseconds old.
+    /// Rows that are less than this number of milliseconds old.
     Range(i64),
-    /// The row and so many before it.
+    /// The row and this number of rows before it.
     Rows(usize),
 }
 

@@ -8,7 +8,7 @@ use crate::plan::{Plan, Pump, Work};
 use crate::types::{Failure, Value};
 use crate::window::{Groups, GroupsSnapshot, Slides};
 
-/// What an application writes.
+/// The output of an application.
 #[derive(Debug)]
 pub enum Written<'a> {
     /// A row was inserted into the stream with this number, with this ROWTIME.
@@ -60,7 +60,7 @@ impl<'p> Run<'p> {
         Ok(Self { plan, readers: readers(plan), states, now: Timestamp::MIN })
     }
 
-    /// Goes on from what was saved of a run of the same text.
+    /// Goes on from the saved state of a run of the same text.
     ///
     /// # Errors
     /// If it was saved by another application.
@@ -83,7 +83,7 @@ impl<'p> Run<'p> {
         Saved { identity: self.plan.identity(), now: self.now, pumps }
     }
 
-    /// The ROWTIME so far.
+    /// The latest ROWTIME.
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -183,7 +183,7 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Inserts what a pump makes of a row of its query into the stream that it fills.
+    /// Inserts the row that a pump makes of a row of its query into the stream that it fills.
     fn insert(&mut self, index: usize, row: &[Value], now: Timestamp, out: Out<'_>) {
         let pump = &self.plan.pumps[index];
         match made(pump, row) {

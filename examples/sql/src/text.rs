@@ -1,4 +1,4 @@
-//! Places in the text of an application, and what is said about them.
+//! Places in the text of an application, and messages about them.
 
 use std::fmt::Write as _;
 

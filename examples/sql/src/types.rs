@@ -8,7 +8,7 @@ use events::parse::times::TimeFormat;
 use serde::{Deserialize, Serialize};
 use sqlparser::ast::{CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 
-/// A DECIMAL has at most so many digits.
+/// The maximum number of digits of a DECIMAL.
 pub const MOST_DIGITS: u8 = 18;
 pub const DAY: i64 = 86_400_000;
 
@@ -231,7 +231,7 @@ impl Value {
         }
     }
 
-    /// Digits with so many behind the point; for exact numbers. Saturates.
+    /// Digits with this number of them behind the point; for exact numbers. Saturates.
     pub fn as_digits(&self, scale: u8) -> i128 {
         let (digits, own) = match *self {
             Self::Int(number) => (number, 0),

@@ -118,7 +118,7 @@ impl Groups {
         self.engine.next_deadline()
     }
 
-    /// Closes what is over. `out` gets the time and the row of each window.
+    /// Closes windows that are over. `out` gets the time and the row of each window.
     pub fn advance_to(&mut self, now: Timestamp, mut out: impl FnMut(Timestamp, Result<Vec<Value>, Failure>)) {
         let (keys, aggregates) = (self.keys, &self.aggregates);
         self.engine.advance_to(now, &mut |window: SessionSummary<Key, Unkept, States>| {
@@ -154,14 +154,14 @@ pub struct Slides {
     latest: VecDeque<(Timestamp, Key)>,
 }
 
-/// The rows of one partition. Those in `front` came before those in `back`; of each front row there is what is kept
+/// The rows of one partition. Those in `front` came before those in `back`; each front row has the state
 /// of it and all front rows behind it, so that nothing has to be taken out of an aggregate.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 struct Partition {
     /// The oldest row is the last of the list.
     front: Vec<(Timestamp, States)>,
     back: Vec<(Timestamp, Vec<Value>)>,
-    /// What is kept of `back`.
+    /// The state of `back`.
     back_states: Option<States>,
 }
 

@@ -100,7 +100,7 @@ pub trait Parser: Sized {
     /// Forgets that a record was going on: its end never came.
     fn give_up(&mut self) {}
 
-    /// What the records so far held.
+    /// The findings in the records read.
     fn seen(&self) -> Seen {
         Seen::default()
     }
@@ -429,7 +429,7 @@ impl Wanted {
         Reject::Time { field: self.names[index].clone(), text: reject::start_of(text), hint }
     }
 
-    /// What the records so far held.
+    /// The findings in the records read.
     pub fn seen(&self) -> Seen {
         let has = |bits: &Cell<u64>, index: usize| bits.get() & (1 << (index & 63)) != 0;
         let field = |(index, name): (usize, &String)| FieldSeen {

@@ -91,7 +91,7 @@ impl Kafka {
         rows
     }
 
-    /// What the group has committed, by partition.
+    /// The commits of the group, by partition.
     pub fn report(&self, topic: &str, group: &str) -> BTreeMap<u64, Value> {
         let text = self.output(&["report", "--json", "--input", topic, "--output", group, "--group", group]);
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -1,4 +1,4 @@
-//! The program: its options, its files, and what it says.
+//! The program: its options, its files, and its messages.
 
 use std::fs;
 

@@ -1,6 +1,6 @@
-//! Texts that are nearly applications: whatever they are, they are refused in words, or run without a panic.
+//! Texts that are nearly applications: each is refused in words, or runs without a panic.
 //!
-//! `STAGGER_CASES` says how many there are; with `STAGGER_SECONDS` the test goes on for so long.
+//! `STAGGER_CASES` says how many there are; with `STAGGER_SECONDS` the test goes on for that time.
 
 use std::time::{Duration, Instant};
 

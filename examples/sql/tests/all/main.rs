@@ -1,4 +1,4 @@
-//! Tests of the program and of what it is made of.
+//! Tests of the program and of its parts.
 
 mod article;
 mod cli;

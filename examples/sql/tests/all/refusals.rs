@@ -1,4 +1,4 @@
-//! What is refused: before the first row, with the place, the clause, and what to do instead.
+//! Refusals: before the first row, with the place, the clause, and an alternative.
 
 use crate::support::mistake;
 
