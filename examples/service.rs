@@ -19,14 +19,14 @@ type Failure = Box<dyn Error + Send + Sync>;
 type Click = Event<String, String>;
 type Visit = SessionSummary<String, String>;
 
-/// Clicks may be on their way for so long. The watermark is as far behind the wall clock.
+/// How long clicks may be on their way. The watermark is as far behind the wall clock.
 const DELAY: Duration = Duration::from_millis(50);
 
 fn config() -> Config<String, String> {
     Config::new(Gap::new(Duration::from_millis(200))).out_of_order(DELAY)
 }
 
-/// What the wall clock says of event time: no click from before this is still to come.
+/// The watermark by the wall clock: no click from before this is still to come.
 fn watermark() -> Result<Timestamp, Failure> {
     Ok(Timestamp::try_from(SystemTime::now() - DELAY)?)
 }

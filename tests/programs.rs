@@ -29,7 +29,7 @@ fn config() -> Config<String, u64> {
 
 const DISORDER: Duration = Duration::from_secs(5);
 
-/// What one engine finds.
+/// The sessions of one engine.
 fn expected() -> BTreeSet<(SessionId, u64)> {
     let mut engine = config().out_of_order(DISORDER).build().expect("a gap");
     let mut sessions = BTreeSet::new();

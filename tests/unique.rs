@@ -7,7 +7,7 @@ use stagger::{
     Strategy, Timestamp, fingerprint,
 };
 
-/// An event's value is its id and what else it says.
+/// The value of an event: its id and a text.
 type Value = (u32, u8);
 type Setup = Config<u8, Value>;
 
