@@ -372,10 +372,29 @@ struct Opening<'a, J> {
 }
 
 impl<J: Job> Opening<'_, J> {
+    /// The group's offset and the state are two questions: in between another owner may have committed, one that
+    /// thinks the partition its own, or whose it now is. It is fenced then, and both are asked for again.
     fn open(&self, partition: i32) -> Result<Slot<J::Task>> {
+        let mut before = None;
+        loop {
+            let (slot, committed) = self.try_open(partition)?;
+            let stands = slot.task.next_offset();
+            let Some(offset) = committed.filter(|offset| *offset != stands) else { return Ok(slot) };
+            ensure!(
+                before.replace((offset, stands)) != Some((offset, stands)),
+                "the group {} stands at offset {offset}, and its state at {stands}: somebody has moved the offsets. \
+                 Move them back, or give another --group",
+                self.group.group
+            );
+        }
+    }
+
+    /// Also gives where the group stands.
+    fn try_open(&self, partition: i32) -> Result<(Slot<J::Task>, Option<i64>)> {
         let committer = Committer::new(self.connection, &self.group.group, partition)?;
         let committed = restore::committed(self.consumer, &self.group.input, partition)?;
         let base_at = committed.as_ref().and_then(|(_, note)| Some(note.as_ref()?.base_at)).unwrap_or(0);
+        let committed = committed.map(|(offset, _)| offset);
         let state = match J::HAS_STATE {
             true => restore::read(self.connection, self.state_topic, partition, base_at)?,
             false => None,
@@ -384,19 +403,25 @@ impl<J: Job> Opening<'_, J> {
         let has_state = !entries.is_empty();
         let mut task = self.job.open(entries)?;
         match committed {
-            Some((offset, _)) if has_state => ensure!(
-                offset == task.next_offset(),
-                "the group {} stands at offset {offset}, and its state at {}: somebody has moved the offsets. Move \
-                 them back, or give another --group",
-                self.group.group,
-                task.next_offset()
-            ),
-            Some((offset, _)) => task.begin_at(offset),
-            None if has_state => {}
+            _ if has_state => {}
+            Some(offset) => task.begin_at(offset),
             None => task.begin_at(self.consumer.fetch_watermarks(&self.group.input, partition, client::PATIENCE)?.0),
         }
+        Ok((Slot::new(task, committer, written, base_at), committed))
+    }
+}
+
+/// Where a partition lies.
+struct Place<'a> {
+    consumer: &'a BaseConsumer<Member>,
+    topic: &'a str,
+    state_topic: &'a Arc<str>,
+}
+
+impl<T: Task> Slot<T> {
+    fn new(task: T, committer: Committer, written: Written, base_at: i64) -> Self {
         let now = Instant::now();
-        Ok(Slot {
+        Self {
             task,
             committer,
             outputs: Vec::new(),
@@ -409,18 +434,9 @@ impl<J: Job> Opening<'_, J> {
             went_on: Duration::ZERO,
             is_at_end: false,
             end: None,
-        })
+        }
     }
-}
 
-/// Where a partition lies.
-struct Place<'a> {
-    consumer: &'a BaseConsumer<Member>,
-    topic: &'a str,
-    state_topic: &'a Arc<str>,
-}
-
-impl<T: Task> Slot<T> {
     /// A record has come.
     fn hear(&mut self) {
         (self.is_dirty, self.heard, self.went_on) = (true, Instant::now(), Duration::ZERO);

@@ -1,0 +1,53 @@
+//! Operating a group: silence, and offsets that somebody has moved.
+
+mod common;
+
+use std::time::Duration;
+
+use common::Kafka;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+/// With `--max-delay` the sessions of a silent partition close; without more records, and without a flush.
+#[test]
+fn sessions_of_a_silent_partition_close() {
+    let kafka = Kafka::new("silence");
+    let (topic, group) = (kafka.name("clicks"), kafka.name("sessions"));
+    let clicks = ["--partitions", "2", "--events", "50", "--users", "5", "--start", "2026-11-27T10:00:00Z"];
+    let produced = kafka.produce(&topic, &clicks);
+    let waiting = ["--step", "1s", "--out-of-order", "1s", "--max-delay", "1s", "--commit-every", "100ms"];
+    let worker = kafka.worker(&topic, &group, &waiting);
+    let is_open = || kafka.report(&topic, &group).values().any(|line| line["counts"]["open_sessions"] != 0);
+    kafka.until_done(&topic, &group, Duration::from_secs(60));
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while is_open() {
+        assert!(std::time::Instant::now() < until, "sessions stay open");
+    }
+    worker.end();
+    let rows = kafka.rows(&group);
+    let events = |row: &String| serde_json::from_str::<serde_json::Value>(row).unwrap()["events"].as_u64().unwrap();
+    assert_eq!(rows.iter().map(events).sum::<u64>(), produced);
+}
+
+/// The state would not fit: a process says so and stops.
+#[test]
+fn offsets_that_were_moved_are_told() {
+    let kafka = Kafka::new("moved");
+    let (topic, group) = (kafka.name("clicks"), kafka.name("sessions"));
+    kafka.produce(&topic, &["--partitions", "1", "--events", "50", "--start", "2026-11-27T10:00:00Z"]);
+    assert!(kafka.worker(&topic, &group, &["--gap", "1m", "--stop-when-idle", "1s"]).wait());
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &kafka.bootstrap).set("group.id", &group);
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic, 0, Offset::Offset(7)).unwrap();
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+    let run = ["run", "--input", &topic, "--output", &group, "--group", &group, "--gap", "1m"];
+    let output = kafka.command(&run).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    let sentence =
+        format!("the group {group} stands at offset 7, and its state at 50: somebody has moved the offsets.");
+    assert!(told.contains(&sentence), "{told}");
+}
