@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::lines::Frame;
-use crate::parse::client::Forwarded;
 use crate::parse::csv::Dialect;
 use crate::parse::layout::Layout;
 use crate::parse::{combined, json};
@@ -35,6 +34,9 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let Some(first) = lines.next() else { return Ok(Format::Jsonl) };
     let first_word = first.trim_ascii();
+    if first_word.starts_with(b"{") && combined::fits(first_word) {
+        return Ok(Format::Combined);
+    }
     let in_list = first_word.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
     if first_word.starts_with(b"{") || in_list.is_some_and(|inside| matches!(inside, [] | [b'{' | b']', ..])) {
         return Ok(Format::Jsonl);
@@ -43,8 +45,7 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
         return Ok(Format::W3c);
     }
     let first_lines: Vec<&[u8]> = std::iter::once(first).chain(lines).take(20).collect();
-    let is_combined = |line: &&[u8]| combined::split(line, Forwarded::First).is_ok();
-    if first_lines.iter().any(is_combined) {
+    if first_lines.iter().any(|line| combined::fits(line)) {
         return Ok(Format::Combined);
     }
     let load_balancer = Layout::load_balancer();

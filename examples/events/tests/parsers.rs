@@ -8,7 +8,9 @@ use events::parse::client::Forwarded;
 use events::parse::combined::Combined;
 use events::parse::csv::{Csv, Dialect, Row};
 use events::parse::jsonl::Jsonl;
+use events::parse::layout::{Layout, Layouted};
 use events::parse::times::{TimeFormat, TimeMeaning, TimeReader};
+use events::parse::w3c::W3c;
 use events::parse::{Line, Parser, Record, Reject, Wanted, keys};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -903,7 +905,15 @@ const SEEDS: &[&str] = &[
     r#"{"u": "\u00e9\ud83c\udf7a", "t": 1543534510.123, "v": -0.0}"#,
     r#"1,2018-11-29 23:35:10 UTC,"a ""quoted"", field""#,
     r#"83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /x HTTP/1.1" 200 203 "http://x/" "Mozilla/5.0""#,
+    r#"shop:443 "192.0.2.1, [::1]:80" - - [17/May/2015:10:05:03 +0000] "GET /x HTTP/1.1" 200 203 "http://x/" "UA""#,
+    r#"https 2024-03-04T09:00:00Z app/x 192.0.2.1:2817 - 0 0 0 200 200 0 57 "GET /a HTTP/1.1" "UA" - - - "-" "x" 1"#,
+    "#Fields: date time c-ip cs-method cs-uri-stem",
+    "2024-03-04\t09:00:00\t192.0.2.1, 10.0.0.1\tGET\t/a",
+    r#"[{"u": [1, {"a": "x"}], "t": 1543534510}, {"u": 1}] {"u""#,
+    r#"{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"{\"u\":1}"}]}"#,
+    "%{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t \"%r\" $remote_addr",
     "-1543534510123456789.123456789e-17",
+    "1e-2147483648",
 ];
 
 proptest! {
@@ -925,9 +935,26 @@ proptest! {
         }
         prop_assert!(seen <= bytes.len());
         let _ = Combined::new(wanted(&["address", "method"], "time", Some("agent")), Forwarded::First).unwrap().parse(&bytes);
+        let clients = || wanted(&["address"], "time", Some("request"));
+        let _ = Combined::new(clients(), Forwarded::Last).unwrap().parse(&bytes);
+        let _ = Layouted::new(clients(), Layout::load_balancer(), Forwarded::First).unwrap().parse(&bytes);
+        let mut extended = W3c::new(clients(), Forwarded::First);
+        events::lines::each_in(b"#Fields: time c-ip cs-method cs-uri-stem", &mut extended, |_, _| ());
+        events::lines::each_in(&bytes, &mut extended, |_, _| ());
+        let _ = String::from_utf8_lossy(&bytes).parse::<Layout>().map(|layout| layout.fits(&bytes));
+        let mut objects = Jsonl::new(wanted(&["u", "u[1].a"], "t", None)).with_cloudwatch_logs();
+        objects.begin(&bytes);
+        events::lines::each_in(&bytes, &mut objects, |_, _| ());
+        let _ = String::from_utf8_lossy(&bytes).parse::<events::parse::times::Span>();
         if let Ok(text) = std::str::from_utf8(&bytes) {
-            for format in ["auto", "iso", "seconds", "nanos", "log", "%d.%m.%Y %H:%M:%S%.f %z"] {
-                let _ = format.parse::<TimeFormat>().unwrap().parse(text);
+            for format in ["auto", "excel", "iso", "seconds", "nanos", "log", "%d.%m.%Y %H:%M:%S%.f %z"] {
+                let format: TimeFormat = format.parse().unwrap();
+                let _ = format.parse(text);
+                for (zone, span) in [("Europe/Berlin", ".."), ("Pacific/Apia", "1990..2100")] {
+                    let (zone, span) = (Some(events::zones::parse(zone).unwrap()), span.parse().unwrap());
+                    let reader = TimeReader::new(TimeMeaning { format: format.clone(), zone, span });
+                    let _ = (reader.read(text), reader.hint(text), reader.seen());
+                }
             }
         }
         let _ = String::from_utf8_lossy(&bytes).parse::<TimeFormat>();

@@ -6,7 +6,8 @@
 //!
 //! The address is that of the client, or its host name; see [`super::client`]. Before it there may be the virtual
 //! host, as in `vhost_combined`, and before that what syslog, docker or Kubernetes put there. It is told by each line
-//! on its own: the client is the last address that is followed by two more words before the time.
+//! on its own: the client is the last address that is followed by two more words before the time. A line may also lie
+//! in an object of JSON, as docker keeps it: `{"log":"…\\n","stream":"stdout","time":"…"}`.
 //!
 //! Fields come as they are logged, escapes included. `request` is the request line without its
 //! protocol; `method`, `path` and `protocol` are its parts, missing where the request line does not
@@ -17,6 +18,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::client::{self, Forwarded};
+use super::json;
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
 
@@ -31,6 +33,8 @@ pub struct Combined {
     /// Which of [`FIELDS`] each wanted field is.
     indices: Vec<usize>,
     forwarded: Forwarded,
+    /// A line that lay in an object of JSON.
+    message: String,
     joined: String,
 }
 
@@ -39,16 +43,22 @@ impl Combined {
     pub fn new(wanted: Wanted, forwarded: Forwarded) -> Result<Self, String> {
         let index = |name: &String| FIELDS.iter().position(|field| field == name).ok_or_else(|| name.clone());
         let indices = wanted.names.iter().map(index).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, indices, forwarded, joined: String::new() })
+        Ok(Self { wanted, indices, forwarded, message: String::new(), joined: String::new() })
     }
 }
 
 impl Parser for Combined {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let parts = split(line.bytes(), self.forwarded)?;
-        self.wanted.record(&mut self.joined, |index| {
-            parts.field(self.indices[index]).map_or(Field::Missing, |part| line.field(part))
-        })
+        let Self { wanted, indices, forwarded, message, joined } = self;
+        let line = match line.bytes() {
+            [b'{', ..] => {
+                *message = in_object(line.bytes()).ok_or(Reject::NotCombined { what: "no line in this object" })?;
+                Line::Text(message)
+            }
+            _ => line,
+        };
+        let parts = split(line.bytes(), *forwarded)?;
+        wanted.record(joined, |index| parts.field(indices[index]).map_or(Field::Missing, |part| line.field(part)))
     }
 
     fn seen(&self) -> Seen {
@@ -99,6 +109,24 @@ impl Parts {
             _ => self.host.clone(),
         }
     }
+}
+
+/// Whether a line is of this format, as it is or in an object.
+pub fn fits(line: &[u8]) -> bool {
+    match line {
+        [b'{', ..] => in_object(line).is_some_and(|line| split(line.as_bytes(), Forwarded::First).is_ok()),
+        _ => split(line, Forwarded::First).is_ok(),
+    }
+}
+
+/// The line in an object of docker.
+#[cold]
+fn in_object(object: &[u8]) -> Option<String> {
+    let mut found = [None; 2];
+    json::pick(std::str::from_utf8(object).ok()?, &["log", "stream"].map(str::to_owned), &mut found).ok()?;
+    let [log, stream] = found;
+    let text = json::unquoted(stream.and(log)?).ok()?;
+    Some(text.trim_end().to_owned())
 }
 
 /// Takes a line apart, or names the missing part.

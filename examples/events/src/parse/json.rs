@@ -128,7 +128,8 @@ fn object(input: &[u8], at: usize, is_all: bool) -> Frame {
         None if input.len() < SHORT => return Frame::Unfinished,
         found => found,
     };
-    if line_end.is_some_and(|end| is_one_object(&input[at..end])) {
+    // What looks like one object is one, or is broken, if the next line begins another.
+    if line_end.is_some_and(|end| input.get(end + 1) == Some(&b'{') && is_one_object(&input[at..end])) {
         return lines::line(input, is_all);
     }
     let most = input.len().min(lines::LONGEST_LINE);

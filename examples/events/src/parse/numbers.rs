@@ -15,7 +15,7 @@ pub struct Decimal {
 
 /// Digits behind the point that can matter; an i128 holds 38 digits in all.
 const FRACTION: usize = 18;
-const MOST_EXPONENT: i32 = 30;
+const MOST_EXPONENT: u32 = 30;
 
 impl Decimal {
     /// Reads a number: a sign, digits, a fraction, an exponent.
@@ -38,7 +38,7 @@ impl Decimal {
         if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let exponent = exponent.parse::<i32>().ok().filter(|e| e.abs() <= MOST_EXPONENT)?;
+        let exponent = exponent.parse::<i32>().ok().filter(|e| e.unsigned_abs() <= MOST_EXPONENT)?;
         let kept = fraction.len().min(FRACTION + exponent.max(0) as usize);
         let (fraction, rest) = fraction.split_at(kept);
         let digits = sign * format!("{whole}{fraction}").parse::<i128>().ok()?;

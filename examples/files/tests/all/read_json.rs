@@ -27,6 +27,7 @@ fn objects() {
         case("some on one line", &format!("{A}{B}\n")),
         case("over several lines", &format!("{PRETTY}{B}\n")),
         case("over several lines, the other after it", &format!("{}{B}", PRETTY.trim_end())),
+        case("over lines that end like objects", &format!("{{\"x\":{{\"y\":1}}\n,{}\n{B}\n", &A[1..])),
         case("in a list on one line", &list(&both(","))),
         case("in a list, one on each line", &list(&format!("\n{}\n", both(",\n")))),
         case("in a list, over several lines", &list(&format!("\n{}, {B}", PRETTY.trim_end()))),

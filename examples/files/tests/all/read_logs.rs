@@ -61,6 +61,11 @@ fn the_client() {
         read(line!("[pod/web-7d4b/nginx] 192.0.2.1 - -"), ONE),
         read(line!("Mar  4 09:00:00 web nginx: bot.example.org - -"), NAME),
         read(line!("\0\0\0\0\0192.0.2.1 - -"), ONE),
+        read(
+            "{\"log\":\"192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \\\"GET /a HTTP/1.1\\\" 200 100 \\\"-\\\" \\\"UA\\\"\\n\",\
+             \"stream\":\"stdout\",\"time\":\"2024-03-04T09:00:00.1Z\"}\n",
+            ONE,
+        ),
         // No client.
         refused("a word", line!("Mar 4 x")),
         refused("no real address", line!("999.0.2.1 - -")),
