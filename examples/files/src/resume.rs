@@ -62,7 +62,8 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
         let (input, tracked) = track(head, Vec::new(), Box::new(content), 0);
         return Ok((input, tracked));
     };
-    let header = parser.preamble(&head);
+    let mut header = parser.preamble(&head);
+    header.truncate(usize::try_from(bytes).unwrap_or(usize::MAX)); // the rest is read for the first time
     let skipped = io::copy(&mut content.by_ref().take(bytes), &mut io::sink()).map_err(unreadable)?;
     if skipped < bytes {
         return Err(Failure::usage(format_args!(
@@ -79,7 +80,7 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
     let bytes = bytes + rest;
     let replayed = header.iter().filter(|byte| **byte == b'\n').count() as u64;
     let (input, mut tracked) = track(head, header, Box::new(content), bytes);
-    tracked.lines_before = lines - replayed;
+    tracked.lines_before = lines.saturating_sub(replayed);
     Ok((input, tracked))
 }
 

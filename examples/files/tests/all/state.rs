@@ -95,6 +95,38 @@ fn inputs_are_known_again() {
     assert_eq!((rows, lines), (vec!["cid 3".to_owned()], vec![5, 6, 2]), "{said}");
 }
 
+/// Lines that name the fields are read again, and nothing else is.
+#[test]
+fn inputs_of_every_kind_go_on() {
+    let rows =
+        |minutes: &[u32], line: &dyn Fn(u32) -> String| minutes.iter().map(|minute| line(*minute)).collect::<String>();
+    let csv = |minute: u32| format!("a,2024-03-04T09:{minute:02}:00Z\n");
+    let w3c = |minute: u32| format!("2024-03-04 09:{minute:02}:00 a /x\n");
+    let json = |minute: u32| format!("{{\"user\":\"a\",\"time\":\"2024-03-04T09:{minute:02}:00Z\"}}\n");
+    let log = |minute: u32| format!("::1 - - [04/Mar/2024:09:{minute:02}:00 +0000] \"GET / HTTP/1.1\" 200 1\n");
+    let by_name = "--key user --time time";
+    for (name, head, line, options) in [
+        ("a.csv", "user,time\n", &csv as &dyn Fn(u32) -> String, by_name),
+        ("b.csv", "", &csv, "--no-header --key 1 --time 2"),
+        ("c.log", "#Version: 1.0\n#Fields: date time c-ip cs-uri-stem\n", &w3c, "--format w3c --key c-ip"),
+        ("d.jsonl", "", &json, by_name),
+        ("e.log", "", &log, ""),
+    ] {
+        let folder = Folder::new();
+        let state = folder.path("state");
+        let run = |minutes: &[u32], more: &str| {
+            let input = folder.write(name, head.to_owned() + &rows(minutes, line));
+            let command = format!("{input} {options} --gap 5m --out-of-order 0s --state {state} {more}");
+            let ran = run_on("", &words(&command));
+            assert_eq!(ran.status, 0, "{name}: {}", ran.said);
+            pick(&ran.rows(), "count first_time")
+        };
+        assert_eq!(run(&[0, 1], ""), [""; 0], "{name}");
+        assert_eq!(run(&[0, 1, 2, 30], ""), ["3 2024-03-04T09:00:00.000000Z"], "{name}");
+        assert_eq!(run(&[0, 1, 2, 30, 31], "--end"), ["2 2024-03-04T09:30:00.000000Z"], "{name}");
+    }
+}
+
 #[test]
 fn the_same_command_again_changes_nothing() {
     let folder = Folder::new();
