@@ -76,7 +76,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sessions")]
 pub struct Rule {
-    /// Gap: the time without an event that ends a session [30m]
+    /// Gap: the time without an event that ends a session [default: 30m]
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, group = "rule")]
     pub gap: Option<Duration>,
 

@@ -16,7 +16,7 @@
 //! other is given. A number that lies there in no unit is refused. `--time-format` says the unit where the
 //! span does not help. A fraction of a microsecond is cut off.
 //!
-//! Local times are those of the [`TimeReader::zone`], UTC if none is given. Where clocks are set back, a time that
+//! Local times are those of the zone of the [`TimeReader`], UTC if none is given. Where clocks are set back, a time that
 //! they show twice is the earlier of the two. Where clocks are set forward, a time that they skip is moved
 //! forward by as much (02:30 becomes 03:30). Both are counted. RFC 5545 and java.time decide in the same way.
 //!
