@@ -562,14 +562,14 @@ mod tests {
         let timing = "--gap 5s --out-of-order 0s --max-delay never";
         let mut run = Run::new(timing);
         run.take(0, 1, 0);
-        run.take(SECOND, 2, 4 * SECOND);
-        run.advance(2 * SECOND);
+        run.take(4 * SECOND, 2, 4 * SECOND);
+        run.advance(5 * SECOND);
         let mut run = run.again(&format!("{timing} --allowed-lateness 1m")).unwrap();
-        run.take(3 * SECOND, 2, 8 * SECOND);
-        run.advance(4 * SECOND);
+        run.take(8 * SECOND, 2, 8 * SECOND);
+        run.advance(9 * SECOND);
         assert_eq!(run.sessions.len(), 1, "user 1 has left");
-        run.take(5 * SECOND, 1, SECOND);
-        run.advance(6 * SECOND);
+        run.take(10 * SECOND, 1, SECOND);
+        run.advance(11 * SECOND);
         assert_eq!((run.late, run.sessions.len(), run.sessions[1].0), (0, 2, 2), "a correction with both events");
     }
 
