@@ -35,7 +35,6 @@ pub mod w3c;
 
 pub use reject::{Reject, start_of};
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -345,9 +344,27 @@ impl Wanted {
         kind: KeyKind,
         field: Field<'_>,
     ) -> Result<(), Reject> {
+        match field {
+            Field::Text(text) if i > 0 || text != NOTHING => {
+                self.note_found(index);
+                keys::push(key, i, text, kind).map_err(|_| self.not_integer(index, text))
+            }
+            other => self.push_other(key, i, index, kind, other),
+        }
+    }
+
+    /// The same of a field that is not simply a text.
+    #[cold]
+    fn push_other(
+        &self,
+        key: &mut String,
+        i: usize,
+        index: usize,
+        kind: KeyKind,
+        field: Field<'_>,
+    ) -> Result<(), Reject> {
         let text = match field {
-            Field::Text(NOTHING) if i == 0 => return self.push_nothing(key, i, index, kind, Field::Absent("-")),
-            Field::Text(text) => Cow::Borrowed(text),
+            Field::Text(_) => return self.push_nothing(key, i, index, kind, Field::Absent("-")),
             Field::Number(json) => {
                 numbers::canonical(json).map_err(|what| Reject::Not { field: self.names[index].clone(), what })?
             }
