@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 /// Elements with ascending numbers, which wrap around after 2^32.
 pub(crate) struct Segments<T> {
     segments: Vec<Vec<T>>,
+    /// Empty segments for those to come, in reverse order.
+    spare: Vec<Vec<T>>,
     /// The number of the first element of the first segment.
     base: u32,
     /// The number of the next element.
@@ -25,7 +27,7 @@ impl<T> Segments<T> {
     const LENGTH: usize = 1 << Self::SHIFT;
 
     pub(crate) const fn new() -> Self {
-        Self { segments: Vec::new(), base: 0, end: 0 }
+        Self { segments: Vec::new(), spare: Vec::new(), base: 0, end: 0 }
     }
 
     /// The number of the next element.
@@ -91,9 +93,12 @@ impl<T> Segments<T> {
     #[inline(never)]
     fn make_room(&mut self) {
         match self.segments.last_mut() {
-            None => self.segments.push(Vec::with_capacity(FEW)),
-            Some(last) if last.len() < Self::LENGTH => last.reserve_exact(last.len()),
-            Some(_) => self.segments.push(Vec::with_capacity(Self::LENGTH / 4)),
+            Some(last) if last.len() < Self::LENGTH => last.reserve_exact(last.len().max(FEW)),
+            last => {
+                let capacity = if last.is_none() { FEW } else { Self::LENGTH / 4 };
+                let segment = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(capacity));
+                self.segments.push(segment);
+            }
         }
     }
 
@@ -114,10 +119,12 @@ impl<T> Segments<T> {
         self.segments.iter().flatten().enumerate().map(numbered)
     }
 
-    /// Removes all elements. The memory of one segment stays.
+    /// Removes all elements. The memory stays for as many again: to give it back and ask for it anew would
+    /// cost more than the rest, above all beside small pieces of text.
     pub(crate) fn clear(&mut self) {
-        self.segments.truncate(1);
         self.segments.iter_mut().for_each(Vec::clear);
+        self.spare.clear();
+        self.spare.extend(self.segments.drain(..).rev());
         (self.base, self.end) = (0, 0);
     }
 }
@@ -156,7 +163,7 @@ mod tests {
 
     #[test]
     fn numbers_wrap_around() {
-        let mut segments = Segments { segments: Vec::new(), base: u32::MAX - 1, end: u32::MAX - 1 };
+        let mut segments = Segments { base: u32::MAX - 1, end: u32::MAX - 1, ..Segments::new() };
         for value in 0..4 {
             segments.push(value);
         }
@@ -175,5 +182,22 @@ mod tests {
         segments.clear();
         assert!((0..many).all(|value| segments.push(value) == value as u32));
         assert!((0..many).all(|value| segments.get(value as u32) == Some(&value)));
+    }
+
+    #[test]
+    fn a_cleared_list_keeps_memory_for_as_many_again_and_no_more() {
+        let length = Segments::<u64>::LENGTH as u64;
+        let capacity = |segments: &Segments<u64>| -> usize {
+            segments.segments.iter().chain(&segments.spare).map(Vec::capacity).sum()
+        };
+        let mut segments = Segments::new();
+        (0..3 * length).for_each(|value| _ = segments.push(value));
+        let full = capacity(&segments);
+        segments.clear();
+        assert_eq!(capacity(&segments), full);
+        (0..length + 1).for_each(|value| _ = segments.push(value));
+        assert_eq!(capacity(&segments), full, "nothing is asked for anew");
+        segments.clear();
+        assert_eq!(capacity(&segments), 2 * full / 3, "what was not needed goes");
     }
 }

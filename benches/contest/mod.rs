@@ -122,7 +122,9 @@ impl<K: Key, V: Value> Contestant<K, V> for InBatches<K, V> {
         let mut out = pass_on(out);
         let mut events = Vec::with_capacity(BATCH);
         loop {
-            events.extend(clicks.by_ref().take(BATCH).map(event::<K, V>));
+            for click in clicks.by_ref().take(BATCH) {
+                events.push(event::<K, V>(click)); // built in place, as `extend` does not
+            }
             if events.is_empty() {
                 return;
             }

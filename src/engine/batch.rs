@@ -31,9 +31,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         mut each: impl FnMut(&Self, usize, EventRef<'e, K, V>, Outcome),
     ) {
         for (chunk, events) in events.chunks(AHEAD).enumerate() {
-            let mut hashes = [0; AHEAD];
             let indices = chunk * AHEAD..;
             if self.is_large() {
+                let mut hashes = [0; AHEAD];
                 self.look_ahead(events, &mut hashes);
                 for ((i, event), hash) in indices.zip(events).zip(hashes) {
                     let outcome = self.take(event, Some(hash), out);
