@@ -211,19 +211,6 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
             self.drain_pending(shared, out);
         }
     }
-
-    /// With lateness, an event behind the watermark may be a correction: pending sessions come first.
-    #[inline]
-    fn drain_for_correction<A: Aggregate<K, V, State = S>>(
-        &mut self,
-        event: &EventRef<'_, K, V>,
-        shared: &mut Shared<A>,
-        out: Out<'_, K, V, A>,
-    ) {
-        if shared.options.lateness > 0 && event.event_time <= shared.clock.now() && shared.has_pending() {
-            self.drain_pending(shared, out);
-        }
-    }
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, A::State> {

@@ -6,6 +6,7 @@ use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Shared};
 use crate::engine::updates::Changed;
 use crate::engine::whereabouts::Whereabouts;
+use crate::event::EventRef;
 use crate::session::WithRare;
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
@@ -145,6 +146,14 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     fn drain_pending(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
         shared.lift_quota();
         self.advance(shared, out);
+    }
+
+    /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
+    #[inline]
+    fn drain_for_correction(&mut self, event: &EventRef<'_, K, V>, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+        if shared.options.lateness > 0 && event.event_time <= shared.clock.now() && shared.has_pending() {
+            self.drain_pending(shared, out);
+        }
     }
 
     /// Makes room for `more` sessions, as the configuration wants. False: refuse.

@@ -175,7 +175,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         if !PLAIN && shared.may_leave_pending() {
-            self.drain_for_correction(shared, event, out);
+            self.drain_for_correction(event, shared, out);
         }
         let Recent { span, id } = *self.bucket_of(rounding, event.event_time);
         match self.assign_to::<A, PLAIN>(id, span.end, event, hash, shared, out) {
@@ -252,7 +252,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         if shared.may_leave_pending() {
-            self.drain_for_correction(shared, event, out);
+            self.drain_for_correction(event, shared, out);
         }
         let indices = hops.indices_of(event.event_time);
         if indices.is_empty() {
@@ -457,19 +457,6 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             self.table.get_mut(id).set_rare(number, rare);
         }
         Whereabouts::in_window(id, number)
-    }
-
-    /// With lateness, an event behind the watermark may be a correction: pending sessions come first.
-    #[inline]
-    fn drain_for_correction<A: Aggregate<K, V, State = S>>(
-        &mut self,
-        shared: &mut Shared<A>,
-        event: &EventRef<'_, K, V>,
-        out: Out<'_, K, V, A>,
-    ) {
-        if shared.options.lateness > 0 && event.event_time <= shared.clock.now() && shared.has_pending() {
-            self.drain_pending(shared, out);
-        }
     }
 
     // --- Closing ---
