@@ -19,12 +19,14 @@ const SEGMENT_BYTES: usize = 1 << 16;
 const FEW: usize = 4;
 
 impl<T> Segments<T> {
+    const SIZE: usize = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
     const SHIFT: u32 = {
-        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
-        let fitting = SEGMENT_BYTES / size;
+        let fitting = SEGMENT_BYTES / Self::SIZE;
         if fitting < 16 { 4 } else { fitting.ilog2() }
     };
     const LENGTH: usize = 1 << Self::SHIFT;
+    /// So many segments at most stay when a list is cleared.
+    const KEPT: usize = (3 * SEGMENT_BYTES).div_ceil(Self::LENGTH * Self::SIZE);
 
     pub(crate) const fn new() -> Self {
         Self { segments: Vec::new(), spare: Vec::new(), base: 0, end: 0 }
@@ -119,9 +121,10 @@ impl<T> Segments<T> {
         self.segments.iter().flatten().enumerate().map(numbered)
     }
 
-    /// Removes all elements. The memory stays for as many again: to give it back and ask for it anew would
-    /// cost more than the rest, above all beside small pieces of text.
+    /// Removes all elements. The memory stays for as many again, up to a few segments: to give it back and
+    /// ask for it anew would cost more than the rest, above all beside small pieces of text.
     pub(crate) fn clear(&mut self) {
+        self.segments.truncate(Self::KEPT);
         self.segments.iter_mut().for_each(Vec::clear);
         self.spare.clear();
         self.spare.extend(self.segments.drain(..).rev());
