@@ -146,6 +146,16 @@ fn with_lateness_a_session_that_is_over_still_knows_its_events() {
 }
 
 #[test]
+fn a_window_that_is_pending_knows_its_events_too() {
+    let setup = once(Stagger::on_event_time(Bucket::step(us(10)))).allowed_lateness(us(50)).close_at_most(1);
+    let mut engine = built(setup);
+    assert_eq!([push(&mut engine, 13, 8), push(&mut engine, 3, 7)], [Pushed::Opened; 2]);
+    assert_eq!(engine.push(Event::new(2, at(3), (7, 0)), &mut |_| {}), Pushed::Opened);
+    engine.advance_to(at(20), &mut |_| {});
+    assert_eq!(push(&mut engine, 13, 8), TWICE);
+}
+
+#[test]
 fn ids_and_copies_are_in_snapshots_and_leave_with_their_session() {
     let setup = || once(Gap::new(us(10)));
     let mut engine = built(setup());

@@ -243,6 +243,9 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         };
         let is_there = match self {
             Self::Bucketed(rounding, windows) => {
+                if shared.may_leave_pending() {
+                    windows.drain_for_correction(event, shared, out); // a pending window holds ids too
+                }
                 let start = rounding.window_of(event.event_time).start;
                 windows.holds(start.as_micros(), hash, event.key, id)
             }
