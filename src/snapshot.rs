@@ -288,6 +288,13 @@ impl<K: Key, V: Value, S> Saved<K, V, S> {
         self.extra.as_ref().is_some_and(RareState::is_final)
     }
 
+    /// Its end; or the reach of the event that opened it behind the watermark, in whose place an event may still
+    /// begin another although a rule has ended the session.
+    fn latest_reach(&self) -> Timestamp {
+        let origin = self.extra.as_ref().and_then(|extra| extra.origin.as_ref());
+        origin.and_then(|origin| origin.besides.reach).map_or(self.end, |reach| reach.max(self.end))
+    }
+
     /// How many of its events a summary has held.
     fn reported(&self) -> u64 {
         self.extra.as_ref().and_then(|extra| extra.reported).map_or(0, |reported| reported.count)
@@ -396,7 +403,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             sessions.sort_by_key(|session| (session.end, session.opened));
         }
         for session in sessions {
-            if session.is_obsolete() && shared.is_late(session.end) {
+            if session.is_obsolete() && shared.is_late(session.latest_reach()) {
                 continue; // kept for corrections, in a state older than its changes
             }
             let bucket = session.bucket;
