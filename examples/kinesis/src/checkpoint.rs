@@ -37,6 +37,9 @@ pub(crate) struct Header {
     pub(crate) pending: Pending,
     #[serde(default)]
     pub(crate) undelivered: Undelivered,
+    /// The state of an application in SQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sql: Option<String>,
 }
 
 /// Counts from the first run on.
@@ -128,6 +131,7 @@ mod tests {
             totals: Totals { records: 1, bytes: 20, events: 1, rejected: 0 },
             pending: Pending::default(),
             undelivered: Undelivered { firehose: vec!["{}\n".to_owned()], ..Undelivered::default() },
+            sql: Some("AA==".to_owned()),
         };
         Checkpoint { header, state: pipeline.state() }
     }

@@ -17,6 +17,7 @@ mod metrics;
 mod options;
 mod progress;
 mod sinks;
+mod application;
 mod watch;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use crate::store::Store;
 use crate::stream::about::{self, Made};
 use crate::stream::feed::{Feed, Next, Progress};
 use crate::stream::{Reading, Start};
+use application::Application;
 use events::rules::Named;
 use sinks::Sinks;
 
@@ -103,6 +105,8 @@ struct Consumer {
     pipeline: Pipeline,
     decoder: Decoder,
     misplaced: Misplaced,
+    /// In the place of rules.
+    sql: Option<Application>,
     files: Option<Files>,
     sinks: Sinks,
     totals: Totals,
@@ -120,6 +124,8 @@ struct Consumer {
 #[derive(Default)]
 struct Results {
     sessions: Vec<(usize, SessionRow)>,
+    /// Of an application in SQL: table, ROWTIME and row.
+    rows: Vec<(usize, Timestamp, Map<String, Value>)>,
     errors: Vec<NotUsed>,
 }
 
@@ -141,7 +147,10 @@ impl Consumer {
         quiet: bool,
     ) -> Result<Self> {
         let retry = Retry { give_up_after: options.source.give_up_after };
-        let named = options.strategies.named().map_err(anyhow::Error::msg)?;
+        let named = match &options.sql.sql {
+            Some(_) => Vec::new(),
+            None => options.strategies.named().map_err(anyhow::Error::msg)?,
+        };
         let timing = options.timing.timing();
         let store = match &options.state.state {
             Some(place) => {
@@ -160,6 +169,7 @@ impl Consumer {
         if let Some(Checkpoint { header, .. }) = &found {
             check(header, &options.source.stream, &fields)?;
         }
+        let sql = Application::new(options, found.as_ref().and_then(|found| found.header.sql.as_deref()))?;
         let (client, name) = (aws.kinesis()?, options.source.stream.clone());
         let stream = about::Stream { client: &client, name: &name, retry, status: &status };
         let Made { created, now } = stream.made().await?;
@@ -217,6 +227,7 @@ impl Consumer {
         };
         let mut consumer = Self {
             feed,
+            sql,
             created,
             names: named.iter().map(|Named { name, .. }| name.clone()).collect(),
             fields,
@@ -267,6 +278,9 @@ impl Consumer {
         if options.end.flush {
             let mut results = Results::default();
             self.pipeline.flush(&mut |out| results.take(out, None));
+            if let Some(sql) = &mut self.sql {
+                sql.finish(&mut |out| results.take_row(out));
+            }
             self.is_changed = true;
             self.hand_on(results).await?;
         }
@@ -332,6 +346,9 @@ impl Consumer {
                     let mut results = Results::default();
                     if let Some(frontier) = self.feed.frontier() {
                         self.pipeline.advance(frontier, &mut |out| results.take(out, None));
+                        if let Some(sql) = &mut self.sql {
+                            sql.advance(frontier, &mut |out| results.take_row(out));
+                        }
                     }
                     taken = 0;
                     results
@@ -392,7 +409,20 @@ impl Consumer {
     }
 
     fn take_part(&mut self, data: &[u8], place: &Place<'_>, results: &mut Results) {
-        let Self { decoder, pipeline, totals, .. } = self;
+        let Self { decoder, pipeline, totals, sql, .. } = self;
+        if let Some(sql) = sql {
+            pipeline.advance(place.arrival, &mut |out| results.take(out, None));
+            decoder.decode_all(data, |object, _| {
+                match sql.take(object, place.arrival, &mut |out| results.take_row(out)) {
+                    Ok(()) => totals.events += 1,
+                    Err(why) => {
+                        totals.rejected += 1;
+                        results.errors.push(place.rejected("rejected", &why, object));
+                    }
+                }
+            });
+            return;
+        }
         decoder.decode_all(data, |object, decoded| match decoded {
             Ok(event) => {
                 totals.events += 1;
@@ -408,7 +438,15 @@ impl Consumer {
 
     /// Gives all that came of a record to files and sinks, and waits until they have it.
     async fn hand_on(&mut self, results: Results) -> Result<()> {
-        let Results { sessions, errors } = results;
+        let Results { sessions, rows, errors } = results;
+        for (table, rowtime, row) in rows {
+            let Some(sql) = &self.sql else { break };
+            if let Some(files) = &mut self.files {
+                let content = Content::Row(row.clone());
+                files.add(sql.table(table), &Row { hour: hour_of(rowtime), content }).await?;
+            }
+            self.sinks.row(row).await?;
+        }
         for (rule, session) in sessions {
             let name = &self.names[rule];
             self.sinks.session(name, &session).await?;
@@ -461,6 +499,7 @@ impl Consumer {
                 totals: self.totals,
                 pending,
                 undelivered: self.sinks.undelivered(),
+                sql: self.sql.as_ref().map(Application::save).transpose()?,
             };
             Checkpoint { header, state: self.pipeline.state() }.save(store).await?;
             self.number = number;
@@ -519,6 +558,7 @@ impl Header {
             totals: Totals::default(),
             pending: Pending::default(),
             undelivered: Undelivered::default(),
+            sql: None,
         }
     }
 }
@@ -586,6 +626,19 @@ impl Place<'_> {
 }
 
 impl Results {
+    fn take_row(&mut self, out: application::Out) {
+        match out {
+            application::Out::Row { table, rowtime, row } => self.rows.push((table, rowtime, row)),
+            application::Out::Failed { rowtime, pump, why } => {
+                let fields = [("kind", "sql".into()), ("reason", why.into()), ("pump", pump.into())];
+                let mut row: Map<String, Value> =
+                    fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+                row.insert("arrival".to_owned(), rowtime.to_string().into());
+                self.errors.push(NotUsed { counted: "Rejected", rule: None, arrival: rowtime, row });
+            }
+        }
+    }
+
     fn take(&mut self, out: Out, place: Option<(&Place<'_>, &[u8])>) {
         match out {
             Out::Session(rule, session) => self.sessions.push((rule, session)),

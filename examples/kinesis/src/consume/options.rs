@@ -1,6 +1,7 @@
 //! The command line of `consume`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
@@ -32,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) fields: FieldOptions,
     #[command(flatten)]
     pub(crate) strategies: Strategies,
+    #[command(flatten)]
+    pub(crate) sql: SqlOptions,
     #[command(flatten)]
     pub(crate) timing: TimingOptions,
     #[command(flatten)]
@@ -164,6 +167,19 @@ impl FieldOptions {
     pub(crate) fn echo(&self) -> String {
         format!("--key {}", self.key.join(","))
     }
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Kinesis Data Analytics SQL, in the place of rules and fields")]
+pub(crate) struct SqlOptions {
+    /// The text of the application; its windows go by the arrival of records
+    #[arg(long, value_name = "APP.SQL", conflicts_with_all = ["stagger", "step", "floor", "gap"])]
+    pub(crate) sql: Option<PathBuf>,
+
+    /// Columns of its source as CREATE STREAM has them: '"user_id" INTEGER, "at" TIMESTAMP'. By default the types
+    /// are taken from what the text does with the columns
+    #[arg(long, value_name = "COLUMNS", requires = "sql")]
+    pub(crate) sql_schema: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use events::columns::Columns;
 use rows::SessionRow;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
@@ -107,14 +107,7 @@ impl Sinks {
         if self.prints || self.firehose.is_some() {
             let mut row = session.json(&self.columns);
             row.insert("strategy".to_owned(), strategy.into());
-            let mut line = Value::Object(row).to_string().into_bytes();
-            line.push(b'\n');
-            if self.prints {
-                std::io::stdout().lock().write_all(&line).context("cannot write to standard output")?;
-            }
-            if let Some(firehose) = &mut self.firehose {
-                firehose.add(line).await?;
-            }
+            self.row(row).await?;
         }
         if let Some(metrics) = &mut self.metrics {
             metrics.observe(session, strategy);
@@ -123,6 +116,22 @@ impl Sinks {
             alerts.check(strategy, session)?;
         }
         Ok(())
+    }
+
+    /// Gives a row to standard output and to Firehose.
+    pub(super) async fn row(&mut self, row: Map<String, Value>) -> Result<()> {
+        if !self.prints && self.firehose.is_none() {
+            return Ok(());
+        }
+        let mut line = Value::Object(row).to_string().into_bytes();
+        line.push(b'\n');
+        if self.prints {
+            std::io::stdout().lock().write_all(&line).context("cannot write to standard output")?;
+        }
+        match &mut self.firehose {
+            Some(firehose) => firehose.add(line).await,
+            None => Ok(()),
+        }
     }
 
     /// Counts an event or record that did not become part of a session.

@@ -80,7 +80,7 @@ impl Layout {
             match row {
                 Content::Session(session) if self.target.format == Format::Parquet => sessions.push(session),
                 Content::Session(session) => lines.extend(session.line(&self.columns)),
-                Content::Error(error) => writeln!(lines, "{}", Value::Object(error))?,
+                Content::Error(row) | Content::Row(row) => writeln!(lines, "{}", Value::Object(row))?,
             }
         }
         if !sessions.is_empty() {

@@ -42,6 +42,8 @@ pub(crate) struct Row {
 pub(crate) enum Content {
     Session(SessionRow),
     Error(Map<String, Value>),
+    /// Of a stream of an application in SQL.
+    Row(Map<String, Value>),
 }
 
 /// When the rows of a table become a file: whichever comes first.
