@@ -59,7 +59,7 @@ pub use tag::Tagged;
 /// |---|---|
 /// | the session | 40, and for gap sessions what rounds the whole up to a multiple of the greatest alignment in it |
 /// | its place in the index | 6 to 12: five bytes for each place, of which 44 to 88 % are taken |
-/// | its deadline, for gap sessions | 8, and up to 8 more where few sessions share a 256th of the gap |
+/// | its deadline, for gap sessions | 8, and up to 8 more where few sessions share a 32nd of the gap |
 ///
 /// Sessions lie in segments of 64 KiB, of which the last is partly empty. Sessions with a part above 1,
 /// or kept for corrections, take about 100 bytes more. Nothing is kept for keys without an open session,
