@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::lines::Frame;
 use crate::parse::csv::Dialect;
 use crate::parse::layout::Layout;
+use crate::parse::times::TimeFormat;
 use crate::parse::{combined, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -112,12 +113,33 @@ pub struct Offered {
     more: Vec<String>,
     /// Whether a name that is not among them cannot come later.
     pub is_complete: bool,
+    /// The cells in the first line of CSV.
+    cells: Vec<String>,
+    /// Whether that line is taken for names.
+    has_header: bool,
 }
 
 impl Offered {
     pub fn has(&self, name: &str) -> bool {
         self.names.iter().chain(&self.more).any(|known| known == name)
     }
+
+    /// What may be wrong with the header of CSV, if a name is missing.
+    pub fn hint(&self, missing: &str) -> &'static str {
+        if self.has_header && self.cells.iter().any(|cell| is_value(cell)) {
+            "; if its first line is no header, pass --no-header"
+        } else if !self.has_header && !missing.is_empty() && self.cells.iter().any(|cell| cell == missing) {
+            "; its first line has that name: leave out --no-header"
+        } else {
+            ""
+        }
+    }
+}
+
+/// Whether a cell holds a number or a time, as headers seldom do.
+fn is_value(cell: &str) -> bool {
+    let is_number = || cell.parse::<f64>().is_ok();
+    cell.starts_with(|first: char| first.is_ascii_digit()) && (is_number() || TimeFormat::Auto.parse(cell).is_some())
 }
 
 /// After this number of objects without a field, the field is a mistake in the command, not a rare field.
@@ -125,7 +147,10 @@ const ENOUGH_OBJECTS: usize = 20;
 
 /// The names of the columns of CSV.
 pub fn columns(sample: &[u8], dialect: Dialect) -> Offered {
-    Offered { names: dialect.titles(first_line(sample)), is_complete: true, ..Offered::default() }
+    let line = first_line(sample);
+    let cells = Dialect { has_header: true, ..dialect }.titles(line);
+    let has_header = dialect.has_header;
+    Offered { names: dialect.titles(line), is_complete: true, cells, has_header, ..Offered::default() }
 }
 
 /// The names of a format whose fields are known.

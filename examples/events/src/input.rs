@@ -94,6 +94,21 @@ impl Source {
     }
 }
 
+/// Whether standard input is a pipe or a file: neither a terminal nor a device such as /dev/null.
+#[cfg(unix)]
+pub fn stdin_may_have_content() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+    let known = io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata());
+    known.is_ok_and(|known| known.is_file() || known.file_type().is_fifo())
+}
+
+/// Whether standard input is a pipe or a file, which is known on Unix only.
+#[cfg(not(unix))]
+pub fn stdin_may_have_content() -> bool {
+    false
+}
+
 /// An open input, unpacked.
 pub struct Input {
     /// The beginning of the content, for a look at it. Empty only if there is no content.

@@ -105,7 +105,7 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
     if offered.is_complete && !sample.is_empty() {
         check_names(source, &wanted, &offered)?;
     }
-    let unknown = |name: String| no_field(source, &name, &offered.names);
+    let unknown = |name: String| no_field(source, &name, &offered);
     Ok(match format {
         Format::Jsonl => {
             let mut parser = Jsonl::new(wanted);
@@ -128,7 +128,7 @@ fn is_cloudwatch(sample: &[u8]) -> bool {
 fn check_names(source: &Source, wanted: &Wanted, offered: &Offered) -> Outcome<()> {
     for name in &wanted.names {
         if !offered.has(name) {
-            return Err(no_field(source, name, &offered.names));
+            return Err(no_field(source, name, offered));
         }
         let same = offered.names.iter().enumerate().filter(|(_, other)| *other == name);
         let places: Vec<String> = same.map(|(index, _)| (index + 1).to_string()).collect();
@@ -145,9 +145,10 @@ fn check_names(source: &Source, wanted: &Wanted, offered: &Offered) -> Outcome<(
 }
 
 /// The failure of a field that an input does not have.
-pub fn no_field(source: &Source, name: &str, offered: &[String]) -> Failure {
-    let list = if offered.is_empty() { String::new() } else { format!("; it has {}", list(offered)) };
-    Failure::usage(format_args!("{} has no field `{name}`{list}", source.name()))
+fn no_field(source: &Source, name: &str, offered: &Offered) -> Failure {
+    let names = &offered.names;
+    let list = if names.is_empty() { String::new() } else { format!("; it has {}", list(names)) };
+    Failure::usage(format_args!("{} has no field `{name}`{list}{}", source.name(), offered.hint(name)))
 }
 
 /// The names of the fields to read.
@@ -182,11 +183,11 @@ fn chosen(fields: &Fields, source: &Source, format: Format, offered: &Offered, i
         _ => [None; 3],
     };
     let ask = |what: &str, option: &str| {
-        Failure::usage(format_args!(
-            "name the field of {} with {what}: pass {option} FIELD; its fields are {}",
-            source.name(),
-            list(&offered.names)
-        ))
+        let names = match &offered.names[..] {
+            [] => "its first lines show no fields: check --format".to_owned(),
+            names => format!("its fields are {}{}", list(names), offered.hint("")),
+        };
+        Failure::usage(format_args!("name the field of {} with {what}: pass {option} FIELD; {names}", source.name()))
     };
     if fields.key.is_empty() && key.is_none() {
         return Err(ask("the key, such as a user", "--key"));

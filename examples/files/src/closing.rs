@@ -1,11 +1,13 @@
 //! The end of a run: its summary in one line, and the exit status.
 
+use std::path::Path;
 use std::time::Duration;
 
 use events::failure::{Failure, Outcome};
 use program::say::say;
 use stagger::Counters;
 
+use crate::options::Options;
 use crate::report::{counted, grouped};
 use crate::unused::Unused;
 
@@ -74,11 +76,22 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: 
     say(format_args!("{line}; {sessions}; {seconds:.2} s, {} events/s", grouped(rate)));
 }
 
-/// Status 1 if an input breaks off, if none of the lines could be used, or if a greater share than `allowed` could not.
-pub(crate) fn status(amount: &Amount, unused: &Unused, allowed: f64) -> Outcome<()> {
+/// Status 1 if an input breaks off, if none of the lines could be used, or if a greater share than
+/// `--max-rejected` could not.
+pub(crate) fn status(amount: &Amount, unused: &Unused, options: &Options) -> Outcome<()> {
     let (rejected, events) = (unused.rejected, amount.events);
     if !unused.broken.is_empty() {
         return Err(Failure::not_used(unused.broken.join("; ")));
+    }
+    if events == 0 && amount.left_out > 0 {
+        let left_out = counted(amount.left_out, "line");
+        let message = format!("{left_out} left out by --where and --not: none remained");
+        if rejected > 0 {
+            let bad = grouped(rejected);
+            return Err(Failure::not_used(format_args!("{message}, and {bad} could not be used")));
+        }
+        say(format_args!("note: {message}"));
+        return Ok(());
     }
     if rejected == 0 {
         return Ok(());
@@ -86,12 +99,33 @@ pub(crate) fn status(amount: &Amount, unused: &Unused, allowed: f64) -> Outcome<
     if events == 0 {
         return Err(Failure::not_used("no line could be used, so no session is written"));
     }
-    let all = rejected + events;
-    if rejected as f64 <= allowed * all as f64 {
+    let share = rejected as f64 / (rejected + events) as f64;
+    let allowed = options.results.max_rejected;
+    if share <= allowed {
         return Ok(());
     }
-    let (rejected, all) = (grouped(rejected), counted(all, "line"));
     Err(Failure::not_used(format_args!(
-        "{rejected} of {all} could not be used: --rejects FILE keeps them, --max-rejected SHARE allows some"
+        "{} of {} could not be used ({}, more than the {} of --max-rejected); {}: --rejects FILE keeps those lines, \
+         --max-rejected SHARE allows more",
+        grouped(rejected),
+        counted(rejected + events, "line"),
+        percent(share),
+        percent(allowed),
+        written(options),
     )))
+}
+
+/// `2.5 %`, with four digits behind the point at most.
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 1e6).round() / 1e4)
+}
+
+/// What became of the lines that could be used.
+fn written(options: &Options) -> String {
+    let output = options.results.output.as_deref().filter(|path| *path != Path::new("-"));
+    match output {
+        _ if options.shows_report() => "the report is about the others".to_owned(),
+        Some(path) => format!("the rows of the others are written to {}", path.display()),
+        None => "the rows of the others are written to standard output".to_owned(),
+    }
 }

@@ -115,6 +115,10 @@ where
         let sources = setup::sources(&options.inputs);
         same::check(sources.iter().filter_map(Source::input), options.files())?;
         setup::check(&options.fields, &sources)?;
+        for path in same::repeated(sources.iter().filter_map(Source::input)) {
+            let path = path.display();
+            say(format_args!("note: {path} is given more than once: unless that is meant, name it once"));
+        }
         let columns = setup::columns(&options.fields, &sources)?;
         let names: Vec<String> = sources.iter().map(Source::name).collect();
         let is_sorted = engine.clock() == Clock::Arrival && options.streaming.out_of_order.is_none();
@@ -405,7 +409,6 @@ where
         for note in self.seen.notes() {
             say(format_args!("note: {note}"));
         }
-        let allowed = self.options.results.max_rejected;
         let is_used = self.amount.events > 0 || (self.unused.rejected == 0 && self.unused.broken.is_empty());
         if self.state.is_some() && !self.has_news && !self.options.going_on.end {
             say("nothing new since the last run: all files stay as they are");
@@ -430,6 +433,6 @@ where
                 counted(open as u64, "session")
             )));
         }
-        closing::status(&self.amount, &self.unused, allowed)
+        closing::status(&self.amount, &self.unused, self.options)
     }
 }

@@ -35,7 +35,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use events::failure::Outcome;
-use program::signals;
+use events::input;
+use program::say::say;
+use program::{signals, stdout};
 
 /// Without arguments the bundled clicks are read as a stream, so that the report has something to
 /// say about events that come too late, or from the future.
@@ -51,11 +53,18 @@ fn main() -> ExitCode {
 
 fn work() -> Outcome<()> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.len() <= 1 {
+    let is_bare = arguments.len() <= 1;
+    if is_bare {
         arguments = std::iter::once("files").chain(DEFAULT).map(OsString::from).collect();
     }
-    match options::read(arguments.into_iter())? {
-        Some(options) => job::run(&options),
-        None => Ok(()),
+    let Some(options) = options::read(arguments.into_iter())? else { return Ok(()) };
+    // Only a note: a program that starts this one may leave a pipe as standard input.
+    if !is_bare && options.inputs.is_empty() && input::stdin_may_have_content() {
+        say("note: reading the bundled clicks; pass - to read standard input");
     }
+    job::run(&options)?;
+    if is_bare {
+        stdout::write(format!("  the report above is the same as: files {} --report\n", DEFAULT.join(" ")))?;
+    }
+    Ok(())
 }

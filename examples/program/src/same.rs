@@ -40,6 +40,20 @@ pub fn check<'a>(
     Ok(())
 }
 
+/// The paths of inputs that are files which an earlier input is already.
+pub fn repeated<'a>(inputs: impl IntoIterator<Item = Input<'a>>) -> Vec<&'a Path> {
+    let mut seen: Vec<Handle> = Vec::new();
+    let mut repeated = Vec::new();
+    for input in inputs {
+        let Some(file) = input.file() else { continue };
+        match input {
+            Input::File(path) if seen.contains(&file) => repeated.push(path),
+            _ => seen.push(file),
+        }
+    }
+    repeated
+}
+
 impl Input<'_> {
     /// The file that it is, if it is one.
     fn file(self) -> Option<Handle> {

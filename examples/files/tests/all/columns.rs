@@ -111,6 +111,26 @@ fn conditions_choose_records() {
             assert!(used == 5 || ran.said.contains(&told), "{conditions}: {}", ran.said);
         }
     }
+    // One without any event is told from one of bad lines.
+    let bad = format!("{csv}::1,oops,200,Firefox,/\n");
+    for (input, options, status, last) in [
+        (csv, "--where status>9000", 0, "note: 5 lines left out by --where and --not: none remained\n"),
+        (
+            &bad,
+            "--not status>=400 --where status>9000",
+            0,
+            "note: 6 lines left out by --where and --not: none remained\n",
+        ),
+        (
+            &bad,
+            "--where path=/ --not time=1543534500",
+            1,
+            "files: 5 lines left out by --where and --not: none remained, and 1 could not be used\n",
+        ),
+    ] {
+        let ran = run_on(input, &words(&format!("- --key address --time time {options}")));
+        assert!(ran.status == status && ran.said.ends_with(last), "{options}: {}", ran.said);
+    }
     for (arguments, sentence) in [
         (
             "--where status",

@@ -78,8 +78,43 @@ fn the_exit_status_says_whether_all_was_used() {
         assert_eq!(ran.status, status, "{} lines, {options}: {}", input.lines().count(), ran.said);
     }
     let ran = run_on(&one_of_two, &words(&format!("- {FIELDS}")));
-    let last = "files: 1 of 2 lines could not be used: --rejects FILE keeps them, --max-rejected SHARE allows some\n";
-    assert!(ran.said.ends_with(last) && ran.rows().len() == 1, "{}", ran.said);
+    assert_eq!(ran.rows().len(), 1, "{}", ran.said);
+}
+
+#[test]
+fn the_last_line_says_how_many_lines_are_too_many() {
+    let folder = Folder::new();
+    let output = folder.path("sessions.csv");
+    let good = clicks(&[("ann", 0, "a")]);
+    let (one_of_40, one_of_1000) = (good.repeat(39) + "oops\n", good.repeat(999) + "oops\n");
+    let others = "the rows of the others are written to";
+    for (input, options, sentence) in [
+        (
+            &one_of_40,
+            format!("--output {output}"),
+            format!("1 of 40 lines could not be used (2.5 %, more than the 1 % of --max-rejected); {others} {output}"),
+        ),
+        (
+            &one_of_1000,
+            "--max-rejected 0.05%".to_owned(),
+            format!(
+                "1 of 1,000 lines could not be used (0.1 %, more than the 0.05 % of --max-rejected); {others} \
+                 standard output"
+            ),
+        ),
+        (
+            &one_of_40,
+            "--report".to_owned(),
+            "1 of 40 lines could not be used (2.5 %, more than the 1 % of --max-rejected); the report is about the \
+             others"
+                .to_owned(),
+        ),
+    ] {
+        let ran = run_on(input, &words(&format!("- {FIELDS} {options}")));
+        let last = format!("files: {sentence}: --rejects FILE keeps those lines, --max-rejected SHARE allows more\n");
+        assert!(ran.status == 1 && ran.said.ends_with(&last), "{}", ran.said);
+    }
+    assert!(folder.read("sessions.csv").starts_with("session_id,"));
 }
 
 #[cfg(unix)]

@@ -70,6 +70,24 @@ fn what_is_told() {
             "--no-header --key 3 --time 2",
             &["has no field `3`; it has 1, 2"],
         ),
+        none(
+            "a first line that is no header",
+            "ann,1709542800\nann,1709543400\n",
+            "--key 1 --time 2",
+            &["has no field `1`; it has ann, 1709542800; if its first line is no header, pass --no-header"],
+        ),
+        none(
+            "one with a time in text",
+            "ann,2024-03-04T09:00:00Z\n",
+            "--key user",
+            &["pass --time FIELD; its fields are ann, 2024-03-04T09:00:00Z; if its first line is no header, pass"],
+        ),
+        none(
+            "a header that is taken for a row",
+            "u,t\nann,1709542800\n",
+            "--no-header --key u --time t",
+            &["has no field `u`; it has 1, 2; its first line has that name: leave out --no-header"],
+        ),
         none("a delimiter of two characters", "u,t\n", "--key u --time t --delimiter ;;", &["give one character"]),
     ]);
 }
