@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use program::same;
+use program::say::say;
 
 use crate::failure::{Failure, Outcome};
 use crate::packed;
@@ -94,9 +95,17 @@ impl Source {
     }
 }
 
+/// Says that the bundled clicks are read while standard input may have what was meant. Only a note: a program that
+/// starts this one may leave a pipe as standard input.
+pub fn note_unread_stdin(inputs: &[PathBuf]) {
+    if inputs.is_empty() && stdin_may_have_content() {
+        say("note: reading the bundled clicks; pass - to read standard input");
+    }
+}
+
 /// Whether standard input is a pipe or a file: neither a terminal nor a device such as /dev/null.
 #[cfg(unix)]
-pub fn stdin_may_have_content() -> bool {
+fn stdin_may_have_content() -> bool {
     use std::os::fd::AsFd;
     use std::os::unix::fs::FileTypeExt;
     let known = io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata());
@@ -105,7 +114,7 @@ pub fn stdin_may_have_content() -> bool {
 
 /// Whether standard input is a pipe or a file, which is known on Unix only.
 #[cfg(not(unix))]
-pub fn stdin_may_have_content() -> bool {
+fn stdin_may_have_content() -> bool {
     false
 }
 

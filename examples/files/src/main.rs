@@ -36,7 +36,6 @@ use std::process::ExitCode;
 
 use events::failure::Outcome;
 use events::input;
-use program::say::say;
 use program::{signals, stdout};
 
 /// Without arguments the bundled clicks are read as a stream, so that the report has something to
@@ -58,9 +57,8 @@ fn work() -> Outcome<()> {
         arguments = std::iter::once("files").chain(DEFAULT).map(OsString::from).collect();
     }
     let Some(options) = options::read(arguments.into_iter())? else { return Ok(()) };
-    // Only a note: a program that starts this one may leave a pipe as standard input.
-    if !is_bare && options.inputs.is_empty() && input::stdin_may_have_content() {
-        say("note: reading the bundled clicks; pass - to read standard input");
+    if !is_bare {
+        input::note_unread_stdin(&options.inputs);
     }
     job::run(&options)?;
     if is_bare {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use events::failure::Outcome;
 use events::fields::Fields;
-use events::lengths;
+use events::{input, lengths};
 use stagger::Unit;
 
 use crate::strategies::Choice;
@@ -91,8 +91,13 @@ const DEFAULT: [&str; 6] = ["--out-of-order", "1m", "--arrival", "arrival_timest
 pub(crate) fn read(mut arguments: Vec<OsString>) -> Outcome<Option<Command>> {
     if arguments.len() <= 1 {
         arguments = std::iter::once("measure").chain(DEFAULT).map(OsString::from).collect();
+        return program::command::parse(arguments);
     }
-    program::command::parse(arguments)
+    let command: Option<Command> = program::command::parse(arguments)?;
+    if let Some(command) = &command {
+        input::note_unread_stdin(&command.inputs);
+    }
+    Ok(command)
 }
 
 impl Command {

@@ -59,7 +59,8 @@ fn writes_json_for_scripts() {
     let folder = TempDir::new().expect("a folder");
     let csv = file(&folder, "clicks.csv", "who,when\nann,1\nbob,9\nann,5\nann,70\n");
     let mut command = program();
-    command.arg(csv).args(["--key", "who", "--time", "when", "--gap", "1m", "--only", "gap,step", "--runs", "2"]);
+    command.arg(csv).args(["--key", "who", "--time", "when", "--time-format", "seconds"]);
+    command.args(["--gap", "1m", "--only", "gap,step", "--runs", "2"]);
     let results: serde_json::Value = serde_json::from_str(&succeed(command.arg("--json"))).expect("it is JSON");
     assert_eq!((&results["events"], &results["keys"]), (&4.into(), &2.into()));
     assert_eq!((&results["out_of_order_us"], &results["behind"]["share"]), (&4_000_000.into(), &0.25.into()));
@@ -85,7 +86,7 @@ fn says_what_is_wrong() {
     let folder = TempDir::new().expect("a folder");
     let (csv, bad) =
         (file(&folder, "clicks.csv", "who,when\nann,1\n"), file(&folder, "bad.csv", "who,when\nann,noon\n"));
-    let fields = ["--key", "who", "--time", "when"];
+    let fields = ["--key", "who", "--time", "when", "--time-format", "seconds"];
     let cases = [
         (&csv, vec!["--key", "who"], "name the field of "),
         (&csv, vec!["--key", "user", "--time", "when"], ""),
@@ -100,6 +101,12 @@ fn says_what_is_wrong() {
         assert_eq!(output.status.code(), Some(status), "{options:?}");
         assert!(text(&output.stderr).starts_with(&format!("measure: {message}")), "{}", text(&output.stderr));
         assert_eq!(text(&output.stdout), "");
+    }
+    // A pipe may have been meant.
+    let note = "note: reading the bundled clicks; pass - to read standard input\n";
+    for (stdin, is_said) in [(Stdio::piped(), cfg!(unix)), (Stdio::null(), false)] {
+        let output = program().args(["--key", "nobody"]).stdin(stdin).output().expect("it starts");
+        assert_eq!((output.status.code(), text(&output.stderr).starts_with(note)), (Some(2), is_said));
     }
 }
 
