@@ -216,3 +216,29 @@ fn a_snapshot_of_another_version_is_refused_by_its_number() {
     let read = serde_json::from_value(newer).expect("it can be read");
     assert_eq!(config().restore(read).err(), Some(RestoreError::Version { found: 3, expected: 2 }));
 }
+
+#[test]
+fn a_place_behind_the_watermark_is_remembered_for_a_lateness_that_comes_with_a_restore() {
+    let (us, at) = (Duration::from_micros, Timestamp::from_micros);
+    let config = |lateness: u64| {
+        let one = Gap::new(us(6)).max_duration(us(6)).max_events(1);
+        let config = Config::<u8, u32>::new(one).out_of_order(us(2));
+        if lateness > 0 { config.allowed_lateness(us(lateness)) } else { config }
+    };
+    let mut ids = Vec::new();
+    let mut before = config(0).build().unwrap();
+    for (number, (key, time)) in (0..).zip([(0, 3), (1, -4)]) {
+        let _ = before.push(Event::new(key, at(time), number), &mut |session| ids.push(session.id()));
+    }
+    // The same place again: late by the old lateness, and not by the new one.
+    let mut after = config(5).restore_changed(before.snapshot()).unwrap();
+    for (number, (key, time)) in (2..).zip([(0, 8), (0, 5), (1, -4)]) {
+        let pushed = after.push(Event::new(key, at(time), number), &mut |session| ids.push(session.id()));
+        assert!(pushed.returned().is_none(), "{number}");
+    }
+    after.flush(&mut |session| ids.push(session.id()));
+    ids.sort_unstable();
+    let sessions = ids.len();
+    ids.dedup();
+    assert_eq!((ids.len(), sessions), (5, 5));
+}

@@ -158,6 +158,12 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.set_origin(slot, (!is_told).then_some(origin));
     }
 
+    /// Forgets the ended sessions whose place no event can take any more. They are noted by their reach alone: after
+    /// a restore the lateness may be another.
+    pub(super) fn forget_ended<A>(&mut self, shared: &Shared<A>) {
+        self.ended.forget(shared.clock.now().shift(-shared.options.lateness));
+    }
+
     pub(crate) const fn ended(&self) -> &ReopenCounter {
         &self.ended
     }
@@ -374,9 +380,9 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     fn note_end<A>(&mut self, key: &K, rare: &mut RareState<V>, shared: &mut Shared<A>) {
         let Some(origin) = &mut rare.origin else { return };
         let Some(reach) = origin.besides.reach.filter(|reach| !shared.is_late(*reach)) else { return };
-        self.ended.forget(shared.clock.now());
+        self.forget_ended(shared);
         if self.ended.len() < shared.options.max_open {
-            self.ended.remember(place(key, *origin), rare.part, reach.shift(shared.options.lateness), usize::MAX);
+            self.ended.remember(place(key, *origin), rare.part, reach, usize::MAX);
         } else {
             shared.early_closings += 1;
             origin.besides.after = shared.early_closings;

@@ -468,7 +468,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
         let now = shared.clock.now();
         self.settle_until(now, shared, out);
         self.sessions.close_until(now, shared, out);
-        self.sessions.ended_mut().forget(now);
+        self.sessions.forget_ended(shared);
     }
 
     fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
