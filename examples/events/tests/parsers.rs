@@ -310,6 +310,16 @@ mod quick_json {
         }
     }
 
+    #[test]
+    fn a_line_is_framed_alike_whether_or_not_the_next_one_has_been_read() {
+        let file = b" {\"b\": 1}}\n{\"u\": 1}\n";
+        let fields = || wanted(&["u"], "t", Some("v"));
+        let expected = one_by_one(file, Jsonl::thorough(fields()));
+        for block in 1..=file.len() {
+            assert_eq!(in_blocks(file, Jsonl::new(fields()), block, usize::MAX), expected, "blocks of {block}");
+        }
+    }
+
     proptest! {
         #[test]
         fn is_the_same_in_a_file(

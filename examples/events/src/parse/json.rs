@@ -137,6 +137,11 @@ fn object(input: &[u8], at: usize, is_all: bool) -> Frame {
     let is_open = match values.next() {
         Some(Ok(_)) => {
             let end = at + values.byte_offset();
+            // Whether the next line has been read or not: a line that looks like one object is framed as a whole.
+            let rest = line_end.and_then(|line_end| Some((line_end, input.get(end..line_end)?)));
+            if rest.is_some_and(|(line, rest)| !rest.trim_ascii().is_empty() && is_one_object(&input[at..line])) {
+                return lines::line(input, is_all);
+            }
             let within = memchr_iter(b'\n', &input[..end]).count() as u64;
             let (length, lines) = with_line_end(input, end);
             if length < input.len() || lines > 0 {
