@@ -4,8 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::data::Key;
-use crate::id::{SessionId, SummaryId};
-use crate::session::{RareState, Session};
+use crate::id::SessionId;
+use crate::session::{IdParts, RareState, Reported, Session};
 use crate::time::Timestamp;
 use crate::window::Window;
 
@@ -39,25 +39,21 @@ pub struct OpenSession<'e, K, V, S = ()> {
     first_event: &'e V,
     last_event: &'e V,
     state: &'e S,
-    part: u32,
-    reported: Option<u64>,
+    rare: Option<&'e RareState<V>>,
     window: Window,
     bucket: Option<Timestamp>,
-    id: SummaryId,
+    parts: IdParts,
 }
 
 impl<'e, K, V, S> OpenSession<'e, K, V, S> {
     #[inline(always)]
     pub(crate) fn new(
         session: &'e Session<K, V, S>,
-        rare: Option<&RareState<V>>,
+        rare: Option<&'e RareState<V>>,
         window: Window,
         bucket: Option<Timestamp>,
-        id: SummaryId,
+        parts: IdParts,
     ) -> Self {
-        let reported = rare.and_then(|rare| rare.reported);
-        let id = reported.filter(|reported| reported.is_settled).map_or(id, |settled| settled.id);
-        let part = rare.map_or(1, |rare| rare.part);
         Self {
             key: &session.key,
             first: session.first,
@@ -66,19 +62,18 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
             first_event: &session.first_value,
             last_event: &session.last_value,
             state: &session.state,
-            part,
-            reported: reported.map(|reported| reported.count),
+            rare,
             window,
             bucket,
-            id,
+            parts,
         }
     }
 
     /// The same for a rule that knows nothing of the aggregate.
     pub(crate) const fn without_state(&self) -> OpenSession<'e, K, V> {
-        let Self { key, first, last, count, first_event, last_event, part, reported, window, bucket, id, .. } = *self;
+        let Self { key, first, last, count, first_event, last_event, rare, window, bucket, parts, .. } = *self;
         let state = &();
-        OpenSession { key, first, last, count, first_event, last_event, state, part, reported, window, bucket, id }
+        OpenSession { key, first, last, count, first_event, last_event, state, rare, window, bucket, parts }
     }
 
     /// Whose session it is.
@@ -102,7 +97,10 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
     /// Its part, as in [`SessionSummary::part`](crate::SessionSummary::part).
     #[must_use]
     pub const fn part(&self) -> u32 {
-        self.part
+        match self.rare {
+            Some(rare) => rare.part,
+            None => 1,
+        }
     }
 
     /// How many events it holds. At least one.
@@ -148,17 +146,24 @@ impl<'e, K, V, S> OpenSession<'e, K, V, S> {
         self.state
     }
 
+    const fn reported(&self) -> Option<Reported> {
+        match self.rare {
+            Some(rare) => rare.reported,
+            None => None,
+        }
+    }
+
     /// Whether a summary of it has been emitted: an update, or a final one, and it is kept for corrections.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
-        self.reported.is_some()
+        self.reported().is_some()
     }
 
     /// How many of its events no summary has held yet.
     #[must_use]
     pub const fn unreported(&self) -> u64 {
-        match self.reported {
-            Some(reported) => self.count - reported,
+        match self.reported() {
+            Some(reported) => self.count - reported.count,
             None => self.count,
         }
     }
@@ -174,7 +179,9 @@ impl<K: Key, V, S> OpenSession<'_, K, V, S> {
     /// a bucket, a sliding window or a window on the arrival clock.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.id.of(self.key, self.bucket)
+        let settled = self.reported().filter(|reported| reported.is_settled);
+        let id = settled.map_or_else(|| self.parts.id_of(self.key, self.bucket, self.rare), |settled| settled.id);
+        id.of(self.key, self.bucket)
     }
 }
 
@@ -192,7 +199,7 @@ impl<K: fmt::Debug, V: fmt::Debug, S: fmt::Debug> fmt::Debug for OpenSession<'_,
             .field("key", self.key())
             .field("window", &self.window)
             .field("bucket", &self.bucket)
-            .field("part", &self.part)
+            .field("part", &self.part())
             .field("count", &self.count())
             .field("first_event", self.first_event())
             .field("last_event", self.last_event())

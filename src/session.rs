@@ -10,7 +10,7 @@ use hashbrown::HashSet;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
-use crate::id::{Distinction, SummaryId};
+use crate::id::{Distinction, Identity, SummaryId};
 use crate::rules::FirstLast;
 use crate::summary::{CloseReason, Correction, Superseded};
 use crate::time::Timestamp;
@@ -162,6 +162,29 @@ pub(crate) struct Origin {
     /// of its window.
     pub(crate) anchor: Timestamp,
     pub(crate) besides: Distinction,
+}
+
+/// What the id of a session is made of, besides its rare state.
+#[derive(Clone, Copy)]
+pub(crate) struct IdParts {
+    pub(crate) anchor: Timestamp,
+    /// Its part tells it apart too.
+    pub(crate) by_part: bool,
+    pub(crate) flushes: u32,
+    /// How many sessions were closed early, if it is one.
+    pub(crate) early: u64,
+}
+
+impl IdParts {
+    /// The id of a session of which no final summary has been emitted.
+    pub(crate) fn id_of<K: Key, V>(self, key: &K, bucket: Option<Timestamp>, rare: Option<&RareState<V>>) -> SummaryId {
+        let origin = rare.and_then(|rare| rare.origin);
+        let Origin { anchor, besides } =
+            origin.unwrap_or(Origin { anchor: self.anchor, besides: Distinction::default() });
+        let part = rare.filter(|_| self.by_part).map_or(1, |rare| rare.part);
+        let besides = Distinction { early: self.early, ..besides };
+        SummaryId::new(key, bucket, Identity { anchor, part, flushes: self.flushes }, besides)
+    }
 }
 
 /// The latest summary emitted of a session that stays: kept for corrections, or open.

@@ -12,7 +12,7 @@ use crate::engine::whereabouts::Whereabouts;
 use crate::event::{Event, EventRef};
 use crate::id::{Distinction, Identity, SummaryId};
 use crate::rules::{FirstLast, Options, WhenFull};
-use crate::session::{Opening, Origin, RareState, Removed, Report, Session};
+use crate::session::{IdParts, Opening, Origin, RareState, Removed, Report, Session};
 use crate::sessionizer::{Counters, Pushed, Refusal};
 use crate::summary::{CloseReason, SessionSummary};
 use crate::table::MAX_SESSIONS;
@@ -321,13 +321,14 @@ impl<A> Shared<A> {
         rare: Option<&RareState<V>>,
         ending: &Ending,
     ) -> SummaryId {
-        let origin = rare.and_then(|rare| rare.origin);
-        let Origin { anchor, besides } =
-            origin.unwrap_or(Origin { anchor: ending.anchor, besides: Distinction::default() });
-        let part = rare.filter(|_| ending.by_part).map_or(1, |rare| rare.part);
         let early = if ending.reason == CloseReason::Evicted { self.early_closings } else { 0 };
-        let besides = Distinction { early, ..besides };
-        SummaryId::new(&session.key, ending.bucket, Identity { anchor, part, flushes: self.flushes }, besides)
+        self.id_parts(ending, early).id_of(&session.key, ending.bucket, rare)
+    }
+
+    /// What the id of a session is made of that ends so.
+    #[inline(always)]
+    pub(crate) fn id_parts(&self, ending: &Ending, early: u64) -> IdParts {
+        IdParts { anchor: ending.anchor, by_part: ending.by_part, flushes: self.flushes, early }
     }
 
     /// How a session begins that an event opens or extends to before its first. Nothing if the event's

@@ -56,7 +56,7 @@ impl<'s, 'e, K: Key, V: Value, A: Aggregate<K, V>> Tagged<'s, 'e, K, V, A> {
     }
 
     /// The session that took the event, if it is open. O(1), without a look at an index.
-    #[inline]
+    #[inline(always)] // whatever is not asked for is not computed
     #[must_use]
     pub fn session(&self) -> Option<OpenSession<'s, K, V, A::State>> {
         let sighting = self.engine.plan.sighting(self.at?)?;
