@@ -647,8 +647,10 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         self.sessions.sort_by_key(|session| (session.opened, session.bucket));
         self.held.sort_by_key(|held| (held.event.event_time, held.arrival));
         self.orphans.sort_by_key(|orphan| (orphan.event.event_time, orphan.arrival));
-        self.parts.sort_by_key(|part| (part.opened, part.partition, part.part));
-        self.parts.dedup();
+        // Each piece has all of them, in the order in which they will be forgotten: it stays where instants are equal.
+        self.parts.sort_by_key(|part| part.opened);
+        let mut known = HashSet::new();
+        self.parts.retain(|part| known.insert((part.partition, part.part, part.opened)));
         self
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use stagger::{
-    Bucket, Config, Counters, Event, EventRef, Gap, JoinOnly, Pushed, Queued, Refusal, RestoreError, Rfc3339,
-    SessionId, SessionSummary, Sessionizer, Sliding, Stagger, Strategy, SummaryOf, TimedValue, Timestamp, Window,
+    Bucket, Config, Counters, Engine, Event, EventRef, Gap, JoinOnly, Pushed, Queued, Refusal, RestoreError, Rfc3339,
+    SessionId, SessionSummary, Sessionizer, Sliding, Snapshot, Stagger, Strategy, SummaryOf, TimedValue, Timestamp,
+    WhenFull, Window,
 };
 
 const fn at(second: i64) -> Timestamp {
@@ -241,4 +242,32 @@ fn a_place_behind_the_watermark_is_remembered_for_a_lateness_that_comes_with_a_r
     let sessions = ids.len();
     ids.dedup();
     assert_eq!((ids.len(), sessions), (5, 5));
+}
+
+#[test]
+fn a_split_and_a_join_keep_the_order_in_which_parts_are_forgotten() {
+    let (us, at) = (Duration::from_micros, Timestamp::from_micros);
+    let config = || {
+        let windows = Stagger::per_key(us(10)).remember_parts(us(1_000));
+        Config::<u32, ()>::new(windows).max_open_sessions(8, WhenFull::Refuse)
+    };
+    let mut engine = config().build().unwrap();
+    let push = |engine: &mut Engine<u32, ()>, key, time| {
+        let _ = engine.push(Event::new(key, at(time), ()), &mut |_| {});
+    };
+    // Eight windows of one instant are remembered, and a ninth, for which the first is forgotten.
+    (0..8).for_each(|key| push(&mut engine, key, 0));
+    push(&mut engine, 8, 10);
+    let pieces = engine.snapshot().split(3, |key| key as usize % 3);
+    let mut joined = config().restore(Snapshot::join(pieces).unwrap()).unwrap();
+    let parts = |engine: &mut Engine<u32, ()>| {
+        let mut parts = Vec::new();
+        engine.advance_to(at(20), &mut |_| {});
+        (0..8).for_each(|key| push(engine, key, 20));
+        engine.flush(&mut |session| parts.push((session.key, session.part)));
+        parts
+    };
+    let expected = parts(&mut engine);
+    assert_eq!(expected[..2], [(0, 1), (1, 2)]);
+    assert_eq!(parts(&mut joined), expected);
 }
