@@ -104,7 +104,7 @@ fn is_repeated(names: &[String], index: usize) -> bool {
 }
 
 impl SessionRow {
-    /// The row of a session with this id, its key as one text (see [`keys`]), and its first and last value.
+    /// The row of a session with this id, its key as one text (see [`events::parse::keys`]), and its first and last value.
     pub fn of<K, V, O>(
         session: &SessionSummary<K, V, O>,
         id: SessionId,
