@@ -1,5 +1,7 @@
 //! The options of the command line about the format and the fields of the input.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts of the command line: `a[0]` and `[auto]` are no links")]
+
 use clap::Args;
 
 use crate::formats::Format;
