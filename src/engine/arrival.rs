@@ -422,7 +422,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
     #[cold]
     fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
         let Some(removed) = self.pop(shared) else { return false };
-        shared.early_closings += 1;
+        shared.early_closings = shared.early_closings.saturating_add(1);
         self.emit(removed, Some(CloseReason::Evicted), shared, out);
         true
     }

@@ -384,7 +384,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         if self.ended.len() < shared.options.max_open {
             self.ended.remember(place(key, *origin), rare.part, reach, usize::MAX);
         } else {
-            shared.early_closings += 1;
+            shared.early_closings = shared.early_closings.saturating_add(1);
             origin.besides.after = shared.early_closings;
         }
     }
@@ -445,7 +445,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         while let Some(Reverse((opened, slot))) = self.ages.pop() {
             if let Some(session) = self.table.get_if(slot, opened) {
                 let hash = shared.hash(session.key.key_ref());
-                shared.early_closings += 1;
+                shared.early_closings = shared.early_closings.saturating_add(1);
                 self.emit_and_remove(hash, slot, Some(CloseReason::Evicted), shared, out);
                 self.forget_obsolete(shared);
                 return true;

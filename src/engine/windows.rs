@@ -686,7 +686,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         }
         self.len -= 1;
         if let Some(removed) = removed {
-            shared.early_closings += 1;
+            shared.early_closings = shared.early_closings.saturating_add(1);
             shared.emit_removed(removed, ending(span, CloseReason::Evicted), out);
         }
         true
