@@ -171,7 +171,7 @@ async fn what_is_no_event_is_kept_with_its_place() {
     let mut reasons: Vec<&str> = errors.iter().map(|error| error["reason"].as_str().unwrap()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons.len(), 4, "{reasons:?}");
-    for (reason, part) in reasons.iter().zip(["`client_timestamp`", "`user_id`", "not UTF-8", "not valid JSON"]) {
+    for (reason, part) in reasons.iter().zip(["`client_timestamp`", "`user_id`", "not valid JSON", "UTF-8"]) {
         assert!(reason.contains(part), "{reason}");
     }
     for error in &errors {
