@@ -57,9 +57,9 @@ pub(crate) struct Identity {
 pub(crate) struct Distinction {
     /// It began behind the watermark, with an event that alone would be late after this.
     pub(crate) reach: Option<Timestamp>,
-    /// How many sessions had been closed early when it began.
+    /// How many sessions had been closed early when it began: several sessions may share this.
     pub(crate) after: u64,
-    /// It was the one closed early as this one in a row.
+    /// It was closed early as this one in a row, or ended without room to remember it: no other shares this.
     pub(crate) early: u64,
 }
 

@@ -182,7 +182,7 @@ impl IdParts {
         let Origin { anchor, besides } =
             origin.unwrap_or(Origin { anchor: self.anchor, besides: Distinction::default() });
         let part = rare.filter(|_| self.by_part).map_or(1, |rare| rare.part);
-        let besides = Distinction { early: self.early, ..besides };
+        let besides = Distinction { early: besides.early.max(self.early), ..besides }; // of the two, one is zero
         SummaryId::new(key, bucket, Identity { anchor, part, flushes: self.flushes }, besides)
     }
 }

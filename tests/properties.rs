@@ -13,7 +13,8 @@ use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
 use oracle::subject::{NAMES, Reader, Step, Subject, Summary, View, build, config, lend, row_of, step, tally};
 use oracle::{
-    Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, Updates, batch, clamp, is_future, sliding_windows,
+    Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, Updates, WhenFull, batch, clamp, is_future,
+    sliding_windows,
 };
 use proptest::array;
 use proptest::option::of as maybe;
@@ -37,29 +38,36 @@ each_family! {
     Step as step_of_event_time: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
     Floor as floor_of_event_time: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
     Gap as gap: is_exact_or_counted, ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
     OrderedGap as gap_with_maximum_or_cut: updates_what_is_settled, is_exact_or_counted, ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
     Sliding as sliding: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
     Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
     StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
-        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone;
+        is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
+        ids_differ_after_other_bounds;
 }
 
 /// Runs a property over many cases. What failed once is tried again first, in every later run.
@@ -778,6 +786,41 @@ fn ids_differ_after_other_settings(family: Family) {
             let json = serde_json::to_string(&engine.snapshot()).expect("a snapshot can be written");
             engine = config(&spec).restore(serde_json::from_str(&json).expect("and read")).expect("its own");
             reader.rows(&step(&mut engine, op).summaries);
+        }
+    });
+}
+
+/// Sessions are told apart by their ids also if the bounds change on the way, twice: the one on open sessions,
+/// lateness and updates.
+fn ids_differ_after_other_bounds(family: Family) {
+    let bounds = || (maybe(0_i64..16), maybe((1_usize..6, any::<bool>())), maybe(1_usize..5));
+    holds((wild(family), bounds(), bounds()), |(case, first, second)| {
+        let mut spec = case.spec.clone();
+        let mut engine = build(&spec);
+        let mut reader = Reader::default();
+        let times = || case.ops.iter().filter_map(|op| if let Op::Push(event) = op { Some(event.time) } else { None });
+        let (earliest, latest) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let scale = latest.saturating_sub(earliest) / 32 + 1;
+        let windows = match spec.strategy {
+            Strategy::Sliding { size, slide, .. } => (size / slide) as usize + 1,
+            _ => 0,
+        };
+        let third = case.ops.len() / 3;
+        for (i, op) in case.ops.iter().chain([&Op::Flush]).enumerate() {
+            reader.rows(&step(&mut engine, op).summaries);
+            let (lateness, most, events) = match i {
+                _ if i == third => first,
+                _ if i == 2 * third + 1 => second,
+                _ => continue,
+            };
+            let is_on_arrival = matches!(spec.strategy, Strategy::Arrival { .. });
+            if let Some(lateness) = lateness.filter(|_| !is_on_arrival) {
+                spec.lateness = lateness.saturating_mul(scale).max(i64::from(spec.lateness > 0));
+            }
+            let when_full = |refuses| if refuses { WhenFull::Refuse } else { WhenFull::CloseOldest };
+            spec.most = most.map(|(most, refuses)| (most + windows, when_full(refuses)));
+            spec.updates.events = events;
+            engine = config(&spec).restore_changed(engine.snapshot()).expect("all of them may change");
         }
     });
 }

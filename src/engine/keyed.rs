@@ -385,7 +385,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
             self.ended.remember(place(key, *origin), rare.part, reach, usize::MAX);
         } else {
             shared.early_closings = shared.early_closings.saturating_add(1);
-            origin.besides.after = shared.early_closings;
+            origin.besides.early = shared.early_closings;
         }
     }
 

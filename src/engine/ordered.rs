@@ -731,6 +731,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_has_ended_without_room_to_remember_it_has_an_id_of_its_own_also_after_a_restore() {
+        let bounded = || config(Gap::new(us(10)).max_events(1)).max_open_sessions(1, WhenFull::Refuse);
+        let mut run = Run::new(bounded());
+        run.advance(8);
+        assert_eq!([3, 4].map(|time| run.push(1, time)), [Pushed::Opened; 2]);
+        assert_eq!(
+            run.engine.plan.reopened().map(crate::reopen::ReopenCounter::len),
+            Some(1),
+            "no room for the second"
+        );
+        let mut ids: Vec<_> = run.summaries().into_iter().map(|summary| summary.id()).collect();
+        let restored = bounded().allowed_lateness(us(5)).restore_changed(run.engine.snapshot());
+        let mut run = Run::of(restored.expect("the lateness may grow"));
+        assert_eq!(run.push(1, 4), Pushed::Opened, "in the place of the second");
+        run.close_all();
+        ids.extend(run.summaries().into_iter().map(|summary| summary.id()));
+        assert_eq!(ids.len(), 3);
+        assert!(ids[2] != ids[0] && ids[2] != ids[1], "{ids:?}");
+    }
+
+    #[test]
     fn an_earlier_start_makes_the_session_end_earlier() {
         let mut run = Run::new(at_most_20());
         run.advance(30);
