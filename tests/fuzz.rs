@@ -4,7 +4,7 @@
 //! flush, and an engine restored from a snapshot must do as the original does. A damaged snapshot is
 //! refused, or gives an engine that keeps all of this too.
 //!
-//! 3,000 runs, or another number, or a time:
+//! 1,000 runs, or another number, or a time:
 //! `STAGGER_FUZZ_RUNS=100000 cargo test --release --test fuzz -- --nocapture`
 //! `STAGGER_FUZZ_SECONDS=600 cargo test --release --test fuzz -- --nocapture`
 //! A failure prints its seed. `STAGGER_FUZZ_SEED=…` runs that one again.
@@ -18,7 +18,7 @@ use stagger::{
     SummaryOf, Timestamp, Unit, WatermarkMerger, WhenFull, aggregate::List, calendar::ChronoZone,
 };
 
-const RUNS: u64 = 3_000;
+const RUNS: u64 = 1_000;
 
 // --- Bytes ---
 
