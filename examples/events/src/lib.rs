@@ -10,7 +10,7 @@
 //! - [`lines`], [`parse`]: records and their fields; [`reading`] does both on a thread of its own.
 //! - [`columns`]: key fields and their types; [`parse::keys`]: several key fields as one text.
 //! - [`lengths`], [`zones`], [`parse::times`]: lengths of time, zones and instants as people write them.
-//! - [`rules`]: what makes a session, for the programs that read streams.
+//! - [`rules`], [`stream`]: for the programs that read streams: what makes a session, fields and time of a record.
 //! - [`fields`]: the options of the command line for all that; [`failure`]: why a program stops.
 
 #![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
@@ -28,6 +28,7 @@ pub mod reading;
 pub mod relay;
 pub mod rules;
 pub mod setup;
+pub mod stream;
 pub mod zones;
 
 pub use program::failure;

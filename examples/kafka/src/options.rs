@@ -4,14 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use events::columns::Columns;
-use events::fields::Meaning;
 use events::lengths;
-use events::parse::Wanted;
-use events::parse::jsonl::Jsonl;
-use events::parse::times::TimeFormat;
 use events::rules::Strategies;
-use rows::columns::session_columns;
+use events::stream::{EventTiming, RecordFields, time};
 use stagger::Timestamp;
 
 /// Turns a Kafka topic into sessions, each exactly once, on any number of processes
@@ -103,11 +98,11 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) group: GroupOptions,
     #[command(flatten)]
-    pub(crate) fields: FieldOptions,
+    pub(crate) fields: RecordFields,
     #[command(flatten)]
     pub(crate) strategies: Strategies,
     #[command(flatten)]
-    pub(crate) timing: TimingOptions,
+    pub(crate) timing: EventTiming,
     #[command(flatten)]
     pub(crate) working: WorkingOptions,
 }
@@ -122,7 +117,7 @@ pub(crate) struct Repartition {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) partitions: Option<i32>,
     #[command(flatten)]
-    pub(crate) fields: FieldOptions,
+    pub(crate) fields: RecordFields,
     #[command(flatten)]
     pub(crate) working: WorkingOptions,
 }
@@ -135,90 +130,6 @@ pub(crate) struct Demo {
     /// How many clicks
     #[arg(long, value_name = "N", default_value_t = 40_000)]
     pub(crate) events: u64,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Fields of a record (a JSON object)")]
-pub(crate) struct FieldOptions {
-    /// Key fields: who the event belongs to; nested ones as a.b. A field is text (the number 7 is the text
-    /// 7), or with :int a whole number
-    #[arg(long, value_name = "F[:int][,F...]", value_delimiter = ',', default_value = "user_id:int,device_id")]
-    pub(crate) key: Vec<String>,
-
-    /// Field with the time of the event
-    #[arg(long, value_name = "F", default_value = "client_timestamp")]
-    pub(crate) time: String,
-
-    /// Field that first and last event report
-    #[arg(long, value_name = "F", default_value = "client_event")]
-    pub(crate) value: String,
-
-    #[command(flatten)]
-    pub(crate) meaning: Meaning,
-}
-
-impl FieldOptions {
-    /// The key columns of the rows.
-    pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
-        self.declared().map(session_columns)
-    }
-
-    pub(crate) fn parser(&self) -> anyhow::Result<Jsonl> {
-        let keys = self.declared()?;
-        let times = self.meaning.times(TimeFormat::Auto);
-        let wanted = Wanted::new(&keys, &self.time, None, Some(&self.value), &times);
-        Ok(Jsonl::new(wanted.no_user(self.meaning.no_user)))
-    }
-
-    fn declared(&self) -> anyhow::Result<Columns> {
-        Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
-    }
-
-    /// The key fields as they were asked for: all runs of one group must agree.
-    pub(crate) fn echo(&self) -> String {
-        format!("--key {}", self.key.join(","))
-    }
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "How time is understood")]
-pub(crate) struct TimingOptions {
-    /// How far the events of a partition may be out of order (event clock)
-    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
-    pub(crate) out_of_order: Duration,
-
-    /// How long sessions can still be corrected (event clock); a corrected row names those it replaces
-    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
-    pub(crate) allowed_lateness: Option<Duration>,
-
-    /// Refuse events that are further ahead of their arrival, the timestamp of their record. Those less far
-    /// ahead are counted at their own time; none makes the events of others late
-    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
-    pub(crate) max_future: Duration,
-
-    /// Refuse events from before this time: a clock that was never set
-    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
-    pub(crate) earliest: Timestamp,
-
-    /// Once a partition has been read to its end and no record came for this time, its clocks follow the
-    /// clock of this machine, so that its sessions close. never: they stay open until more records come
-    #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
-    pub(crate) max_delay: MaxDelay,
-}
-
-/// A length, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MaxDelay(pub(crate) Option<Duration>);
-
-fn max_delay(text: &str) -> Result<MaxDelay, String> {
-    match text {
-        "never" => Ok(MaxDelay(None)),
-        _ => lengths::parse(text).map(|length| MaxDelay(Some(length))).map_err(|error| format!("{error}; or never")),
-    }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    TimeFormat::Auto.parse(text).ok_or_else(|| "give a time such as 2018-11-29T00:00:00Z".to_owned())
 }
 
 #[derive(Clone, Debug, Args)]

@@ -50,7 +50,7 @@ impl Job for Rekeying {
     fn open(&self, _: Vec<Entry>) -> Result<Partition> {
         let group = &self.options.group;
         Ok(Partition {
-            parser: self.options.fields.parser()?,
+            parser: Jsonl::new(self.options.fields.wanted().map_err(anyhow::Error::msg)?),
             input: group.input.as_str().into(),
             output: group.output.as_str().into(),
             unreadable: Side::Unreadable.topic(&group.output).into(),

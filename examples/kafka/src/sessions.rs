@@ -11,12 +11,14 @@ use events::lengths;
 use events::parse::jsonl::Jsonl;
 use events::parse::{Parser, Record};
 use events::rules::Named;
+use events::stream::EventTiming;
 use program::signals::Orderly;
 use rows::SessionRow;
+use rows::columns::session_columns;
 use serde::{Deserialize, Serialize};
 use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Timestamp};
 
-use crate::options::{Run, TimingOptions};
+use crate::options::Run;
 use crate::state::Entry;
 use crate::topics::{self, Side};
 use crate::worker::{Input, Job, Output, Task, set_aside, work};
@@ -59,7 +61,7 @@ pub(crate) struct Partition {
 
 #[derive(Debug)]
 struct Events {
-    timing: TimingOptions,
+    timing: EventTiming,
     columns: Columns,
     fields: String,
     topic: Arc<str>,
@@ -147,19 +149,11 @@ impl Sessions {
             sides: Side::ALL.map(|side| side.topic(&options.group.output).into()),
         };
         Ok(Self {
-            columns: options.fields.columns()?,
+            columns: session_columns(options.fields.declared().map_err(anyhow::Error::msg)?),
             named: named.into_iter().map(Named::forgetful).collect(),
             targets,
             options: options.clone(),
         })
-    }
-
-    fn config(&self, named: &Named) -> stagger::Config<String, String> {
-        let config = named.config();
-        match self.options.timing.allowed_lateness {
-            Some(lateness) if !named.is_on_arrival() => config.allowed_lateness(lateness),
-            _ => config,
-        }
     }
 
     /// Refuses the state of another question.
@@ -190,7 +184,7 @@ impl Sessions {
 
     fn fresh(&self) -> Result<Vec<Rule>> {
         let rule = |named: &Named| {
-            let engine = self.config(named).build().with_context(|| named.option().to_owned())?;
+            let engine = self.options.timing.config(named).build().with_context(|| named.option().to_owned())?;
             Ok(Rule { name: named.name.clone(), engine, changed: HashSet::new() })
         };
         self.named.iter().map(rule).collect()
@@ -210,7 +204,8 @@ impl Sessions {
         }
         let mut rules = Vec::new();
         for ((named, (name, base)), changes) in self.named.iter().zip(bases).zip(changes) {
-            let restored = base.with_changes(changes).and_then(|whole| self.config(named).restore(whole));
+            let restored =
+                base.with_changes(changes).and_then(|whole| self.options.timing.config(named).restore(whole));
             let engine = restored.with_context(|| format!("the state of {name}"))?;
             rules.push(Rule { name, engine, changed: HashSet::new() });
         }
@@ -229,7 +224,7 @@ impl Job for Sessions {
             false => self.restored(entries)?,
         };
         let events = Events {
-            timing: self.options.timing.clone(),
+            timing: self.options.timing,
             columns: self.columns.clone(),
             fields: self.options.fields.echo(),
             topic: self.options.group.input.as_str().into(),
@@ -237,7 +232,7 @@ impl Job for Sessions {
             rules,
             clocks,
         };
-        Ok(Partition { parser: self.options.fields.parser()?, events })
+        Ok(Partition { parser: Jsonl::new(self.options.fields.wanted().map_err(anyhow::Error::msg)?), events })
     }
 
     fn max_delay(&self) -> Option<Duration> {
@@ -248,7 +243,7 @@ impl Job for Sessions {
 impl Events {
     /// One event goes to all rules. The watermark moves before it is placed, as in an engine that derives its own.
     fn push(&mut self, record: &Record<'_>, input: &Input<'_>, out: &mut Vec<Output>) {
-        if let Some(reason) = self.refusal(record.time) {
+        if let Some(reason) = self.timing.refusal(record.time, self.clocks.arrival) {
             self.clocks.refused += 1;
             out.push(set_aside(&self.topic, self.targets.of(Side::Refused), input, None, reason));
             return;
@@ -293,15 +288,6 @@ impl Events {
                 engine.advance_to(now, &mut |session| emit(session, name, columns, to, changed, out));
             }
         }
-    }
-
-    fn refusal(&self, time: Timestamp) -> Option<String> {
-        let TimingOptions { earliest, max_future, .. } = &self.timing;
-        if time < *earliest {
-            return Some(format!("it is from before {earliest} (--earliest)"));
-        }
-        (time > self.clocks.arrival + *max_future)
-            .then(|| format!("it is more than {} ahead of its arrival (--max-future)", lengths::compact(*max_future)))
     }
 }
 

@@ -103,14 +103,17 @@ mod tests {
     use events::columns::Columns;
     use events::parse::Record;
     use events::rules::Strategies;
+    use events::stream::MaxDelay;
 
     fn checkpoint() -> Checkpoint {
         let timing = Timing {
-            out_of_order: Duration::from_secs(5),
-            allowed_lateness: None,
-            earliest: Timestamp::MIN,
-            max_future: Duration::from_secs(3_600),
-            max_delay: None,
+            of_events: events::stream::EventTiming {
+                out_of_order: Duration::from_secs(5),
+                allowed_lateness: None,
+                earliest: Timestamp::MIN,
+                max_future: Duration::from_secs(3_600),
+                max_delay: MaxDelay(None),
+            },
             idle_after: Duration::from_secs(10),
         };
         let strategies = Strategies { gap: vec![Duration::from_secs(60)], ..Strategies::default() };

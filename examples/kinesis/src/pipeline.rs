@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 use events::columns::{Columns, KeyKind};
 use events::lengths;
 use events::parse::Record;
@@ -18,20 +19,13 @@ use crate::stream::ShardId;
 use events::rules::Named;
 
 /// How time is understood. It may be another in the next run, but a lateness stays one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub(crate) struct Timing {
-    /// How far events of one shard may be out of order.
-    pub(crate) out_of_order: Duration,
-    /// How long sessions can still be corrected.
-    pub(crate) allowed_lateness: Option<Duration>,
-    /// Events before this are refused.
-    pub(crate) earliest: Timestamp,
-    /// Events further ahead of their arrival than this are refused.
-    pub(crate) max_future: Duration,
-    /// Once no event has moved event time for this time, by the arrival clock, the watermark follows
-    /// that clock.
-    pub(crate) max_delay: Option<Duration>,
-    /// A shard without records for this time, by the arrival clock, holds the watermark up no more.
+    #[command(flatten)]
+    pub(crate) of_events: events::stream::EventTiming,
+
+    /// A shard without records for this time holds no session open
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
     pub(crate) idle_after: Duration,
 }
 
@@ -98,7 +92,7 @@ pub(crate) enum Out {
 impl Pipeline {
     pub(crate) fn new(named: &[Named], columns: &Columns, timing: Timing) -> Result<Self> {
         let rules = named.iter().map(|named| {
-            let engine = timing.config(named).build().with_context(|| named.option().to_owned())?;
+            let engine = timing.of_events.config(named).build().with_context(|| named.option().to_owned())?;
             Ok(Rule { name: named.name.clone(), engine })
         });
         Ok(Self::of(rules.collect::<Result<_>>()?, columns, timing, Clocks::new()))
@@ -129,7 +123,7 @@ impl Pipeline {
         for named in named {
             let place = state.rules.iter().position(|(name, _)| *name == named.name);
             let (name, snapshot) = state.rules.swap_remove(place.context("the checkpoint lacks a rule")?);
-            let engine = timing.config(named).restore_changed(snapshot).with_context(|| {
+            let engine = timing.of_events.config(named).restore_changed(snapshot).with_context(|| {
                 format!(
                     "the checkpoint of {name} does not go with these options: give those of the checkpoint, or another \
                      --state; that run begins at --start"
@@ -154,7 +148,7 @@ impl Pipeline {
     pub(crate) fn take(&mut self, shard: &str, arrival: Timestamp, event: &Record<'_>, out: &mut dyn FnMut(Out)) {
         self.advance(arrival, out);
         let arrival = self.clocks.arrival;
-        if let Some(why) = self.timing.refusal(event.time, arrival) {
+        if let Some(why) = self.timing.of_events.refusal(event.time, arrival) {
             self.clocks.refused += 1;
             return out(Out::NotTaken { rule: None, is_late: false, why });
         }
@@ -172,7 +166,7 @@ impl Pipeline {
             };
             out(Out::NotTaken { rule: Some(number), is_late, why });
         }
-        let moved = self.clocks.observe(shard, event.time, self.timing.out_of_order);
+        let moved = self.clocks.observe(shard, event.time, self.timing.of_events.out_of_order);
         self.order.note(event.time, self.clocks.watermark, moved);
     }
 
@@ -188,7 +182,7 @@ impl Pipeline {
         self.clocks.arrival = arrival;
         self.clocks.sources.check_idle(arrival, self.timing.idle_after);
         let mut watermark = self.clocks.sources.watermark();
-        if let (Some(greatest), Some(delay)) = (self.clocks.greatest, self.timing.max_delay) {
+        if let (Some(greatest), Some(delay)) = (self.clocks.greatest, self.timing.of_events.max_delay.0) {
             let silent = arrival.since(self.clocks.moved);
             if let Some(beyond) = silent.checked_sub(delay) {
                 watermark = watermark.max(greatest + beyond);
@@ -323,26 +317,6 @@ impl Order {
     }
 }
 
-impl Timing {
-    /// Why an event of that time, which arrived then, is not plausible.
-    fn refusal(&self, time: Timestamp, arrival: Timestamp) -> Option<String> {
-        if time < self.earliest {
-            return Some(format!("it is from before {} (--earliest)", self.earliest));
-        }
-        let ahead = lengths::compact(self.max_future);
-        (time > arrival + self.max_future)
-            .then(|| format!("it is more than {ahead} ahead of its arrival (--max-future)"))
-    }
-
-    fn config(&self, named: &Named) -> stagger::Config<String, String> {
-        let mut config = named.config();
-        if let (Some(lateness), false) = (self.allowed_lateness, named.is_on_arrival()) {
-            config = config.allowed_lateness(lateness);
-        }
-        config
-    }
-}
-
 fn row(mut session: SessionSummary<String, String>, kinds: &[KeyKind]) -> SessionRow {
     let id = session.id();
     let values = (std::mem::take(&mut session.first_event), std::mem::take(&mut session.last_event));
@@ -365,6 +339,7 @@ mod tests {
     use crate::consume::Options;
     use crate::decode::Decoder;
     use events::parse::times::TimeFormat;
+    use rows::columns::session_columns;
 
     /// Of the present, in microseconds.
     const START: i64 = 1_767_571_200_000_000;
@@ -391,7 +366,7 @@ mod tests {
             let options = options(more);
             let named = options.strategies.named().unwrap();
             let columns = Columns::declared(&["user"]).unwrap();
-            let pipeline = Pipeline::new(&named, &columns, options.timing.timing()).unwrap();
+            let pipeline = Pipeline::new(&named, &columns, options.timing).unwrap();
             Self { pipeline, sessions: Vec::new(), late: 0, refused: Vec::new(), warnings: Vec::new() }
         }
 
@@ -400,7 +375,7 @@ mod tests {
             let options = options(more);
             let named = options.strategies.named().unwrap();
             let columns = Columns::declared(&["user"]).unwrap();
-            let pipeline = Pipeline::restore(&named, &columns, options.timing.timing(), self.pipeline.state())?;
+            let pipeline = Pipeline::restore(&named, &columns, options.timing, self.pipeline.state())?;
             Ok(Self { pipeline, ..self })
         }
 
@@ -585,8 +560,9 @@ mod tests {
     #[test]
     fn rows_and_ids_are_those_of_files() {
         let options = options("--step 30s --floor minute --gap 5s --stagger step=30s/5s");
-        let (named, columns) = (options.strategies.named().unwrap(), options.fields.columns().unwrap());
-        let mut pipeline = Pipeline::new(&named, &columns, options.timing.timing()).unwrap();
+        let (named, columns) =
+            (options.strategies.named().unwrap(), session_columns(options.fields.declared().unwrap()));
+        let mut pipeline = Pipeline::new(&named, &columns, options.timing).unwrap();
         let mut decoder = Decoder::new(options.fields.wanted().unwrap());
         let mut rows = Vec::new();
         let mut out = |out| match out {

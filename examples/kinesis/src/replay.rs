@@ -19,13 +19,13 @@ use stagger::Timestamp;
 
 use crate::admin::Stream;
 use crate::aws::Aws;
-use crate::consume::time;
 use crate::output::{ERRORS, prefix};
 use crate::produce::{Producer, Record};
 use crate::retry::Retry;
 use crate::status::Status;
 use crate::store::Store;
 use crate::{gzip, shutdown};
+use events::stream::time;
 
 /// The table of the rows that were put again.
 const REPLAYED: &str = "replayed";

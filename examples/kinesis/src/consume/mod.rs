@@ -25,13 +25,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rows::SessionRow;
+use rows::columns::session_columns;
 use rows::hours::hour_of;
 use serde_json::{Map, Value};
 use stagger::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use options::{Beginning, Misplaced, Options, time};
+pub(crate) use options::{Beginning, Misplaced, Options};
 
 use crate::aws::Aws;
 use crate::checkpoint::{Checkpoint, Header, Totals};
@@ -151,7 +152,7 @@ impl Consumer {
             Some(_) => Vec::new(),
             None => options.strategies.named().map_err(anyhow::Error::msg)?,
         };
-        let timing = options.timing.timing();
+        let timing = options.timing;
         let store = match &options.state.state {
             Some(place) => {
                 let mut store = Store::parse(place, aws, retry, Arc::clone(&status))?.hurried_by(stop);
@@ -164,7 +165,7 @@ impl Consumer {
             Some(store) => Checkpoint::load(store).await?,
             None => None,
         };
-        let columns = options.fields.columns()?;
+        let columns = session_columns(options.fields.declared().map_err(anyhow::Error::msg)?);
         let fields = options.fields.echo();
         if let Some(Checkpoint { header, .. }) = &found {
             check(header, &options.source.stream, &fields)?;
@@ -232,8 +233,8 @@ impl Consumer {
             names: named.iter().map(|Named { name, .. }| name.clone()).collect(),
             fields,
             pipeline,
-            decoder: Decoder::new(options.fields.wanted()?),
-            misplaced: options.fields.misplaced,
+            decoder: Decoder::new(options.fields.wanted().map_err(anyhow::Error::msg)?),
+            misplaced: options.source.misplaced,
             files,
             sinks: Sinks::new(options, aws, retry, header.undelivered, &status, stop.clone(), quiet)?,
             totals: header.totals,

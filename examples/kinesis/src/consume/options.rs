@@ -5,18 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
-use events::columns::Columns;
-use events::fields::Meaning;
 use events::lengths;
-use events::parse::Wanted;
 use events::parse::times::TimeFormat;
-use rows::columns::session_columns;
 use stagger::Timestamp;
 use tracing_subscriber::filter::Targets;
 
 use crate::output::{Compression, Format, Target, prefix};
 use crate::pipeline::Timing;
 use events::rules::Strategies;
+use events::stream::RecordFields;
 
 const MEGABYTE: u64 = 1024 * 1024;
 
@@ -30,13 +27,13 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) source: SourceOptions,
     #[command(flatten)]
-    pub(crate) fields: FieldOptions,
+    pub(crate) fields: RecordFields,
     #[command(flatten)]
     pub(crate) strategies: Strategies,
     #[command(flatten)]
     pub(crate) sql: SqlOptions,
     #[command(flatten)]
-    pub(crate) timing: TimingOptions,
+    pub(crate) timing: Timing,
     #[command(flatten)]
     pub(crate) state: StateOptions,
     #[command(flatten)]
@@ -88,6 +85,11 @@ pub(crate) struct SourceOptions {
     #[arg(long, value_name = "LENGTH", default_value = "2s", value_parser = lengths::parse)]
     pub(crate) arrival_slack: Duration,
 
+    /// Treatment of KPL records with parts for another shard, as after a split. The KPL sends these parts
+    /// again; other programs that aggregate do not
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Misplaced::Drop)]
+    pub(crate) misplaced: Misplaced,
+
     /// How long to retry before giving up
     #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
     pub(crate) give_up_after: Duration,
@@ -112,31 +114,6 @@ fn beginning(text: &str) -> Result<Beginning, String> {
     }
 }
 
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Fields of a record (a JSON object; several in one record are several events)")]
-pub(crate) struct FieldOptions {
-    /// Key fields: who the event belongs to; nested ones as a.b. A field is text (the number 7 is the text
-    /// 7), or with :int a whole number
-    #[arg(long, value_name = "F[:int][,F...]", value_delimiter = ',', default_value = "user_id:int,device_id")]
-    pub(crate) key: Vec<String>,
-
-    /// Field with the time of the event
-    #[arg(long, value_name = "F", default_value = "client_timestamp")]
-    pub(crate) time: String,
-
-    /// Field that first and last event report
-    #[arg(long, value_name = "F", default_value = "client_event")]
-    pub(crate) value: String,
-
-    /// Treatment of KPL records with parts for another shard, as after a split. The KPL sends these parts
-    /// again; other programs that aggregate do not
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Misplaced::Drop)]
-    pub(crate) misplaced: Misplaced,
-
-    #[command(flatten)]
-    pub(crate) meaning: Meaning,
-}
-
 /// What to do with an aggregated record on a wrong shard; see [`crate::kpl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Misplaced {
@@ -144,29 +121,6 @@ pub(crate) enum Misplaced {
     Drop,
     /// Use the part
     Keep,
-}
-
-impl FieldOptions {
-    /// The key columns of the rows.
-    pub(crate) fn columns(&self) -> anyhow::Result<Columns> {
-        self.declared().map(session_columns)
-    }
-
-    /// The key fields of the events.
-    fn declared(&self) -> anyhow::Result<Columns> {
-        Columns::declared(&self.key).map_err(|error| anyhow::anyhow!("--key: {error}"))
-    }
-
-    pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
-        let times = self.meaning.times(TimeFormat::Auto);
-        let wanted = Wanted::new(&self.declared()?, &self.time, None, Some(&self.value), &times);
-        Ok(wanted.no_user(self.meaning.no_user))
-    }
-
-    /// The key fields as they were asked for: two runs of one checkpoint must agree.
-    pub(crate) fn echo(&self) -> String {
-        format!("--key {}", self.key.join(","))
-    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -180,60 +134,6 @@ pub(crate) struct SqlOptions {
     /// are taken from what the text does with the columns
     #[arg(long, value_name = "COLUMNS", requires = "sql")]
     pub(crate) sql_schema: Option<String>,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Time")]
-pub(crate) struct TimingOptions {
-    /// How far the events of a shard may be out of order (event clock)
-    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
-    pub(crate) out_of_order: Duration,
-
-    /// How long sessions can still be corrected (event clock); a corrected row names those it replaces
-    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
-    pub(crate) allowed_lateness: Option<Duration>,
-
-    /// Refuse events that are further ahead of their arrival. Events less far ahead keep their own time; they do
-    /// not make other events late
-    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = lengths::parse)]
-    pub(crate) max_future: Duration,
-
-    /// Refuse events before this time: the clock of their device was never set
-    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = time)]
-    pub(crate) earliest: Timestamp,
-
-    /// Once no event has moved event time for this time, event time follows the arrival clock, so
-    /// that sessions close though the whole stream is silent (event clock). never: sessions stay open until
-    /// more events arrive
-    #[arg(long, value_name = "LENGTH", default_value = "10m", value_parser = max_delay)]
-    pub(crate) max_delay: MaxDelay,
-
-    /// A shard without records for this time holds no session open
-    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = lengths::parse)]
-    pub(crate) idle_after: Duration,
-}
-
-/// A length, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MaxDelay(Option<Duration>);
-
-fn max_delay(text: &str) -> Result<MaxDelay, String> {
-    match text {
-        "never" => Ok(MaxDelay(None)),
-        _ => lengths::parse(text).map(|length| MaxDelay(Some(length))).map_err(|error| format!("{error}; or never")),
-    }
-}
-
-pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    TimeFormat::Auto.parse(text).ok_or_else(|| "give a time such as 2018-11-29T00:00:00Z".to_owned())
-}
-
-impl TimingOptions {
-    pub(crate) fn timing(&self) -> Timing {
-        let Self { out_of_order, allowed_lateness, max_future, earliest, max_delay: MaxDelay(max_delay), idle_after } =
-            *self;
-        Timing { out_of_order, allowed_lateness, earliest, max_future, max_delay, idle_after }
-    }
 }
 
 #[derive(Clone, Debug, Args)]

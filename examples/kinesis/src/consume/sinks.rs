@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use events::columns::Columns;
 use rows::SessionRow;
+use rows::columns::session_columns;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,7 @@ impl Sinks {
         stop: CancellationToken,
         quiet: bool,
     ) -> Result<Self> {
-        let columns = options.fields.columns()?;
+        let columns = session_columns(options.fields.declared().map_err(anyhow::Error::msg)?);
         let (chosen, mut kept) = (&options.sinks, undelivered);
         let firehose = match &chosen.firehose {
             Some(name) => {
