@@ -5,9 +5,9 @@
 //! DuckDB; without one that part says that it is skipped. `STAGGER_CASES` says how many applications there are.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -484,18 +484,13 @@ fn python() -> Option<PathBuf> {
     has.status.success().then_some(python)
 }
 
-#[test]
-fn random_applications_give_the_rows_of_duckdb() {
-    let Some(python) = python() else {
-        println!("NOT CHECKED: KINESIS_PYTHON names no Python with duckdb");
-        return;
-    };
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("cases.jsonl");
+/// The clicks, and applications with the rows that they make of them, for one process of DuckDB. It reads while the
+/// next ones are made, and ends early if it has seen enough that differ.
+fn write_cases(to: &mut impl Write) -> io::Result<()> {
     for batch in 0..cases().div_ceil(TOGETHER) {
         let mut made = Made::new(batch as u64);
         let clicks: Vec<String> = made.clicks.iter().map(Value::to_string).collect();
-        let mut written = json!({ "clicks": made.clicks }).to_string() + "\n";
+        writeln!(to, "{}", json!({ "clicks": made.clicks }))?;
         for _ in 0..TOGETHER {
             let application = made.application();
             let rows = run(&application.ours, Some(SCHEMA), &clicks);
@@ -504,14 +499,27 @@ fn random_applications_give_the_rows_of_duckdb() {
             let rows: Vec<_> = rows.into_iter().map(|row| row.values).collect();
             let case =
                 json!({ "sql": application.ours, "duck": application.duck, "rows": rows, "failed": failed.len() });
-            written += &(case.to_string() + "\n");
+            writeln!(to, "{case}")?;
         }
-        fs::write(&path, written).expect("room");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/duckdb_rows.py");
-        let ran = Command::new(&python).args([script, path.to_str().expect("UTF-8")]).output().expect("it starts");
-        let said = String::from_utf8_lossy(&ran.stdout);
-        assert!(ran.status.success(), "batch {batch}\n{said}\n{}", String::from_utf8_lossy(&ran.stderr));
     }
+    to.flush()
+}
+
+#[test]
+fn random_applications_give_the_rows_of_duckdb() {
+    let Some(python) = python() else {
+        println!("NOT CHECKED: KINESIS_PYTHON names no Python with duckdb");
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/duckdb_rows.py");
+    let (input, output) = (Stdio::piped(), Stdio::piped());
+    let mut duck = Command::new(&python).arg(script).stdin(input).stdout(output).spawn().expect("it starts");
+    let written = write_cases(&mut BufWriter::new(duck.stdin.take().expect("a pipe")));
+    let ran = duck.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}");
+    written.expect("all applications were read");
+    println!("{said}");
 }
 
 /// The rows of stagger windows by plain lists: the partition, how many, the first, the last, the sum.
