@@ -4,8 +4,12 @@
 mod support;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use article::{Click, applications};
+use clap::Parser as _;
+use needs_shared::needs_shared;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -124,6 +128,47 @@ async fn killed_again_and_again_it_leaves_the_rows_of_the_text() {
     all.sort();
     assert_eq!(all.len(), expected.len());
     assert_eq!(all, expected);
+}
+
+/// Clicks of half an hour in order of arrival, which is in whole seconds.
+fn article_clicks() -> (String, Vec<Click>) {
+    let options = "generate --users 400 --rate 3 --duration 30m --disorder 20s --stragglers 0.02 --late-by 5m";
+    let mut lines = Vec::new();
+    generate::Options::parse_from(options.split(' ')).write(&mut lines).unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    let whole = |click: Click| Click { arrived: click.arrived.div_euclid(1_000_000) * 1_000_000, ..click };
+    let clicks = lines.lines().map(Click::read).map(whole).collect();
+    (lines, clicks)
+}
+
+/// A row as the line of CSV that the naive reading makes.
+fn as_csv(row: &Value) -> String {
+    let columns = "SESSION_ID USER_ID DEVICE_ID TIMEAGG EVENTS BEGINNAVIGATION ENDNAVIGATION BEGINSESSION ENDSESSION \
+                   DURATION_SEC";
+    let text = |name| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned);
+    columns.split(' ').map(text).collect::<Vec<_>>().join(",")
+}
+
+#[needs_shared]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_applications_of_the_article_leave_the_rows_of_a_naive_reading() {
+    let server = Server::start(1).await;
+    server.faults.believes_records.store(true, Ordering::SeqCst);
+    let (lines, clicks) = article_clicks();
+    server.put(lines.lines().map(|line| ("clicks".to_owned(), line.as_bytes().to_vec()))).await;
+    for (text, width) in applications() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("app.sql"), text).unwrap();
+        succeed(server.command(&arguments(folder.path(), "--stop-when-idle 3s --flush"))).await;
+        let got = rows(&folder.path().join("output"));
+        assert_eq!(got.keys().collect::<Vec<_>>(), ["DESTINATION_SQL_STREAM"]);
+        let mut got: Vec<String> = got["DESTINATION_SQL_STREAM"].iter().map(|line| as_csv(&parsed(line))).collect();
+        got.sort();
+        let mut expected = article::rows(&clicks, width);
+        expected.sort();
+        assert!(expected.len() > 1_000);
+        assert_eq!(got, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrokinesis::store::StoreOptions;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -44,6 +46,8 @@ pub(crate) struct Faults {
     pub(crate) end: AtEnd,
     /// How many seconds its clock is behind; negative if it is ahead.
     pub(crate) clock_behind: AtomicI64,
+    /// Records are clicks of `generate`, and arrived in the second that they say.
+    pub(crate) believes_records: AtomicBool,
     /// Only calls that read are disturbed.
     calls: AtomicU64,
     pub(crate) done: AtomicU64,
@@ -114,6 +118,9 @@ impl Faults {
         for record in answer["Records"].as_array_mut().into_iter().flatten() {
             let arrival = record["ApproximateArrivalTimestamp"].as_f64().unwrap();
             record["ApproximateArrivalTimestamp"] = (arrival - behind as f64).into();
+            if self.believes_records.load(Ordering::SeqCst) {
+                record["ApproximateArrivalTimestamp"] = claimed_arrival(record).into();
+            }
         }
     }
 
@@ -131,6 +138,12 @@ impl Faults {
         parts.headers.insert("content-length", body.len().into());
         Request::from_parts(parts, body.into())
     }
+}
+
+/// In seconds, as the times of `ferrokinesis` are.
+fn claimed_arrival(record: &Value) -> i64 {
+    let data = STANDARD.decode(record["Data"].as_str().unwrap()).unwrap();
+    article::Click::read(std::str::from_utf8(&data).unwrap()).arrived.div_euclid(1_000_000)
 }
 
 /// Puts the time of the server's clock into an answer.

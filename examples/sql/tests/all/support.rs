@@ -103,7 +103,7 @@ pub(crate) fn made(options: &str) -> String {
     String::from_utf8(lines).expect("text")
 }
 
+/// A path in the folder that `needs_shared` looks for.
 pub(crate) fn shared(path: &str) -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    std::env::var_os("STAGGER_SHARED").map_or_else(beside, PathBuf::from).join(path)
+    Path::new(needs_shared::shared_folder!()).join(path)
 }

@@ -11,6 +11,7 @@
 
 use std::fs;
 
+use needs_shared::needs_shared;
 use serde_json::Value;
 
 use crate::golden::value;
@@ -60,8 +61,8 @@ fn scalar(step: &Value) -> [String; 4] {
     }
 }
 
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn scalar_functions() {
     let cases = cases("01_kda_scalar");
     assert_eq!(cases.len(), 18);
@@ -169,8 +170,8 @@ fn over(case: &Value) {
     }
 }
 
+#[needs_shared]
 #[test]
-#[cfg_attr(not(shared), ignore = "needs ../shared, or STAGGER_SHARED")]
 fn windows_of_the_service() {
     let cases = cases("02_kda_stagger");
     assert_eq!(cases.len(), 12);
