@@ -260,7 +260,11 @@ fn snapshot(criterion: &mut Criterion) {
     time("from_postcard", &mut |b| {
         b.iter_with_large_drop(|| postcard::from_bytes::<Saved>(&binary).expect("as it was"));
     });
+    let bytes = LazyCell::new(|| snapshot.to_bytes().expect("a snapshot has a form as bytes"));
+    time("to_bytes", &mut |b| b.iter_with_large_drop(|| snapshot.to_bytes()));
+    time("from_bytes", &mut |b| b.iter_with_large_drop(|| Saved::from_bytes(&bytes).expect("as it was")));
     group.finish();
+    println!("snapshot of {} open sessions: {} bytes of its own", snapshot.open_sessions(), bytes.len());
     println!("snapshot of {} open sessions: {} bytes of JSON", snapshot.open_sessions(), json.len());
     println!("snapshot of {} open sessions: {} bytes of postcard", snapshot.open_sessions(), binary.len());
 }

@@ -90,6 +90,17 @@ pub enum RestoreError {
         /// Version that this release reads and writes.
         expected: u32,
     },
+    /// Written as bytes in a layout that this release does not read.
+    #[error(
+        "the bytes have layout {found}, and this release reads layout {expected}: \
+         restore with the release that wrote them, or start afresh"
+    )]
+    Layout {
+        /// Layout of the bytes.
+        found: u8,
+        /// Layout that this release reads and writes.
+        expected: u8,
+    },
     /// Taken under another configuration.
     #[error(
         "the snapshot was taken with {setting} = {snapshot}, but this configuration has {current}: \
@@ -121,4 +132,14 @@ pub enum RestoreError {
         /// The part that does not fit.
         what: String,
     },
+}
+
+/// A key, a value or the state of an aggregate that has no form as bytes.
+#[cfg(feature = "serde")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key, a value or the state of an aggregate cannot be written: {what}")]
+#[non_exhaustive]
+pub struct WriteError {
+    /// What its type says.
+    pub what: String,
 }

@@ -101,6 +101,8 @@ mod sharded;
 mod adapt;
 mod snapshot;
 #[cfg(feature = "serde")]
+mod codec;
+#[cfg(feature = "serde")]
 mod serial;
 #[cfg(test)]
 mod testing;
@@ -111,6 +113,8 @@ pub use calendar::Unit;
 pub use config::Config;
 pub use data::{ByRef, Key, Value};
 pub use engine::{Engine, Tagged};
+#[cfg(feature = "serde")]
+pub use error::WriteError;
 pub use error::{ConfigError, RestoreError};
 pub use event::{Event, EventFn, EventRef};
 pub use gap_rules::JoinOnly;

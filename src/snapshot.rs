@@ -1,5 +1,8 @@
 //! The whole state of a sessionizer as a plain value: saved, restored, split and joined.
 
+#[cfg(feature = "serde")]
+mod bytes;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

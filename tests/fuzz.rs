@@ -10,6 +10,7 @@
 //! A failure prints its seed. `STAGGER_FUZZ_SEED=…` runs that one again.
 
 use std::fmt::Debug;
+use std::hash::Hasher;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -264,7 +265,10 @@ fn read(json: &str) -> Saved {
 
 /// An engine that must go on as the original: through text, or through pieces put together again.
 fn twin(seed: u64, original: &Sessions, bytes: &mut Bytes) -> Sessions {
-    let saved = read(&written(&original.snapshot()));
+    let saved = original.snapshot();
+    let binary = saved.to_bytes().expect("a snapshot has a form as bytes");
+    assert_eq!(Snapshot::from_bytes(&binary).as_ref(), Ok(&saved));
+    let saved = read(&written(&saved));
     let saved = if bytes.one_in(2) {
         let pieces = saved.split(bytes.up_to(4), |key| key.len());
         let pieces = pieces.iter().map(|piece| read(&written(piece)));
@@ -287,10 +291,37 @@ fn piece(seed: u64, original: &Sessions, bytes: &mut Bytes) -> Option<Sessions> 
 
 /// An engine from a snapshot in which something was changed, if it is let in.
 fn from_damaged(seed: u64, original: &Sessions, bytes: &mut Bytes) -> Option<Sessions> {
+    if bytes.one_in(3) {
+        return config(seed).0.restore(from_damaged_bytes(original, bytes)?).ok();
+    }
     let text = written(&original.snapshot());
     let damaged = if bytes.one_in(3) { damage_text(text, bytes) } else { damage_values(&text, bytes) };
     let saved = serde_json::from_str(&damaged).ok()?;
     config(seed).0.restore(saved).ok()
+}
+
+/// Read from bytes in which something was changed, mostly under a checksum that fits.
+fn from_damaged_bytes(original: &Sessions, bytes: &mut Bytes) -> Option<Saved> {
+    let mut raw = original.snapshot().to_bytes().expect("a snapshot has a form as bytes");
+    let (head, checksum) = (14, 8);
+    for _ in 0..=bytes.up_to(2) {
+        let place = bytes.up_to(raw.len() - 1);
+        match bytes.byte() % 4 {
+            0 => raw[place] = bytes.byte(),
+            1 => raw[place] ^= 1 << bytes.up_to(7),
+            2 => raw.truncate(place.max(head + checksum)),
+            _ => drop(raw.splice(place..place, [bytes.byte()])),
+        }
+    }
+    if !bytes.one_in(8) {
+        raw.truncate(raw.len() - checksum);
+        let length = (raw.len() - head) as u64;
+        raw[6..head].copy_from_slice(&length.to_le_bytes());
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        hasher.write(&raw);
+        raw.extend(hasher.finish().to_le_bytes());
+    }
+    Snapshot::from_bytes(&raw).ok()
 }
 
 fn damage_text(text: String, bytes: &mut Bytes) -> String {

@@ -493,7 +493,7 @@ fn is_deterministic(family: Family) {
     });
 }
 
-/// A sessionizer that is saved, written as JSON and restored after every step does the same.
+/// A sessionizer that is saved, written as JSON and restored after every step does the same; bytes are read as written.
 fn goes_on_after_snapshots(family: Family) {
     holds(wild(family), |case| {
         let (mut whole, mut resumed) = (build(&case.spec), build(&case.spec));
@@ -503,6 +503,8 @@ fn goes_on_after_snapshots(family: Family) {
             let json = serde_json::to_string(&resumed.snapshot()).expect("a snapshot can be written");
             let read = serde_json::from_str(&json).expect("and read");
             resumed = config(&case.spec).restore(read).unwrap_or_else(|e| panic!("{e}: {json}"));
+            let bytes = resumed.snapshot().to_bytes().expect("it has a form as bytes");
+            assert_eq!(Snapshot::from_bytes(&bytes), Ok(resumed.snapshot()));
             assert_eq!(serde_json::to_string(&resumed.snapshot()).expect("again"), json);
         }
     });
