@@ -75,6 +75,7 @@ pub mod calendar;
 mod error;
 mod data;
 mod event;
+mod event_ids;
 mod window;
 mod strategy;
 mod rules;

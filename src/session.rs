@@ -5,11 +5,10 @@ use alloc::vec::Vec;
 use core::num::NonZeroU64;
 use core::ops::RangeInclusive;
 
-use hashbrown::HashSet;
-
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::event::EventRef;
+use crate::event_ids::EventIds;
 use crate::id::{Distinction, Identity, SummaryId};
 use crate::rules::FirstLast;
 use crate::summary::{CloseReason, Correction, Superseded};
@@ -104,7 +103,7 @@ pub(crate) struct RareState<V> {
     pub(crate) previous: Option<V>,
     /// The ids of its events, where each may be in it once.
     #[cfg_attr(feature = "serde", serde(default))]
-    pub(crate) ids: Option<Box<EventIds>>,
+    pub(crate) ids: Option<EventIds>,
     /// What marked it as [`Mark::Cut`], if it was not [`Config::cut`](crate::Config::cut).
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) cut_by: Option<CloseReason>,
@@ -129,28 +128,6 @@ impl<V> Default for RareState<V> {
             ids: None,
             cut_by: None,
         }
-    }
-}
-
-/// The ids of the events of a session. Written as two halves each, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>"))]
-pub(crate) struct EventIds(HashSet<u128>);
-
-#[cfg(feature = "serde")]
-impl From<Vec<(u64, u64)>> for EventIds {
-    fn from(halves: Vec<(u64, u64)>) -> Self {
-        Self(halves.into_iter().map(|(high, low)| u128::from(high) << 64 | u128::from(low)).collect())
-    }
-}
-
-#[cfg(feature = "serde")]
-impl From<EventIds> for Vec<(u64, u64)> {
-    fn from(EventIds(ids): EventIds) -> Self {
-        let mut halves: Self = ids.into_iter().map(|id| ((id >> 64) as u64, id as u64)).collect();
-        halves.sort_unstable();
-        halves
     }
 }
 
@@ -381,11 +358,11 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
 impl<V> RareState<V> {
     /// Whether an event with this id is in the session.
     pub(crate) fn has_event(&self, id: u128) -> bool {
-        self.ids.as_ref().is_some_and(|ids| ids.0.contains(&id))
+        self.ids.as_ref().is_some_and(|ids| ids.contains(id))
     }
 
     pub(crate) fn add_event(&mut self, id: u128) {
-        self.ids.get_or_insert_default().0.insert(id);
+        self.ids.get_or_insert_default().insert(id);
     }
 
     /// Whether a summary of everything in the session has been emitted.
@@ -413,6 +390,12 @@ impl<V> RareState<V> {
     /// The session has changed since it was emitted, if it was. Returns whether that is the first change.
     pub(crate) fn outdate(&mut self) -> bool {
         self.reported.as_mut().is_some_and(|reported| core::mem::replace(&mut reported.current, false))
+    }
+
+    /// The same with the id of the event that changes it.
+    pub(crate) fn outdate_by(&mut self, id: u128) -> bool {
+        self.add_event(id);
+        self.outdate()
     }
 
     /// The next revision replaces reports of a session that is merged into this one.

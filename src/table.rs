@@ -207,6 +207,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
     }
 
     /// Changes a session in a way that may change its order among those of its key.
+    #[inline(always)]
     pub(crate) fn update<T>(&mut self, hash: u64, slot: SlotId, change: impl FnOnce(&mut Self) -> T) -> T {
         let before = order_key_of(self.get(slot));
         let result = change(self);

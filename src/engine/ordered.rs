@@ -203,7 +203,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             return Some(None);
         }
         let (slot, _, is_first) = self.put(&arriving, fit, shared);
-        if self.sessions.is_settled(slot) {
+        if shared.options.lateness > 0 && self.sessions.is_settled(slot) {
             self.sessions.enqueue(slot, shared);
         }
         self.held.recycle(first);
@@ -268,7 +268,9 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         }
         let this = TimedValue { time, value: arriving.event.value };
         if time >= session.last {
-            let latest = table.rare(slot, session).and_then(|rare| rare.previous.as_ref());
+            // Told by arrival, the last event may not be the latest.
+            let rare = if shared.options.first_last == FirstLast::Arrival { table.rare(slot, session) } else { None };
+            let latest = rare.and_then(|rare| rare.previous.as_ref());
             let previous = TimedValue { time: session.last, value: latest.unwrap_or(&session.last_value).value_ref() };
             let cut = self.cut_between(previous, this);
             return match cut.or_else(|| self.cut_with(slot, previous, this, shared)) {
@@ -320,7 +322,6 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         match fit {
             Fit::Joins(slot) => {
                 let is_first = self.extend(slot, arriving, shared);
-                self.note_id_in(slot, arriving);
                 self.end_after(slot, event, shared);
                 return (slot, Outcome::Extended(Whereabouts::numbered(slot)), is_first);
             }
@@ -389,11 +390,11 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         arriving: &Arriving<'_, '_, K, V>,
         shared: &mut Shared<A>,
     ) -> bool {
-        let Arriving { event, hash, seq, end, joins, .. } = *arriving;
-        let origin = self.sessions.origin_of(slot);
-        let (is_earlier, was_current) = self.sessions.table.update(hash, slot, |table| {
-            let before = table.get(slot);
-            let (first, opened) = (before.first, before.opened);
+        let Arriving { event, hash, seq, end, joins, id, .. } = *arriving;
+        let session = self.sessions.table.get(slot);
+        let is_earlier = event.event_time < session.first || seq < session.opened;
+        let origin = is_earlier.then(|| self.sessions.origin_of(slot));
+        let was_current = self.sessions.table.update(hash, slot, |table| {
             match shared.options.first_last {
                 FirstLast::EventTime => shared.extend::<K, V, false>(table.get_mut(slot), event),
                 FirstLast::Arrival => {
@@ -402,15 +403,18 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
                     shared.counters.placed += 1;
                 }
             }
-            let was_current = table.get(slot).has_rare_state() && table.outdate(slot);
+            let was_current = match id {
+                None => table.get(slot).has_rare_state() && table.outdate(slot),
+                Some(id) => table.with_rare(slot).1.outdate_by(id),
+            };
             let session = table.get_mut(slot);
-            session.opened = opened.min(seq);
+            session.opened = session.opened.min(seq);
             if !session.is(Mark::Cut) && joins != JoinOnly::DoesNotProlong {
                 session.edge = session.edge.max(end);
             }
-            (session.first < first || session.opened < opened, was_current)
+            was_current
         });
-        if is_earlier {
+        if let Some(origin) = origin {
             // It stays the session that it was opened as.
             self.sessions.keep_origin(slot, origin);
             // It may be over sooner, or come before another.
