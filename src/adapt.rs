@@ -5,6 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::aggregate::Aggregate;
+use crate::data::{Key, Value};
+use crate::engine::{Engine, Tagged};
 use crate::event::{Event, EventRef};
 use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer, SummaryOf};
 use crate::summary::SessionSummary;
@@ -226,6 +229,24 @@ impl<S: Sessionizer> Queued<S> {
     #[must_use]
     pub fn into_inner(self) -> (S, VecDeque<SummaryOf<S>>) {
         (self.sessionizer, self.ready)
+    }
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Queued<Engine<K, V, A>> {
+    /// Takes one event, and leads to the session that took it; see [`Engine::push_tagged`].
+    #[must_use = "a late or refused event is handed back here and nowhere else"]
+    pub fn push_tagged<'s, 'e>(&'s mut self, event: EventRef<'e, K, V>) -> Tagged<'s, 'e, K, V, A> {
+        self.sessionizer.push_tagged(event, &mut |session| self.ready.push_back(session))
+    }
+
+    /// Takes several events, and leads to the session that took each; see [`Engine::push_batch_tagged`]. The
+    /// sessions that are over wait in the queue until all events are taken.
+    pub fn push_batch_tagged<'e>(
+        &mut self,
+        events: &[EventRef<'e, K, V>],
+        each: impl FnMut(usize, Tagged<'_, 'e, K, V, A>),
+    ) {
+        self.sessionizer.push_batch_tagged(events, &mut |session| self.ready.push_back(session), each);
     }
 }
 

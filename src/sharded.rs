@@ -15,7 +15,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Unplaced};
+use crate::engine::{Engine, Tagged, Unplaced};
 use crate::error::{ConfigError, RestoreError};
 use crate::event::{Event, EventRef};
 use crate::open::OpenSession;
@@ -75,24 +75,22 @@ impl<K: Key, V: Value, O, A: Aggregate<K, V>> Shard<K, V, O, A>
 where
     O: FnMut(SummaryOf<Engine<K, V, A>>),
 {
-    /// Goes through a batch: takes its own events, and the time of all others.
-    fn take_batch<'e>(
+    /// Goes through a batch: takes its own events, and the time of all others. Returns what `take` gives.
+    fn take_batch<'e, T>(
         &mut self,
         events: &[EventRef<'e, K, V>],
         is_own: impl Fn(&EventRef<'e, K, V>) -> bool,
-    ) -> Returned<EventRef<'e, K, V>> {
-        let mut returned = Vec::new();
+        take: impl Fn(&mut Self, usize, EventRef<'e, K, V>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut taken = Vec::new();
         for (i, event) in events.iter().enumerate() {
-            if !is_own(event) {
+            if is_own(event) {
+                taken.extend(take(self, i, *event));
+            } else {
                 self.engine.observe(event, &mut self.out);
-                continue;
-            }
-            let pushed = self.engine.push(*event, &mut self.out);
-            if pushed.is_returned() {
-                returned.push((i, pushed));
             }
         }
-        returned
+        taken
     }
 }
 
@@ -157,16 +155,26 @@ where
 
     /// Takes one event, on this thread. An [`Engine`] does that faster.
     pub fn push<'e>(&mut self, event: EventRef<'e, K, V>) -> Pushed<EventRef<'e, K, V>> {
+        let Shard { engine, out } = self.shard_for(&event);
+        engine.push(event, out)
+    }
+
+    /// Takes one event, on this thread, and leads to the session that took it; see [`Engine::push_tagged`].
+    #[must_use = "a late or refused event is handed back here and nowhere else"]
+    pub fn push_tagged<'s, 'e>(&'s mut self, event: EventRef<'e, K, V>) -> Tagged<'s, 'e, K, V, A> {
+        let Shard { engine, out } = self.shard_for(&event);
+        engine.push_tagged(event, out)
+    }
+
+    /// The shard that takes an event. The others have seen its time.
+    fn shard_for(&mut self, event: &EventRef<'_, K, V>) -> &mut Shard<K, V, O, A> {
         let own = self.shard_of(event.key);
-        let mut outcome = Pushed::Held;
         for (i, Shard { engine, out }) in self.shards.iter_mut().enumerate() {
-            if i == own {
-                outcome = engine.push(event, out);
-            } else {
-                engine.observe(&event, out);
+            if i != own {
+                engine.observe(event, out);
             }
         }
-        outcome
+        &mut self.shards[own]
     }
 
     /// The open sessions of a key; see [`Engine::sessions_of`].
@@ -250,14 +258,58 @@ where
     /// each with its index in `events`, as [`Pushed::Late`] or [`Pushed::Refused`].
     #[must_use = "late and refused events are handed back here and nowhere else"]
     pub fn push_batch<'e>(&mut self, events: &[EventRef<'e, K, V>]) -> Returned<EventRef<'e, K, V>> {
-        let (hasher, shards) = (&self.hasher, self.shards.len());
-        let take = |own, shard: &mut Shard<K, V, O, A>| {
-            shard.take_batch(events, |event| shards == 1 || shard_of(hasher, event.key, shards) == own)
-        };
-        let returned = for_each(&mut self.shards, events.len() >= WORTH_A_THREAD, take);
-        let mut returned: Vec<_> = returned.into_iter().flatten().collect();
+        let mut returned = self.take_batch(events, |Shard { engine, out }, i, event| {
+            let pushed = engine.push(event, out);
+            pushed.is_returned().then_some((i, pushed))
+        });
         returned.sort_unstable_by_key(|(i, _)| *i);
         returned
+    }
+
+    /// The same, and `each` gets every event with its index in `events` and the session that took it; see
+    /// [`Engine::push_batch_tagged`]. It is called on the thread of the event's shard: in order within a shard,
+    /// and at the same time for several.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use std::sync::mpsc::channel;
+    /// use stagger::{Config, Event, Gap, Sharded, Timestamp};
+    ///
+    /// let config = || Config::<u64, ()>::new(Gap::new(Duration::from_secs(60)));
+    /// let mut visits = Sharded::new([|_| {}, |_| {}], config)?;
+    /// let events = [(7, 0), (8, 5), (7, 10)].map(|(user, second)| Event::new(user, Timestamp::from_secs(second), ()));
+    /// let (sender, tags) = channel();
+    /// visits.push_batch_tagged(&events, |i, tagged| sender.send((i, tagged.id())).expect("it is received below"));
+    /// drop(sender);
+    /// let mut tags: Vec<_> = tags.iter().collect();
+    /// tags.sort_unstable();
+    /// assert!(tags[0].1 == tags[2].1 && tags[0].1 != tags[1].1);
+    /// # Ok::<(), stagger::ConfigError>(())
+    /// ```
+    pub fn push_batch_tagged<'e>(
+        &mut self,
+        events: &[EventRef<'e, K, V>],
+        each: impl Fn(usize, Tagged<'_, 'e, K, V, A>) + Sync,
+    ) {
+        self.take_batch(events, |Shard { engine, out }, i, event| {
+            each(i, engine.push_tagged(event, out));
+            None::<()>
+        });
+    }
+
+    /// Gives each event to its shard, on several threads if there are many. Returns what `take` gives, in order
+    /// within a shard.
+    fn take_batch<'e, T: Send>(
+        &mut self,
+        events: &[EventRef<'e, K, V>],
+        take: impl Fn(&mut Shard<K, V, O, A>, usize, EventRef<'e, K, V>) -> Option<T> + Sync,
+    ) -> Vec<T> {
+        let (hasher, shards) = (&self.hasher, self.shards.len());
+        let go_through = |own, shard: &mut Shard<K, V, O, A>| {
+            shard.take_batch(events, |event| shards == 1 || shard_of(hasher, event.key, shards) == own, &take)
+        };
+        let taken = for_each(&mut self.shards, events.len() >= WORTH_A_THREAD, go_through);
+        taken.into_iter().flatten().collect()
     }
 
     /// Moves the clock of all shards; see [`Engine::advance_to`].

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stagger::{
-    Bucket, Config, ConfigError, Event, Gap, SessionSummary, Sharded, Sliding, Stagger, Strategy, Timestamp, WhenFull,
+    Bucket, Config, ConfigError, Event, Gap, Queued, SessionId, SessionSummary, Sharded, Sliding, Stagger, Strategy,
+    Timestamp, WhenFull,
 };
 
 type Events = Vec<Event<u64, u64>>;
@@ -75,6 +76,53 @@ fn threads_do_what_one_engine_does() {
             assert_eq!(back, expected_back, "{name}, {shards} shards");
             assert_eq!(sharded.counters(), engine.counters(), "{name}, {shards} shards");
         }
+    }
+}
+
+#[test]
+fn threads_tag_as_one_engine_does() {
+    let all = events(11_000);
+    let (batch, rest) = all.split_at(10_000);
+    for (name, config) in configurations() {
+        let mut engine = config().build().expect(name);
+        let tags = all.iter().map(|event| engine.push_tagged(*event, &mut |_| {}).id());
+        let expected: Vec<Option<SessionId>> = tags.collect();
+        assert!(expected.iter().any(Option::is_some), "{name}");
+        for shards in [1, 3] {
+            let emitted: Vec<Emitted> = (0..shards).map(|_| Emitted::default()).collect();
+            let mut sharded = Sharded::new(outputs(&emitted), config).expect(name);
+            let tags = Mutex::new(Vec::new());
+            sharded.push_batch_tagged(batch, |i, tagged| {
+                tags.lock().expect("no panic").push((i, tagged.id()));
+            });
+            let mut tags = tags.into_inner().expect("no panic");
+            tags.sort_unstable_by_key(|(i, _)| *i);
+            assert!(tags.iter().map(|(i, _)| *i).eq(0..batch.len()), "each event once");
+            let tags = tags.into_iter().map(|(_, tag)| tag);
+            let tags: Vec<_> = tags.chain(rest.iter().map(|event| sharded.push_tagged(*event).id())).collect();
+            assert!(tags == expected, "{name}, {shards} shards");
+            assert_eq!(sharded.counters(), engine.counters(), "{name}, {shards} shards");
+        }
+    }
+}
+
+#[test]
+fn a_queue_tags_as_its_engine_does() {
+    let all = events(2_000);
+    let (batch, rest) = all.split_at(1_000);
+    for (name, config) in configurations() {
+        let (mut engine, mut queued) = (config().build().expect(name), Queued::new(config().build().expect(name)));
+        let mut closed = Vec::new();
+        let tags = all.iter().map(|event| engine.push_tagged(*event, &mut |summary| closed.push(summary)).id());
+        let expected: Vec<Option<SessionId>> = tags.collect();
+        let mut tags = Vec::new();
+        queued.push_batch_tagged(batch, |i, tagged| {
+            assert_eq!(i, tags.len());
+            tags.push(tagged.id());
+        });
+        tags.extend(rest.iter().map(|event| queued.push_tagged(*event).id()));
+        assert!(tags == expected, "{name}");
+        assert!(queued.drain().eq(closed), "{name}");
     }
 }
 

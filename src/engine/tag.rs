@@ -14,7 +14,7 @@ use crate::sessionizer::Pushed;
 use crate::time::Timestamp;
 
 /// What became of an event, and the session that took it: from [`Engine::push_tagged`] and
-/// [`Engine::push_batch_tagged`].
+/// [`Engine::push_batch_tagged`], and from those of [`Queued`](crate::Queued) and `Sharded`.
 ///
 /// | the event | [`session`](Self::session) is |
 /// |---|---|
