@@ -58,7 +58,9 @@ impl Batch {
     pub fn add(&mut self, line: u64, record: &Record<'_>) {
         self.texts.push_str(record.key);
         self.texts.push_str(record.value);
-        self.texts.push_str(record.more);
+        if !record.more.is_empty() {
+            self.texts.push_str(record.more);
+        }
         let Record { time, arrival, marks, .. } = *record;
         let [key, value, more] = [record.key, record.value, record.more].map(|text| text.len() as u32);
         self.records.push(Stored { time, arrival, line, key, value, more, marks });

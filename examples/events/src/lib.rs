@@ -9,6 +9,7 @@
 //! - [`formats`], [`setup`]: the format of an input and its parser.
 //! - [`lines`], [`parse`]: records and their fields; [`reading`] does both on a thread of its own.
 //! - [`columns`]: key fields and their types; [`parse::keys`]: several key fields as one text.
+//! - [`eight`]: bytes looked at eight at a time.
 //! - [`lengths`], [`zones`], [`parse::times`]: lengths of time, zones and instants as people write them.
 //! - [`rules`], [`stream`]: for the programs that read streams: what makes a session, fields and time of a record.
 //! - [`fields`]: the options of the command line for all that; [`failure`]: why a program stops.
@@ -17,6 +18,7 @@
 
 pub mod batch;
 pub mod columns;
+pub mod eight;
 pub mod fields;
 pub mod formats;
 pub mod input;

@@ -121,11 +121,10 @@ impl<R: Read> Lines<R> {
             let text = text_of(block);
             let mut at = 0;
             let stopped_by = loop {
-                if let Some((length, record)) = text.get(at..).and_then(|text| parser.parse_first(text))
-                    && length <= LONGEST_LINE
-                {
-                    self.number += 1;
-                    take(self.number, &[], Ok(record));
+                let number = self.number + 1;
+                let first = |record: Record<'_>| take(number, &[], Ok(record));
+                if let Some(length) = text.get(at..).and_then(|text| parser.parse_first(text, first)) {
+                    self.number = number;
                     at += length;
                     is_first = false;
                     continue;
@@ -134,7 +133,6 @@ impl<R: Read> Lines<R> {
                     Frame::Record { length, lines, whole } => {
                         let bytes = without_end(&block[at..at + length]);
                         let line = text.get(at..at + bytes.len()).map_or(Line::Bytes(bytes), Line::Text);
-                        let number = self.number + 1;
                         match whole {
                             Ok(()) => parser.parse_each(line, |bytes, record| take(number, bytes, record)),
                             Err(reject) => take(number, bytes, Err(reject)),

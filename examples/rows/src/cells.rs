@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use events::eight;
 use stagger::{SessionId, Timestamp};
 
 const DAY: i64 = 86_400_000_000;
@@ -40,16 +41,11 @@ fn pair(number: u32) -> &'static [u8; 2] {
     &PAIRS[number as usize]
 }
 
-/// The bytes that a cell needs quotes for.
-static IS_SPECIAL: [bool; 256] = {
-    let mut is_special = [false; 256];
-    let mut rest: &[u8] = b",\"\n\r";
-    while let [byte, more @ ..] = rest {
-        is_special[*byte as usize] = true;
-        rest = more;
-    }
-    is_special
-};
+/// Whether a cell needs quotes for this byte.
+#[inline]
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b',' | b'"' | b'\n' | b'\r')
+}
 
 /// The two digits of each byte.
 static HEX: [[u8; 2]; 256] = {
@@ -88,8 +84,7 @@ impl Cells {
     #[inline]
     pub fn text(&mut self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
-        // All bytes are looked at, without a branch for each: most cells need no quotes.
-        if text.iter().fold(false, |found, byte| found | IS_SPECIAL[usize::from(*byte)]) {
+        if eight::any(text, eight::has_mark, is_special) && text.iter().any(|byte| is_special(*byte)) {
             self.quoted(text);
         } else {
             self.bytes.extend_from_slice(text);

@@ -11,6 +11,7 @@ use memchr::{memchr, memchr2_iter};
 
 use super::seen::Seen;
 use super::{End, Field, Line, Parser, Record, Reject, Wanted};
+use crate::lines::LONGEST_LINE;
 
 pub struct Csv {
     wanted: Wanted,
@@ -177,13 +178,14 @@ impl Parser for Csv {
     }
 
     #[inline]
-    fn parse_first<'a>(&'a mut self, text: &'a str) -> Option<(usize, Record<'a>)> {
+    fn parse_first(&mut self, text: &str, take: impl FnOnce(Record<'_>)) -> Option<usize> {
         let end = self.find_ends(text.as_bytes())?;
         // An empty line is no row of one column either: it has no time that could be read.
-        if self.ends.len() != self.width {
+        if self.ends.len() != self.width || end >= LONGEST_LINE {
             return None;
         }
-        Some((end + 1, self.record(Line::Text(text)).ok()?))
+        take(self.record(Line::Text(text)).ok()?);
+        Some(end + 1)
     }
 
     #[inline]

@@ -17,6 +17,7 @@ use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use super::tree::{Found, ROOT, Slots, Tree};
+use crate::eight::{self, first};
 
 /// Reads lines, one after the other.
 #[derive(Default)]
@@ -66,7 +67,7 @@ impl Walker {
 
     /// Reads a line that begins a text and has the same gaps as the last line. Gives its length. Nothing in
     /// it is a line end, for no gap and no plain value has one.
-    #[inline]
+    #[inline(never)] // a loop of its own keeps its values in registers
     pub(super) fn read_alike(&self, text: &str, tree: &Tree, slots: &mut Slots) -> Option<usize> {
         let (line, bytes) = (text, text.as_bytes());
         let mut at = 0;
@@ -75,14 +76,18 @@ impl Walker {
                 return None;
             }
             at += text.len();
-            step.apply_objects(tree, slots);
+            if !step.objects.is_empty() {
+                step.apply_objects(tree, slots);
+            }
             at = step.value(line, at, slots)?;
         }
         let Gap { text, step } = &self.end;
         if text.is_empty() || !bytes[at..].starts_with(text) {
             return None;
         }
-        step.apply_objects(tree, slots);
+        if !step.objects.is_empty() {
+            step.apply_objects(tree, slots);
+        }
         Some(at + text.len())
     }
 
@@ -113,7 +118,7 @@ impl Walker {
 }
 
 impl Step {
-    #[inline]
+    #[cold]
     fn apply_objects(&self, tree: &Tree, slots: &mut Slots) {
         for object in &self.objects {
             slots.forget(tree, *object);
@@ -211,15 +216,15 @@ fn plain(bytes: &[u8], at: usize) -> Option<(Found, usize)> {
     let end = match bytes.get(at)? {
         b'"' => {
             let (text, end) = string(bytes, at + 1)?;
-            return Some((Found::InLine(text), end));
+            return Some((Found::in_line(text), end));
         }
         b'-' | b'0'..=b'9' => integer(bytes, at)?,
         b't' => word(bytes, at, b"true")?,
         b'f' => word(bytes, at, b"false")?,
-        b'n' => return Some((Found::Null, word(bytes, at, b"null")?)),
+        b'n' => return Some((Found::NULL, word(bytes, at, b"null")?)),
         _ => return None,
     };
-    Some((Found::InLine(at..end), end))
+    Some((Found::in_line(at..end), end))
 }
 
 /// Passes over a value of any kind, within the line.
@@ -244,11 +249,9 @@ fn integer(bytes: &[u8], at: usize) -> Option<usize> {
     const MOST_DIGITS: usize = 18;
     let is_negative = bytes[at] == b'-';
     let start = at + usize::from(is_negative);
-    let mut end = start;
-    while let Some(b'0'..=b'9') = bytes.get(end) {
-        end += 1;
-    }
-    let digits = end - start;
+    let digits = first(bytes.get(start..)?, eight::no_digit, |byte| !byte.is_ascii_digit());
+    let digits = digits.unwrap_or(bytes.len() - start);
+    let end = start + digits;
     let has_zero = bytes.get(start) == Some(&b'0') && (digits > 1 || is_negative);
     let goes_on = matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
     ((1..=MOST_DIGITS).contains(&digits) && !has_zero && !goes_on).then_some(end)
@@ -257,36 +260,7 @@ fn integer(bytes: &[u8], at: usize) -> Option<usize> {
 /// A string without escapes, by where it is behind its opening quote: its content, and its end.
 #[inline]
 fn string(bytes: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
-    let mut end = start;
-    loop {
-        let rest = bytes.get(end..)?;
-        let Some(eight) = rest.first_chunk() else {
-            end += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
-            break;
-        };
-        match end_in(*eight) {
-            Some(length) => {
-                end += length;
-                break;
-            }
-            None => end += eight.len(),
-        }
-    }
+    let length = first(bytes.get(start..)?, eight::no_plain, |byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+    let end = start + length;
     (bytes[end] == b'"').then_some((start..end, end + 1))
-}
-
-/// Where the first quote, backslash or control character is among eight bytes, all at once: each
-/// test sets the high bit of the bytes it finds, and may be wrong only behind one that it is right
-/// about.
-#[inline]
-fn end_in(eight: [u8; 8]) -> Option<usize> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = EACH << 7;
-    let bytes = u64::from_le_bytes(eight);
-    let zeros = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes;
-    let quotes = zeros(bytes ^ (EACH * b'"' as u64));
-    let backslashes = zeros(bytes ^ (EACH * b'\\' as u64));
-    let controls = bytes.wrapping_sub(EACH * b' ' as u64) & !bytes;
-    let found = (quotes | backslashes | controls) & HIGH;
-    (found != 0).then_some(found.trailing_zeros() as usize / 8)
 }

@@ -87,11 +87,13 @@ pub fn number_of(names: &mut Vec<String>, name: &str) -> usize {
     })
 }
 
+pub(super) const NO_ESCAPE: &str = "a text with an escape sequence without meaning";
+
 /// The text that a JSON string stands for.
 pub fn unquoted(json: &str) -> Result<Cow<'_, str>, &'static str> {
     match json.get(1..json.len() - 1) {
         Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text)),
-        _ => serde_json::from_str(json).map(Cow::Owned).map_err(|_| "a text with an escape sequence without meaning"),
+        _ => serde_json::from_str(json).map(Cow::Owned).map_err(|_| NO_ESCAPE),
     }
 }
 

@@ -11,7 +11,7 @@ use super::json::{self, pick, unquoted};
 use super::row::{JsonRow, reject};
 use super::seen::Seen;
 use super::{Line, Parser, Record, Reject, Wanted};
-use crate::lines::Frame;
+use crate::lines::{Frame, LONGEST_LINE};
 
 pub struct Jsonl {
     wanted: Wanted,
@@ -110,15 +110,15 @@ impl Parser for Jsonl {
     }
 
     #[inline]
-    fn parse_first<'a>(&'a mut self, text: &'a str) -> Option<(usize, Record<'a>)> {
-        let end = self.row.read_alike(text)?;
+    fn parse_first(&mut self, text: &str, take: impl FnOnce(Record<'_>)) -> Option<usize> {
+        let end = self.row.read_alike(text).filter(|end| *end < LONGEST_LINE)?;
         let line_end = match text.as_bytes()[end..] {
             [b'\n', ..] => 1,
             [b'\r', b'\n', ..] => 2,
             _ => return None,
         };
-        let record = self.wanted.record(&mut self.joined, |index| self.row.field(index, text)).ok()?;
-        Some((end + line_end, record))
+        take(self.wanted.record(&mut self.joined, |index| self.row.field(index, text)).ok()?);
+        Some(end + line_end)
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use super::numbers;
 use crate::columns::KeyKind;
+use crate::eight;
 
 // Both are ASCII: they can be looked for among bytes.
 const SEPARATOR: char = '\u{1f}';
@@ -25,20 +26,23 @@ pub struct NotInteger;
 /// Fails if the field is no integer of 64 bits.
 #[inline]
 pub fn push(key: &mut String, index: usize, field: &str, kind: KeyKind) -> Result<(), NotInteger> {
-    if index > 0 {
-        key.push(SEPARATOR);
-    }
     match kind {
-        KeyKind::Text => push_text(key, field),
-        KeyKind::Integer => key.push_str(itoa::Buffer::new().format(numbers::integer(field).ok_or(NotInteger)?)),
+        KeyKind::Text => push_text(key, index, field),
+        KeyKind::Integer => {
+            let number = numbers::integer(field).ok_or(NotInteger)?;
+            push_text(key, index, itoa::Buffer::new().format(number));
+        }
     }
     Ok(())
 }
 
+/// Appends a text likewise.
 #[inline]
-fn push_text(key: &mut String, field: &str) {
-    // Without a branch for each byte.
-    if field.bytes().fold(false, |found, byte| found | (byte == SEPARATOR as u8) | (byte == ESCAPE as u8)) {
+pub(super) fn push_text(key: &mut String, index: usize, field: &str) {
+    if index > 0 {
+        key.push(SEPARATOR);
+    }
+    if eight::any(field.as_bytes(), eight::has_separator, |byte| matches!(byte, 0x1e | 0x1f)) {
         let escaped = field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR);
         key.push_str(&escaped);
     } else {
@@ -54,11 +58,9 @@ pub fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
         if fields == 1 {
             return Some(Cow::Borrowed(key));
         }
-        let mut has_escape = false;
-        let end = key.bytes().position(|byte| {
-            has_escape |= byte == ESCAPE as u8;
-            byte == SEPARATOR as u8
-        });
+        let mark = memchr::memchr2(SEPARATOR as u8, ESCAPE as u8, key.as_bytes());
+        let has_escape = mark.is_some_and(|mark| key.as_bytes()[mark] == ESCAPE as u8);
+        let end = if has_escape { key.find(SEPARATOR) } else { mark };
         let field = match end {
             Some(end) => {
                 rest = Some(&key[end + 1..]);

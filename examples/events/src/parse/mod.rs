@@ -73,9 +73,9 @@ pub trait Parser: Sized {
         self.parse_line(Line::Bytes(bytes))
     }
 
-    /// Reads the first line of a text, if that can be done without looking for its end before. Gives
-    /// its length, with the line end, too.
-    fn parse_first<'a>(&'a mut self, _text: &'a str) -> Option<(usize, Record<'a>)> {
+    /// Reads the first line of a text, if that can be done without looking for its end before. Gives its length with
+    /// the line end.
+    fn parse_first(&mut self, _text: &str, _take: impl FnOnce(Record<'_>)) -> Option<usize> {
         None
     }
 
@@ -300,7 +300,13 @@ impl Wanted {
             _ => {
                 joined.clear();
                 for (i, &(key, kind)) in self.keys.iter().enumerate() {
-                    self.push_key(joined, i, key, kind, field(key))?;
+                    match field(key) {
+                        Field::Text(text) if kind == KeyKind::Text && (i > 0 || text != NOTHING) => {
+                            self.note_found(key);
+                            keys::push_text(joined, i, text);
+                        }
+                        other => self.push_key(joined, i, key, kind, other)?,
+                    }
                 }
                 joined.as_str()
             }

@@ -79,7 +79,7 @@ impl JsonRow {
     pub(super) fn fill(&mut self, line: &str, found: &[Option<&str>]) {
         self.slots.clear();
         for (slot, place) in self.places.iter().enumerate() {
-            let found = place.find(found).map_or(Found::Missing, |json| self.slots.found(json, line));
+            let found = place.find(found).map_or(Found::MISSING, |json| self.slots.found(json, line));
             self.slots.set(slot, found);
         }
     }

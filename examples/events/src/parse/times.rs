@@ -31,6 +31,7 @@ use stagger::Timestamp;
 
 use super::numbers::Decimal;
 use super::seen::{Forms, TimesSeen};
+use crate::eight;
 use crate::zones::AnyZone;
 
 #[derive(Clone, Debug)]
@@ -332,12 +333,32 @@ fn excel(text: &str) -> Option<Read> {
 fn iso(bytes: &[u8], recent: &Recent) -> Option<Read> {
     let (minute, rest) = bytes.split_first_chunk()?;
     let seconds = recent.seconds_to(minute)?;
-    let &[b':', s1, s2, ref rest @ ..] = rest else { return None };
-    let second = two([s1, s2]).filter(|second| *second <= 60)?;
-    let (fraction, rest) = fraction(rest)?;
+    let (micros, rest) = within_minute(rest)?;
     let (offset, form) = zone(rest)?;
-    let form = if second == 60 { form.with(Forms::LEAP) } else { form };
-    Some(Read { micros: (seconds + second - offset) * 1_000_000 + fraction, form })
+    let form = if micros >= 60_000_000 { form.with(Forms::LEAP) } else { form };
+    Some(Read { micros: (seconds - offset) * 1_000_000 + micros, form })
+}
+
+/// `:SS` and a fraction, as microseconds, and the text after them.
+#[inline]
+fn within_minute(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let &[b':', s1, s2, ref rest @ ..] = bytes else { return None };
+    // As most programs write it: without a loop.
+    let six = rest.split_first_chunk().filter(|(_, after)| !after.first().is_some_and(u8::is_ascii_digit));
+    let micros = match six {
+        Some((&[b'.', a, b, c, d, e, f], after)) => {
+            eight::number([s1, s2, a, b, c, d, e, f]).map(|micros| (micros, after))
+        }
+        _ => None,
+    };
+    let (micros, rest) = match micros {
+        Some(micros) => micros,
+        None => {
+            let (fraction, rest) = fraction(rest)?;
+            (two([s1, s2])? * 1_000_000 + fraction, rest)
+        }
+    };
+    (micros < 61_000_000).then_some((micros, rest))
 }
 
 fn seconds_to(minute: &Minute) -> Option<i64> {
@@ -412,24 +433,13 @@ fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', bytes @ ..] = bytes else { return Some((0, bytes)) };
     let length = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = bytes.split_at(length);
-    let micros = match *digits {
-        // As most programs write it: without a loop.
-        [a, b, c, d, e, f] => number([a, b, c, d, e, f]),
-        _ if (1..=9).contains(&length) => {
-            let mut six = [b'0'; 6];
-            let kept = length.min(6);
-            six[..kept].copy_from_slice(&digits[..kept]);
-            number(six)
-        }
-        _ => return None,
-    };
-    Some((micros, rest))
-}
-
-/// Of digits.
-#[inline]
-fn number<const N: usize>(digits: [u8; N]) -> i64 {
-    digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'))
+    if !(1..=9).contains(&length) {
+        return None;
+    }
+    let mut six = [b'0'; 6];
+    let kept = length.min(6);
+    six[..kept].copy_from_slice(&digits[..kept]);
+    Some((six.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')), rest))
 }
 
 /// The offset of a zone from UTC in seconds. No zone at all makes it a local time.

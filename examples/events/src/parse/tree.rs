@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Field;
-use super::json::{name_of, unquoted};
+use super::json::{NO_ESCAPE, name_of, unquoted};
 
 /// One level for each level of the object. Nodes have numbers.
 pub(super) struct Tree {
@@ -67,44 +67,64 @@ pub(super) struct Slots {
     /// Texts that do not lie in the line as they are.
     pub(super) text: String,
     /// For each wanted name the value at the end of its path. If any has a dot, then for each
-    /// the value under the dotted name itself.
-    found: Vec<Found>,
+    /// the value under the dotted name itself. Kinds lie apart, to be cleared at once.
+    kinds: Vec<Kind>,
+    places: Vec<Range<usize>>,
     count: usize,
 }
 
+/// A value, by its kind and its place.
 #[derive(Clone)]
-pub(super) enum Found {
+pub(super) struct Found {
+    kind: Kind,
+    place: Range<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
     Missing,
     Null,
     /// A part of `Slots::text`.
-    Text(Range<usize>),
+    Text,
     /// A part of the line.
-    InLine(Range<usize>),
+    InLine,
     /// A number that may have another spelling, as a part of the line.
-    Number(Range<usize>),
+    Number,
     /// A list or an object, as a part of the line.
-    Not(Range<usize>, &'static str),
-    /// A text without meaning.
-    Bad(&'static str),
+    Not,
+    /// A text with an escape sequence without meaning.
+    Bad,
+}
+
+impl Found {
+    pub(super) const MISSING: Self = Self { kind: Kind::Missing, place: 0..0 };
+    pub(super) const NULL: Self = Self { kind: Kind::Null, place: 0..0 };
+
+    /// A part of the line.
+    #[inline]
+    pub(super) fn in_line(place: Range<usize>) -> Self {
+        Self { kind: Kind::InLine, place }
+    }
 }
 
 impl Slots {
     pub(super) fn new(names: &[String]) -> Self {
         let count = names.len();
         let is_dotted = names.iter().any(|name| name.contains('.'));
-        let found = vec![Found::Missing; if is_dotted { 2 * count } else { count }];
-        Self { text: String::new(), found, count }
+        let slots = if is_dotted { 2 * count } else { count };
+        Self { text: String::new(), kinds: vec![Kind::Missing; slots], places: vec![0..0; slots], count }
     }
 
     #[inline]
     pub(super) fn clear(&mut self) {
         self.text.clear();
-        self.found.fill(Found::Missing);
+        self.kinds.fill(Kind::Missing);
     }
 
     #[inline]
     pub(super) fn set(&mut self, slot: usize, found: Found) {
-        self.found[slot] = found;
+        self.kinds[slot] = found.kind;
+        self.places[slot] = found.place;
     }
 
     /// A value, by its JSON, which is a part of the line.
@@ -113,25 +133,25 @@ impl Slots {
         let range = start..start + json.len();
         match json.as_bytes() {
             [b'"', ..] => match unquoted(json) {
-                Ok(Cow::Borrowed(text)) => Found::InLine(start + 1..start + 1 + text.len()),
+                Ok(Cow::Borrowed(text)) => Found::in_line(start + 1..start + 1 + text.len()),
                 Ok(Cow::Owned(text)) => {
                     let start = self.text.len();
                     self.text.push_str(&text);
-                    Found::Text(start..self.text.len())
+                    Found { kind: Kind::Text, place: start..self.text.len() }
                 }
-                Err(what) => Found::Bad(what),
+                Err(_) => Found { kind: Kind::Bad, place: range },
             },
-            [b'-' | b'0'..=b'9', ..] => Found::Number(range),
-            [b't' | b'f', ..] => Found::InLine(range),
-            [b'n', ..] => Found::Null,
-            _ => Found::Not(range, name_of(json)),
+            [b'-' | b'0'..=b'9', ..] => Found { kind: Kind::Number, place: range },
+            [b't' | b'f', ..] => Found::in_line(range),
+            [b'n', ..] => Found::NULL,
+            _ => Found { kind: Kind::Not, place: range },
         }
     }
 
     /// The value of an earlier field of the same name is gone.
     pub(super) fn forget(&mut self, tree: &Tree, node: usize) {
         if let Some(slot) = tree.slot(node) {
-            self.set(slot, Found::Missing);
+            self.set(slot, Found::MISSING);
         }
         for child in &tree.nodes[node].children {
             self.forget(tree, *child);
@@ -139,17 +159,27 @@ impl Slots {
     }
 
     /// The value of the line for a wanted name.
-    #[inline]
+    #[inline(always)]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        let by_name = self.found.get(self.count + index).filter(|found| !matches!(found, Found::Missing));
-        match by_name.unwrap_or(&self.found[index]) {
-            Found::InLine(range) => Field::Text(&line[range.clone()]),
-            Found::Text(range) => Field::Text(&self.text[range.clone()]),
-            Found::Missing => Field::Missing,
-            Found::Number(range) => Field::Number(&line[range.clone()]),
-            Found::Null => Field::Absent("null"),
-            Found::Not(range, what) => Field::Not(&line[range.clone()], what),
-            Found::Bad(what) => Field::Bad(what),
+        // Nearly always.
+        if self.kinds[index] == Kind::InLine && self.kinds.len() == self.count {
+            return Field::Text(&line[self.places[index].clone()]);
+        }
+        self.any_field(index, line)
+    }
+
+    fn any_field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
+        let by_name = self.count + index;
+        let slot = if self.kinds.get(by_name).is_none_or(|kind| *kind == Kind::Missing) { index } else { by_name };
+        let place = self.places[slot].clone();
+        match self.kinds[slot] {
+            Kind::InLine => Field::Text(&line[place]),
+            Kind::Text => Field::Text(&self.text[place]),
+            Kind::Missing => Field::Missing,
+            Kind::Number => Field::Number(&line[place]),
+            Kind::Null => Field::Absent("null"),
+            Kind::Not => Field::Not(&line[place.clone()], name_of(&line[place])),
+            Kind::Bad => Field::Bad(NO_ESCAPE),
         }
     }
 }

@@ -1,0 +1,147 @@
+//! Eight bytes at once: tests and sums that need no branch for each byte.
+
+const EACH: u64 = u64::from_le_bytes([1; 8]);
+const HIGH: u64 = EACH << 7;
+
+/// The high bit of each byte that is zero. Behind such a byte others may be taken for zero, too.
+#[inline]
+const fn zeros(bytes: u64) -> u64 {
+    bytes.wrapping_sub(EACH) & !bytes
+}
+
+/// The place of the first byte that is marked by its high bit.
+#[inline]
+const fn marked(marks: u64) -> Option<usize> {
+    let marks = marks & HIGH;
+    if marks == 0 { None } else { Some(marks.trailing_zeros() as usize / 8) }
+}
+
+/// The place of the first quote, backslash or control character.
+#[inline]
+pub const fn no_plain(eight: [u8; 8]) -> Option<usize> {
+    let bytes = u64::from_le_bytes(eight);
+    marked(quotes_and_controls(bytes) | zeros(bytes ^ (EACH * b'\\' as u64)))
+}
+
+/// The high bit of each quote and control character. Behind one others may be taken for it, too.
+#[inline]
+const fn quotes_and_controls(bytes: u64) -> u64 {
+    // With one bit turned the quote follows the control characters, and nothing else lies below it.
+    let turned = bytes ^ (EACH * 2);
+    turned.wrapping_sub(EACH * 0x21) & !turned
+}
+
+/// The place of the first byte that is no digit.
+#[inline]
+pub const fn no_digit(eight: [u8; 8]) -> Option<usize> {
+    marked(no_digits(u64::from_le_bytes(eight) ^ (EACH * b'0' as u64)))
+}
+
+/// The high bit of each byte that is above nine.
+#[inline]
+const fn no_digits(bytes: u64) -> u64 {
+    bytes | ((bytes & !HIGH) + EACH * 0x76)
+}
+
+/// The number that eight digits are.
+#[inline]
+pub const fn number(eight: [u8; 8]) -> Option<i64> {
+    let digits = u64::from_le_bytes(eight) ^ (EACH * b'0' as u64);
+    if no_digits(digits) & HIGH != 0 {
+        return None;
+    }
+    // Neighbours become one number, two times two, four, and eight digits: the first byte weighs most.
+    let two = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let four = (two * 100 + (two >> 16)) & 0x0000_ffff_0000_ffff;
+    Some(((four * 10_000 + (four >> 32)) & 0xffff_ffff) as i64)
+}
+
+/// Whether there is a byte 0x1e or 0x1f, the separators of records and of units.
+#[inline]
+pub const fn has_separator(eight: [u8; 8]) -> bool {
+    let without_last_bit = u64::from_le_bytes(eight) & (EACH * 0xfe);
+    zeros(without_last_bit ^ (EACH * 0x1e)) & HIGH != 0
+}
+
+/// Whether there is a quote, a comma or a control character.
+#[inline]
+pub const fn has_mark(eight: [u8; 8]) -> bool {
+    let bytes = u64::from_le_bytes(eight);
+    (quotes_and_controls(bytes) | zeros(bytes ^ (EACH * b',' as u64))) & HIGH != 0
+}
+
+/// The place of the first byte that something holds for, which is found among eight at once, or for one alone.
+#[inline(always)]
+pub fn first(bytes: &[u8], among: fn([u8; 8]) -> Option<usize>, holds: fn(u8) -> bool) -> Option<usize> {
+    let (eights, rest) = bytes.as_chunks();
+    let mut before = 0;
+    for eight in eights {
+        if let Some(place) = among(*eight) {
+            return Some(before + place);
+        }
+        before += eight.len();
+    }
+    rest.iter().position(|byte| holds(*byte)).map(|place| before + place)
+}
+
+/// Whether something holds for any byte, which is told of eight at once, or of one alone.
+#[inline(always)]
+pub fn any(bytes: &[u8], among: fn([u8; 8]) -> bool, holds: fn(u8) -> bool) -> bool {
+    match bytes.last_chunk() {
+        Some(last) => bytes.as_chunks().0.iter().any(|eight| among(*eight)) || among(*last),
+        None => bytes.iter().any(|byte| holds(*byte)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight bytes of which one is any, at any place, and the others are of all kinds.
+    fn each_byte(mut each: impl FnMut([u8; 8])) {
+        for others in [*b"a1 \xff-Z7~", *b"01234567", *b"!#]0/:\x7f\x80", *b"9999\"\\\x1f9"] {
+            for place in 0..8 {
+                for byte in 0..=255 {
+                    let mut eight = others;
+                    eight[place] = byte;
+                    each(eight);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_answer_is_that_of_a_loop() {
+        each_byte(|eight| {
+            let first = |is: fn(u8) -> bool| eight.iter().position(|byte| is(*byte));
+            assert_eq!(no_plain(eight), first(|byte| byte < b' ' || byte == b'"' || byte == b'\\'), "{eight:?}");
+            assert_eq!(no_digit(eight), first(|byte| !byte.is_ascii_digit()), "{eight:?}");
+            let parsed = std::str::from_utf8(&eight).ok().filter(|text| !text.starts_with('+'));
+            assert_eq!(
+                number(eight),
+                parsed.and_then(|text| text.parse().ok()).filter(|_| no_digit(eight).is_none()),
+                "{eight:?}"
+            );
+            assert_eq!(has_separator(eight), first(|byte| matches!(byte, 0x1e | 0x1f)).is_some(), "{eight:?}");
+            assert_eq!(
+                has_mark(eight),
+                first(|byte| byte < b' ' || byte == b'"' || byte == b',').is_some(),
+                "{eight:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_byte_is_found_at_any_place_of_any_length() {
+        let is = |byte: u8| byte == 0x1e;
+        for length in 0..30 {
+            for place in 0..=length {
+                let mut text = vec![b'a'; length];
+                text.get_mut(place).into_iter().for_each(|byte| *byte = 0x1e);
+                let expected = (place < length).then_some(place);
+                assert_eq!(super::first(&text, no_plain, is), expected, "{text:?}");
+                assert_eq!(any(&text, has_separator, is), expected.is_some(), "{text:?}");
+            }
+        }
+    }
+}
