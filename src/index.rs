@@ -8,7 +8,6 @@
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::{self, VacantEntry};
 
 /// Entries of a hash and a number. Several may have the same hash.
 pub(crate) struct Index {
@@ -33,18 +32,6 @@ pub(crate) enum Probe<T> {
     Unsure,
 }
 
-/// The number under a hash, or room for one.
-pub(crate) enum Entry<'i> {
-    Occupied(u32),
-    Vacant(Vacant<'i>),
-}
-
-/// Room for a number under a hash.
-pub(crate) struct Vacant<'i> {
-    entry: VacantEntry<'i, u32>,
-    len: &'i mut usize,
-}
-
 /// A table is split when there are more entries for each: half of the capacity of 8,192 buckets.
 const SPLIT: usize = 3_584;
 
@@ -66,7 +53,8 @@ impl Index {
     /// The table of a hash, by bits that the table itself does not use.
     #[inline]
     fn address(&self, hash: u64) -> usize {
-        address(hash, self.mask, self.many.len())
+        let address = (hash >> 32) as usize & self.mask;
+        if address < self.many.len() { address } else { address & (self.mask >> 1) }
     }
 
     #[inline(always)]
@@ -96,34 +84,13 @@ impl Index {
     }
 
     /// Adds an entry. `hash_of` tells the hash of one that is in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
         if self.len >= self.split_at {
             self.split(&hash_of);
         }
         self.table_mut(hash).insert_unique(hash, number, |number| hash_of(*number));
         self.len += 1;
-    }
-
-    /// The entry under a hash whose number `is_it` accepts, or room for one. `hash_of` tells the hash of one
-    /// that is in. Expected O(1) and the entries of equal hash.
-    #[inline(always)]
-    pub(crate) fn entry(
-        &mut self,
-        hash: u64,
-        mut is_it: impl FnMut(u32) -> bool,
-        hash_of: impl Fn(u32) -> u64,
-    ) -> Entry<'_> {
-        if self.len >= self.split_at {
-            self.split(&hash_of);
-        }
-        let Self { one, many, mask, len, .. } = self;
-        let tables = many.len();
-        let table = if tables == 0 { one } else { &mut many[address(hash, *mask, tables)] };
-        match table.entry(hash, |number| is_it(*number), |number| hash_of(*number)) {
-            hash_table::Entry::Occupied(entry) => Entry::Occupied(*entry.get()),
-            hash_table::Entry::Vacant(entry) => Entry::Vacant(Vacant { entry, len }),
-        }
     }
 
     /// Splits the next table in turn.
@@ -147,7 +114,7 @@ impl Index {
     }
 
     /// Removes an entry. Returns whether it was there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, hash: u64, number: u32) -> bool {
         let Ok(entry) = self.table_mut(hash).find_entry(hash, |other| *other == number) else { return false };
         entry.remove();
@@ -169,21 +136,6 @@ impl Index {
         self.one.clear();
         self.many.iter_mut().for_each(HashTable::clear);
         self.len = 0;
-    }
-}
-
-/// The table with the entries of a hash, among a number of tables.
-#[inline(always)]
-const fn address(hash: u64, mask: usize, tables: usize) -> usize {
-    let address = (hash >> 32) as usize & mask;
-    if address < tables { address } else { address & (mask >> 1) }
-}
-
-impl Vacant<'_> {
-    #[inline(always)]
-    pub(crate) fn insert(self, number: u32) {
-        self.entry.insert(number);
-        *self.len += 1;
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::data::Key;
-use crate::index::{self, Index};
+use crate::index::Index;
 use crate::segments::Segments;
 use crate::session::{RareState, Removed, Session, WithRare};
 use crate::time::Timestamp;
@@ -45,27 +45,6 @@ type Slot<K, V, S> = Option<Session<K, V, S>>;
 
 type Slots<'w, K, V, S> = Option<&'w mut [Slot<K, V, S>]>;
 type RareStates<V> = HashMap<Number, RareState<V>>;
-
-/// The session of a key in a window, or room for it.
-pub(crate) enum Entry<'w, K, V, S> {
-    Occupied(Number, &'w mut Session<K, V, S>),
-    Vacant(Vacant<'w, K, V, S>),
-}
-
-/// Room for the session of a key.
-pub(crate) struct Vacant<'w, K, V, S> {
-    vacant: index::Vacant<'w>,
-    sessions: &'w mut Segments<Slot<K, V, S>>,
-}
-
-impl<K, V, S> Vacant<'_, K, V, S> {
-    #[inline(always)]
-    pub(crate) fn insert(self, make: impl FnOnce() -> Session<K, V, S>) -> Number {
-        let number = self.sessions.push_with(|| Some(make()));
-        self.vacant.insert(number);
-        number
-    }
-}
 
 /// One window with its sessions.
 pub(crate) struct OpenWindow<K, V, S> {
@@ -270,20 +249,11 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         self.index.find(hash, |number| self.is_of(number, key))
     }
 
-    /// The session of a key, or room for it. `hash_of` tells the hash of a key that is in.
+    /// The session of a key, to be changed. Expected O(1).
     #[inline(always)]
-    pub(crate) fn entry(&mut self, hash: u64, key: K::Ref<'_>, hash_of: impl Fn(&K) -> u64) -> Entry<'_, K, V, S> {
-        let Self { index, sessions, .. } = self;
-        let get = |number| sessions.get(number).and_then(Option::as_ref);
-        let is_it = |number| get(number).is_some_and(|session: &Session<K, V, S>| session.key.key_eq(key));
-        let found = index.entry(hash, is_it, |number| get(number).map_or(0, |session| hash_of(&session.key)));
-        match found {
-            index::Entry::Vacant(vacant) => Entry::Vacant(Vacant { vacant, sessions }),
-            index::Entry::Occupied(number) => match sessions.get_mut(number) {
-                Some(Some(session)) => Entry::Occupied(number, session),
-                _ => unreachable!("its key was found"),
-            },
-        }
+    pub(crate) fn find_mut(&mut self, hash: u64, key: K::Ref<'_>) -> Option<(Number, &mut Session<K, V, S>)> {
+        let number = self.index.find(hash, |number| self.is_of(number, key))?;
+        Some((number, self.sessions.get_mut(number)?.as_mut()?))
     }
 
     #[inline(always)]
@@ -303,7 +273,7 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
     }
 
     /// Adds a session. `hash_of` tells the hash of a key that is in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert_with(
         &mut self,
         hash: u64,

@@ -18,7 +18,7 @@ use crate::strategy::{Hops, Rounding};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 use crate::window::Window;
-use crate::windows::{Entry, Number, OpenWindow, WindowId, WindowTable};
+use crate::windows::{Number, OpenWindow, WindowId, WindowTable};
 
 /// The open windows of an engine, with those that are over and pending.
 pub(crate) struct Windows<K, V, S> {
@@ -195,26 +195,25 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> Option<Outcome> {
-        let has_room = shared.has_room(self.len, 1);
         let window = self.table.try_get_mut(id)?;
-        let number = match window.entry(hash, event.key, |key| shared.hash(key.key_ref())) {
-            Entry::Occupied(number, session) => {
-                shared.extend::<K, V, PLAIN>(session, event);
-                let at = Whereabouts::in_window(id, number);
-                if !PLAIN && (session.has_rare_state() || shared.updates.is_on()) {
-                    self.after_change(at, shared, out);
-                }
-                return Some(Outcome::Extended(at));
+        if let Some((number, session)) = window.find_mut(hash, event.key) {
+            shared.extend::<K, V, PLAIN>(session, event);
+            let at = Whereabouts::in_window(id, number);
+            if !PLAIN && (session.has_rare_state() || shared.updates.is_on()) {
+                self.after_change(at, shared, out);
             }
-            // It has sessions, so its deadline is known.
-            Entry::Vacant(vacant) if has_room && (PLAIN || (end > shared.clock.now() && !shared.updates.is_on())) => {
-                self.len += 1;
-                let opening = Opening { edge: end, opened: shared.last_seq };
-                let state = shared.open_state(event);
-                vacant.insert(|| Session::open(event, opening, state))
-            }
-            Entry::Vacant(_) => return None,
-        };
+            return Some(Outcome::Extended(at));
+        }
+        // It has sessions, so its deadline is known.
+        let is_simple = PLAIN || (end > shared.clock.now() && !shared.updates.is_on());
+        if !is_simple || !shared.has_room(self.len, 1) {
+            return None;
+        }
+        self.len += 1;
+        let opening = Opening { edge: end, opened: shared.last_seq };
+        let state = shared.open_state(event);
+        let number =
+            window.insert_with(hash, || Session::open(event, opening, state), |key| shared.hash(key.key_ref()));
         Some(Outcome::Opened(Whereabouts::in_window(id, number)))
     }
 
