@@ -310,7 +310,7 @@ impl<A> Shared<A> {
         let is_early = ending.reason == CloseReason::Evicted;
         match rare {
             None if !is_early => SummaryId::Of(Identity { flushes: self.flushes, ..Identity::of(ending.anchor) }),
-            _ => self.unusual_id_of(session, rare, ending),
+            _ => self.unusual_id_of(session, rare, *ending),
         }
     }
 
@@ -319,10 +319,10 @@ impl<A> Shared<A> {
         &self,
         session: &Session<K, V, S>,
         rare: Option<&RareState<V>>,
-        ending: &Ending,
+        ending: Ending,
     ) -> SummaryId {
         let early = if ending.reason == CloseReason::Evicted { self.early_closings } else { 0 };
-        self.id_parts(ending, early).id_of(&session.key, ending.bucket, rare)
+        self.id_parts(&ending, early).id_of(&session.key, ending.bucket, rare)
     }
 
     /// What the id of a session is made of that ends so.
