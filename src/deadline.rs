@@ -15,6 +15,7 @@ use alloc::collections::binary_heap::PeekMut;
 use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::hint::black_box;
 
 use crate::segments::Segments;
 use crate::slab::SlotId;
@@ -31,9 +32,8 @@ pub(crate) struct Due {
 impl Due {
     /// Its sort key, as one number: that is faster to compare.
     #[inline(always)]
-    const fn rank(&self) -> u128 {
-        let deadline = self.deadline.as_micros() as u64 ^ 1 << 63;
-        (deadline as u128) << 64 | self.opened as u128
+    const fn rank(&self) -> i128 {
+        (self.deadline.as_micros() as i128) << 64 | self.opened as i128
     }
 }
 
@@ -105,24 +105,30 @@ impl DeadlineQueue {
     }
 
     /// Expected O(1); O(log n) for a tick that is reached already or was not used lately.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, due: Due) {
         self.bound = self.bound.min(due.deadline);
         let tick = self.tick_of(due.deadline);
         if tick < self.frontier {
-            self.heads.push(Reverse((due, NO_RUN)));
+            self.push_reached(due);
         } else {
             self.waiting += 1;
             self.tick_mut(tick).push(Entry { slot: due.slot, opened: due.opened as u32 });
         }
     }
 
-    #[inline]
+    #[cold]
+    #[inline(never)]
+    fn push_reached(&mut self, due: Due) {
+        self.heads.push(Reverse((due, NO_RUN)));
+    }
+
+    #[inline(always)]
     const fn tick_of(&self, deadline: Timestamp) -> i64 {
         deadline.as_micros() >> self.doublings
     }
 
-    #[inline]
+    #[inline(always)]
     fn tick_mut(&mut self, tick: i64) -> &mut Segments<Entry> {
         let index = match self.recent.get(tick as usize % RECENT) {
             Some((known, index)) if *known == tick && *index < self.ticks.len() => *index,
@@ -159,7 +165,7 @@ impl DeadlineQueue {
         &mut self,
         now: Timestamp,
         looks: &mut usize,
-        prefetch: impl Fn(Entry),
+        prefetch: impl Fn(Entry) -> u64,
         mut look: impl FnMut(Entry) -> Option<Due>,
     ) -> Option<Due> {
         loop {
@@ -215,7 +221,12 @@ impl DeadlineQueue {
     /// Looks at the next entries of the tick reached last, and puts those that are due in it in order;
     /// the others go on to a later tick.
     #[inline(never)]
-    fn sweep(&mut self, looks: &mut usize, prefetch: &impl Fn(Entry), look: &mut impl FnMut(Entry) -> Option<Due>) {
+    fn sweep(
+        &mut self,
+        looks: &mut usize,
+        prefetch: &impl Fn(Entry) -> u64,
+        look: &mut impl FnMut(Entry) -> Option<Due>,
+    ) {
         let count = (self.sweeping.end() - self.next_look).min(u32::try_from(*looks).unwrap_or(u32::MAX));
         let mut next = self.next_look;
         *looks -= count as usize;
@@ -230,7 +241,7 @@ impl DeadlineQueue {
             let count = entries.len().min(AHEAD).min((self.next_look - next) as usize);
             let entries = &entries[..count];
             next += count as u32;
-            entries.iter().for_each(|entry| prefetch(*entry));
+            black_box(entries.iter().fold(0, |all, entry| all ^ prefetch(*entry)));
             for due in entries.iter().filter_map(|entry| look(*entry)) {
                 if self.tick_of(due.deadline) <= self.reached {
                     run.push(due);
@@ -295,7 +306,7 @@ mod tests {
         fn drain(&self, queue: &mut DeadlineQueue, now: i64) -> Vec<(i64, u64)> {
             let look = |entry: Entry| Some(self.due(entry.slot as usize));
             let due = core::iter::from_fn(|| {
-                queue.pop_due(Timestamp::from_micros(now), &mut usize::MAX.clone(), |_| {}, look)
+                queue.pop_due(Timestamp::from_micros(now), &mut usize::MAX.clone(), |_| 0, look)
             });
             due.map(|due| (due.deadline.as_micros(), due.opened)).collect()
         }
@@ -339,7 +350,7 @@ mod tests {
         let (now, mut taken, mut calls) = (Timestamp::from_micros(600), Vec::new(), 0);
         while queue.bound() <= now {
             let mut looks = 7;
-            while let Some(due) = queue.pop_due(now, &mut looks, |_| {}, look) {
+            while let Some(due) = queue.pop_due(now, &mut looks, |_| 0, look) {
                 taken.push((due.deadline, due.opened));
             }
             calls += 1;

@@ -57,9 +57,8 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
                 let end = reach.after(time);
                 // An event before the first, and not behind the watermark, tells all of how the session begins.
                 let may_begin = || session.first < end && time >= now && !session.has_rare_state();
-                let is_within = time < session.edge && (time >= session.first || may_begin());
                 let is_simple = PLAIN || (session.edge > now && !session.has_rare_state() && !shared.updates.is_on());
-                if is_within && is_simple && !*gap_varies {
+                if is_simple && !*gap_varies && time < session.edge && (time >= session.first || may_begin()) {
                     session.edge = session.edge.max(end);
                     shared.extend::<K, V, PLAIN>(session, event);
                     return Outcome::Extended(Whereabouts::numbered(slot));
@@ -137,7 +136,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         shared.origin(time, time < shared.clock.now(), varies.then_some(end))
     }
 
-    #[inline]
+    #[inline(always)]
     fn open<A: Aggregate<K, V, State = S>>(
         &mut self,
         event: &EventRef<'_, K, V>,

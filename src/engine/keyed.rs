@@ -3,7 +3,6 @@
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::hint::black_box;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
@@ -37,6 +36,16 @@ pub(crate) struct Keyed<K: Key, V: Value, S> {
     /// The parts of sessions that began behind the watermark and were ended by a rule, for as long as an
     /// event may begin another in the same place.
     ended: ReopenCounter,
+}
+
+/// A session to be removed, and what its removal needs to know of it: looked up once.
+#[derive(Clone, Copy)]
+struct Removal {
+    slot: SlotId,
+    hash: u64,
+    ending: Ending,
+    has_rare_state: bool,
+    is_early: bool,
 }
 
 /// The part of a gap that is one tick of the deadline queue.
@@ -175,7 +184,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     // --- Opening ---
 
     /// Opens a session beside the others of its key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open<A: Aggregate<K, V, State = S>>(
         &mut self,
         hash: u64,
@@ -213,14 +222,19 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     }
 
     /// Notes how old a session is, if the oldest may have to go.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_age<A>(&mut self, slot: SlotId, shared: &Shared<A>) {
         if shared.may_evict() {
-            self.ages.push(Reverse((self.table.get(slot).opened, slot)));
-            if self.ages.len() > 2 * self.table.len() + 16 {
-                let table = &self.table;
-                self.ages.retain(|Reverse((opened, slot))| table.get_if(*slot, *opened).is_some());
-            }
+            self.push_age(slot);
+        }
+    }
+
+    #[inline(never)]
+    fn push_age(&mut self, slot: SlotId) {
+        self.ages.push(Reverse((self.table.get(slot).opened, slot)));
+        if self.ages.len() > 2 * self.table.len() + 16 {
+            let table = &self.table;
+            self.ages.retain(|Reverse((opened, slot))| table.get_if(*slot, *opened).is_some());
         }
     }
 
@@ -291,7 +305,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     #[inline]
     fn pop_due(&mut self, now: Timestamp, looks: &mut usize, lateness: i64) -> Option<Due> {
         let Self { reach, table, queue, .. } = self;
-        let prefetch = |entry: Entry| _ = black_box(table.try_get(entry.slot).map(|session| session.opened));
+        let prefetch = |entry: Entry| table.try_get(entry.slot).map_or(0, |session| session.opened);
         queue.pop_due(now, looks, prefetch, |entry| {
             let session = table.get_if_half(entry.slot, entry.opened)?;
             let deadline = due_of(*reach, lateness, table, entry.slot, session);
@@ -310,8 +324,8 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
             self.emit_and_keep(surfaced.slot, shared, out);
             self.enqueue(surfaced.slot, shared);
         } else {
-            let hash = shared.hash(session.key.key_ref());
-            self.emit_and_remove(hash, surfaced.slot, None, shared, out);
+            let removal = self.removal(surfaced.slot, session, None, shared);
+            self.emit_and_remove(removal, shared, out);
         }
     }
 
@@ -334,26 +348,47 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     }
 
     #[inline(always)]
+    fn removal<A>(
+        &self,
+        slot: SlotId,
+        session: &Session<K, V, S>,
+        early: Option<CloseReason>,
+        shared: &Shared<A>,
+    ) -> Removal {
+        let (hash, ending) = (shared.hash(session.key.key_ref()), self.ending_of(slot, session, early));
+        Removal { slot, hash, ending, has_rare_state: session.has_rare_state(), is_early: early.is_some() }
+    }
+
+    #[inline(always)]
     fn emit_and_remove<A: Aggregate<K, V, State = S>>(
         &mut self,
-        hash: u64,
-        slot: SlotId,
-        early: Option<CloseReason>,
+        removal: Removal,
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) {
-        let ending = self.ending(slot, early);
+        let Removal { slot, hash, ending, has_rare_state, is_early } = removal;
         self.table.forget(hash, slot);
-        if early.is_none() && self.table.get(slot).has_rare_state() {
-            if let Some(mut removed) = self.table.take(slot) {
-                if let Some(rare) = &mut removed.rare {
-                    self.note_end(&removed.session.key, rare, shared);
-                }
-                shared.emit_removed(removed, ending, out);
-            }
-            return;
+        if has_rare_state {
+            self.emit_and_take_rare(slot, ending, !is_early, shared, out);
+        } else if let Some(session) = self.table.take_alone(slot) {
+            shared.emit(session, ending, out);
         }
-        self.emit_and_take(slot, ending, shared, out);
+    }
+
+    #[inline(never)]
+    fn emit_and_take_rare<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        slot: SlotId,
+        ending: Ending,
+        is_noted: bool,
+        shared: &mut Shared<A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        let Some(mut removed) = self.table.take(slot) else { return };
+        if let Some(rare) = removed.rare.as_mut().filter(|_| is_noted) {
+            self.note_end(&removed.session.key, rare, shared);
+        }
+        shared.emit_removed(removed, ending, out);
     }
 
     /// Emits a session and frees its slot. The index has forgotten it, or is about to be cleared.
@@ -366,9 +401,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         out: Out<'_, K, V, A>,
     ) {
         if self.table.get(slot).has_rare_state() {
-            if let Some(removed) = self.table.take(slot) {
-                shared.emit_removed(removed, ending, out);
-            }
+            self.emit_and_take_rare(slot, ending, false, shared, out);
         } else if let Some(session) = self.table.take_alone(slot) {
             shared.emit(session, ending, out);
         }
@@ -397,10 +430,10 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     #[inline(always)]
     fn ending_of(&self, slot: SlotId, session: &Session<K, V, S>, early: Option<CloseReason>) -> Ending {
-        let limit = self.reach.limit(session.first);
+        let deadline = self.reach.deadline(session.first, session.edge);
         let (end, reason) = match () {
             () if session.is(Mark::Cut) => (session.edge, self.cut_by(slot)),
-            () if limit < session.edge => (limit, CloseReason::MaxDuration),
+            () if deadline < session.edge => (deadline, CloseReason::MaxDuration),
             // An event at an inclusive edge may join without prolonging: the window holds it.
             () => (self.reach.window_end(session.edge).max(session.last.shift(1)), CloseReason::Gap),
         };
@@ -444,9 +477,9 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     ) -> bool {
         while let Some(Reverse((opened, slot))) = self.ages.pop() {
             if let Some(session) = self.table.get_if(slot, opened) {
-                let hash = shared.hash(session.key.key_ref());
+                let removal = self.removal(slot, session, Some(CloseReason::Evicted), shared);
                 shared.early_closings = shared.early_closings.saturating_add(1);
-                self.emit_and_remove(hash, slot, Some(CloseReason::Evicted), shared, out);
+                self.emit_and_remove(removal, shared, out);
                 self.forget_obsolete(shared);
                 return true;
             }

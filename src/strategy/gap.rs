@@ -131,6 +131,12 @@ impl Reach {
     /// The instant at which a session from `first`, whose events reach to `reach`, takes no event any more.
     #[inline]
     pub(crate) fn deadline(&self, first: Timestamp, reach: Timestamp) -> Timestamp {
+        if self.max.is_none() { reach } else { self.limited(first, reach) }
+    }
+
+    /// (Apart, so that sessions without a maximum do not compute it.)
+    #[inline(never)]
+    fn limited(&self, first: Timestamp, reach: Timestamp) -> Timestamp {
         reach.min(self.limit(first))
     }
 
