@@ -83,7 +83,7 @@ pub(crate) fn member(connection: &Connection, group: &str, working: &WorkingOpti
         config
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", timeout.as_millis().to_string())
-            .set("heartbeat.interval.ms", (timeout.as_millis() / 10).max(100).to_string());
+            .set("heartbeat.interval.ms", (timeout.as_millis() / 20).max(100).to_string());
     }
     Ok(config.create_with_context(Member::default())?)
 }
