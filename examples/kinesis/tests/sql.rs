@@ -141,14 +141,6 @@ fn article_clicks() -> (String, Vec<Click>) {
     (lines, clicks)
 }
 
-/// A row as the line of CSV that the naive reading makes.
-fn as_csv(row: &Value) -> String {
-    let columns = "SESSION_ID USER_ID DEVICE_ID TIMEAGG EVENTS BEGINNAVIGATION ENDNAVIGATION BEGINSESSION ENDSESSION \
-                   DURATION_SEC";
-    let text = |name| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned);
-    columns.split(' ').map(text).collect::<Vec<_>>().join(",")
-}
-
 #[needs_shared]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_applications_of_the_article_leave_the_rows_of_a_naive_reading() {
@@ -162,7 +154,8 @@ async fn the_applications_of_the_article_leave_the_rows_of_a_naive_reading() {
         succeed(server.command(&arguments(folder.path(), "--stop-when-idle 3s --flush"))).await;
         let got = rows(&folder.path().join("output"));
         assert_eq!(got.keys().collect::<Vec<_>>(), ["DESTINATION_SQL_STREAM"]);
-        let mut got: Vec<String> = got["DESTINATION_SQL_STREAM"].iter().map(|line| as_csv(&parsed(line))).collect();
+        let mut got: Vec<String> =
+            got["DESTINATION_SQL_STREAM"].iter().map(|line| article::csv_of(&parsed(line))).collect();
         got.sort();
         let mut expected = article::rows(&clicks, width);
         expected.sort();

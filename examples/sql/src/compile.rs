@@ -9,18 +9,13 @@ use stagger::Unit;
 
 use crate::expr::{Comparison, Expr, Numbers, Operator};
 use crate::functions::{Field, Function, Side};
+use crate::model::Typed;
 use crate::parse::{Name, place_of};
 use crate::text::{Checked, Mistake, Place};
 use crate::types::{MOST_DIGITS, Type, Value, parse_date, parse_decimal, parse_time, parse_timestamp};
 
 /// No expression is nested more deeply.
 const DEEPEST: usize = 200;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Typed {
-    pub expr: Expr,
-    pub ty: Type,
-}
 
 /// What names and aggregates mean where an expression stands.
 pub trait Scope {

@@ -94,13 +94,21 @@ fn arrival(plan: &Plan, options: &RunOptions) -> Outcome<Arrival> {
     if let Some(field) = &options.arrival {
         return Ok(Arrival::Field(field.clone()));
     }
-    match &time_columns(plan)[..] {
-        [only] if only.fields.len() == 1 => Ok(Arrival::Field(only.fields[0].clone())),
-        columns => Err(Failure::usage(format_args!(
+    match one_time(plan) {
+        Some(field) => Ok(Arrival::Field(field.to_owned())),
+        None => Err(Failure::usage(format_args!(
             "say which field tells when a record arrived with --arrival FIELD: the text uses {} columns of type \
              TIMESTAMP, so it cannot be told from it",
-            columns.len()
+            time_columns(plan).len()
         ))),
+    }
+}
+
+/// The field of the only column of time.
+pub(crate) fn one_time(plan: &Plan) -> Option<&str> {
+    match &time_columns(plan)[..] {
+        [only] if only.fields.len() == 1 => Some(&only.fields[0]),
+        _ => None,
     }
 }
 

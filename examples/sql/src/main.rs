@@ -8,12 +8,11 @@ use events::failure::{Failure, Outcome};
 use program::say::say;
 use program::{command, signals, stdout};
 use sql::explain::explain;
-use sql::parse;
 use sql::plan::{self, Plan};
 use sql::text::Mistake;
-use sql::translate::translate;
+use sql::{package, parse};
 
-use crate::options::{Command, Options};
+use crate::options::{Command, Options, TranslateOptions};
 
 mod job;
 mod options;
@@ -34,9 +33,12 @@ fn run(options: &Options) -> Outcome<()> {
             let plan = planned(&text.text, text.schema.as_deref())?;
             stdout::write(explain(&plan))
         }
-        (Some(Command::Translate(text)), _) => {
+        (Some(Command::Translate(TranslateOptions { text, package })), _) => {
             let plan = planned(&text.text, text.schema.as_deref())?;
-            stdout::write(translate(&plan))
+            match package {
+                None => stdout::write(package::single(&plan, &library())),
+                Some(folder) => write_package(&plan, folder),
+            }
         }
         (None, Some(run)) => {
             let plan = planned(&run.text, run.schema.as_deref())?;
@@ -47,6 +49,36 @@ fn run(options: &Options) -> Outcome<()> {
         }
         (None, None) => Err(Failure::usage("give the text of an application (see sql --help)")),
     }
+}
+
+/// Where the library is: in the repository that this program was built in, or else among published crates.
+fn library() -> String {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    match repository.canonicalize() {
+        Ok(path) => format!("path = {path:?}"),
+        Err(_) => "version = \"0.1\"".to_owned(),
+    }
+}
+
+fn write_package(plan: &Plan, folder: &Path) -> Outcome<()> {
+    if folder.exists() {
+        return Err(Failure::usage(format_args!("{} is there already: name a folder that is not", folder.display())));
+    }
+    let name: String = folder.file_name().unwrap_or_default().to_string_lossy().chars().map(letter).collect();
+    for (path, text) in package::package(plan, &name, &library()) {
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(|error| Failure::file("create", parent, &error))?;
+        fs::write(&path, text).map_err(|error| Failure::file("write", &path, &error))?;
+    }
+    let (shown, plan) = (folder.display(), job::one_time(plan).unwrap_or("FIELD"));
+    say(format_args!("{shown} is a package. Run it: cd {shown} && cargo run --release -- {plan} < RECORDS.jsonl"));
+    Ok(())
+}
+
+/// A character of a package's name.
+fn letter(c: char) -> char {
+    if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' }
 }
 
 /// The plan of a text.

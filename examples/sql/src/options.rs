@@ -20,7 +20,7 @@ pub(crate) enum Command {
     /// Says for each pump which clock, window, partition and aggregates it has, and what differs from the service
     Explain(TextOptions),
     /// Writes a program in Rust that does the same, with the SQL beside its lines
-    Translate(TextOptions),
+    Translate(TranslateOptions),
 }
 
 /// The text, and the settings that it leaves open.
@@ -34,6 +34,17 @@ pub(crate) struct TextOptions {
     /// By default the types follow from the use of the columns in the text
     #[arg(long, value_name = "COLUMNS")]
     pub(crate) schema: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TranslateOptions {
+    #[command(flatten)]
+    pub(crate) text: TextOptions,
+
+    /// A folder that does not exist yet, for a package with the program and all that it needs
+    /// [default: the program as one file, to standard output]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) package: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 
-use crate::plan::Plan;
+use crate::model::Plan;
 use crate::rows::{Form, write_row};
 use crate::run::{Run, Written};
 use crate::source::{Arrival, Source};

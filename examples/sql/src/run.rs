@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use stagger::Timestamp;
 
 use crate::expr::Expr;
-use crate::plan::{Plan, Pump, Work};
+use crate::model::{Plan, Pump, Work};
 use crate::types::{Failure, Value};
 use crate::window::{Groups, GroupsSnapshot, Slides};
 

@@ -5,7 +5,7 @@ use events::parse::times::{Recent, TimeFormat};
 use events::parse::{Field, start_of};
 use stagger::Timestamp;
 
-use crate::plan::{Column, Plan};
+use crate::model::{Column, Plan};
 use crate::types::{Evaluated, Failure, Type, Value, cast, failure};
 
 /// Reads records of JSON.

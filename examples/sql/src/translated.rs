@@ -5,10 +5,9 @@ use std::cmp::Ordering;
 use compact_str::CompactString;
 
 pub use crate::aggregate::{Aggregate, Kind};
-pub use crate::compile::Typed;
 pub use crate::expr::{Comparison, Expr, Native, Numbers, Operator};
 pub use crate::functions::{Field, Side};
-pub use crate::plan::{Column, Frame, Group, Over, Plan, Pump, Stream, Texts, Window, Work};
+pub use crate::model::{Column, Frame, Group, Over, Plan, Pump, Stream, Texts, Typed, Window, Work};
 pub use crate::types::{Evaluated, Failure, Type, Value, cast};
 
 use crate::expr;
@@ -21,6 +20,11 @@ pub type Lazy<'l> = &'l dyn Fn() -> Evaluated;
 /// A function of a row, as an expression of the plan.
 pub fn native(function: fn(&[Value]) -> Evaluated) -> Expr {
     Expr::Native(Native(function))
+}
+
+/// A column, and for one of the source the fields that may hold it.
+pub fn column(name: &str, ty: Type, fields: &[&str]) -> Column {
+    Column { name: name.to_owned(), ty, fields: fields.iter().map(|field| (*field).to_owned()).collect() }
 }
 
 pub fn is_true(condition: &Value) -> bool {

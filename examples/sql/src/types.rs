@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use compact_str::CompactString;
-use events::parse::times::TimeFormat;
 use serde::{Deserialize, Serialize};
-use sqlparser::ast::{CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+
+use crate::times::iso;
 
 /// The maximum number of digits of a DECIMAL.
 pub const MOST_DIGITS: u8 = 18;
@@ -69,27 +69,6 @@ pub fn failure<T>(message: impl Into<String>) -> Result<T, Failure> {
 }
 
 impl Type {
-    /// The type that the text names, or why there is none.
-    pub fn of(data_type: &DataType) -> Result<Self, String> {
-        Ok(match data_type {
-            DataType::Boolean => Self::Boolean,
-            DataType::SmallInt(_) | DataType::TinyInt(_) => Self::SmallInt,
-            DataType::Int(_) | DataType::Integer(_) => Self::Integer,
-            DataType::BigInt(_) => Self::BigInt,
-            DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => decimal(info)?,
-            DataType::Real => Self::Real,
-            DataType::Float(_) | DataType::Double(_) | DataType::DoublePrecision => Self::Double,
-            DataType::Varchar(length) | DataType::CharacterVarying(length) | DataType::CharVarying(length) => {
-                Self::Varchar(self::length(length)?)
-            }
-            DataType::Char(length) | DataType::Character(length) => Self::Char(self::length(length)?.unwrap_or(1)),
-            DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Self::Timestamp,
-            DataType::Date => Self::Date,
-            DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Self::Time,
-            other => return Err(format!("the type {other} is not supported")),
-        })
-    }
-
     pub const fn is_integer(self) -> bool {
         matches!(self, Self::SmallInt | Self::Integer | Self::BigInt | Self::Null)
     }
@@ -185,31 +164,6 @@ impl fmt::Display for Type {
             Self::Time => f.write_str("TIME"),
             Self::Interval => f.write_str("INTERVAL"),
         }
-    }
-}
-
-fn decimal(info: &ExactNumberInfo) -> Result<Type, String> {
-    let (precision, scale) = match info {
-        ExactNumberInfo::None => (MOST_DIGITS.into(), 0),
-        ExactNumberInfo::Precision(precision) => (*precision, 0),
-        ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
-    };
-    match (u8::try_from(precision), u8::try_from(scale)) {
-        (Ok(precision @ 1..=MOST_DIGITS), Ok(scale)) if scale <= precision => Ok(Type::Decimal { precision, scale }),
-        _ => Err(format!(
-            "DECIMAL({precision}, {scale}) is not supported: up to 18 digits, and no more behind the point"
-        )),
-    }
-}
-
-fn length(length: &Option<CharacterLength>) -> Result<Option<u32>, String> {
-    match length {
-        None => Ok(None),
-        Some(CharacterLength::IntegerLength { length: 0, .. }) => Err("a text of length 0 holds nothing".to_owned()),
-        Some(CharacterLength::IntegerLength { length, .. }) => {
-            u32::try_from(*length).map(Some).map_err(|_| format!("a text of length {length} is not supported"))
-        }
-        Some(CharacterLength::Max) => Ok(None),
     }
 }
 
@@ -411,16 +365,16 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if text.len() == 10 {
         return parse_date(text).map(|day| i64::from(day) * DAY);
     }
-    TimeFormat::Iso.parse(text).map(|time| time.as_micros().div_euclid(1000))
+    iso(text).map(|time| time.as_micros().div_euclid(1000))
 }
 
 pub fn parse_date(text: &str) -> Option<i32> {
-    let midnight = TimeFormat::Iso.parse(&format!("{text} 00:00:00"))?;
+    let midnight = iso(&format!("{text} 00:00:00"))?;
     (text.len() == 10).then(|| midnight.as_micros().div_euclid(DAY * 1000) as i32)
 }
 
 pub fn parse_time(text: &str) -> Option<i32> {
-    let time = TimeFormat::Iso.parse(&format!("1970-01-01 {text}"))?;
+    let time = iso(&format!("1970-01-01 {text}"))?;
     i32::try_from(time.as_micros() / 1000).ok().filter(|time| (0..DAY).contains(&i64::from(*time)))
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stagger::{Config, ConfigError, Engine, Event, EventRef, RestoreError, SessionSummary, Snapshot, Timestamp};
 
 use crate::aggregate::{Aggregate, State, decode, encode};
-use crate::plan::{Frame, Group, Over};
+use crate::model::{Frame, Group, Over};
 use crate::types::{Failure, Value, failure};
 
 /// The values of the expressions that a group is made by, as bytes.
@@ -277,7 +277,6 @@ impl Partition {
     }
 }
 
-/// The rows that a window with no aggregate argument looks at; for tests of the whole.
 #[cfg(test)]
 mod tests {
     use super::*;

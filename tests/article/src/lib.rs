@@ -88,6 +88,14 @@ pub fn row(bucket: i64, clicks: &[&Click]) -> String {
     )
 }
 
+/// A row of JSON as the same line of CSV.
+pub fn csv_of(row: &Value) -> String {
+    let columns = "SESSION_ID USER_ID DEVICE_ID TIMEAGG EVENTS BEGINNAVIGATION ENDNAVIGATION BEGINSESSION ENDSESSION \
+                   DURATION_SEC";
+    let text = |name| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned);
+    columns.split(' ').map(text).collect::<Vec<_>>().join(",")
+}
+
 /// The rows of stagger windows as old and as wide as `width`, in the order in which they close. The clicks are in
 /// order of arrival.
 pub fn rows(clicks: &[Click], width: i64) -> Vec<String> {

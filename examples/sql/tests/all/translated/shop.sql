@@ -33,3 +33,17 @@ SELECT STREAM user_id, COUNT(*) OVER hour_window,
 FROM clean
 WINDOW hour_window AS (PARTITION BY user_id RANGE INTERVAL '1' HOUR PRECEDING),
     two AS (PARTITION BY user_id ROWS 1 PRECEDING);
+
+-- Names that are words of Rust, names that look alike, and texts with brackets.
+CREATE OR REPLACE STREAM words ("type" INTEGER, "self" VARCHAR(60), "row" BOOLEAN, "log10" DOUBLE, "user id" INTEGER,
+    "User_Id" INTEGER, "1st" VARCHAR(40));
+CREATE OR REPLACE STREAM sums ("true" BIGINT, "pump" VARCHAR(99), "cast" VARCHAR(99), "having" BIGINT, "filter" DOUBLE);
+CREATE OR REPLACE PUMP "mod" AS INSERT INTO words
+SELECT STREAM "user_id", '",)\' || "device_id" || '{[(' || '''' || "client_event", "client_event" LIKE '%beer(_%' ESCAPE '(',
+    LOG10("user_id"), "user_id", -"user_id", CASE WHEN "user_id" > 10 THEN '"' WHEN "user_id" IS NULL THEN '"]' ELSE "device_id" END
+FROM SOURCE_SQL_STREAM_001;
+CREATE OR REPLACE PUMP "Mod" AS INSERT INTO sums
+SELECT STREAM SUM("type"), "self", MAX("1st"), SUM("User_Id"), AVG("log10")
+FROM words WHERE NOT "row" OR "log10" > 0.5
+GROUP BY "self", "user id", STEP(words.ROWTIME BY INTERVAL '10' SECOND)
+HAVING SUM("type") > 1;
