@@ -4,9 +4,10 @@
     python3 .ci/together.py target/debug
 
 Clicks become sessions twice, by `files` and by `kinesis` through a stream, written as Parquet and as
-JSON, under every rule with the same rows and ids. DuckDB, Polars and pandas read the Parquet, `query` and `picture` all of it, and everybody must
-have the same numbers. Then the real events of ../shared/data, where they are there, against sessions
-that other programs computed.
+JSON, under every rule with the same rows and ids. DuckDB, Polars and pandas read the Parquet, `query` and
+`picture` all of it, and everybody must have the same numbers. A program of the library reads events that
+DuckDB wrote, and DuckDB computes the same sessions. Then the real events of ../shared/data, where they are
+there, against sessions that other programs computed.
 
 Needs duckdb, polars, pandas, pyarrow and boto3 from PyPI.
 """
@@ -25,6 +26,7 @@ import sys
 import tempfile
 
 import boto3
+import duckdb
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared/data"
@@ -67,6 +69,7 @@ def day_of(row):
 class Programs:
     def __init__(self, folder):
         self.files, self.generate = folder / "files", folder / "generate"
+        self.beside_duckdb = folder / "examples/beside_duckdb"
         self.kinesis, self.query, self.picture = folder / "kinesis", folder / "query", folder / "picture"
 
     def ask(self, folder, sql, today):
@@ -228,6 +231,29 @@ def made_up(programs, place):
     answered(programs, parquet_folder, "Parquet by kinesis", streamed, place)
 
 
+def beside_duckdb(programs, clicks, place):
+    """A program of the library between two queries of DuckDB, which then computes the sessions itself."""
+    events, visits = place / "events.parquet", place / "beside-duckdb.parquet"
+    database = duckdb.connect()
+    database.execute("SET TimeZone = 'UTC'")
+    database.execute(
+        f"""COPY (SELECT user_id::BIGINT AS user_id, client_timestamp::TIMESTAMP AS event_time
+                 FROM read_json('{clicks}') ORDER BY event_time) TO '{events}'"""
+    )
+    run(programs.beside_duckdb, events, visits)
+    columns = "user_id, begins::TIMESTAMP, ends::TIMESTAMP, events"
+    found = database.execute(f"SELECT {columns} FROM '{visits}' ORDER BY user_id, begins").fetchall()
+    expected = database.execute(
+        f"""WITH marked AS (SELECT user_id, event_time, CASE WHEN event_time < lag(event_time) OVER visits + INTERVAL 30 MINUTE THEN 0 ELSE 1 END AS is_first
+                 FROM '{events}' WINDOW visits AS (PARTITION BY user_id ORDER BY event_time)),
+               numbered AS (SELECT user_id, event_time, sum(is_first) OVER (PARTITION BY user_id ORDER BY event_time) AS visit FROM marked)
+            SELECT user_id, min(event_time), max(event_time), count(*) FROM numbered GROUP BY user_id, visit ORDER BY 1, 2"""
+    ).fetchall()
+    check(f"beside DuckDB: {len(found)} sessions of its own SQL", found, expected)
+    ids = database.execute(f"SELECT count(DISTINCT session_id), count(*) FROM '{visits}'").fetchone()
+    check("each with an id of its own", *ids)
+
+
 def real(programs, name, place):
     """Sessions after 30 minutes of silence, as other programs found them."""
     expected = []
@@ -246,6 +272,7 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         place = pathlib.Path(place)
         made_up(programs, place)
+        beside_duckdb(programs, place / "clicks.jsonl.gz", place)
         (place / "rules").mkdir()
         same_rows(programs, place / "clicks.jsonl.gz", place / "rules")
         if not SHARED.exists():
