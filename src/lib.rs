@@ -42,7 +42,8 @@
 //!   it, [`Queued`] a queue to poll in async code.
 //! - **How do I make it fast?** [`Sessionizer::push_batch`] where very many sessions are open,
 //!   [`Config::close_at_most`] where no call may take long, `Sharded` (with `std`) on several cores.
-//! - **How does it survive a restart?** [`Snapshot`]; with a large state, [`Changes`] in between.
+//! - **How does it survive a restart?** [`Snapshot`]; with a large state, [`Changes`] in between, or
+//!   [in portions](Engine::begin_snapshot).
 //! - **Which types are keys and values?** [`Key`] and [`Value`]: integers, text, tuples, your own types.
 //!
 //! # The rules of time

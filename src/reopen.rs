@@ -65,7 +65,7 @@ impl ReopenCounter {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.range, self.remember);
+        *self = Self { closings: self.closings, ..Self::new(self.range, self.remember) };
     }
 
     /// How many are remembered.
@@ -97,10 +97,22 @@ impl ReopenCounter {
         self.closed.get(&partition()).map_or(1, |closed| closed.part.saturating_add(1))
     }
 
+    /// What was remembered after a closing, in that order, with the numbers of the closings.
+    pub(crate) fn after(&self, closing: u64) -> impl Iterator<Item = (u64, (SessionId, u32, Timestamp))> {
+        let from = self.order.len() - self.count_after(closing);
+        let closed = |entry: &(u64, SessionId)| Some((*entry, current(&self.closed, entry)?));
+        let all = self.order.range(from..).filter_map(closed);
+        all.map(|((closing, partition), closed)| (closing, (partition, closed.part, closed.opened)))
+    }
+
+    /// How many entries [`after`](Self::after) looks at. O(log n).
+    pub(crate) fn count_after(&self, closing: u64) -> usize {
+        self.order.len() - self.order.partition_point(|(number, _)| *number <= closing)
+    }
+
     /// Everything remembered, in the order in which it will be forgotten.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, u32, Timestamp)> {
-        let closed = |entry: &(u64, SessionId)| Some((entry.1, current(&self.closed, entry)?));
-        self.order.iter().filter_map(closed).map(|(partition, closed)| (partition, closed.part, closed.opened))
+        self.after(0).map(|(_, part)| part)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serde")]
 mod bytes;
+mod portions;
 
 use alloc::format;
 use alloc::string::String;
@@ -9,6 +10,7 @@ use alloc::vec::Vec;
 
 use core::hash::BuildHasher;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use crate::aggregate::Aggregate;
@@ -129,10 +131,17 @@ impl<K> Default for KeySet<'_, K> {
 }
 
 impl<'k, K: Key> KeySet<'k, K> {
-    fn insert(&mut self, key: &'k K) {
+    /// Returns whether it is new.
+    fn insert(&mut self, key: &'k K) -> bool {
         let Self { table, hasher } = self;
         let hash = |key: &K| hasher.hash_one(key.key_ref());
-        let _ = table.entry(hash(key), |known| known.key_eq(key.key_ref()), |known| hash(known)).or_insert(key);
+        match table.entry(hash(key), |known| known.key_eq(key.key_ref()), |known| hash(known)) {
+            Entry::Vacant(room) => {
+                room.insert(key);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     fn contains(&self, key: &K) -> bool {
@@ -165,7 +174,12 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Copies the state. Time and memory are linear in the open sessions and held events.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
-        self.snapshot_of(|_| true)
+        let mut sessions = Vec::with_capacity(self.open_sessions());
+        self.plan.for_each(|session, rare, placement| sessions.push(Saved::new(session, rare, placement)));
+        let mut snapshot = self.snapshot_with(sessions);
+        self.copy_waiting(&mut snapshot);
+        snapshot.parts = self.parts();
+        snapshot
     }
 
     /// Copies the state of some keys, to replace their state in an earlier snapshot or
@@ -179,8 +193,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// [`allowed_lateness`](Config::allowed_lateness) and [`max_open_sessions`](Config::max_open_sessions), where
     /// the bound removes sessions that wait for corrections.
     ///
-    /// Looks at every open session, and copies those of the keys: time O(open sessions), memory O(keys).
-    /// Windows remembered on the arrival clock ([`remember_parts`](crate::Stagger::remember_parts)) are copied
+    /// Finds each key's sessions: O(1) expected for each session; with windows, for each window in which any key has a
+    /// session. Windows remembered on the arrival clock ([`remember_parts`](crate::Stagger::remember_parts)) are copied
     /// all.
     ///
     /// ```
@@ -204,30 +218,22 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             return None;
         }
         let keys: Vec<K> = keys.into_iter().map(K::key_from).collect();
-        let mut known = KeySet::default();
-        keys.iter().for_each(|key| known.insert(key));
-        let state = self.snapshot_of(|key| known.contains(key));
-        drop(known); // it borrows the keys
-        Some(Changes { keys, state })
+        Some(Changes { state: Snapshot { parts: self.parts(), ..self.snapshot_of(&keys) }, keys })
     }
 
-    /// With the sessions and events of the keys that are wanted.
-    fn snapshot_of(&self, is_wanted: impl Fn(&K) -> bool) -> Snapshot<K, V, A::State> {
-        let mut sessions = Vec::new();
-        self.plan.for_each(|session, rare, placement| {
-            if is_wanted(&session.key) {
-                sessions.push(Saved::new(session, rare, placement));
-            }
-        });
+    /// With the sessions of some keys, and without events and parts.
+    fn snapshot_of(&self, keys: &[K]) -> Snapshot<K, V, A::State> {
+        let (mut known, mut sessions) = (KeySet::default(), Vec::new());
+        for key in keys.iter().filter(|key| known.insert(*key)) {
+            let save = |session: &_, rare: Option<&_>, placement| sessions.push(Saved::new(session, rare, placement));
+            self.plan.for_each_of(key.key_ref(), &self.shared, save);
+        }
+        self.snapshot_with(sessions)
+    }
+
+    /// With some sessions, and without events and parts.
+    fn snapshot_with(&self, mut sessions: Vec<Saved<K, V, A::State>>) -> Snapshot<K, V, A::State> {
         sessions.sort_by_key(|session| (session.opened, session.bucket));
-        let copy = |event: &Event<K, V>, arrival, why| HeldEvent {
-            arrival,
-            event: event.as_event_ref().into_owned(),
-            is_duplicate: why == Some(Unplaced::Duplicate),
-        };
-        let part = |(partition, part, opened)| RememberedPart { partition, part, opened };
-        let held = self.plan.held().into_iter().flat_map(|held| held.iter());
-        let left = self.plan.left().into_iter().flatten();
         Snapshot {
             version: VERSION,
             settings: self.settings().to_vec(),
@@ -239,14 +245,34 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             arrivals: self.shared.last_seq,
             counters: self.counters(),
             sessions,
-            held: held.filter(|(event, _)| is_wanted(&event.key)).map(|(event, seq)| copy(event, seq, None)).collect(),
-            orphans: left
-                .filter(|left| is_wanted(&left.event.key))
-                .map(|left| copy(&left.event, left.seq, Some(left.why)))
-                .collect(),
-            parts: self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(part).collect(),
+            held: Vec::new(),
+            parts: Vec::new(),
+            orphans: Vec::new(),
             has_updates_due: self.shared.updates.due() <= self.now(),
         }
+    }
+
+    /// Adds the events that wait, and those without a session.
+    fn copy_waiting(&self, snapshot: &mut Snapshot<K, V, A::State>) {
+        let copy = |event: &Event<K, V>, arrival, why| HeldEvent {
+            arrival,
+            event: event.as_event_ref().into_owned(),
+            is_duplicate: why == Some(Unplaced::Duplicate),
+        };
+        let held = self.plan.held().into_iter().flat_map(|held| held.iter());
+        snapshot.held.extend(held.map(|(event, seq)| copy(event, seq, None)));
+        let left = self.plan.left().into_iter().flatten();
+        snapshot.orphans.extend(left.map(|left| copy(&left.event, left.seq, Some(left.why))));
+    }
+
+    fn parts(&self) -> Vec<RememberedPart> {
+        self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(RememberedPart::from).collect()
+    }
+}
+
+impl From<(SessionId, u32, Timestamp)> for RememberedPart {
+    fn from((partition, part, opened): (SessionId, u32, Timestamp)) -> Self {
+        Self { partition, part, opened }
     }
 }
 
@@ -612,7 +638,7 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         let mut whole = states.pop().ok_or_else(none)?;
         let mut newer = KeySet::default();
         for (keys, state) in keys.iter().skip(1).zip(states).rev() {
-            keys.iter().for_each(|key| newer.insert(key));
+            keys.iter().for_each(|key| _ = newer.insert(key));
             if state.version != whole.version {
                 return Err(RestoreError::Version { found: state.version, expected: whole.version });
             }

@@ -64,6 +64,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.slots.len()
     }
 
+    /// Every slot in use has a lower number.
+    pub(crate) const fn used(&self) -> SlotId {
+        self.slots.used()
+    }
+
     /// Where the sessions of a key are. Expected O(1).
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: K::Ref<'_>) -> Option<Location> {

@@ -37,35 +37,35 @@ macro_rules! each_family {
 each_family! {
     Step as step_of_event_time: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Floor as floor_of_event_time: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Gap as gap: is_exact_or_counted, ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     OrderedGap as gap_with_maximum_or_cut: updates_what_is_settled, is_exact_or_counted, ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Sliding as sliding: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
         loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
-        goes_on_after_snapshots, goes_on_after_changes, goes_on_in_pieces, is_the_same_in_every_form,
+        goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
 }
@@ -527,6 +527,31 @@ fn goes_on_after_changes(family: Family) {
                 (base, changes) = (engine.snapshot(), Vec::new());
             }
         }
+    });
+}
+
+/// A snapshot in portions, with calls in between, is the state at the last of them, and goes on like it.
+fn goes_on_after_portions(family: Family) {
+    holds((wild(family), 0_usize..60, 1_usize..6, 1_usize..4), |(case, before, most, between)| {
+        let mut engine = build(&case.spec);
+        let mut ops = case.ops.iter().chain([&Op::Flush, &Op::Flush]);
+        ops.by_ref().take(before).for_each(|op| _ = step(&mut engine, op));
+        engine.begin_snapshot();
+        let mut portions = Vec::new();
+        while let Some(portion) = engine.next_portion(most) {
+            portions.push(portion);
+            assert!(portions.len() < 10_000, "there is a last one");
+            if engine.is_taking_snapshot() {
+                ops.by_ref().take(between).for_each(|op| _ = step(&mut engine, op));
+            }
+        }
+        let whole = Snapshot::from_portions(portions).expect("of one configuration");
+        let mut again = config(&case.spec).restore(whole).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((again.now(), again.counters()), (engine.now(), engine.counters()));
+        for op in ops {
+            assert_eq!(step(&mut again, op), step(&mut engine, op), "{op:?}");
+        }
+        assert_eq!(again.snapshot(), engine.snapshot());
     });
 }
 

@@ -13,6 +13,7 @@ use crate::data::{Key, Value};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Outcome, Shared};
 use crate::engine::store::Store;
+use crate::engine::touched::Cursor;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::id::{Distinction, Identity, SessionId};
@@ -70,6 +71,21 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     /// Every session, with how it would end.
     pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
         self.sessions.iter().filter_map(|(number, _)| self.sighting(number))
+    }
+
+    /// The sessions from a place in the queue on, of a number of places at most.
+    pub(crate) fn sessions_from<'e>(
+        &'e self,
+        cursor: &mut Cursor,
+        most: usize,
+        mut visit: impl FnMut(Sighting<'e, K, V, S>),
+    ) {
+        let length = self.sessions.end().wrapping_sub(self.first);
+        let begin = cursor.number.map_or(0, |number| number.wrapping_sub(self.first));
+        let begin = if begin > length { 0 } else { begin }; // those before have closed
+        let stop = begin.saturating_add(u32::try_from(most).unwrap_or(u32::MAX)).min(length);
+        (begin..stop).filter_map(|i| self.sighting(self.first.wrapping_add(i))).for_each(&mut visit);
+        (cursor.number, cursor.is_done) = (Some(self.first.wrapping_add(stop)), stop == length);
     }
 
     /// The sessions of a key: by bucket, then by part.

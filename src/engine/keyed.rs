@@ -9,6 +9,7 @@ use crate::data::{Key, Value};
 use crate::deadline::{DeadlineQueue, Due, Entry};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Shared};
+use crate::engine::touched::Cursor;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::id::{Distinction, Identity, SessionId};
@@ -36,6 +37,8 @@ pub(crate) struct Keyed<K: Key, V: Value, S> {
     /// The parts of sessions that began behind the watermark and were ended by a rule, for as long as an
     /// event may begin another in the same place.
     ended: ReopenCounter,
+    /// While a snapshot is taken in portions: the keys of sessions that change without an event or a summary.
+    pub(crate) noted: Option<Vec<K>>,
 }
 
 /// A session to be removed, and what its removal needs to know of it: looked up once.
@@ -55,7 +58,17 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     pub(crate) fn new(reach: Reach, gap_rule: Option<GapRule<K, V>>) -> Self {
         let queue = DeadlineQueue::new(reach.gap / TICKS_PER_GAP);
         let (table, ages, ended) = (Table::new(), BinaryHeap::new(), ReopenCounter::new(0, 0));
-        Self { reach, gap_varies: gap_rule.is_some(), gap_rule, gap_changed: false, table, queue, ages, ended }
+        Self {
+            reach,
+            gap_varies: gap_rule.is_some(),
+            gap_rule,
+            gap_changed: false,
+            table,
+            queue,
+            ages,
+            ended,
+            noted: None,
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>)> {
@@ -122,6 +135,19 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     #[inline(always)]
     pub(crate) fn session_at(&self, number: SlotId) -> Option<&Session<K, V, S>> {
         self.table.try_get(number)
+    }
+
+    /// The sessions in slots from a place on, in order, of a number of slots at most.
+    pub(crate) fn sessions_from<'e>(
+        &'e self,
+        cursor: &mut Cursor,
+        most: usize,
+        mut visit: impl FnMut(Sighting<'e, K, V, S>),
+    ) {
+        let begin = cursor.number.unwrap_or(0);
+        let end = begin.saturating_add(u32::try_from(most).unwrap_or(u32::MAX)).min(self.table.used());
+        (begin..end).filter_map(|slot| self.try_sighting(slot)).for_each(&mut visit);
+        (cursor.number, cursor.is_done) = (Some(end), end == self.table.used() || end < begin);
     }
 
     /// Whether a final summary of everything in the session has been emitted.
@@ -478,6 +504,9 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         while let Some(Reverse((opened, slot))) = self.ages.pop() {
             if let Some(session) = self.table.get_if(slot, opened) {
                 let removal = self.removal(slot, session, Some(CloseReason::Evicted), shared);
+                if let Some(noted) = &mut self.noted {
+                    noted.push(K::key_from(session.key.key_ref()));
+                }
                 shared.early_closings = shared.early_closings.saturating_add(1);
                 self.emit_and_remove(removal, shared, out);
                 self.forget_obsolete(shared);

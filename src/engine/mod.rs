@@ -13,6 +13,7 @@
 //! | `updates` | which open sessions are emitted early, and when |
 //! | `look` | looking at open sessions |
 //! | `tag` | the session that took an event |
+//! | `touched` | which keys change while a snapshot is taken in portions |
 
 mod arrival;
 mod batch;
@@ -25,10 +26,12 @@ mod plan;
 mod shared;
 mod store;
 mod tag;
+mod touched;
 mod updates;
 mod whereabouts;
 mod windows;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -48,6 +51,7 @@ pub(crate) use ordered::LeftEvent;
 pub(crate) use plan::{Placement, Plan, Shape};
 pub(crate) use shared::Unplaced;
 pub use tag::Tagged;
+pub(crate) use touched::Touched;
 
 /// The sessionizer, made by [`Config::build`](crate::Config::build). It has the methods of the trait
 /// [`Sessionizer`], which is for code that takes or wraps any sessionizer.
@@ -72,6 +76,8 @@ pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     pub(crate) plan: Plan<K, V, A::State>,
     pub(crate) settings: Vec<(String, String)>,
     unique: Option<IdRule<K, V>>,
+    /// While a snapshot is taken in portions.
+    pub(crate) touched: Option<Box<Touched<K>>>,
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -83,7 +89,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         settings: Vec<(String, String)>,
         unique: Option<IdRule<K, V>>,
     ) -> Self {
-        Self { shared: Shared::new(aggregate, options, clock), plan, settings, unique }
+        Self { shared: Shared::new(aggregate, options, clock), plan, settings, unique, touched: None }
     }
 
     /// The settings it was built with, as names and values: those that a snapshot carries.
@@ -95,9 +101,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Gives back memory that a peak of open sessions has left. O(n log n) in the open sessions.
     ///
     /// Without it, memory goes down by itself when all sessions have closed; windows give it back
-    /// whenever one is over.
+    /// whenever one is over. Does nothing while a snapshot is taken in portions.
     pub fn shrink_to_fit(&mut self) {
-        self.plan.shrink_to_fit(&mut self.shared);
+        if self.touched.is_none() {
+            self.plan.shrink_to_fit(&mut self.shared);
+        }
     }
 
     /// Takes the events that [may only join](crate::Config::join_only), waited for the watermark, and
@@ -153,6 +161,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// The same with options that only some use.
     #[inline(never)]
     fn take_with_options(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
+        if self.touched.is_some() {
+            return self.take_and_note(event, hash, out);
+        }
         let Self { shared, plan, unique, .. } = self;
         if shared.clock.is_bounded() {
             shared.counters.without_arrival += u64::from(event.arrival_time == event.event_time);
@@ -169,6 +180,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             None => plan.assign_with_options(event, hash, shared, out),
             Some(rule) => plan.assign_once(event, hash, rule, shared, out),
         }
+    }
+
+    /// The same while a snapshot is taken in portions.
+    #[cold]
+    fn take_and_note(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
+        if let Some(touched) = &mut self.touched {
+            touched.note(event.key);
+        }
+        self.noting(out, |engine, out| engine.take_with_options(event, hash, out))
     }
 
     /// Takes an event of another shard: only its time counts.
@@ -231,6 +251,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// Moves the clock to `time`; see [`Sessionizer::advance_to`].
     pub fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        self.noting(out, |engine, out| engine.move_clock_to(time, out));
+    }
+
+    fn move_clock_to(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
         let Self { shared, plan, .. } = self;
         if !shared.clock.advance(time) {
             return;
@@ -267,6 +291,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// Closes everything that is open; see [`Sessionizer::flush`].
     pub fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
+        self.noting(out, Self::close_all);
+    }
+
+    fn close_all(&mut self, out: Out<'_, K, V, A>) {
         let Self { shared, plan, .. } = self;
         shared.lift_quota();
         shared.updates.clear(); // final summaries follow

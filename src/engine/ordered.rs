@@ -203,6 +203,9 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             return Some(None);
         }
         let (slot, _, is_first) = self.put(&arriving, fit, shared);
+        if let Some(noted) = &mut self.sessions.noted {
+            noted.push(K::key_from(first.event.key.key_ref()));
+        }
         if shared.options.lateness > 0 && self.sessions.is_settled(slot) {
             self.sessions.enqueue(slot, shared);
         }

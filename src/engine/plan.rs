@@ -15,6 +15,7 @@ use crate::engine::look::Sighting;
 use crate::engine::ordered::{LeftEvent, OrderRules, OrderedSessions};
 use crate::engine::shared::{Out, Outcome, Shared, Unplaced};
 use crate::engine::store::Store;
+use crate::engine::touched::Cursor;
 use crate::engine::whereabouts::Whereabouts;
 use crate::engine::windows::Windows;
 use crate::error::ConfigError;
@@ -397,6 +398,61 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 .for_each(|(session, rare, bucket)| visit(session, rare, Placement { bucket, end: session.edge })),
             Self::Gap(sessions) => visit_keyed(sessions.sessions(), visit),
             Self::Ordered(sessions) => visit_keyed(sessions.sessions(), visit),
+        }
+    }
+
+    /// Visits the open sessions of a key.
+    pub(crate) fn for_each_of<A>(
+        &self,
+        key: K::Ref<'_>,
+        shared: &Shared<A>,
+        mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
+    ) {
+        self.sightings_of(key, shared).for_each(|one| visit(one.session, one.rare, self.placement_of(&one)));
+    }
+
+    /// Visits the open sessions from a place on, and moves it on: O(`most`), and the number of windows.
+    pub(crate) fn for_each_from(
+        &self,
+        cursor: &mut Cursor,
+        most: usize,
+        mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
+    ) {
+        let visit = |one: Sighting<'_, K, V, S>| visit(one.session, one.rare, self.placement_of(&one));
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.sessions_from(cursor, most, visit),
+            Self::Arrival(windows) => windows.sessions_from(cursor, most, visit),
+            Self::Gap(sessions) => sessions.sessions().sessions_from(cursor, most, visit),
+            Self::Ordered(sessions) => sessions.sessions().sessions_from(cursor, most, visit),
+        }
+    }
+
+    fn placement_of(&self, sighting: &Sighting<'_, K, V, S>) -> Placement {
+        let bucket = match self {
+            Self::Arrival(windows) => windows.start_of(sighting.session.first),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => sighting.window,
+        };
+        Placement { bucket, end: sighting.session.edge }
+    }
+
+    /// While a snapshot is taken in portions, the keys are noted whose sessions change without an event or a summary:
+    /// where events wait, or where sessions that wait for corrections make room.
+    pub(crate) fn note_keys(&mut self, are_noted: bool) {
+        let noted = are_noted.then(Vec::new);
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.noted = noted,
+            Self::Gap(sessions) => sessions.sessions_mut().noted = noted,
+            Self::Ordered(sessions) => sessions.sessions_mut().noted = noted,
+            Self::Arrival(_) => {}
+        }
+    }
+
+    pub(crate) const fn noted_keys_mut(&mut self) -> Option<&mut Vec<K>> {
+        match self {
+            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.noted.as_mut(),
+            Self::Gap(sessions) => sessions.sessions_mut().noted.as_mut(),
+            Self::Ordered(sessions) => sessions.sessions_mut().noted.as_mut(),
+            Self::Arrival(_) => None,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::data::{Key, Value};
 use crate::engine::look::Sighting;
 use crate::engine::shared::{Ending, Out, Outcome, Shared, Unplaced};
 use crate::engine::store::Store;
+use crate::engine::touched::Cursor;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::session::{Opening, RareState, Removed, Session, WithRare};
@@ -30,6 +31,8 @@ pub(crate) struct Windows<K, V, S> {
     /// Windows by their oldest session, kept only to find the oldest of all.
     ages: BTreeSet<(u64, i64)>,
     len: usize,
+    /// While a snapshot is taken in portions: the keys of sessions that change without an event or a summary.
+    pub(crate) noted: Option<Vec<K>>,
 }
 
 /// A window that was looked up, and where it is: [`NOWHERE`] while it has no sessions.
@@ -104,7 +107,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     /// `scatter`: how starts are spread over the windows used lately.
     pub(crate) const fn new(scatter: u64) -> Self {
         let table = WindowTable::new(scatter);
-        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, ages: BTreeSet::new(), len: 0 }
+        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, ages: BTreeSet::new(), len: 0, noted: None }
     }
 
     /// The windows that are over and pending, then the others in order of their start.
@@ -125,6 +128,33 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             let all = window.iter();
             all.map(move |(session, rare)| Sighting { session, rare, ending, deadline, window: window.start })
         })
+    }
+
+    /// The sessions from a place on, by window and number, of a number of places at most.
+    pub(crate) fn sessions_from<'e>(
+        &'e self,
+        cursor: &mut Cursor,
+        most: usize,
+        mut visit: impl FnMut(Sighting<'e, K, V, S>),
+    ) {
+        let mut windows: Vec<_> = self.windows().filter(|window| Some(window.start) >= cursor.window).collect();
+        windows.sort_by_key(|window| window.start);
+        let mut left = most;
+        for window in windows {
+            let (first, end) = window.numbers();
+            let is_begun = cursor.window == Some(window.start);
+            let mut number = cursor.number.filter(|_| is_begun).unwrap_or(first);
+            while number != end {
+                if left == 0 {
+                    (cursor.window, cursor.number) = (Some(window.start), Some(number));
+                    return;
+                }
+                left -= 1;
+                window.get(number).into_iter().for_each(|session| visit(sighting_of(window, number, session)));
+                number = number.wrapping_add(1);
+            }
+        }
+        cursor.is_done = true;
     }
 
     /// The sessions of a key, in order of their windows.
@@ -674,6 +704,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         let window = self.table.get_mut(id);
         let Some((number, session)) = window.oldest() else { return false };
         let hash = shared.hash(session.key.key_ref());
+        if let Some(noted) = &mut self.noted {
+            noted.push(K::key_from(session.key.key_ref()));
+        }
         let span = window.span;
         let removed = window.remove(number, Some(hash));
         match window.oldest() {
