@@ -49,6 +49,8 @@ struct Outputs<'p> {
     folder: Option<Growing>,
     rows: u64,
     failed: u64,
+    /// Of those, the records that are no rows of the source.
+    rejected: u64,
     said: Vec<String>,
 }
 
@@ -82,7 +84,16 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Outcome<()> {
         }
     }
     run.finish(&mut |written| outputs.take(written));
-    outputs.finish(records)
+    if records > 0 && outputs.rejected == records {
+        outputs.said.iter().for_each(say);
+        return Err(Failure::not_used(format_args!("none of the {records} records is a row of the source")));
+    }
+    let unknown: Vec<String> = source.unknown().map(|name| format!("\"{name}\"")).collect();
+    outputs.finish(records)?;
+    if records > 0 && !unknown.is_empty() {
+        say(format_args!("NULL in every row, since no record has such a field: {}", unknown.join(", ")));
+    }
+    Ok(())
 }
 
 fn text_of(bytes: &[u8]) -> Result<&str, String> {
@@ -117,7 +128,8 @@ impl<'p> Outputs<'p> {
         let form = options.output_format.into();
         let is_folder = options.output.as_deref().is_some_and(is_folder);
         let streams = plan.streams.iter().map(|_| None).collect();
-        let mut outputs = Self { plan, streams, errors: None, folder: None, rows: 0, failed: 0, said: Vec::new() };
+        let mut outputs =
+            Self { plan, streams, errors: None, folder: None, rows: 0, failed: 0, rejected: 0, said: Vec::new() };
         match (&options.output, &options.stream) {
             (Some(folder), None) if is_folder => outputs.open_folder(folder, form)?,
             (path, name) => {
@@ -176,6 +188,7 @@ impl<'p> Outputs<'p> {
 
     /// A record that is no row of the source.
     fn reject(&mut self, now: Timestamp, record: &[u8], what: &str) {
+        self.rejected += 1;
         self.fail(now, record, what, "");
     }
 

@@ -95,7 +95,9 @@ fn schema(given: &str) -> Outcome<Vec<parse::Column>> {
 }
 
 fn read(path: &Path) -> Outcome<String> {
-    fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))
+    let bytes = fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+    let unreadable = |_| Failure::usage(format_args!("{} is no text in UTF-8: save it as UTF-8", path.display()));
+    String::from_utf8(bytes).map_err(unreadable)
 }
 
 /// Shows the mistake in a text, on several lines.

@@ -211,6 +211,28 @@ pub fn place_of(expr: &Expr, or_else: Place) -> Place {
     if start.line == 0 { or_else } else { start }
 }
 
+/// Blanks of every kind, and the mark that editors put at the beginning of a file.
+fn is_blank(token: &Token) -> bool {
+    match token {
+        Token::Whitespace(_) => true,
+        Token::Char(c) => c.is_whitespace() || *c == '\u{feff}',
+        _ => false,
+    }
+}
+
+/// Quotation marks that a word processor or a web page has changed.
+fn check_quotes(tokens: &[TokenWithSpan]) -> Checked<()> {
+    let is_changed = |token: &&TokenWithSpan| matches!(token.token, Token::Char('“' | '”' | '„' | '‘' | '’' | '‚'));
+    match tokens.iter().find(is_changed) {
+        None => Ok(()),
+        Some(token) => Err(Mistake::new(
+            token.span.start.into(),
+            format!("the quotation mark {} is not one of SQL", token.token),
+            "Write straight ones, \" or ': word processors and web pages change them.",
+        )),
+    }
+}
+
 /// Reads the text of an application.
 pub fn parse(text: &str) -> Checked<Application> {
     if text.len() > LONGEST_TEXT {
@@ -220,10 +242,10 @@ pub fn parse(text: &str) -> Checked<Application> {
     let tokens = Tokenizer::new(&Streaming, text).tokenize_with_location().map_err(|error| {
         Mistake::new(error.location.into(), error.message, "Close the quote or the comment, or remove the character.")
     })?;
+    check_quotes(&tokens)?;
     let mut application = Application::default();
     for statement in tokens.split(|token| token.token == Token::SemiColon) {
-        let real: Vec<TokenWithSpan> =
-            statement.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
+        let real: Vec<TokenWithSpan> = statement.iter().filter(|token| !is_blank(&token.token)).cloned().collect();
         let Some(first) = real.first() else { continue };
         if real.len() > MOST_TOKENS {
             let what = format!("the statement has more than {MOST_TOKENS} words and signs");

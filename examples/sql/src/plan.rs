@@ -534,12 +534,12 @@ impl<'p> Query<'p> {
                 "Let one pump make the groups, and another one read them with OVER.",
             ));
         };
-        let spec = match window {
-            WindowType::WindowSpec(spec) => spec,
+        let (spec, defined) = match window {
+            WindowType::WindowSpec(spec) => (spec, place),
             WindowType::NamedWindow(ident) => {
                 let name = Name::of(ident);
                 match windows.iter().find(|(known, _)| known.text == name.text) {
-                    Some((_, spec)) => spec,
+                    Some((known, spec)) => (spec, known.place),
                     None => {
                         let instead = format!(
                             "Write WINDOW {} AS (PARTITION BY … RANGE INTERVAL '1' MINUTE PRECEDING).",
@@ -550,7 +550,7 @@ impl<'p> Query<'p> {
                 }
             }
         };
-        let key = over_key(spec, place, &mut self.names)?;
+        let key = over_key(spec, defined, &mut self.names)?;
         let window = over.iter().position(|(known, ..)| *known == key).unwrap_or_else(|| {
             over.push((key, Gathered::default(), Vec::new()));
             over.len() - 1
@@ -701,6 +701,9 @@ fn over_key(spec: &WindowSpec, place: Place, names: &mut Names<'_>) -> Checked<O
             None => return refuse("ROWS takes a number"),
         },
         (WindowFrameUnits::Rows, WindowFrameBound::CurrentRow) => Frame::Rows(0),
+        (WindowFrameUnits::Range, WindowFrameBound::CurrentRow) => {
+            return refuse("RANGE CURRENT ROW, all rows of one time, is not supported");
+        }
         _ => return refuse("a window without a beginning would grow for ever"),
     };
     Ok(OverKey { partition, frame })

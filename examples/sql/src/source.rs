@@ -24,6 +24,8 @@ struct SourceColumn {
     ty: Type,
     /// The numbers of the fields that may hold it.
     fields: Vec<usize>,
+    /// Whether a record had one of them.
+    is_known: bool,
 }
 
 /// What arrival is to be taken from.
@@ -48,6 +50,7 @@ impl Source {
             name: name.clone(),
             ty: *ty,
             fields: fields.iter().map(&mut number_of).collect(),
+            is_known: false,
         };
         let columns = plan.streams[plan.source].columns.iter().map(column).collect();
         let (arrival, arrival_name) = match arrival {
@@ -63,14 +66,16 @@ impl Source {
     pub fn read(&mut self, line: &str, row: &mut Vec<Value>) -> Result<Option<Timestamp>, Failure> {
         row.clear();
         self.json.read(line).or_else(|reject| failure(reject.to_string()))?;
-        for column in &self.columns {
+        for column in &mut self.columns {
             let field = |index: &usize| match self.json.field(*index, line) {
                 Field::Missing => None,
                 found => Some(found),
             };
-            row.push(match column.fields.iter().find_map(field) {
+            let found = column.fields.iter().find_map(field);
+            column.is_known |= found.is_some();
+            row.push(match found {
                 None | Some(Field::Absent(_)) => Value::Null,
-                Some(Field::Text(text) | Field::Number(text)) => self.value(text, column)?,
+                Some(Field::Text(text) | Field::Number(text)) => value(text, column, &self.recent)?,
                 Some(Field::Not(_, what) | Field::Bad(what)) => {
                     return failure(format!("\"{}\" is {what}", column.name));
                 }
@@ -79,6 +84,11 @@ impl Source {
         }
         row.extend([Value::Null, Value::Null]);
         self.arrival(line)
+    }
+
+    /// Columns that no record had a field for.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(|column| !column.is_known).map(|column| column.name.as_str())
     }
 
     fn arrival(&self, line: &str) -> Result<Option<Timestamp>, Failure> {
@@ -91,18 +101,18 @@ impl Source {
             None => failure(format!("`{}`, the time of arrival, is no time: {}", self.arrival_name, start_of(text))),
         }
     }
+}
 
-    /// The value of a field, as its column has it. Times are read in every form that the programs know.
-    #[inline]
-    fn value(&self, text: &str, column: &SourceColumn) -> Evaluated {
-        match column.ty {
-            Type::Varchar(None) => Ok(Value::text(text)),
-            Type::Timestamp => match TimeFormat::Auto.parse_after(text, &self.recent) {
-                Some(time) => Ok(Value::Timestamp(time.as_micros().div_euclid(1_000))),
-                None => failure(format!("\"{}\" is no TIMESTAMP: '{}'", column.name, start_of(text))),
-            },
-            to => cast(Value::text(text), to).map_err(|Failure(what)| Failure(format!("\"{}\": {what}", column.name))),
-        }
+/// The value of a field, as its column has it. Times are read in every form that the programs know.
+#[inline]
+fn value(text: &str, column: &SourceColumn, recent: &Recent) -> Evaluated {
+    match column.ty {
+        Type::Varchar(None) => Ok(Value::text(text)),
+        Type::Timestamp => match TimeFormat::Auto.parse_after(text, recent) {
+            Some(time) => Ok(Value::Timestamp(time.as_micros().div_euclid(1_000))),
+            None => failure(format!("\"{}\" is no TIMESTAMP: '{}'", column.name, start_of(text))),
+        },
+        to => cast(Value::text(text), to).map_err(|Failure(what)| Failure(format!("\"{}\": {what}", column.name))),
     }
 }
 

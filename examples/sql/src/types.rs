@@ -281,8 +281,13 @@ pub fn cast(value: Value, to: Type) -> Evaluated {
     }
 }
 
+/// The number that a REAL is written as: 43.65, not the 43.650001525878906 that its bits are.
+fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
+}
+
 fn double_value(number: f64, to: Type) -> Value {
-    Value::Double(if to == Type::Real { f64::from(number as f32) } else { number })
+    Value::Double(if to == Type::Real { shortest(number as f32) } else { number })
 }
 
 fn from_double(number: f64, to: Type) -> Evaluated {

@@ -25,7 +25,7 @@ not JSON
 {"page": "b", "price": 4, "at": "2018-11-29T10:01:30Z"}
 "#;
 
-fn folder(app: &str) -> (tempfile::TempDir, impl Fn(&str) -> String) {
+fn folder(app: &str) -> (tempfile::TempDir, impl Fn(&str) -> String + use<>) {
     let folder = tempfile::tempdir().expect("a folder");
     let base = folder.path().to_owned();
     fs::write(base.join("app.sql"), app).expect("room");
@@ -115,6 +115,40 @@ fn what_is_missing_is_said() {
     let no_arrival = run(&[&path("app.sql"), "--input", &path("clicks.jsonl")]);
     assert!(no_arrival.contains("with --arrival FIELD"), "{no_arrival}");
     assert!(run(&[&path("app.sql"), "--input", "no.jsonl", "--arrival", "at"]).contains("cannot read no.jsonl"));
+}
+
+/// Nothing is written over the rows of an earlier run.
+#[test]
+fn a_run_on_other_records_fails() {
+    let (_folder, path) = folder(APP);
+    fs::write(path("rows.csv"), "rows of yesterday").expect("room");
+    let run = |arrival: &str| {
+        let (app, clicks, rows) = (path("app.sql"), path("clicks.jsonl"), path("rows.csv"));
+        program(&[&app, "--input", &clicks, "--arrival", arrival, "--stream", "COUNTS", "--output", &rows])
+    };
+    let ran = run("arrived");
+    assert!(ran.said.contains("a record: `arrived`, the time of arrival, is missing"), "{}", ran.said);
+    assert!(ran.said.ends_with("sql: none of the 9 records is a row of the source\n"), "{}", ran.said);
+    assert_eq!((ran.status, fs::read_to_string(path("rows.csv")).expect("rows").as_str()), (1, "rows of yesterday"));
+    assert_eq!(run("at").status, 0);
+}
+
+#[test]
+fn columns_that_no_record_has_are_named() {
+    let (_folder, path) = folder(&APP.replace("\"price\"", "\"Price\""));
+    let ran = program(&[&path("app.sql"), "--input", &path("clicks.jsonl"), "--arrival", "at"]);
+    assert!(ran.said.ends_with("NULL in every row, since no record has such a field: \"Price\"\n"), "{}", ran.said);
+    assert_eq!((ran.status, ran.out.as_str()), (0, "PAGE,N,TOTAL\na,2,\nb,3,\n"));
+}
+
+#[test]
+fn a_text_in_another_encoding_is_named() {
+    let (_folder, path) = folder(APP);
+    let utf16: Vec<u8> = [0xfeff].into_iter().chain(APP.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    fs::write(path("app.sql"), utf16).expect("room");
+    let ran = program(&["explain", &path("app.sql")]);
+    assert!(ran.said.ends_with("app.sql is no text in UTF-8: save it as UTF-8\n"), "{}", ran.said);
+    assert_eq!(ran.status, 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Refusals: before the first row, with the place, the clause, and an alternative.
 
-use crate::support::mistake;
+use crate::support::{lines, mistake, run};
 
 const STREAM: &str = "CREATE STREAM d (v INTEGER);\n";
 
@@ -22,6 +22,33 @@ fn a_caret_stands_below_the_place() {
             "A pump reads one stream here. Put the fields that belong together into one record before they reach the stream."
         ]
     );
+}
+
+#[test]
+fn text_from_a_word_processor_or_a_web_page() {
+    let shown = mistake("CREATE STREAM “d” (v INTEGER);\nCREATE PUMP p AS INSERT INTO d SELECT STREAM a FROM s;");
+    assert_eq!(
+        shown.lines().collect::<Vec<_>>(),
+        [
+            "app.sql:1:15: the quotation mark “ is not one of SQL",
+            "    CREATE STREAM “d” (v INTEGER);",
+            "                  ^",
+            "Write straight ones, \" or ': word processors and web pages change them."
+        ]
+    );
+    // The mark at the beginning of a file, blanks that do not break a line, and quotation marks within a text.
+    let sql = "\u{feff}CREATE STREAM d\u{a0}(v VARCHAR(9));\r\n\
+               CREATE\u{2003}PUMP p AS INSERT INTO d SELECT STREAM '“\u{a0}”' FROM s;";
+    assert_eq!(
+        lines(&run(sql, Some("x INTEGER"), &[r#"{"arrival": "2018-11-29T23:35:10"}"#.to_owned()])),
+        ["“\u{a0}”"]
+    );
+}
+
+#[test]
+fn a_window_clause_is_shown_where_it_stands() {
+    let shown = of_select("SELECT STREAM COUNT(*) OVER w FROM s WINDOW w AS (RANGE CURRENT ROW)");
+    assert_eq!(shown[0], "app.sql:2:76: RANGE CURRENT ROW, all rows of one time, is not supported");
 }
 
 #[test]
