@@ -14,6 +14,8 @@ pub struct Batch {
     /// For each record its key, its value, then its further fields.
     texts: String,
     records: Vec<Stored>,
+    /// If a field for it was named, for each record.
+    arrivals: Vec<Timestamp>,
     rejects: Vec<Rejected>,
     /// How many lines it took, and how many of them were empty.
     pub lines: u64,
@@ -30,7 +32,6 @@ pub struct Batch {
 
 struct Stored {
     time: Timestamp,
-    arrival: Option<Timestamp>,
     line: u64,
     key: u32,
     value: u32,
@@ -63,7 +64,8 @@ impl Batch {
         }
         let Record { time, arrival, marks, .. } = *record;
         let [key, value, more] = [record.key, record.value, record.more].map(|text| text.len() as u32);
-        self.records.push(Stored { time, arrival, line, key, value, more, marks });
+        self.records.push(Stored { time, line, key, value, more, marks });
+        self.arrivals.extend(arrival);
     }
 
     #[cold]
@@ -89,6 +91,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.texts.clear();
         self.records.clear();
+        self.arrivals.clear();
         self.rejects.clear();
         (self.lines, self.empty, self.left_out) = (0, 0, 0);
     }
@@ -120,9 +123,10 @@ impl<'a> Iterator for Items<'a> {
         let end = more + stored.more as usize;
         let text = |part: std::ops::Range<usize>| &batch.texts[part];
         let (key, value, more) = (text(self.start..value), text(value..more), text(more..end));
+        let arrival = batch.arrivals.get(self.records).copied();
         self.records += 1;
         self.start = end;
-        let Stored { line, time, arrival, marks, .. } = *stored;
+        let Stored { line, time, marks, .. } = *stored;
         Some(Item::Record(line, Record { key, time, arrival, value, marks, more }))
     }
 }

@@ -43,11 +43,15 @@ pub(super) fn push_text(key: &mut String, index: usize, field: &str) {
         key.push(SEPARATOR);
     }
     if eight::any(field.as_bytes(), eight::has_separator, |byte| matches!(byte, 0x1e | 0x1f)) {
-        let escaped = field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR);
-        key.push_str(&escaped);
+        key.push_str(&escaped(field));
     } else {
         key.push_str(field);
     }
+}
+
+#[cold]
+fn escaped(field: &str) -> String {
+    field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR)
 }
 
 /// The fields of a key made of `fields` of them, in order.

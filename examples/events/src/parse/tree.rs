@@ -161,13 +161,14 @@ impl Slots {
     /// The value of the line for a wanted name.
     #[inline(always)]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        // Nearly always.
-        if self.kinds[index] == Kind::InLine && self.kinds.len() == self.count {
-            return Field::Text(&line[self.places[index].clone()]);
+        match self.places.get(index).and_then(|place| line.get(place.clone())) {
+            // Nearly always.
+            Some(text) if self.kinds[index] == Kind::InLine && self.kinds.len() == self.count => Field::Text(text),
+            _ => self.any_field(index, line),
         }
-        self.any_field(index, line)
     }
 
+    #[inline(never)]
     fn any_field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
         let by_name = self.count + index;
         let slot = if self.kinds.get(by_name).is_none_or(|kind| *kind == Kind::Missing) { index } else { by_name };
