@@ -29,14 +29,21 @@ pub enum AnyParser {
 }
 
 impl AnyParser {
-    /// The part of an input that must be read again to go on later: the lines that name the fields.
-    pub fn preamble(&self, beginning: &[u8]) -> Vec<u8> {
-        let blank = beginning.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let mut lines = beginning[blank..].split_inclusive(|byte| *byte == b'\n');
+    /// Takes a line that is passed over to go on behind it. Keeps in `preamble` what must be read again for that: the
+    /// lines that name the fields, of which the latest count.
+    pub fn pass(&self, line: &[u8], preamble: &mut Vec<u8>) {
         match self {
-            Self::Csv(parser) if parser.has_header() => lines.next().unwrap_or_default().to_vec(),
-            Self::W3c(_) => lines.take_while(|line| line.starts_with(b"#")).collect::<Vec<_>>().concat(),
-            _ => Vec::new(),
+            Self::Csv(parser) if parser.has_header() && preamble.is_empty() && !line.trim_ascii().is_empty() => {
+                preamble.extend_from_slice(line);
+            }
+            Self::W3c(_) => {
+                if let Some(directive) = w3c::DIRECTIVES.iter().find(|directive| line.starts_with(directive)) {
+                    let lines = preamble.split_inclusive(|byte| *byte == b'\n');
+                    let others = lines.filter(|line| !line.starts_with(directive)).collect::<Vec<_>>().concat();
+                    *preamble = [&others, line].concat();
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 //! An input is known again by its first bytes, whatever its name: a log may have been renamed and packed since.
 
 use std::hash::Hasher;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::failure::{Failure, Outcome};
@@ -62,9 +62,9 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
         let (input, tracked) = track(head, Vec::new(), Box::new(content), 0);
         return Ok((input, tracked));
     };
-    let mut header = parser.preamble(&head);
-    header.truncate(usize::try_from(bytes).unwrap_or(usize::MAX)); // the rest is read for the first time
-    let skipped = io::copy(&mut content.by_ref().take(bytes), &mut io::sink()).map_err(unreadable)?;
+    let mut passing = Passing { parser, line: Vec::new(), preamble: Vec::new() };
+    let skipped = io::copy(&mut content.by_ref().take(bytes), &mut passing).map_err(unreadable)?;
+    let header = passing.end();
     if skipped < bytes {
         return Err(Failure::usage(format_args!(
             "{} begins like an input of an earlier run, of which {bytes} bytes were read, but has {skipped}: give the \
@@ -88,6 +88,50 @@ fn track(head: Vec<u8>, header: Vec<u8>, rest: Box<dyn Read + Send>, bytes: u64)
     let position = Arc::new(Mutex::new(Position { bytes, line_start: bytes, is_over: false }));
     let reader = Reader { inner: rest, position: Arc::clone(&position) };
     (Input::going_on(header, Box::new(reader)), Tracked { head, position, lines_before: 0, began_at: bytes })
+}
+
+/// Takes what an earlier run has read, and keeps the lines that name the fields.
+struct Passing<'p> {
+    parser: &'p AnyParser,
+    /// The beginning of the line at hand.
+    line: Vec<u8>,
+    preamble: Vec<u8>,
+}
+
+/// A line that is longer names no fields.
+const LONGEST_PREAMBLE: usize = 1 << 20;
+
+impl Passing<'_> {
+    fn end(mut self) -> Vec<u8> {
+        if !self.line.is_empty() {
+            self.line.push(b'\n');
+            self.pass();
+        }
+        self.preamble
+    }
+
+    fn pass(&mut self) {
+        self.parser.pass(&self.line, &mut self.preamble);
+        self.line.clear();
+    }
+}
+
+impl Write for Passing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() < LONGEST_PREAMBLE {
+                self.line.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                self.pass();
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Passes over the rest of a line whose beginning was used. Gives its length, and whether it was

@@ -24,6 +24,8 @@ pub const ALIASES: [(&str, &[&str]); 10] = [
 
 const FIELDS: &[u8] = b"#Fields:";
 const DATE: &[u8] = b"#Date:";
+/// The beginnings of lines that later lines cannot be read without.
+pub const DIRECTIVES: [&[u8]; 2] = [FIELDS, DATE];
 
 /// The names in the first line with `#Fields`, the usual ones before.
 pub fn names(sample: &[u8]) -> Vec<String> {

@@ -127,6 +127,26 @@ fn inputs_of_every_kind_go_on() {
     }
 }
 
+/// IIS names the fields again when it starts, and they may be others.
+#[test]
+fn the_latest_names_of_fields_count_for_lines_that_come_later() {
+    let folder = Folder::new();
+    let state = folder.path("state");
+    let first = "#Fields: date time c-ip cs-uri-stem\n2024-03-04 09:00:00 10.0.0.1 /a\n".to_owned();
+    let then = "#Date: 2024-03-04 09:01:00\n#Fields: time cs-uri-stem c-ip\n09:01:00 /b 10.0.0.1\n";
+    let run = |log: &str, more: &str| {
+        let input = folder.write("w3c.log", log);
+        let options = "--format w3c --key c-ip --value cs-uri-stem --gap 5m --out-of-order 0s --max-rejected 0";
+        let ran = run_on("", &words(&format!("{input} {options} --state {state} {more}")));
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        pick(&ran.rows(), "c-ip count last_event last_time")
+    };
+    let mut log = first + then;
+    assert_eq!(run(&log, ""), [""; 0]);
+    log += "09:02:00 /c 10.0.0.1\n";
+    assert_eq!(run(&log, "--end"), ["10.0.0.1 3 /c 2024-03-04T09:02:00.000000Z"]);
+}
+
 #[test]
 fn the_same_command_again_changes_nothing() {
     let folder = Folder::new();
