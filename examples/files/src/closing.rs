@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use events::failure::{Failure, Outcome};
 use program::say::say;
+use program::share::Share;
 use stagger::Counters;
 
 use crate::options::Options;
@@ -99,25 +100,18 @@ pub(crate) fn status(amount: &Amount, unused: &Unused, options: &Options) -> Out
     if events == 0 {
         return Err(Failure::not_used("no line could be used, so no session is written"));
     }
-    let share = rejected as f64 / (rejected + events) as f64;
+    let share = Share::of(rejected, events);
     let allowed = options.results.max_rejected;
-    if share <= allowed {
+    if !share.exceeds(allowed) {
         return Ok(());
     }
     Err(Failure::not_used(format_args!(
-        "{} of {} could not be used ({}, more than the {} of --max-rejected); {}: --rejects FILE keeps those lines, \
+        "{} of {} could not be used ({share}, more than the {allowed} of --max-rejected); {}: --rejects FILE keeps those lines, \
          --max-rejected SHARE allows more",
         grouped(rejected),
         counted(rejected + events, "line"),
-        percent(share),
-        percent(allowed),
         written(options),
     )))
-}
-
-/// `2.5 %`, with four digits behind the point at most.
-fn percent(share: f64) -> String {
-    format!("{} %", (share * 1e6).round() / 1e4)
 }
 
 /// What became of the lines that could be used.

@@ -12,6 +12,7 @@ use events::parse::condition::Condition;
 use events::parse::more::MoreFields;
 use events::zones::{self, AnyZone};
 use program::command;
+use program::share::Share;
 use stagger::{Clock, Unit, calendar::Zone};
 
 use crate::facts::Measures;
@@ -34,13 +35,13 @@ pub(crate) struct Options {
     pub(crate) strategy: StrategyOptions,
 
     #[command(flatten)]
+    pub(crate) results: Results,
+
+    #[command(flatten)]
     pub(crate) streaming: Streaming,
 
     #[command(flatten)]
     pub(crate) going_on: GoingOn,
-
-    #[command(flatten)]
-    pub(crate) results: Results,
 }
 
 impl Options {
@@ -250,8 +251,8 @@ pub(crate) struct Results {
     pub(crate) late: Option<PathBuf>,
 
     /// Share of the lines that may be unusable, such as 1% or 0.01; beyond it the exit status is 1 [1%]
-    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "1%", hide_default_value = true)]
-    pub(crate) max_rejected: f64,
+    #[arg(long, value_name = "SHARE", default_value = "1%", hide_default_value = true)]
+    pub(crate) max_rejected: Share,
 
     #[command(flatten)]
     pub(crate) measures: Measures,
@@ -309,14 +310,6 @@ Exit status: 0 if all lines were used but the share that --max-rejected allows; 
 or none could; 2 if the command or its files cannot work; 130 after SIGINT, SIGTERM or SIGHUP; 141 if the
 reader of the rows went away. Outputs appear under their names when they are complete: a run that fails
 leaves earlier ones as they were.";
-
-/// Reads `1%` or `0.01`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let share = number.trim().parse::<f64>().map(|number| number / unit).ok();
-    let share = share.filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "a share is a number from 0 to 1, or from 0% to 100%".to_owned())
-}
 
 fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
     match text.split_once('=') {

@@ -110,19 +110,7 @@ fn says_what_is_wrong() {
     }
 }
 
-/// `PROGRAM 2>&1 | head`: the reader of standard output, of standard error, or of both is gone.
 #[test]
 fn a_closed_pipe_is_no_panic() {
-    let closed = || {
-        let (reader, writer) = std::io::pipe().expect("the system makes a pipe");
-        drop(reader);
-        writer
-    };
-    for (arguments, status) in [(&[][..], 141), (&["--help"], 141), (&["--version"], 141), (&["--xyzzy"], 2)] {
-        let run = |command: &mut Command| command.args(arguments).status().expect("the program starts").code();
-        assert_eq!(run(program().stdout(closed()).stderr(Stdio::null())), Some(status), "{arguments:?}");
-        assert_eq!(run(program().stdout(closed()).stderr(closed())), Some(status), "{arguments:?}");
-        let all_is_well = if status == 141 { 0 } else { status };
-        assert_eq!(run(program().stdout(Stdio::null()).stderr(closed())), Some(all_is_well), "{arguments:?}");
-    }
+    program::testing::closed_pipes_are_no_panic(program);
 }

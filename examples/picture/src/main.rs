@@ -23,6 +23,7 @@ use clap::Parser;
 use input::Reading;
 use program::failure::{Failure, Outcome};
 use program::say::say;
+use program::share::Share;
 use program::{command, growing, signals};
 use sessions::{Passed, Sessions};
 
@@ -47,6 +48,10 @@ struct Options {
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
 
+    /// Share of the rows that may be unreadable, such as 1% or 0.01; beyond it the exit status is 1 [1%]
+    #[arg(long, value_name = "SHARE", default_value = "1%", hide_default_value = true)]
+    max_rejected: Share,
+
     /// Title of the page
     #[arg(long, default_value = "Sessions")]
     title: String,
@@ -67,11 +72,13 @@ fn main() -> ExitCode {
 
 fn work(options: &Options) -> Outcome<()> {
     let mut sessions = Sessions::new(options.group.clone());
-    match options.made_up {
-        Some(number) => made_up::add_to(&mut sessions, number).map_err(Failure::usage)?,
-        None if options.inputs.is_empty() => bundled::add_to(&mut sessions).map_err(Failure::usage)?,
+    let bad = match options.made_up {
+        Some(number) => made_up::add_to(&mut sessions, number).map(|()| Share::of(0, 1)).map_err(Failure::usage)?,
+        None if options.inputs.is_empty() => {
+            bundled::add_to(&mut sessions).map(|()| Share::of(0, 1)).map_err(Failure::usage)?
+        }
         None => read(options, &mut sessions)?,
-    }
+    };
     let (list, passed) = sessions.finish();
     let data = pack::pack(&list, &sessions, &options.title).map_err(Failure::usage)?;
     let page = page::html(&data, &options.title);
@@ -86,11 +93,18 @@ fn work(options: &Options) -> Outcome<()> {
         list.len(),
         page.len()
     ));
+    if bad.exceeds(options.max_rejected) {
+        return Err(Failure::not_used(format_args!(
+            "{bad} of the rows could not be read, more than the {} of --max-rejected; the page shows the others",
+            options.max_rejected
+        )));
+    }
     Ok(())
 }
 
-/// Reads all files. Fails if one is not there, or if they hold rows but not one that is a session.
-fn read(options: &Options, sessions: &mut Sessions) -> Outcome<()> {
+/// Reads all files. Gives the share of rows that could not be read. Fails if a file is not there, or if they hold rows
+/// but not one that is a session.
+fn read(options: &Options, sessions: &mut Sessions) -> Outcome<Share> {
     let mut reading = Reading::new(sessions, &options.output);
     options.inputs.iter().try_for_each(|path| reading.path(path)).map_err(Failure::usage)?;
     let Reading { files, good, bad, tables, told, .. } = reading;
@@ -114,7 +128,8 @@ fn read(options: &Options, sessions: &mut Sessions) -> Outcome<()> {
     if good == 0 {
         return Err(Failure::not_used("no session row could be read: name files that `kinesis` or `files` wrote"));
     }
-    sessions.group_column().map(drop).map_err(Failure::usage)
+    sessions.group_column().map_err(Failure::usage)?;
+    Ok(Share::of(bad, good))
 }
 
 fn tell_passed(passed: Passed) {

@@ -166,7 +166,13 @@ fn bad_rows_are_counted_and_told_and_the_others_shown() {
     let text =
         [kinesis(1, 2, 0, 10, ""), "{broken\n".to_owned(), "\n{\"events\":1}\n".to_owned(), kinesis(2, 0, 0, 0, "")];
     fs::write(folder.path().join("rows.jsonl"), text.concat()).unwrap();
-    let (said, page) = page(folder.path(), &["rows.jsonl"]);
+    let ran = picture(folder.path(), &["rows.jsonl"]);
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    let last = "75 % of the rows could not be read, more than the 1 % of --max-rejected; the page shows the others\n";
+    assert!(said.ends_with(last), "{said}");
+    let (allowed, page) = page(folder.path(), &["rows.jsonl", "--max-rejected", "75%"]);
+    assert!(!allowed.contains("--max-rejected"), "{allowed}");
     assert_eq!(totals(&data(&page)), [1, 2, 10]);
     assert!(said.contains("rows.jsonl, line 2: it is no JSON object"), "{said}");
     assert!(said.contains("rows.jsonl, line 4: the time of the first event is missing"), "{said}");

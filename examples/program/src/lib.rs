@@ -7,6 +7,8 @@
 //! - [`same`]: whether an output is an input.
 //! - [`say`]: messages, safe for a terminal.
 //! - [`stdout`]: standard output, closed or not.
+//! - [`share`]: a share of lines, `1%`.
+//! - [`testing`]: a test that every program passes.
 
 #![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
 
@@ -15,5 +17,7 @@ pub mod failure;
 pub mod growing;
 pub mod same;
 pub mod say;
+pub mod share;
 pub mod signals;
 pub mod stdout;
+pub mod testing;
