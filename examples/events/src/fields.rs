@@ -17,6 +17,19 @@ use crate::zones::{self, AnyZone};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub struct Fields {
+    /// Key fields: who the event belongs to; nested ones as a.b, elements of lists as a[0]. An integer may be
+    /// declared as F:int, which counts for JSON lines and Parquet [logs: address]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    pub key: Vec<String>,
+
+    /// Field with the time of the event [logs: time]
+    #[arg(long, value_name = "F")]
+    pub time: Option<String>,
+
+    /// Field that first and last event report [logs: request, without its protocol]
+    #[arg(long, value_name = "F")]
+    pub value: Option<String>,
+
     /// Format of the inputs; by default told by name and content
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
@@ -37,19 +50,6 @@ pub struct Fields {
     /// With CSV: the first line is a row already; fields are named by their number, from 1
     #[arg(long)]
     pub no_header: bool,
-
-    /// Key fields: who the event belongs to; nested ones as a.b, elements of lists as a[0]. An integer may be
-    /// declared as F:int, which counts for JSON lines and Parquet [logs: address]
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
-    pub key: Vec<String>,
-
-    /// Field with the time of the event [logs: time]
-    #[arg(long, value_name = "F")]
-    pub time: Option<String>,
-
-    /// Field that first and last event report [logs: request, without its protocol]
-    #[arg(long, value_name = "F")]
-    pub value: Option<String>,
 
     /// Field with the arrival time; by default events arrive when they happen
     #[arg(long, value_name = "F")]

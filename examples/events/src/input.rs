@@ -76,7 +76,10 @@ impl Source {
             Self::File(path) => {
                 let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
                 if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-                    return Err(Failure::usage(format_args!("cannot read {}: it is a folder", path.display())));
+                    return Err(Failure::usage(format_args!(
+                        "cannot read {0}: it is a folder; give its files, as in {0}/*",
+                        path.display()
+                    )));
                 }
                 Box::new(file)
             }

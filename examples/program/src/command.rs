@@ -12,7 +12,7 @@ pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Outcom
     match T::try_parse_from(joined(arguments)) {
         Ok(options) => Ok(Some(options)),
         Err(error) if !error.use_stderr() => stdout::write(error.render().to_string()).map(|()| None),
-        Err(error) => Err(Failure::usage(one_sentence(&error))),
+        Err(error) => Err(Failure::usage(one_sentence(&error, &T::command()))),
     }
 }
 

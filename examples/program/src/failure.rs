@@ -73,12 +73,53 @@ pub fn plain(error: &io::Error) -> String {
 }
 
 /// The message of an error in the command line without the usage that follows it.
-pub(crate) fn one_sentence(error: &clap::Error) -> String {
+pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> String {
     if let (ErrorKind::UnknownArgument, Some(option)) = (error.kind(), error.get(ContextKind::InvalidArg)) {
-        let meant = error.get(ContextKind::SuggestedArg).map(|similar| format!("; did you mean {similar}?"));
+        let option = option.to_string();
+        let similar = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
+        let meant = similar.or_else(|| nearly(&option, command)).map(|similar| format!("; did you mean {similar}?"));
         return format!("there is no option {option}{}", meant.unwrap_or_default());
     }
     let text = error.render().to_string();
     let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The option of which one letter is missing, wrong or too much. clap compares longer names only.
+fn nearly(wrong: &str, command: &clap::Command) -> Option<String> {
+    let names = command.get_arguments().filter_map(clap::Arg::get_long);
+    names.map(|name| format!("--{name}")).find(|name| differ_by_a_letter(name, wrong))
+}
+
+fn differ_by_a_letter(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let before = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[before..], &other[before..]);
+    match (one, other) {
+        ([_, one_rest @ ..], [_, other_rest @ ..]) => one_rest == other_rest || one_rest == other || one == other_rest,
+        ([_], []) | ([], [_]) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_may_be_missing_wrong_or_too_much() {
+        let command = clap::Command::new("files").arg(clap::Arg::new("gap").long("gap"));
+        for (wrong, meant) in [
+            ("--gp", Some("--gap")),
+            ("--ap", Some("--gap")),
+            ("--ga", Some("--gap")),
+            ("--gop", Some("--gap")),
+            ("--gapp", Some("--gap")),
+            ("--g", None),
+            ("--xyz", None),
+            ("--", None),
+        ] {
+            assert_eq!(nearly(wrong, &command).as_deref(), meant, "{wrong}");
+        }
+    }
 }
