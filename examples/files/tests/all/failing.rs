@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::*;
@@ -298,7 +299,12 @@ fn a_second_signal_ends_it_at_once() {
     let arguments = format!("{input} {FIELDS} --gap 1s --out-of-order 0s --events {events}");
     let mut child =
         program().args(words(&arguments)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    while names(&folder).len() == 2 {
+    // Hundreds of rows are written at once, more than a pipe holds: with some of them in it, the program waits for a
+    // reader, however long it takes until the second signal comes.
+    const SOME: u64 = 4_096;
+    let rows = child.stdout.take().unwrap();
+    while ioctl_fionread(&rows).unwrap() < SOME {
+        assert!(child.try_wait().unwrap().is_none(), "it ends before it is stuck");
         std::thread::yield_now();
     }
     for signal in [Signal::INT, Signal::TERM] {
