@@ -22,7 +22,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use chrono::{NaiveDate, Utc};
-use clap::Parser;
+use program::failure::CLOSED_PIPE;
+use program::{command, stdout};
 
 use engine::Engine;
 use options::Options;
@@ -34,15 +35,16 @@ const DURATIONS: &str = include_str!("../sql/durations.sql");
 /// the used part of a stack takes memory.
 const STACK: usize = 512 << 20;
 
-/// The exit status that a shell gives a program that SIGPIPE has ended: not all was written, and who closed the pipe
-/// knows why.
-const BROKEN_PIPE: u8 = 128 + 13;
-
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options =
+        match command::parse::<Options>(std::env::args_os()).and_then(|options| stdout::check().map(|()| options)) {
+            Ok(Some(options)) => options,
+            Ok(None) => return ExitCode::SUCCESS,
+            Err(failure) => return failure.end("query"),
+        };
     match with_stack(move || work(&options)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             say(&format!("query: {error:#}\n"));
             ExitCode::FAILURE

@@ -200,3 +200,8 @@ proptest! {
         prop_assert!(answer.code == Some(0) || answer.errors.lines().last().unwrap().contains("/a."), "{}", answer.errors);
     }
 }
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    program::testing::closed_pipes_are_no_panic(|| std::process::Command::new(env!("CARGO_BIN_EXE_query")));
+}
