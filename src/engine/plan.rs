@@ -30,7 +30,7 @@ use crate::summary::CloseReason;
 use crate::time::Timestamp;
 use crate::windows::{BY_INDEX, BY_START};
 
-/// A strategy with its open sessions. (Its tag lies apart from everything else: each event compares it.)
+/// A strategy with its open sessions. (Its tag lies apart from everything else: each event reads it.)
 #[repr(u8)]
 pub(crate) enum Plan<K: Key, V: Value, S> {
     /// One bucket per event, closed by the watermark.
@@ -191,13 +191,15 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let of_key = |shared: &Shared<A>| hash.unwrap_or_else(|| shared.hash(event.key));
-        // (Two comparisons are faster than a table of jumps.)
-        if let Self::Gap(sessions) = self {
-            sessions.assign::<A, true>(event, of_key(shared), shared, out)
-        } else if let Self::Bucketed(rounding, windows) = self {
-            windows.assign_bucket::<A, true>(rounding, event, of_key(shared), shared, out)
-        } else {
-            self.assign_with_options(event, hash, shared, out) // an event takes longer there than a call
+        match self {
+            Self::Bucketed(rounding, windows) => {
+                windows.assign_bucket::<A, true>(rounding, event, of_key(shared), shared, out)
+            }
+            Self::Gap(sessions) => sessions.assign::<A, true>(event, of_key(shared), shared, out),
+            // An event takes longer there than a call.
+            Self::Sliding(..) | Self::Arrival(_) | Self::Ordered(_) => {
+                self.assign_with_options(event, hash, shared, out)
+            }
         }
     }
 
