@@ -40,6 +40,17 @@ impl Index {
         Self { one: HashTable::new(), many: Vec::new(), mask: 0, len: 0, split_at: SPLIT }
     }
 
+    /// Makes room for so many entries at once, in an index without any.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        if self.len > 0 || entries < SPLIT {
+            return;
+        }
+        let tables = entries.div_ceil(SPLIT);
+        self.many = (0..tables).map(|_| HashTable::with_capacity(SPLIT)).collect();
+        self.mask = tables.next_power_of_two() - 1;
+        self.split_at = SPLIT * tables;
+    }
+
     /// How many entries there are.
     pub(crate) const fn len(&self) -> usize {
         self.len
@@ -166,6 +177,21 @@ mod tests {
             }
         }
         assert_eq!((index.len(), index.find(hash(20_000), |n| n == 20_000)), (20_000, None));
+    }
+
+    #[test]
+    fn an_index_with_room_is_like_one_that_has_grown() {
+        for entries in [1, SPLIT, SPLIT + 1, 5 * SPLIT, 40_000] {
+            let (mut reserved, grown) = (Index::new(), index_of(0..entries as u32));
+            reserved.reserve(entries);
+            (0..entries as u32).for_each(|number| reserved.insert(hash(number), number, hash));
+            assert!(reserved.many.len().abs_diff(grown.many.len()) <= 2, "{entries}");
+            assert!((0..entries as u32).all(|n| reserved.find(hash(n), |found| found == n) == Some(n)), "{entries}");
+            for number in entries as u32..2 * entries as u32 {
+                reserved.insert(hash(number), number, hash);
+            }
+            assert!((0..2 * entries as u32).all(|n| reserved.find(hash(n), |found| found == n) == Some(n)));
+        }
     }
 
     #[test]

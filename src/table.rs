@@ -64,6 +64,11 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.slots.len()
     }
 
+    /// Makes room for so many sessions, while there are none.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.index.reserve(sessions);
+    }
+
     /// Every slot in use has a lower number.
     pub(crate) const fn used(&self) -> SlotId {
         self.slots.used()

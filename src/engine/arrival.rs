@@ -73,6 +73,11 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         self.sessions.iter().filter_map(|(number, _)| self.sighting(number))
     }
 
+    /// Makes room for so many sessions, while there are none.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.index.reserve(sessions);
+    }
+
     /// The sessions from a place in the queue on, of a number of places at most.
     pub(crate) fn sessions_from<'e>(
         &'e self,

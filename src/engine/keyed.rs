@@ -137,6 +137,11 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.table.try_get(number)
     }
 
+    /// Makes room for so many sessions, while there are none.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.table.reserve(sessions);
+    }
+
     /// The sessions in slots from a place on, in order, of a number of slots at most.
     pub(crate) fn sessions_from<'e>(
         &'e self,

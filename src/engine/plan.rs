@@ -458,6 +458,16 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         }
     }
 
+    /// Makes room for so many sessions, while there are none. Windows do not know how many each of them will have.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        match self {
+            Self::Bucketed(..) | Self::Sliding(..) => {}
+            Self::Arrival(windows) => windows.reserve(sessions),
+            Self::Gap(all) => all.sessions_mut().reserve(sessions),
+            Self::Ordered(all) => all.sessions_mut().reserve(sessions),
+        }
+    }
+
     /// Opens a session again. On the arrival clock those that opened first must come first.
     pub(crate) fn resume<A: Aggregate<K, V, State = S>>(
         &mut self,
