@@ -73,7 +73,7 @@ fn assert_bucket(bucket: &Bucket, times: &[&str], start: &str, end: &str) {
 
 #[test]
 fn both_ends_of_time_are_instants_like_others() {
-    for length in [Duration::from_micros(2), SECOND, Duration::from_micros(i64::MAX as u64 - 1)] {
+    for length in [Duration::from_micros(4), SECOND, Duration::from_micros(i64::MAX as u64 - 1)] {
         for (strategy, windows) in strategies(length) {
             for end in [Timestamp::MIN, Timestamp::MAX] {
                 let all = sessions(strategy.clone(), [end; 3]);
@@ -90,6 +90,18 @@ fn the_two_ends_of_time_are_far_apart() {
         let all = sessions(strategy.clone(), [Timestamp::MIN, Timestamp::MAX]);
         assert_eq!(all.len() as u64, 2 * windows, "{strategy:?}");
     }
+}
+
+#[test]
+fn with_a_slide_of_one_microsecond_no_window_begins_before_time_does() {
+    let slide = Duration::from_micros(1);
+    let all = sessions(Sliding::new(3 * slide, slide), [Timestamp::MIN, Timestamp::MAX]);
+    let ends: Vec<_> = all.iter().map(|session| (session.first_time, session.window.end)).collect();
+    let after_min = Timestamp::from_micros(i64::MIN + 3);
+    assert_eq!(
+        ends,
+        [(Timestamp::MIN, after_min)].into_iter().chain([(Timestamp::MAX, Timestamp::MAX); 3]).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use stagger::{
-    Bucket, Clock, Config, Engine, Event, FirstLast, Gap, Pushed, Sliding, Snapshot, SourceId, Stagger, Strategy,
-    SummaryOf, Timestamp, Unit, WatermarkMerger, WhenFull, aggregate::List, calendar::ChronoZone,
+    Bucket, Clock, Config, Engine, Event, FirstLast, Gap, JoinOnly, Pushed, Sliding, Snapshot, SourceId, Stagger,
+    Strategy, SummaryOf, Timestamp, Unit, WatermarkMerger, WhenFull, aggregate::List, calendar::ChronoZone,
+    fingerprint,
 };
 
 const RUNS: u64 = 1_000;
@@ -139,6 +140,9 @@ fn gap(bytes: &mut Bytes) -> Gap {
     if bytes.one_in(4) {
         gap = gap.cut_between(bucket(bytes));
     }
+    if bytes.one_in(6) {
+        gap = gap.max_events(1 + bytes.up_to(4) as u64);
+    }
     gap
 }
 
@@ -169,7 +173,31 @@ fn config(seed: u64) -> (Kept, Bytes) {
     if is_gap && b.one_in(3) {
         config = config.cut("logout", |before, _| before.value == "logout");
     }
+    if is_gap {
+        config = with_rules(config, b);
+    }
+    config = b.maybe(4, Bytes::length).into_iter().fold(config, Kept::update_every);
+    config = b.maybe(6, |b| 1 + b.up_to(5) as u64).into_iter().fold(config, Kept::update_every_events);
+    if b.one_in(4) {
+        config = config.unique_by("value", |event| fingerprint(event.value));
+    }
     (config, bytes)
+}
+
+/// Rules of gap sessions that look at events in order of time.
+fn with_rules(config: Kept, bytes: &mut Bytes) -> Kept {
+    let mut config = config;
+    if bytes.one_in(6) {
+        config = config.end_at("logout", |event| event.value == "logout");
+    }
+    if bytes.one_in(6) {
+        let joins = bytes.pick(&[JoinOnly::Prolongs, JoinOnly::DoesNotProlong]);
+        config = config.join_only("empty", move |event| if event.value.is_empty() { joins } else { JoinOnly::No });
+    }
+    if bytes.one_in(6) {
+        config = config.cut_with("click after two", |session, _, next| session.count() > 2 && next.value == "click");
+    }
+    config
 }
 
 fn value(event: &Event<&str, &str>) -> String {
@@ -277,7 +305,10 @@ fn twin(seed: u64, original: &Sessions, bytes: &mut Bytes) -> Sessions {
         saved
     };
     let twin = config(seed).0.restore(saved).expect("an undamaged snapshot is restored");
-    assert_eq!((twin.now(), twin.open_sessions()), (original.now(), original.open_sessions()));
+    assert_eq!(twin.now(), original.now());
+    // With a bound on a call, sessions may be pending of which nothing is left to emit: those are not restored.
+    let has_pending = original.next_deadline().is_some_and(|deadline| deadline <= original.now());
+    assert!(has_pending || twin.open_sessions() == original.open_sessions());
     assert_eq!(twin.counters().is_conserved(), original.counters().is_conserved());
     twin
 }

@@ -7,7 +7,8 @@ use crate::error::ConfigError;
 use crate::time::Timestamp;
 use crate::window::Window;
 
-/// The windows `[k·slide, k·slide + size)`: an event belongs to each that holds it.
+/// The windows `[k·slide, k·slide + size)`: an event belongs to each that holds it. (With a slide of one
+/// microsecond, none begins before [`Timestamp::MIN`].)
 ///
 /// For tumbling windows over the arrival time, as Kinesis SQL had over ROWTIME, push the arrival as
 /// the event time; the example `stagger_vs_tumbling` does.
@@ -92,10 +93,12 @@ impl Hops {
         self.size.unsigned_abs().div_ceil(self.slide.unsigned_abs())
     }
 
-    /// The indices of the windows that hold `time`, in order.
+    /// The indices of the windows that hold `time`, in order. None is below those of 64 bits: with a slide of one
+    /// microsecond there would be more windows than such numbers, and two at the ends of time would be taken for one.
     pub(crate) fn indices_of(&self, time: Timestamp) -> core::ops::RangeInclusive<i128> {
         let since = i128::from(time.as_micros()) - i128::from(self.phase);
-        self.slides_to(since - i128::from(self.size)) + 1..=self.slides_to(since)
+        let first = self.slides_to(since - i128::from(self.size)) + 1;
+        first.max(i64::MIN.into())..=self.slides_to(since)
     }
 
     /// How many slides fit before `since`. Nearly always all is within 64 bits, and division is fast.
@@ -190,6 +193,18 @@ mod tests {
             assert!(hops.window(index).contains(time), "{:?}", hops.window(index));
         }
         assert_eq!(hops.window(i128::from(i64::MAX)), Window::new(Timestamp::MAX, Timestamp::MAX));
+    }
+
+    #[test]
+    fn no_window_at_one_end_of_time_is_taken_for_one_at_the_other() {
+        for hops in [hops(15, 1, 0), hops(9_000, 1, 0), hops(9_000, 2, 1), hops(10, 3, 2)] {
+            let low_of = |time: Timestamp| hops.indices_of(time).map(|index| index as i64).collect::<Vec<_>>();
+            let (first, last) = (low_of(Timestamp::MIN), low_of(Timestamp::MAX));
+            assert!(!first.is_empty() && !last.is_empty());
+            assert!(first.iter().all(|index| !last.contains(index)), "{hops:?}");
+        }
+        assert_eq!(indices(hops(15, 1, 0), i64::MIN), [i64::MIN.into()]);
+        assert_eq!(hops(15, 2, 0).indices_of(Timestamp::MIN).count(), 8, "with another slide they are all there");
     }
 
     #[test]

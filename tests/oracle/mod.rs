@@ -297,7 +297,8 @@ pub(crate) fn sliding_windows(size: i64, slide: i64, origin: i64, time: i64) -> 
     let mut windows = Vec::new();
     // The latest start at or before the event, and then back for as long as the windows hold it.
     let mut start = time - (time - i128::from(origin)).rem_euclid(slide);
-    while time < start + size {
+    // With a slide of one microsecond, no window begins before time does.
+    while time < start + size && (slide > 1 || start >= i64::MIN.into()) {
         windows.push((start, start + size));
         start -= slide;
     }
