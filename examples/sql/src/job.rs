@@ -56,6 +56,9 @@ struct Outputs<'p> {
 
 /// Reads all records, and writes the rows that the application makes of them.
 pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Outcome<()> {
+    if let Some(records) = &options.records {
+        return Err(Failure::usage(format_args!("name the records once, with --input {}", records.display())));
+    }
     let arrival = arrival(plan, options)?;
     let is_stdin = options.input == Path::new("-");
     let from = if is_stdin { same::Input::Stdin } else { same::Input::File(&options.input) };

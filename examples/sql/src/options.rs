@@ -58,6 +58,10 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "COLUMNS")]
     pub(crate) schema: Option<String>,
 
+    /// Taken so that clap says that --input is missing, not that this is no subcommand
+    #[arg(value_name = "RECORDS", hide = true)]
+    pub(crate) records: Option<PathBuf>,
+
     /// The records: JSON lines, packed or not; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,

@@ -111,6 +111,8 @@ fn what_is_missing_is_said() {
         ran.said.lines().last().unwrap_or_default().to_owned()
     };
     assert!(run(&[]).contains("--input <FILE> <APP.SQL>"));
+    assert!(run(&[&path("app.sql"), &path("clicks.jsonl")]).contains("not provided: --input <FILE>"));
+    assert!(run(&[&path("app.sql"), "x", "--input", "y"]).ends_with("name the records once, with --input x"));
     assert!(run(&["no.sql", "--input", "x"]).contains("cannot read no.sql"));
     let no_arrival = run(&[&path("app.sql"), "--input", &path("clicks.jsonl")]);
     assert!(no_arrival.contains("with --arrival FIELD"), "{no_arrival}");
