@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 
 use events::failure::{Failure, Outcome};
 use events::input::Source as Input;
-use events::lines::{Framed, Lines};
-use events::parse::{Line, Parser, Record, Reject};
+use events::lines::{Frame, Framed, Lines};
+use events::parse::{Line, Parser, Record, Reject, json};
 use program::growing::Growing;
 use program::say::say;
 use program::{same, stdout};
@@ -30,12 +30,23 @@ const ERRORS: [&str; 7] =
 /// The number of failures that are shown.
 const SHOWN: u64 = 5;
 
-/// Records are framed by lines here, and read by [`Source`].
-struct OneLine;
+/// Records are framed here, and read by [`Source`]: one on a line, or one after the other as Firehose stores them, or
+/// in a list.
+#[derive(Default)]
+struct Objects {
+    /// Known from the first bytes on.
+    is_list: Option<bool>,
+}
 
-impl Parser for OneLine {
+impl Parser for Objects {
     fn parse_line<'a>(&'a mut self, _: Line<'a>) -> Result<Record<'a>, Reject> {
         Err(Reject::NotAnObject)
+    }
+
+    fn frame(&mut self, input: &[u8], is_all: bool) -> Frame {
+        let first = input.trim_ascii_start().first();
+        self.is_list = self.is_list.or(first.map(|first| *first == b'['));
+        json::frame(input, is_all, self.is_list.unwrap_or_default())
     }
 }
 
@@ -69,9 +80,9 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Outcome<()> {
     let read = Arc::new(AtomicU64::new(0));
     let mut lines = Lines::new(input.open(&read)?.content());
     let mut outputs = Outputs::new(plan, options)?;
-    let mut row = Vec::new();
+    let (mut objects, mut row) = (Objects::default(), Vec::new());
     let mut records = 0_u64;
-    while let Some(Framed { bytes, whole, .. }) = lines.next(&mut OneLine).map_err(|error| input.unreadable(&error))? {
+    while let Some(Framed { bytes, whole, .. }) = lines.next(&mut objects).map_err(|error| input.unreadable(&error))? {
         records += 1;
         let line = whole.map_err(|reject| reject.to_string()).and_then(|()| text_of(bytes));
         let read = line.and_then(|line| source.read(line, &mut row).map_err(|failure| failure.0));

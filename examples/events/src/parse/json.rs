@@ -110,7 +110,7 @@ pub fn name_of(json: &str) -> &'static str {
 
 /// Finds the object that begins a text of JSON: on a line of its own, over several lines, or followed by the next
 /// one. In a list, marks between its objects are passed over. A text that does not begin an object is framed by lines.
-pub(crate) fn frame(input: &[u8], is_all: bool, is_list: bool) -> Frame {
+pub fn frame(input: &[u8], is_all: bool, is_list: bool) -> Frame {
     let blank = input.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(input.len());
     match input.get(blank) {
         Some(b'{') => object(input, blank, is_all),

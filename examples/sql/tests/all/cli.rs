@@ -135,6 +135,30 @@ fn a_run_on_other_records_fails() {
     assert_eq!(run("at").status, 0);
 }
 
+/// Firehose stores records one after the other; others keep them in a list, or over several lines.
+#[test]
+fn objects_need_no_lines_of_their_own() {
+    let (_folder, path) = folder(APP);
+    let run = || {
+        let ran =
+            program(&[&path("app.sql"), "--input", &path("clicks.jsonl"), "--arrival", "at", "--stream", "CLEAN"]);
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        ran.out
+    };
+    let objects = CLICKS.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>();
+    let expected = run();
+    assert_eq!(expected.lines().count(), 6);
+    for text in [
+        objects.concat(),
+        format!("\n[{}]\n", objects.join(",\n")),
+        objects.join("\n").replace(", ", ",\n"),
+        objects.join("\r\n\r\n"),
+    ] {
+        fs::write(path("clicks.jsonl"), text).expect("room");
+        assert_eq!(run(), expected);
+    }
+}
+
 #[test]
 fn columns_that_no_record_has_are_named() {
     let (_folder, path) = folder(&APP.replace("\"price\"", "\"Price\""));
