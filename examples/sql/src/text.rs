@@ -39,8 +39,11 @@ impl Mistake {
             0 => format!("{file}: {}", self.what),
             _ => format!("{file}:{line}:{column}: {}", self.what),
         };
-        if let Some(source) = text.lines().nth((line as usize).wrapping_sub(1)) {
-            let (shown_line, before) = around(source, (column as usize).saturating_sub(1));
+        // A place behind the text is that of its last line's end.
+        let last = || text.lines().last().filter(|_| line > 0).map(|last| (last, last.chars().count()));
+        let found = text.lines().nth((line as usize).wrapping_sub(1));
+        if let Some((source, at)) = found.map(|source| (source, (column as usize).saturating_sub(1))).or_else(last) {
+            let (shown_line, before) = around(source, at);
             let _ = write!(shown, "\n    {shown_line}\n    {:before$}^", "");
         }
         if !self.instead.is_empty() {

@@ -46,6 +46,15 @@ fn text_from_a_word_processor_or_a_web_page() {
 }
 
 #[test]
+fn what_is_never_closed_is_shown_at_the_end() {
+    for (sql, caret) in [("CREATE STREAM d (v INTEGER);\n/* é\n", "        ^"), ("/* é", "        ^")] {
+        let shown = mistake(sql);
+        let lines: Vec<&str> = shown.lines().skip(1).collect();
+        assert_eq!(lines, ["    /* é", caret, "Close the quote or the comment, or remove the character."], "{shown}");
+    }
+}
+
+#[test]
 fn a_window_clause_is_shown_where_it_stands() {
     let shown = of_select("SELECT STREAM COUNT(*) OVER w FROM s WINDOW w AS (RANGE CURRENT ROW)");
     assert_eq!(shown[0], "app.sql:2:76: RANGE CURRENT ROW, all rows of one time, is not supported");
