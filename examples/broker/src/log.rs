@@ -271,8 +271,8 @@ impl Log {
             let own = keys.next().unwrap_or_default();
             batch.base >= stable || own.iter().any(|key| latest.get(key) == Some(&batch.base))
         });
-        let first = self.batches.front().map_or(self.end, |batch| batch.base);
-        self.aborted.retain(|aborted| aborted.last >= first);
+        // With the marker that ends it gone, a client would take all later records of its producer for aborted, too.
+        self.aborted.retain(|aborted| aborted.last >= stable);
     }
 
     fn is_aborted(&self, producer: i64, offset: i64) -> bool {
@@ -381,5 +381,7 @@ mod tests {
         log.compact();
         assert_eq!(keys(&log), ["b", "a", "a"]);
         assert_eq!(log.end(), 9);
+        let found = log.read(0, usize::MAX, true).unwrap();
+        assert!(found.aborted.is_empty(), "records and marker of the aborted one are gone: {:?}", found.aborted);
     }
 }
