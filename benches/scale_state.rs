@@ -11,7 +11,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use stagger::{Changes, Config, Engine, Event, Gap, Snapshot, Timestamp};
+use stagger::{Config, Engine, Event, Gap, Snapshot, Timestamp};
 
 type Setup = Config<u64, u64>;
 type Clicks = Engine<u64, u64>;
@@ -35,7 +35,7 @@ impl Source {
     fn next(&mut self) -> Event<u64, u64> {
         let user = (self.sent.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % self.users;
         self.sent += 1;
-        let micros = (self.sent * 200_000_000 / self.users) as i64; // a million users click twice in 400 seconds
+        let micros = (self.sent * 20_000_000 / self.users) as i64; // each user about once in twenty seconds
         Event::new(user, Timestamp::from_micros(START + micros), self.sent)
     }
 
@@ -47,17 +47,28 @@ impl Source {
     }
 }
 
-/// The time that this thread has had a processor, so that others on the machine count less. Linux tells it.
-fn processor_time() -> Option<Duration> {
+/// The time that this thread has had a processor, and how often: others on the machine count less. Linux tells it.
+fn processor_time() -> Option<(Duration, u64)> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    let mut fields = text.split_whitespace();
+    let running = fields.next()?.parse().ok().map(Duration::from_nanos)?;
+    Some((running, fields.nth(1)?.parse().ok()?))
+}
+
+/// The time of a call, unless it was interrupted. (The time of the processor is too coarse for one call.)
+fn uninterrupted<T>(act: impl FnOnce() -> T) -> (T, Option<Duration>) {
+    let (before, begin) = (processor_time(), Instant::now());
+    let done = act();
+    let wall = begin.elapsed();
+    let times = |time: Option<(Duration, u64)>| time.map(|(_, times)| times);
+    (done, Some(wall).filter(|_| times(before) == times(processor_time())))
 }
 
 fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
     let (begin, running) = (Instant::now(), processor_time());
     let done = act();
     let wall = begin.elapsed();
-    let running = running.and_then(|before| processor_time()?.checked_sub(before));
+    let running = running.and_then(|(before, _)| processor_time()?.0.checked_sub(before));
     (done, running.map_or(wall, |running| running.min(wall)))
 }
 
@@ -88,14 +99,13 @@ fn measure(users: u64) {
     let open = engine.open_sessions() as u64;
     let used = memory().saturating_sub(before);
     line("memory, bytes for each session", format!("{:.1}", used as f64 / open as f64));
-    let events = users.clamp(10_000, 2_000_000);
+    let events = if users < 100_000 { users } else { 2_000_000 };
     let ((), time) = timed(|| source.push(&mut engine, events));
     line("events a second", format!("{:.2} M", events as f64 / time.as_secs_f64() / 1e6));
     assert_eq!(engine.open_sessions() as u64, open);
 
     checkpoint(&engine, users, open);
-    let longest = portions(&mut engine, &mut source);
-    line("in portions: the longest call", millis(longest));
+    portions(&mut engine, &mut source);
 }
 
 fn checkpoint(engine: &Clicks, users: u64, open: u64) {
@@ -117,29 +127,34 @@ fn checkpoint(engine: &Clicks, users: u64, open: u64) {
     line("changes of 1 %: bytes", bytes.len());
 }
 
-/// Takes a snapshot in portions, with events in between. The longest call of all.
-fn portions(engine: &mut Clicks, source: &mut Source) -> Duration {
-    let (mut number, mut longest, mut bytes, mut all) = (0, Duration::ZERO, 0, Duration::ZERO);
-    let (mut pushed, mut pushing) = (0, Duration::ZERO);
+/// Takes a snapshot in portions, with events in between.
+fn portions(engine: &mut Clicks, source: &mut Source) {
+    let (mut number, mut bytes, mut calls, mut all) = (0, 0, Vec::new(), Duration::ZERO);
+    let (mut pushed, mut pushing, mut longest) = (0, Duration::ZERO, Duration::ZERO);
     engine.begin_snapshot();
     loop {
-        let (portion, time): (Option<Changes<u64, u64>>, _) = timed(|| engine.next_portion(PORTION));
-        let Some(portion) = portion else { break };
-        (longest, all) = (longest.max(time), all + time);
-        let (written, time) = timed(|| portion.to_bytes().expect("integers can be written").len());
-        (longest, all) = (longest.max(time), all + time);
-        (number, bytes) = (number + 1, bytes + written);
+        let take = || Some(engine.next_portion(PORTION)?.to_bytes().expect("integers can be written").len());
+        let ((written, call), time) = timed(|| uninterrupted(take));
+        let Some(written) = written else { break };
+        calls.extend(call);
+        (number, bytes, all) = (number + 1, bytes + written, all + time);
         if engine.is_taking_snapshot() {
-            let ((), time) = timed(|| source.push(engine, BETWEEN));
+            let (((), call), time) = timed(|| uninterrupted(|| source.push(engine, BETWEEN)));
             pushing += time;
+            longest = longest.max(call.unwrap_or_default());
             pushed += BETWEEN;
         }
     }
+    calls.sort_unstable();
     line("in portions: number, bytes", format!("{number}, {bytes}"));
     line("in portions: all of it, written", millis(all));
+    let [middle, late, last] = [calls.len() / 2, calls.len() * 99 / 100, calls.len() - 1].map(|i| millis(calls[i]));
+    line(
+        "in portions: one, 99 of 100, the longest",
+        format!("{middle}, {late}, {last} of {} uninterrupted", calls.len()),
+    );
     let rate = pushed as f64 / pushing.as_secs_f64() / 1e6;
-    line("in portions: events a second meanwhile", format!("{rate:.2} M"));
-    longest
+    line("in portions: events a second meanwhile", format!("{rate:.2} M, the slowest thousand in {}", millis(longest)));
 }
 
 fn main() {

@@ -1,16 +1,16 @@
 //! What changes while a snapshot is taken in portions.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
-use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
 use crate::engine::shared::Out;
+use crate::index::Index;
+use crate::segments::Segments;
 
 /// A place among the open sessions. Sessions that nothing happens to keep theirs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,11 +21,14 @@ pub(crate) struct Cursor {
     pub(crate) is_done: bool,
 }
 
-/// Keys whose sessions may have changed since they were copied, and how far the copying has come.
+/// Keys whose sessions may have changed since they were copied, and how far the copying has come. Neither the keys nor
+/// their index is ever moved as a whole, which would hold an event up.
 pub(crate) struct Touched<K> {
-    keys: Vec<K>,
-    /// The places of the keys.
-    index: HashTable<usize>,
+    /// In the order in which they were touched. `None` where one was taken.
+    keys: Segments<Option<K>>,
+    /// No key has a lower number.
+    first: u32,
+    index: Index,
     hasher: DefaultHashBuilder,
     /// How many keys were touched since the last portion.
     fresh: usize,
@@ -37,30 +40,40 @@ pub(crate) struct Touched<K> {
 
 impl<K: Key> Touched<K> {
     fn new(was_plain: bool) -> Self {
-        let (keys, index, hasher) = (Vec::new(), HashTable::new(), DefaultHashBuilder::default());
-        Self { keys, index, hasher, fresh: 0, cursor: Cursor::default(), closing: 0, was_plain }
+        Self {
+            keys: Segments::new(),
+            first: 0,
+            index: Index::new(),
+            hasher: DefaultHashBuilder::default(),
+            fresh: 0,
+            cursor: Cursor::default(),
+            closing: 0,
+            was_plain,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.end().wrapping_sub(self.first) as usize
     }
 
     pub(crate) fn note(&mut self, key: K::Ref<'_>) {
         let Self { keys, index, hasher, fresh, .. } = self;
-        let hash_of = |place: &usize| hasher.hash_one(keys[*place].key_ref());
-        if let Entry::Vacant(room) = index.entry(hasher.hash_one(key), |place| keys[*place].key_eq(key), hash_of) {
-            room.insert(keys.len());
-            keys.push(K::key_from(key));
+        let at = |number| keys.get(number).and_then(Option::as_ref);
+        let hash = hasher.hash_one(key);
+        if index.find(hash, |number| at(number).is_some_and(|known| known.key_eq(key))).is_none() {
+            let hash_of = |number| at(number).map_or(0, |known| hasher.hash_one(known.key_ref()));
+            index.insert(hash, keys.end(), hash_of);
+            keys.push(Some(K::key_from(key)));
             *fresh += 1;
         }
     }
 
+    /// Takes the key that was touched first.
     pub(crate) fn take(&mut self) -> Option<K> {
-        let key = self.keys.pop()?;
-        let (hash, last) = (self.hasher.hash_one(key.key_ref()), self.keys.len());
-        if let Ok(entry) = self.index.find_entry(hash, |place| *place == last) {
-            entry.remove();
-        }
+        let key = self.keys.get_mut(self.first)?.take()?;
+        self.index.remove(self.hasher.hash_one(key.key_ref()), self.first);
+        self.first = self.first.wrapping_add(1);
+        self.keys.release_before(self.first);
         Some(key)
     }
 
@@ -97,5 +110,30 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         silent.iter().for_each(|key| touched.note(key.key_ref()));
         self.touched = Some(touched);
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn keys_are_taken_once_in_the_order_in_which_they_were_touched() {
+        let mut touched = Touched::<String>::new(true);
+        let key = |n: u32| format!("a key with the number {n}");
+        for n in (0..10_000).chain(0..10_000) {
+            touched.note(&key(n));
+        }
+        assert_eq!((touched.len(), touched.limit(5)), (10_000, 40_000));
+        let first: Vec<String> = core::iter::from_fn(|| touched.take()).take(4_000).collect();
+        assert_eq!(first, (0..4_000).map(key).collect::<Vec<_>>());
+        (3_990..4_010).for_each(|n| touched.note(&key(n)));
+        assert_eq!((touched.len(), touched.limit(5)), (6_010, 40));
+        let rest: Vec<String> = core::iter::from_fn(|| touched.take()).collect();
+        assert_eq!(rest, (4_000..10_000).chain(3_990..4_000).map(key).collect::<Vec<_>>());
+        assert_eq!((touched.len(), touched.take(), touched.limit(5)), (0, None, 5));
     }
 }
