@@ -206,9 +206,6 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if let Some(noted) = &mut self.sessions.noted {
             noted.push(K::key_from(first.event.key.key_ref()));
         }
-        if shared.options.lateness > 0 && self.sessions.is_settled(slot) {
-            self.sessions.enqueue(slot, shared);
-        }
         self.held.recycle(first);
         Some(Some((slot, is_first)))
     }
