@@ -1,7 +1,8 @@
 //! How often a session has begun in one place: a partition on the arrival clock, or an instant behind the
 //! watermark.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BinaryHeap, VecDeque};
+use core::cmp::Reverse;
 
 use hashbrown::HashMap;
 
@@ -16,6 +17,8 @@ pub(crate) struct ReopenCounter {
     closed: HashMap<SessionId, Closed>,
     /// Closings in order; the one of a partition that has been closed again since is obsolete.
     order: VecDeque<(u64, SessionId)>,
+    /// The same behind the watermark, where sessions end in any order: by the time at which they are forgotten.
+    by_time: BinaryHeap<Reverse<(Timestamp, u64, SessionId)>>,
     closings: u64,
 }
 
@@ -29,7 +32,8 @@ struct Closed {
 impl ReopenCounter {
     /// Remembers windows of `range` for `remember` after their deadline.
     pub(crate) fn new(range: i64, remember: i64) -> Self {
-        Self { range, remember, closed: HashMap::new(), order: VecDeque::new(), closings: 0 }
+        let (closed, order, by_time) = (HashMap::new(), VecDeque::new(), BinaryHeap::new());
+        Self { range, remember, closed, order, by_time, closings: 0 }
     }
 
     /// Whether anything is ever remembered.
@@ -48,19 +52,27 @@ impl ReopenCounter {
         self.closings += 1;
         self.closed.insert(partition, Closed { part, opened, closing: self.closings });
         self.order.push_back((self.closings, partition));
+        if !self.is_on() {
+            self.by_time.push(Reverse((opened, self.closings, partition)));
+        }
         while self.closed.len() > max {
             self.forget_first();
         }
         if self.order.len() > 2 * self.closed.len() + FEW {
             let closed = &self.closed;
             self.order.retain(|entry| current(closed, entry).is_some());
+            self.by_time.retain(|Reverse((_, closing, partition))| current(closed, &(*closing, *partition)).is_some());
         }
     }
 
     fn forget_first(&mut self) {
         let Some(first) = self.order.pop_front() else { return };
-        if current(&self.closed, &first).is_some() {
-            self.closed.remove(&first.1);
+        self.forget_closing(first);
+    }
+
+    fn forget_closing(&mut self, closing: (u64, SessionId)) {
+        if current(&self.closed, &closing).is_some() {
+            self.closed.remove(&closing.1);
         }
     }
 
@@ -77,6 +89,13 @@ impl ReopenCounter {
     pub(crate) fn forget(&mut self, now: Timestamp) {
         if self.order.is_empty() {
             return;
+        }
+        while let Some(Reverse((opened, closing, partition))) = self.by_time.peek().copied() {
+            if self.remembers(opened, now) {
+                break;
+            }
+            self.by_time.pop();
+            self.forget_closing((closing, partition));
         }
         while let Some(first) = self.order.front() {
             if current(&self.closed, first).is_some_and(|closed| self.remembers(closed.opened, now)) {
@@ -145,6 +164,19 @@ mod tests {
         assert_eq!(counter.next(|| partition(1)), 4);
         counter.forget(at(115));
         assert_eq!((counter.next(|| partition(1)), counter.order.is_empty()), (1, true));
+    }
+
+    #[test]
+    fn behind_the_watermark_one_that_is_remembered_for_long_holds_back_no_other() {
+        let mut counter = ReopenCounter::new(0, 0);
+        for (key, reach) in [(1, 200), (2, 100), (3, 150)] {
+            counter.remember(partition(key), 1, at(reach), usize::MAX);
+        }
+        counter.forget(at(99));
+        assert_eq!(counter.len(), 3);
+        counter.forget(at(100));
+        assert_eq!(counter.len(), 2);
+        assert!(counter.iter().map(|(.., reach)| reach).eq([at(200), at(150)]));
     }
 
     #[test]
