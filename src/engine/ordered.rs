@@ -779,6 +779,27 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_was_emitted_is_cut_no_more() {
+        let cut = config(Gap::new(us(10))).cut("before 8", |_, next| next.value == 8).allowed_lateness(us(50));
+        let mut run = Run::new(cut);
+        run.advance(0);
+        assert_eq!((run.push(1, 0), run.advance(10)), (Pushed::Opened, [(1, 0, 10, 1)].into()));
+        assert_eq!([8, 3].map(|time| run.push(1, time)), [Pushed::Opened, Pushed::Extended]);
+        run.close_until(100);
+        assert_eq!(emitted(&mut run), [(0, 13, 2, Silence), (8, 18, 1, Silence)]);
+    }
+
+    #[test]
+    fn a_straggler_within_a_session_is_no_event_before_its_first() {
+        let backwards = config(Gap::new(us(10))).cut("backwards", |previous, next| previous.time >= next.time);
+        let mut run = Run::new(backwards);
+        assert_eq!([5, 9].map(|time| run.push(1, time)), [Pushed::Held; 2]);
+        run.advance(9);
+        assert_eq!([5, 6].map(|time| run.push(1, time)), [Pushed::Extended; 2]);
+        assert_eq!(run.flush(), [(1, 5, 19, 4)]);
+    }
+
+    #[test]
     fn by_arrival_the_first_to_arrive_is_the_first() {
         let mut run = Run::new(at_most_20().first_last_by(FirstLast::Arrival));
         assert_eq!([5, 7, 3].map(|time| run.push(1, time)), [Pushed::Held; 3]);
