@@ -196,10 +196,11 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 windows.assign_bucket::<A, true>(rounding, event, of_key(shared), shared, out)
             }
             Self::Gap(sessions) => sessions.assign::<A, true>(event, of_key(shared), shared, out),
-            // An event takes longer there than a call.
-            Self::Sliding(..) | Self::Arrival(_) | Self::Ordered(_) => {
-                self.assign_with_options(event, hash, shared, out)
+            Self::Sliding(hops, windows) => {
+                windows.assign_all::<A, true>(hops, event, of_key(shared), None, shared, out)
             }
+            // An event takes longer there than a call.
+            Self::Arrival(_) | Self::Ordered(_) => self.assign_with_options(event, hash, shared, out),
         }
     }
 
@@ -218,7 +219,9 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 windows.assign_bucket::<A, false>(rounding, event, of_key(shared), shared, out)
             }
             Self::Gap(sessions) => sessions.assign::<A, false>(event, of_key(shared), shared, out),
-            Self::Sliding(hops, windows) => windows.assign_all(hops, event, of_key(shared), None, shared, out),
+            Self::Sliding(hops, windows) => {
+                windows.assign_all::<A, false>(hops, event, of_key(shared), None, shared, out)
+            }
             Self::Arrival(windows) => {
                 let hash = hash.unwrap_or_else(|| windows.hash(event, shared));
                 windows.assign(event, hash, shared, out)
@@ -251,7 +254,9 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 let start = rounding.window_of(event.event_time).start;
                 windows.holds(start.as_micros(), hash, event.key, id)
             }
-            Self::Sliding(hops, windows) => return windows.assign_all(hops, event, hash, Some(id), shared, out),
+            Self::Sliding(hops, windows) => {
+                return windows.assign_all::<A, false>(hops, event, hash, Some(id), shared, out);
+            }
             Self::Arrival(windows) => {
                 let pending = shared.has_pending().then_some(shared.clock.now());
                 windows.holds(event, hash, id, pending)

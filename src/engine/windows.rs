@@ -268,10 +268,10 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         Outcome::Opened(opened)
     }
 
-    /// Assigns an event to each sliding window that holds it. With an `id`: where the session of its key does
-    /// not hold an event of that id.
+    /// Assigns an event to each sliding window that holds it. With an `id`, which none has in a plain engine: where
+    /// the session of its key does not hold an event of that id.
     #[inline(never)]
-    pub(crate) fn assign_all<A: Aggregate<K, V, State = S>>(
+    pub(crate) fn assign_all<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
         &mut self,
         hops: &Hops,
         event: &EventRef<'_, K, V>,
@@ -280,7 +280,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         shared: &mut Shared<A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        if shared.may_leave_pending() {
+        let id = if PLAIN { None } else { id };
+        if !PLAIN && shared.may_leave_pending() {
             self.drain_for_correction(event, shared, out);
         }
         let indices = hops.indices_of(event.event_time);
@@ -318,7 +319,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 continue;
             }
             let (found, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
-            let assigned = self.assign_to::<A, false>(found, span.end, event, hash, shared, out);
+            let assigned = self.assign_to::<A, PLAIN>(found, span.end, event, hash, shared, out);
             outcome = match assigned {
                 Some(Outcome::Extended(at)) if has_opened => Outcome::Opened(at),
                 Some(extended @ Outcome::Extended(_)) => extended,
