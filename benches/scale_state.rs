@@ -148,7 +148,8 @@ fn portions(engine: &mut Clicks, source: &mut Source) {
     calls.sort_unstable();
     line("in portions: number, bytes", format!("{number}, {bytes}"));
     line("in portions: all of it, written", millis(all));
-    let [middle, late, last] = [calls.len() / 2, calls.len() * 99 / 100, calls.len() - 1].map(|i| millis(calls[i]));
+    let at = |percent: usize| calls.get((calls.len() * percent / 100).min(calls.len().saturating_sub(1)));
+    let [middle, late, last] = [50, 99, 100].map(|percent| at(percent).map_or("none".to_owned(), |time| millis(*time)));
     line(
         "in portions: one, 99 of 100, the longest",
         format!("{middle}, {late}, {last} of {} uninterrupted", calls.len()),
