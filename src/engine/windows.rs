@@ -750,6 +750,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_comes_to_a_window_when_the_watermark_is_at_its_end_is_emitted_at_once() {
+        let mut run = Run::new(tens().allowed_lateness(us(5)));
+        assert_eq!((run.push(1, 5), run.advance(10)), (Pushed::Opened, [(1, 0, 10, 1)].into()));
+        assert_eq!((run.push(2, 6), run.closed()), (Pushed::Opened, [(2, 0, 10, 1)].into()));
+    }
+
+    #[test]
     fn at_the_watermark() {
         let mut run = Run::new(tens());
         assert_eq!(run.push(1, 5), Pushed::Opened);
