@@ -97,7 +97,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     pub(crate) fn sightings_of<'e, A>(
         &'e self,
         key: K::Ref<'_>,
-        shared: &'e Shared<A>,
+        shared: &'e Shared<K, A>,
     ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
         let without = self.rounding.is_none().then_some(0);
         let starts = without.into_iter().chain(self.buckets.keys().copied());
@@ -144,7 +144,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
 
     /// The hash of the partition of an event.
     #[inline]
-    pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<A>) -> u64 {
+    pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<K, A>) -> u64 {
         let start = self.bucket_of(event.event_time).map_or(0, |bucket| bucket.start.as_micros());
         shared.hash((event.key, start))
     }
@@ -181,7 +181,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let bucket = self.bucket_of(event.event_time);
@@ -201,7 +201,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         if let Some((number, session)) =
             found.and_then(|number| Some((number, self.sessions.get_mut(number)?.as_mut()?)))
         {
-            shared.extend::<K, V, false>(session, event);
+            shared.extend::<V, false>(session, event);
             if shared.updates.is_on() {
                 let was_current = self.rare.get_mut(&number).is_some_and(RareState::outdate);
                 self.follow_up(Whereabouts::numbered(number), was_current, shared, out);
@@ -269,7 +269,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     }
 
     #[inline]
-    fn insert<A>(&mut self, session: Session<K, V, S>, hash: u64, shared: &mut Shared<A>) -> u32 {
+    fn insert<A>(&mut self, session: Session<K, V, S>, hash: u64, shared: &mut Shared<K, A>) -> u32 {
         shared.clock.schedule(self.deadline_of(session.edge));
         if self.rounding.is_some() {
             *self.buckets.entry(self.start_of(session.first)).or_default() += 1;
@@ -288,7 +288,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         &mut self,
         session: Session<K, V, S>,
         rare: Option<RareState<V>>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> u32 {
         let hash = hash_of(self.rounding.as_ref(), &session, shared);
         shared.clock.advance(session.edge); // a session cannot have opened in the future
@@ -303,7 +303,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
 
     /// Removes the session at the front.
     #[inline]
-    fn pop<A>(&mut self, shared: &Shared<A>) -> Option<Removed<K, V, S>> {
+    fn pop<A>(&mut self, shared: &Shared<K, A>) -> Option<Removed<K, V, S>> {
         let number = self.front()?;
         let session = self.sessions.get_mut(number)?.take()?;
         let start = self.start_of(session.first);
@@ -346,7 +346,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         &mut self,
         removed: Removed<K, V, S>,
         early: Option<CloseReason>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let Removed { session, rare } = &removed;
@@ -379,7 +379,7 @@ fn start_of(rounding: Option<&Rounding>, time: Timestamp) -> i64 {
 }
 
 /// The hash of the partition of a session.
-fn hash_of<K: Key, V, S, A>(rounding: Option<&Rounding>, session: &Session<K, V, S>, shared: &Shared<A>) -> u64 {
+fn hash_of<K: Key, V, S, A>(rounding: Option<&Rounding>, session: &Session<K, V, S>, shared: &Shared<K, A>) -> u64 {
     shared.hash((session.key.key_ref(), start_of(rounding, session.first)))
 }
 
@@ -398,7 +398,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
         self.deadline()
     }
 
-    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let now = shared.clock.now();
         while self.front().is_some() && self.deadline() <= now && shared.spend() {
             let Some(removed) = self.pop(shared) else { break };
@@ -410,7 +410,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
         }
     }
 
-    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+    fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         while let Some(removed) = self.pop(shared) {
             self.emit(removed, Some(reason), shared, out);
         }
@@ -418,7 +418,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
         self.reopened.clear();
     }
 
-    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
+    fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
         self.index = Index::new();
         let Self { rounding, index, sessions, .. } = self;
         let session_at = |number| sessions.get(number).and_then(Option::as_ref);
@@ -441,7 +441,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
     }
 
     #[cold]
-    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+    fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool {
         let Some(removed) = self.pop(shared) else { return false };
         shared.early_closings = shared.early_closings.saturating_add(1);
         self.emit(removed, Some(CloseReason::Evicted), shared, out);

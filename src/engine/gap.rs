@@ -44,7 +44,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         if !PLAIN && shared.may_leave_pending() {
@@ -60,7 +60,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
                 let is_simple = PLAIN || (session.edge > now && !session.has_rare_state() && !shared.updates.is_on());
                 if is_simple && !*gap_varies && time < session.edge && (time >= session.first || may_begin()) {
                     session.edge = session.edge.max(end);
-                    shared.extend::<K, V, PLAIN>(session, event);
+                    shared.extend::<V, PLAIN>(session, event);
                     return Outcome::Extended(Whereabouts::numbered(slot));
                 }
                 self.assign_anyhow(event, hash, shared, out)
@@ -75,7 +75,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let end = self.0.reach_of(event);
@@ -88,7 +88,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let Some(location) = self.0.table.find(hash, event.key) else {
@@ -112,7 +112,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         self.0.table.update(hash, slot, |table| {
             let session = table.get_mut(slot);
             session.edge = session.edge.max(end);
-            shared.extend::<K, V, false>(session, event);
+            shared.extend::<V, false>(session, event);
         });
         let was_current = self.0.table.get(slot).has_rare_state() && self.0.table.outdate(slot);
         match before {
@@ -130,7 +130,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
 
     /// How a session begins with an event that is not late.
     #[inline]
-    fn origin<A>(&self, time: Timestamp, end: Timestamp, shared: &Shared<A>) -> Option<Origin> {
+    fn origin<A>(&self, time: Timestamp, end: Timestamp, shared: &Shared<K, A>) -> Option<Origin> {
         // With one gap for all, a session that began at this time reached as far, and is not gone.
         let varies = self.0.gap_varies || self.0.gap_changed;
         shared.origin(time, time < shared.clock.now(), varies.then_some(end))
@@ -143,7 +143,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         hash: u64,
         others: Option<Location>,
         end: Timestamp,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         if shared.is_late(end) {
@@ -172,7 +172,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         &mut self,
         hash: u64,
         touching: &[SlotId],
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> SlotId {
         let opened = |slot: &SlotId| self.0.table.get(*slot).opened;
         let survivor = *touching.iter().min_by_key(|slot| opened(slot)).expect("there are at least two");
@@ -188,7 +188,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         &mut self,
         slot: SlotId,
         is_first: bool,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         if shared.options.lateness > 0 {
@@ -200,7 +200,12 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
     }
 
     #[cold]
-    fn correct<A: Aggregate<K, V, State = S>>(&mut self, slot: SlotId, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn correct<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        slot: SlotId,
+        shared: &mut Shared<K, A>,
+        out: Out<'_, K, V, A>,
+    ) {
         if self.0.is_settled(slot) {
             self.0.enqueue(slot, shared);
             self.0.forget_obsolete(shared);
@@ -221,15 +226,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, 
         self.0.next_deadline()
     }
 
-    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         self.0.close_until(shared.clock.now(), shared, out);
     }
 
-    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+    fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         self.0.close_each(reason, shared, out);
     }
 
-    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
+    fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
         shared.updates.forget();
         let slots = self.0.rebuild(shared);
         slots.into_iter().for_each(|slot| self.note_again(Whereabouts::numbered(slot), shared));
@@ -243,7 +248,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, 
         Some(self.0.table.with_rare(at.number()))
     }
 
-    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+    fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool {
         self.0.evict(shared, out)
     }
 }

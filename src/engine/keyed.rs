@@ -37,8 +37,6 @@ pub(crate) struct Keyed<K: Key, V: Value, S> {
     /// The parts of sessions that began behind the watermark and were ended by a rule, for as long as an
     /// event may begin another in the same place.
     ended: ReopenCounter,
-    /// While a snapshot is taken in portions: the keys of sessions that change without an event or a summary.
-    pub(crate) noted: Option<Vec<K>>,
 }
 
 /// A session to be removed, and what its removal needs to know of it: looked up once.
@@ -58,17 +56,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     pub(crate) fn new(reach: Reach, gap_rule: Option<GapRule<K, V>>) -> Self {
         let queue = DeadlineQueue::new(reach.gap / TICKS_PER_GAP);
         let (table, ages, ended) = (Table::new(), BinaryHeap::new(), ReopenCounter::new(0, 0));
-        Self {
-            reach,
-            gap_varies: gap_rule.is_some(),
-            gap_rule,
-            gap_changed: false,
-            table,
-            queue,
-            ages,
-            ended,
-            noted: None,
-        }
+        Self { reach, gap_varies: gap_rule.is_some(), gap_rule, gap_changed: false, table, queue, ages, ended }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>)> {
@@ -118,7 +106,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// Queues a look at a session when it is due.
     #[inline]
-    pub(super) fn enqueue<A>(&mut self, slot: SlotId, shared: &mut Shared<A>) {
+    pub(super) fn enqueue<A>(&mut self, slot: SlotId, shared: &mut Shared<K, A>) {
         let session = self.table.get(slot);
         let deadline = due_of(self.reach, shared.options.lateness, &self.table, slot, session);
         let due = Due { deadline, opened: session.opened, slot };
@@ -200,7 +188,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// Forgets the ended sessions whose place no event can take any more. They are noted by their reach alone: after
     /// a restore the lateness may be another.
-    pub(super) fn forget_ended<A>(&mut self, shared: &Shared<A>) {
+    pub(super) fn forget_ended<A>(&mut self, shared: &Shared<K, A>) {
         self.ended.forget(shared.clock.now().shift(-shared.options.lateness));
     }
 
@@ -222,7 +210,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         others: Option<Location>,
         event: &EventRef<'_, K, V>,
         opening: Opening,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> SlotId {
         let state = shared.open_state(event);
         let hash_of = |key: &K| shared.hash(key.key_ref());
@@ -239,7 +227,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         &mut self,
         session: Session<K, V, S>,
         rare: Option<RareState<V>>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> SlotId {
         let hash = shared.hash(session.key.key_ref());
         let others = self.table.find(hash, session.key.key_ref());
@@ -254,7 +242,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// Notes how old a session is, if the oldest may have to go.
     #[inline(always)]
-    pub(super) fn note_age<A>(&mut self, slot: SlotId, shared: &Shared<A>) {
+    pub(super) fn note_age<A>(&mut self, slot: SlotId, shared: &Shared<K, A>) {
         if shared.may_evict() {
             self.push_age(slot);
         }
@@ -271,7 +259,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// Forgets entries of the queue for sessions that are gone, or have another, when they are the
     /// greater part.
-    pub(super) fn forget_obsolete<A>(&mut self, shared: &mut Shared<A>) {
+    pub(super) fn forget_obsolete<A>(&mut self, shared: &mut Shared<K, A>) {
         const FEW: usize = 1_024;
         if self.queue.len() > 2 * self.table.len() + FEW {
             self.queue.clear();
@@ -281,7 +269,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     }
 
     /// Moves all sessions into storage of just their size. Returns their new slots.
-    pub(super) fn rebuild<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) -> Vec<SlotId> {
+    pub(super) fn rebuild<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<K, A>) -> Vec<SlotId> {
         self.queue.clear();
         self.ages = BinaryHeap::new();
         let mut before = core::mem::replace(&mut self.table, Table::new());
@@ -297,7 +285,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         survivor: SlotId,
         slot: SlotId,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) {
         let (ours, theirs) = (self.origin_of(survivor), self.origin_of(slot));
         let Some(other) = self.table.remove(hash, slot) else { return };
@@ -315,7 +303,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     pub(super) fn close_until<A: Aggregate<K, V, State = S>>(
         &mut self,
         now: Timestamp,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         if now < self.queue.bound() {
@@ -346,7 +334,12 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 
     /// A session has surfaced in the queue: emits it, removes it, or looks again later.
     #[inline]
-    fn look_at<A: Aggregate<K, V, State = S>>(&mut self, surfaced: Due, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn look_at<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        surfaced: Due,
+        shared: &mut Shared<K, A>,
+        out: Out<'_, K, V, A>,
+    ) {
         let Some(session) = self.table.get_if(surfaced.slot, surfaced.opened) else { return };
         let deadline = due_of(self.reach, shared.options.lateness, &self.table, surfaced.slot, session);
         if deadline > surfaced.deadline {
@@ -370,7 +363,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     fn emit_and_keep<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let ending = self.ending(slot, None);
@@ -384,7 +377,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         slot: SlotId,
         session: &Session<K, V, S>,
         early: Option<CloseReason>,
-        shared: &Shared<A>,
+        shared: &Shared<K, A>,
     ) -> Removal {
         let (hash, ending) = (shared.hash(session.key.key_ref()), self.ending_of(slot, session, early));
         Removal { slot, hash, ending, has_rare_state: session.has_rare_state(), is_early: early.is_some() }
@@ -394,7 +387,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     fn emit_and_remove<A: Aggregate<K, V, State = S>>(
         &mut self,
         removal: Removal,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let Removal { slot, hash, ending, has_rare_state, is_early } = removal;
@@ -412,7 +405,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         slot: SlotId,
         ending: Ending,
         is_noted: bool,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let Some(mut removed) = self.table.take(slot) else { return };
@@ -428,7 +421,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         &mut self,
         slot: SlotId,
         ending: Ending,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         if self.table.get(slot).has_rare_state() {
@@ -441,7 +434,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     /// Notes that a session is gone in whose place an event may begin another, because a rule has ended it
     /// behind the watermark. Without room it counts as closed early.
     #[cold]
-    fn note_end<A>(&mut self, key: &K, rare: &mut RareState<V>, shared: &mut Shared<A>) {
+    fn note_end<A>(&mut self, key: &K, rare: &mut RareState<V>, shared: &mut Shared<K, A>) {
         let Some(origin) = &mut rare.origin else { return };
         let Some(reach) = origin.besides.reach.filter(|reach| !shared.is_late(*reach)) else { return };
         self.forget_ended(shared);
@@ -481,7 +474,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     pub(super) fn close_each<A: Aggregate<K, V, State = S>>(
         &mut self,
         reason: CloseReason,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let order = |(slot, session): (SlotId, &Session<K, V, S>)| {
@@ -503,15 +496,13 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
     #[cold]
     pub(super) fn evict<A: Aggregate<K, V, State = S>>(
         &mut self,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         while let Some(Reverse((opened, slot))) = self.ages.pop() {
             if let Some(session) = self.table.get_if(slot, opened) {
                 let removal = self.removal(slot, session, Some(CloseReason::Evicted), shared);
-                if let Some(noted) = &mut self.noted {
-                    noted.push(K::key_from(session.key.key_ref()));
-                }
+                shared.note_key(&session.key);
                 shared.early_closings = shared.early_closings.saturating_add(1);
                 self.emit_and_remove(removal, shared, out);
                 self.forget_obsolete(shared);

@@ -32,7 +32,7 @@ impl<'e, K: Key, V: Value, S> Sighting<'e, K, V, S> {
     }
 
     #[inline(always)]
-    pub(crate) fn view<A>(&self, shared: &Shared<A>) -> OpenSession<'e, K, V, S> {
+    pub(crate) fn view<A>(&self, shared: &Shared<K, A>) -> OpenSession<'e, K, V, S> {
         let Self { session, rare, ending, .. } = self;
         OpenSession::new(session, *rare, ending.window, ending.bucket, shared.id_parts(ending, 0))
     }

@@ -72,7 +72,7 @@ pub(crate) use touched::Touched;
 /// # Speed
 /// `docs/PERFORMANCE.md` in the repository has the figures, next to loops written by hand.
 pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
-    pub(crate) shared: Shared<A>,
+    pub(crate) shared: Shared<K, A>,
     pub(crate) plan: Plan<K, V, A::State>,
     pub(crate) settings: Vec<(String, String)>,
     unique: Option<IdRule<K, V>>,
@@ -161,9 +161,14 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// The same with options that only some use.
     #[inline(never)]
     fn take_with_options(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
-        if self.touched.is_some() {
-            return self.take_and_note(event, hash, out);
+        match self.touched {
+            None => self.ask_and_take(event, hash, out),
+            Some(_) => self.note_and_take(event, hash, out),
         }
+    }
+
+    #[inline(always)]
+    fn ask_and_take(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
         let Self { shared, plan, unique, .. } = self;
         if shared.clock.is_bounded() {
             shared.counters.without_arrival += u64::from(event.arrival_time == event.event_time);
@@ -184,11 +189,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// The same while a snapshot is taken in portions.
     #[cold]
-    fn take_and_note(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
+    fn note_and_take(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
         if let Some(touched) = &mut self.touched {
             touched.note(event.key);
         }
-        self.noting(out, |engine, out| engine.take_with_options(event, hash, out))
+        let outcome = self.ask_and_take(event, hash, out);
+        self.note_changes();
+        outcome
     }
 
     /// Takes an event of another shard: only its time counts.
@@ -210,7 +217,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 #[inline(never)]
 fn move_clock<K: Key, V: Value, A: Aggregate<K, V>>(
     event: &EventRef<'_, K, V>,
-    shared: &mut Shared<A>,
+    shared: &mut Shared<K, A>,
     plan: &mut Plan<K, V, A::State>,
     out: Out<'_, K, V, A>,
 ) {
@@ -251,7 +258,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// Moves the clock to `time`; see [`Sessionizer::advance_to`].
     pub fn advance_to(&mut self, time: Timestamp, out: &mut dyn FnMut(SummaryOf<Self>)) {
-        self.noting(out, |engine, out| engine.move_clock_to(time, out));
+        self.move_clock_to(time, out);
+        self.note_changes();
     }
 
     fn move_clock_to(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
@@ -291,7 +299,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// Closes everything that is open; see [`Sessionizer::flush`].
     pub fn flush(&mut self, out: &mut dyn FnMut(SummaryOf<Self>)) {
-        self.noting(out, Self::close_all);
+        self.close_all(out);
+        self.note_changes();
     }
 
     fn close_all(&mut self, out: Out<'_, K, V, A>) {

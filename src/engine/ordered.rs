@@ -106,7 +106,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 
     /// Holds an event until the watermark reaches it.
-    pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<A>) {
+    pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<K, A>) {
         shared.clock.schedule(event.event_time);
         self.held.hold(event, seq);
     }
@@ -116,7 +116,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let now = shared.clock.now();
@@ -160,7 +160,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     fn settle_until<A: Aggregate<K, V, State = S>>(
         &mut self,
         time: Timestamp,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         while let Some(first) = self.held.first_time().filter(|first| *first <= time) {
@@ -173,7 +173,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     fn settle_and_follow_up<A: Aggregate<K, V, State = S>>(
         &mut self,
         from: Timestamp,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         let Some(settled) = self.settle_first(shared) else { return false };
@@ -188,7 +188,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     #[allow(clippy::option_option)]
     fn settle_first<A: Aggregate<K, V, State = S>>(
         &mut self,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> Option<Option<(SlotId, bool)>> {
         let first = self.held.take_first()?;
         let event = &first.event.as_event_ref();
@@ -203,9 +203,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             return Some(None);
         }
         let (slot, _, is_first) = self.put(&arriving, fit, shared);
-        if let Some(noted) = &mut self.sessions.noted {
-            noted.push(K::key_from(first.event.key.key_ref()));
-        }
+        shared.note_key(&first.event.key);
         self.held.recycle(first);
         Some(Some((slot, is_first)))
     }
@@ -221,7 +219,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 
     /// The latest session of the key that the event belongs to, or else the latest that it cuts.
-    fn find_fit<A>(&self, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
+    fn find_fit<A>(&self, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<K, A>) -> Fit {
         let table = &self.sessions.table;
         let Some(location) = table.find(arriving.hash, arriving.event.key) else { return Fit::No };
         let mut best = Fit::No;
@@ -249,7 +247,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         reaches && arriving.id.is_some_and(holds)
     }
 
-    fn fit<A>(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<A>) -> Fit {
+    fn fit<A>(&self, slot: SlotId, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<K, A>) -> Fit {
         let Keyed { table, reach, .. } = &self.sessions;
         let session = table.get(slot);
         let time = arriving.event.event_time;
@@ -304,7 +302,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         slot: SlotId,
         previous: TimedValue<V::Ref<'s>>,
         next: TimedValue<V::Ref<'_>>,
-        shared: &Shared<A>,
+        shared: &Shared<K, A>,
     ) -> Option<CloseReason> {
         let rule = self.rules.cut_with.as_ref()?;
         let session = self.sessions.sighting(slot).view(shared);
@@ -316,7 +314,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         &mut self,
         arriving: &Arriving<'_, '_, K, V>,
         fit: Fit,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> (SlotId, Outcome, bool) {
         let Arriving { event, hash, seq, end, is_behind, .. } = *arriving;
         match fit {
@@ -350,14 +348,14 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 
     /// Ends a session where another begins, but not before its own last event.
-    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, rule: CloseReason, shared: &mut Shared<A>) {
+    fn cut<A>(&mut self, slot: SlotId, time: Timestamp, rule: CloseReason, shared: &mut Shared<K, A>) {
         let after_last = self.sessions.table.get(slot).last.shift(1);
         self.end(slot, time.max(after_last), rule, shared);
     }
 
     /// Ends a session with the event that it has just taken, if that is the last by the caller's rule or
     /// as many as it may hold.
-    fn end_after<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<A>) {
+    fn end_after<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>) {
         let session = self.sessions.table.get(slot);
         if session.is(Mark::Cut) {
             return;
@@ -372,7 +370,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 
     /// Ends a session by a rule.
-    fn end<A>(&mut self, slot: SlotId, end: Timestamp, rule: CloseReason, shared: &mut Shared<A>) {
+    fn end<A>(&mut self, slot: SlotId, end: Timestamp, rule: CloseReason, shared: &mut Shared<K, A>) {
         let session = self.sessions.table.get_mut(slot);
         session.mark(Mark::Cut, true);
         session.edge = end;
@@ -388,7 +386,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         &mut self,
         slot: SlotId,
         arriving: &Arriving<'_, '_, K, V>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> bool {
         let Arriving { event, hash, seq, end, joins, id, .. } = *arriving;
         let session = self.sessions.table.get(slot);
@@ -396,7 +394,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let origin = is_earlier.then(|| self.sessions.origin_of(slot));
         let was_current = self.sessions.table.update(hash, slot, |table| {
             match shared.options.first_last {
-                FirstLast::EventTime => shared.extend::<K, V, false>(table.get_mut(slot), event),
+                FirstLast::EventTime => shared.extend::<V, false>(table.get_mut(slot), event),
                 FirstLast::Arrival => {
                     let (session, rare) = table.with_rare(slot);
                     session.extend_by_arrival(rare, event, seq, &shared.aggregate);
@@ -430,7 +428,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     fn after_change<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         if shared.options.lateness == 0 {
@@ -468,20 +466,20 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
         self.held.first_time().map_or(Timestamp::MAX, |first| first).min(self.sessions.next_deadline())
     }
 
-    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let now = shared.clock.now();
         self.settle_until(now, shared, out);
         self.sessions.close_until(now, shared, out);
         self.sessions.forget_ended(shared);
     }
 
-    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+    fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         while self.settle_first(shared).is_some() {}
         self.sessions.close_each(reason, shared, out);
         self.held = ReorderBuffer::new();
     }
 
-    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
+    fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
         shared.updates.forget();
         let slots = self.sessions.rebuild(shared);
         slots.into_iter().for_each(|slot| self.note_again(Whereabouts::numbered(slot), shared));
@@ -496,7 +494,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
         Some(self.sessions.table.with_rare(at.number()))
     }
 
-    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+    fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool {
         self.sessions.evict(shared, out) || self.settle_and_follow_up(shared.clock.now(), shared, out)
     }
 }

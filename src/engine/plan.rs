@@ -173,7 +173,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
 
     /// The hash by which the storage finds the session of an event.
     #[inline(always)]
-    pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<A>) -> u64 {
+    pub(crate) fn hash<A>(&mut self, event: &EventRef<'_, K, V>, shared: &Shared<K, A>) -> u64 {
         match self {
             Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => shared.hash(event.key),
             Self::Arrival(windows) => windows.hash(event, shared),
@@ -187,10 +187,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: Option<u64>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        let of_key = |shared: &Shared<A>| hash.unwrap_or_else(|| shared.hash(event.key));
+        let of_key = |shared: &Shared<K, A>| hash.unwrap_or_else(|| shared.hash(event.key));
         match self {
             Self::Bucketed(rounding, windows) => {
                 windows.assign_bucket::<A, true>(rounding, event, of_key(shared), shared, out)
@@ -210,10 +210,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: Option<u64>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        let of_key = |shared: &Shared<A>| hash.unwrap_or_else(|| shared.hash(event.key));
+        let of_key = |shared: &Shared<K, A>| hash.unwrap_or_else(|| shared.hash(event.key));
         match self {
             Self::Bucketed(rounding, windows) => {
                 windows.assign_bucket::<A, false>(rounding, event, of_key(shared), shared, out)
@@ -238,7 +238,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         event: &EventRef<'_, K, V>,
         hash: Option<u64>,
         rule: &IdRule<K, V>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let hash = hash.unwrap_or_else(|| self.hash(event, shared));
@@ -311,20 +311,20 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         each!(self, store => Store::<K, V, A>::next_due(store))
     }
 
-    pub(crate) fn advance<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    pub(crate) fn advance<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         each!(self, store => store.advance(shared, out));
     }
 
     pub(crate) fn close_all<A: Aggregate<K, V, State = S>>(
         &mut self,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         reason: CloseReason,
         out: Out<'_, K, V, A>,
     ) {
         each!(self, store => store.close_all(shared, reason, out));
     }
 
-    pub(crate) fn shrink_to_fit<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<A>) {
+    pub(crate) fn shrink_to_fit<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<K, A>) {
         each!(self, store => store.shrink_to_fit(shared));
     }
 
@@ -353,7 +353,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     pub(crate) fn sightings_of<'e, A>(
         &'e self,
         key: K::Ref<'_>,
-        shared: &'e Shared<A>,
+        shared: &'e Shared<K, A>,
     ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
         let hash = move || shared.hash(key);
         let (windows, arrival, keyed) = self.storage();
@@ -379,7 +379,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         &'e self,
         at: Whereabouts,
         time: Timestamp,
-        shared: &'e Shared<A>,
+        shared: &'e Shared<K, A>,
     ) -> impl Iterator<Item = Sighting<'e, K, V, S>> {
         let one = self.sighting(at);
         let (one, several) = match self {
@@ -412,7 +412,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     pub(crate) fn for_each_of<A>(
         &self,
         key: K::Ref<'_>,
-        shared: &Shared<A>,
+        shared: &Shared<K, A>,
         mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
     ) {
         self.sightings_of(key, shared).for_each(|one| visit(one.session, one.rare, self.placement_of(&one)));
@@ -442,27 +442,6 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         Placement { bucket, end: sighting.session.edge }
     }
 
-    /// While a snapshot is taken in portions, the keys are noted whose sessions change without an event or a summary:
-    /// where events wait, or where sessions that wait for corrections make room.
-    pub(crate) fn note_keys(&mut self, are_noted: bool) {
-        let noted = are_noted.then(Vec::new);
-        match self {
-            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.noted = noted,
-            Self::Gap(sessions) => sessions.sessions_mut().noted = noted,
-            Self::Ordered(sessions) => sessions.sessions_mut().noted = noted,
-            Self::Arrival(_) => {}
-        }
-    }
-
-    pub(crate) const fn noted_keys_mut(&mut self) -> Option<&mut Vec<K>> {
-        match self {
-            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.noted.as_mut(),
-            Self::Gap(sessions) => sessions.sessions_mut().noted.as_mut(),
-            Self::Ordered(sessions) => sessions.sessions_mut().noted.as_mut(),
-            Self::Arrival(_) => None,
-        }
-    }
-
     /// Makes room for so many sessions, while there are none. Windows do not know how many each of them will have.
     pub(crate) fn reserve(&mut self, sessions: usize) {
         match self {
@@ -479,7 +458,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         session: Session<K, V, S>,
         rare: Option<RareState<V>>,
         bucket: i64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) {
         match self {
             Self::Bucketed(rounding, windows) => {
@@ -557,7 +536,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     }
 
     /// Holds an event again.
-    pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<A>) {
+    pub(crate) fn hold<A>(&mut self, event: &EventRef<'_, K, V>, seq: u64, shared: &mut Shared<K, A>) {
         match self {
             Self::Ordered(sessions) => sessions.hold(event, seq, shared),
             Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => {}

@@ -1,5 +1,6 @@
 //! The parts that all strategies share: the clock, the counters, the room for sessions, and how one is emitted.
 
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
@@ -23,7 +24,7 @@ use crate::window::Window;
 pub(crate) type Out<'o, K, V, A> = &'o mut dyn FnMut(SessionSummary<K, V, <A as Aggregate<K, V>>::Output>);
 
 /// The state that every strategy needs beside its own sessions.
-pub(crate) struct Shared<A> {
+pub(crate) struct Shared<K, A> {
     pub(crate) aggregate: A,
     pub(crate) options: Options,
     pub(crate) clock: Clock,
@@ -37,6 +38,8 @@ pub(crate) struct Shared<A> {
     pub(crate) updates: Updates,
     /// None of the options is in use that the usual event would have to ask about.
     pub(crate) is_plain: bool,
+    /// While a snapshot is taken in portions: the keys of sessions that were emitted, or changed in silence.
+    noted: Option<Vec<K>>,
     /// How many sessions this call may still emit.
     quota: usize,
     hasher: DefaultHashBuilder,
@@ -98,7 +101,7 @@ pub(crate) struct Ending {
     pub(crate) by_part: bool,
 }
 
-impl<A> Shared<A> {
+impl<K: Key, A> Shared<K, A> {
     pub(crate) fn new(aggregate: A, options: Options, clock: Clock) -> Self {
         let (counters, hasher) = (Counters::default(), DefaultHashBuilder::default());
         let is_plain = options.is_plain() && !clock.is_bounded();
@@ -114,6 +117,7 @@ impl<A> Shared<A> {
             flushes,
             early_closings,
             updates,
+            noted: None,
             quota,
             hasher,
         }
@@ -188,7 +192,7 @@ impl<A> Shared<A> {
 
     /// Counts an event that is pushed, if it is behind the watermark.
     #[inline(always)]
-    pub(crate) fn count_behind<K, V>(&mut self, event: &Event<K, V>) {
+    pub(crate) fn count_behind<T, V>(&mut self, event: &Event<T, V>) {
         if self.clock.is_behind(event) {
             self.note_behind();
         }
@@ -261,7 +265,7 @@ impl<A> Shared<A> {
 
     /// The caller's own state for a session that opens with an event.
     #[inline]
-    pub(crate) fn open_state<K: Key, V: Value>(&mut self, event: &EventRef<'_, K, V>) -> A::State
+    pub(crate) fn open_state<V: Value>(&mut self, event: &EventRef<'_, K, V>) -> A::State
     where
         A: Aggregate<K, V>,
     {
@@ -271,11 +275,7 @@ impl<A> Shared<A> {
     }
 
     #[inline]
-    pub(crate) fn open<K: Key, V: Value>(
-        &mut self,
-        event: &EventRef<'_, K, V>,
-        opening: Opening,
-    ) -> Session<K, V, A::State>
+    pub(crate) fn open<V: Value>(&mut self, event: &EventRef<'_, K, V>, opening: Opening) -> Session<K, V, A::State>
     where
         A: Aggregate<K, V>,
     {
@@ -285,7 +285,7 @@ impl<A> Shared<A> {
 
     /// Adds the event that arrives now to its session.
     #[inline(always)]
-    pub(crate) fn extend<K: Key, V: Value, const PLAIN: bool>(
+    pub(crate) fn extend<V: Value, const PLAIN: bool>(
         &mut self,
         session: &mut Session<K, V, A::State>,
         event: &EventRef<'_, K, V>,
@@ -301,7 +301,7 @@ impl<A> Shared<A> {
 
     /// The id of a session that ends now, if no summary of it has been emitted.
     #[inline]
-    pub(crate) fn id_of<K: Key, V: Value, S>(
+    pub(crate) fn id_of<V: Value, S>(
         &self,
         session: &Session<K, V, S>,
         rare: Option<&RareState<V>>,
@@ -315,7 +315,7 @@ impl<A> Shared<A> {
     }
 
     #[cold]
-    fn unusual_id_of<K: Key, V: Value, S>(
+    fn unusual_id_of<V: Value, S>(
         &self,
         session: &Session<K, V, S>,
         rare: Option<&RareState<V>>,
@@ -343,11 +343,31 @@ impl<A> Shared<A> {
         (!besides.is_none()).then_some(Origin { anchor, besides })
     }
 
+    // --- Keys whose sessions changed ---
+
+    /// From here on such keys are noted, or not.
+    pub(crate) fn note_keys(&mut self, are_noted: bool) {
+        self.noted = are_noted.then(Vec::new);
+    }
+
+    /// Notes a key whose sessions change, if a snapshot is being taken. Emitted ones are noted by themselves.
+    #[inline(always)]
+    pub(crate) fn note_key(&mut self, key: &K) {
+        if let Some(noted) = &mut self.noted {
+            noted.push(K::key_from(key.key_ref()));
+        }
+    }
+
+    /// The keys that were noted since they were last taken.
+    pub(crate) fn take_noted(&mut self) -> Vec<K> {
+        self.noted.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
     // --- Emitting ---
 
     /// Emits a session that was removed, unless all of it has been emitted before.
     #[inline(always)]
-    pub(crate) fn emit_removed<K: Key, V: Value>(
+    pub(crate) fn emit_removed<V: Value>(
         &mut self,
         removed: Removed<K, V, A::State>,
         ending: Ending,
@@ -364,12 +384,8 @@ impl<A> Shared<A> {
     /// Emits a session that has no rare state. (It goes straight into its summary: to move it would cost
     /// more than the rest.)
     #[inline(always)]
-    pub(crate) fn emit<K: Key, V: Value>(
-        &mut self,
-        session: Session<K, V, A::State>,
-        ending: Ending,
-        out: Out<'_, K, V, A>,
-    ) where
+    pub(crate) fn emit<V: Value>(&mut self, session: Session<K, V, A::State>, ending: Ending, out: Out<'_, K, V, A>)
+    where
         A: Aggregate<K, V>,
     {
         let id = self.id_of(&session, None, &ending);
@@ -379,7 +395,7 @@ impl<A> Shared<A> {
 
     #[cold]
     #[inline(never)]
-    fn emit_with_rare<K: Key, V: Value>(
+    fn emit_with_rare<V: Value>(
         &mut self,
         session: Session<K, V, A::State>,
         mut rare: RareState<V>,
@@ -396,7 +412,7 @@ impl<A> Shared<A> {
     }
 
     /// Emits the present content of a session that stays: open, or for corrections.
-    pub(crate) fn emit_and_keep<K: Key, V: Value>(
+    pub(crate) fn emit_and_keep<V: Value>(
         &mut self,
         session: &Session<K, V, A::State>,
         rare: &mut RareState<V>,
@@ -413,7 +429,7 @@ impl<A> Shared<A> {
     }
 
     #[inline(always)]
-    fn summary<K: Key, V: Value>(
+    fn summary<V: Value>(
         &mut self,
         session: Session<K, V, A::State>,
         ending: Ending,
@@ -422,6 +438,7 @@ impl<A> Shared<A> {
     where
         A: Aggregate<K, V>,
     {
+        self.note_key(&session.key);
         self.counters.reported += report.fresh;
         let counter = match () {
             () if ending.reason == CloseReason::Update => &mut self.counters.updates,
@@ -454,7 +471,7 @@ mod tests {
     use crate::rules::UpdateRule;
     use crate::testing::at;
 
-    fn shared(change: impl FnOnce(&mut Options)) -> Shared<()> {
+    fn shared(change: impl FnOnce(&mut Options)) -> Shared<u8, ()> {
         let (first_last, when_full) = (FirstLast::EventTime, WhenFull::Refuse);
         let (max_open, max_emits, updates) = (MAX_SESSIONS, usize::MAX, UpdateRule::NEVER);
         let mut options =
@@ -473,7 +490,7 @@ mod tests {
         assert!(!shared(|options| options.updates.every = Some(1)).is_plain);
         assert!(!shared(|options| options.first_last = FirstLast::Arrival).is_plain);
         let bounded = Clock::new(ClockSource::Caller, Some(0));
-        assert!(!Shared::new((), shared(|_| {}).options, bounded).is_plain);
+        assert!(!Shared::<u8, ()>::new((), shared(|_| {}).options, bounded).is_plain);
     }
 
     #[test]

@@ -25,16 +25,16 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     fn next_due(&self) -> Timestamp;
 
     /// Closes sessions that the clock has passed, as far as the quota of the call reaches.
-    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>);
+    fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>);
 
     /// Closes everything in order, and gives the memory back.
-    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>);
+    fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>);
 
     /// Closes the session that opened first. False: there is none.
-    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool;
+    fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool;
 
     /// Gives back memory that a peak has left.
-    fn shrink_to_fit(&mut self, shared: &mut Shared<A>);
+    fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>);
 
     /// The session that lies there, if one does.
     fn sighting(&self, at: Whereabouts) -> Option<Sighting<'_, K, V, A::State>>;
@@ -43,7 +43,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     fn with_rare(&mut self, at: Whereabouts) -> Option<WithRare<'_, K, V, A::State>>;
 
     /// Closes due sessions, updates open ones, and notes the next deadline.
-    fn advance(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn advance(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         self.close_due(shared, out);
         if shared.updates.due() <= shared.clock.now() {
             self.emit_updates(shared, out);
@@ -63,7 +63,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     /// A session has taken an event: emits it at once if it holds enough that is new, or else later. `is_first`:
     /// the first change since it was emitted or opened.
     #[inline(never)]
-    fn follow_up(&mut self, at: Whereabouts, is_first: bool, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn follow_up(&mut self, at: Whereabouts, is_first: bool, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let now = shared.clock.now();
         self.follow_up_from(now, at, is_first, shared, out);
     }
@@ -75,7 +75,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
         from: Timestamp,
         at: Whereabouts,
         is_first: bool,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let now = shared.clock.now();
@@ -90,7 +90,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     }
 
     /// Notes a session again as a snapshot has it, or after it has moved.
-    fn note_again(&mut self, at: Whereabouts, shared: &mut Shared<A>) {
+    fn note_again(&mut self, at: Whereabouts, shared: &mut Shared<K, A>) {
         if !shared.updates.go_by_time() {
             return;
         }
@@ -101,7 +101,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
         }
     }
 
-    fn note_change(&mut self, changed: Changed, from: Timestamp, shared: &mut Shared<A>) {
+    fn note_change(&mut self, changed: Changed, from: Timestamp, shared: &mut Shared<K, A>) {
         const FEW: usize = 1_024;
         shared.updates.note(changed, from);
         shared.clock.schedule(shared.updates.due());
@@ -119,7 +119,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
 
     /// Emits the sessions that have changed, as far as the quota of the call reaches.
     #[cold]
-    fn emit_updates(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn emit_updates(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let (now, mut looks) = (shared.clock.now(), shared.looks());
         while shared.has_quota() && looks > 0 {
             let Some(changed) = shared.updates.pop() else { break };
@@ -131,7 +131,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
         }
     }
 
-    fn emit_update(&mut self, at: Whereabouts, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn emit_update(&mut self, at: Whereabouts, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let Some(Sighting { ending, .. }) = self.sighting(at) else { return };
         let ending = Ending { reason: CloseReason::Update, ..ending };
         if let Some((session, rare)) = self.with_rare(at) {
@@ -143,14 +143,14 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
 
     /// Emits all sessions that are pending.
     #[cold]
-    fn drain_pending(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn drain_pending(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         shared.lift_quota();
         self.advance(shared, out);
     }
 
     /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
     #[inline]
-    fn drain_for_correction(&mut self, event: &EventRef<'_, K, V>, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn drain_for_correction(&mut self, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         if shared.options.lateness > 0 && event.event_time <= shared.clock.now() && shared.has_pending() {
             self.drain_pending(shared, out);
         }
@@ -158,7 +158,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
 
     /// Makes room for `more` sessions, as the configuration wants. False: refuse.
     #[inline]
-    fn make_room(&mut self, more: usize, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+    fn make_room(&mut self, more: usize, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool {
         while !shared.has_room(self.occupied(), more) {
             if shared.has_pending() {
                 self.drain_pending(shared, out);

@@ -8,7 +8,6 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
-use crate::engine::shared::Out;
 use crate::index::Index;
 use crate::segments::Segments;
 
@@ -88,28 +87,23 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     pub(crate) fn begin_noting(&mut self) {
         let was_plain = self.shared.is_plain || self.touched.as_ref().is_some_and(|touched| touched.was_plain);
         self.shared.is_plain = false; // the usual event asks for nothing else
-        self.plan.note_keys(true);
+        self.shared.note_keys(true);
         self.touched = Some(Box::new(Touched::new(was_plain)));
     }
 
     pub(crate) fn end_noting(&mut self) {
         let Some(touched) = self.touched.take() else { return };
         self.shared.is_plain = touched.was_plain;
-        self.plan.note_keys(false);
+        self.shared.note_keys(false);
     }
 
-    /// Notes the keys of all that an act emits, or changes in silence.
+    /// Takes over the keys of all that was emitted, or changed in silence. (The caller's own `out` goes down to where
+    /// sessions are emitted, so that a compiler can put it in there.)
     #[inline]
-    pub(super) fn noting<T>(&mut self, out: Out<'_, K, V, A>, act: impl FnOnce(&mut Self, Out<'_, K, V, A>) -> T) -> T {
-        let Some(mut touched) = self.touched.take() else { return act(self, out) };
-        let done = act(self, &mut |summary| {
-            touched.note(summary.key.key_ref());
-            out(summary);
-        });
-        let silent = self.plan.noted_keys_mut().map(core::mem::take).unwrap_or_default();
-        silent.iter().for_each(|key| touched.note(key.key_ref()));
-        self.touched = Some(touched);
-        done
+    pub(super) fn note_changes(&mut self) {
+        if let Some(touched) = &mut self.touched {
+            self.shared.take_noted().iter().for_each(|key| touched.note(key.key_ref()));
+        }
     }
 }
 

@@ -31,8 +31,6 @@ pub(crate) struct Windows<K, V, S> {
     /// Windows by their oldest session, kept only to find the oldest of all.
     ages: BTreeSet<(u64, i64)>,
     len: usize,
-    /// While a snapshot is taken in portions: the keys of sessions that change without an event or a summary.
-    pub(crate) noted: Option<Vec<K>>,
 }
 
 /// A window that was looked up, and where it is: [`NOWHERE`] while it has no sessions.
@@ -107,7 +105,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     /// `scatter`: how starts are spread over the windows used lately.
     pub(crate) const fn new(scatter: u64) -> Self {
         let table = WindowTable::new(scatter);
-        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, ages: BTreeSet::new(), len: 0, noted: None }
+        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, ages: BTreeSet::new(), len: 0 }
     }
 
     /// The windows that are over and pending, then the others in order of their start.
@@ -201,7 +199,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         rounding: &Rounding,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         if !PLAIN && shared.may_leave_pending() {
@@ -222,12 +220,12 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         end: Timestamp,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Option<Outcome> {
         let window = self.table.try_get_mut(id)?;
         if let Some((number, session)) = window.find_mut(hash, event.key) {
-            shared.extend::<K, V, PLAIN>(session, event);
+            shared.extend::<V, PLAIN>(session, event);
             let at = Whereabouts::in_window(id, number);
             if !PLAIN && (session.has_rare_state() || shared.updates.is_on()) {
                 self.after_change(at, shared, out);
@@ -253,7 +251,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         span: Window,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         if shared.is_late(span.end) {
@@ -277,7 +275,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         event: &EventRef<'_, K, V>,
         hash: u64,
         id: Option<u128>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
         let id = if PLAIN { None } else { id };
@@ -378,7 +376,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         hash: u64,
         windows: core::ops::RangeInclusive<i128>,
         repeats: &[i128],
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         if shared.has_room(self.len, (windows.end() - windows.start()) as usize + 1) {
@@ -410,7 +408,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         event: &EventRef<'_, K, V>,
         hash: u64,
         place: Place,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Whereabouts {
         let end = place.span.end;
@@ -436,7 +434,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     fn after_change<A: Aggregate<K, V, State = S>>(
         &mut self,
         at: Whereabouts,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         let (window, number) = (self.table.get_mut(at.window()), at.number());
@@ -458,7 +456,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         hash: u64,
         place: Place,
         is_emitted: bool,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> (WindowId, Number) {
         let deadline = if is_emitted { place.span.end.shift(shared.options.lateness) } else { place.span.end };
         shared.clock.schedule(deadline);
@@ -478,7 +476,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         session: Session<K, V, S>,
         rare: Option<RareState<V>>,
         (start, span): (i64, Window),
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
     ) -> Whereabouts {
         let is_emitted = rare.as_ref().is_some_and(RareState::is_settled);
         let hash = shared.hash(session.key.key_ref());
@@ -495,7 +493,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         &mut self,
         now: Timestamp,
         early: Option<CloseReason>,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
         loop {
@@ -550,7 +548,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         &mut self,
         closing: &mut Closing<K, V, S>,
         reason: CloseReason,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         if let [(window, next)] = &mut closing.windows[..] {
@@ -576,7 +574,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         window: &mut OpenWindow<K, V, S>,
         next: &mut Number,
         reason: CloseReason,
-        shared: &mut Shared<A>,
+        shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         let ending = ending(window.span, reason);
@@ -598,7 +596,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     }
 
     /// Keeps a window for corrections until a later deadline.
-    fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, deadline: Timestamp, shared: &Shared<A>) {
+    fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, deadline: Timestamp, shared: &Shared<K, A>) {
         let oldest = window.oldest().map(|(_, session)| session.opened);
         let start = window.start;
         self.recent = NO_WINDOWS;
@@ -616,7 +614,7 @@ fn emit_with_rare<K: Key, V: Value, A: Aggregate<K, V>>(
     session: Option<Session<K, V, A::State>>,
     rare: Option<RareState<V>>,
     ending: Ending,
-    shared: &mut Shared<A>,
+    shared: &mut Shared<K, A>,
     out: Out<'_, K, V, A>,
 ) {
     if let Some(session) = session {
@@ -627,7 +625,7 @@ fn emit_with_rare<K: Key, V: Value, A: Aggregate<K, V>>(
 /// Emits sessions that stay for corrections, as far as the quota reaches. Returns whether all are done.
 fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
     closing: &mut Closing<K, V, A::State>,
-    shared: &mut Shared<A>,
+    shared: &mut Shared<K, A>,
     out: Out<'_, K, V, A>,
 ) -> bool {
     while let Some((i, number)) = closing.next() {
@@ -650,7 +648,7 @@ fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
 fn emit_and_keep<K: Key, V: Value, A: Aggregate<K, V>>(
     window: &mut OpenWindow<K, V, A::State>,
     number: Number,
-    shared: &mut Shared<A>,
+    shared: &mut Shared<K, A>,
     out: Out<'_, K, V, A>,
 ) {
     let ending = ending(window.span, CloseReason::Watermark);
@@ -668,15 +666,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         self.closing.front().map_or(self.table.bound(), |closing| closing.deadline)
     }
 
-    fn close_due(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) {
+    fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         self.close(shared.clock.now(), None, shared, out);
     }
 
-    fn close_all(&mut self, shared: &mut Shared<A>, reason: CloseReason, out: Out<'_, K, V, A>) {
+    fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         self.close(Timestamp::MAX, Some(reason), shared, out);
     }
 
-    fn shrink_to_fit(&mut self, shared: &mut Shared<A>) {
+    fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
         self.recent = NO_WINDOWS;
         self.table.shrink_to_fit();
         shared.updates.forget();
@@ -699,15 +697,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
     }
 
     #[cold]
-    fn evict_oldest(&mut self, shared: &mut Shared<A>, out: Out<'_, K, V, A>) -> bool {
+    fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool {
         let Some((_, start)) = self.ages.pop_first() else { return false };
         let Some(id) = self.table.find(start) else { return false };
         let window = self.table.get_mut(id);
         let Some((number, session)) = window.oldest() else { return false };
         let hash = shared.hash(session.key.key_ref());
-        if let Some(noted) = &mut self.noted {
-            noted.push(K::key_from(session.key.key_ref()));
-        }
+        shared.note_key(&session.key);
         let span = window.span;
         let removed = window.remove(number, Some(hash));
         match window.oldest() {
