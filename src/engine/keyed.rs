@@ -502,7 +502,6 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         while let Some(Reverse((opened, slot))) = self.ages.pop() {
             if let Some(session) = self.table.get_if(slot, opened) {
                 let removal = self.removal(slot, session, Some(CloseReason::Evicted), shared);
-                shared.note_key(&session.key);
                 shared.early_closings = shared.early_closings.saturating_add(1);
                 self.emit_and_remove(removal, shared, out);
                 self.forget_obsolete(shared);

@@ -350,7 +350,8 @@ impl<K: Key, A> Shared<K, A> {
         self.noted = are_noted.then(Vec::new);
     }
 
-    /// Notes a key whose sessions change, if a snapshot is being taken. Emitted ones are noted by themselves.
+    /// Notes a key whose sessions change, if a snapshot is being taken. Those that are emitted or removed are noted by
+    /// themselves.
     #[inline(always)]
     pub(crate) fn note_key(&mut self, key: &K) {
         if let Some(noted) = &mut self.noted {
@@ -404,11 +405,13 @@ impl<K: Key, A> Shared<K, A> {
     ) where
         A: Aggregate<K, V>,
     {
-        if !rare.is_final() {
-            let id = self.id_of(&session, Some(&rare), &ending);
-            let report = rare.report(&session.key, session.count(), id, ending.bucket, false);
-            out(self.summary(session, ending, report));
+        if rare.is_final() {
+            self.note_key(&session.key); // it goes without a summary
+            return;
         }
+        let id = self.id_of(&session, Some(&rare), &ending);
+        let report = rare.report(&session.key, session.count(), id, ending.bucket, false);
+        out(self.summary(session, ending, report));
     }
 
     /// Emits the present content of a session that stays: open, or for corrections.

@@ -32,13 +32,14 @@ pub(crate) struct Touched<K> {
     /// How many keys were touched since the last portion.
     fresh: usize,
     pub(crate) cursor: Cursor,
-    /// Parts remembered up to this closing have been copied.
+    /// Parts remembered up to this closing have been copied, since this flush.
     pub(crate) closing: u64,
+    pub(crate) flushes: u32,
     was_plain: bool,
 }
 
 impl<K: Key> Touched<K> {
-    fn new(was_plain: bool) -> Self {
+    fn new(was_plain: bool, flushes: u32) -> Self {
         Self {
             keys: Segments::new(),
             first: 0,
@@ -47,6 +48,7 @@ impl<K: Key> Touched<K> {
             fresh: 0,
             cursor: Cursor::default(),
             closing: 0,
+            flushes,
             was_plain,
         }
     }
@@ -88,7 +90,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let was_plain = self.shared.is_plain || self.touched.as_ref().is_some_and(|touched| touched.was_plain);
         self.shared.is_plain = false; // the usual event asks for nothing else
         self.shared.note_keys(true);
-        self.touched = Some(Box::new(Touched::new(was_plain)));
+        self.touched = Some(Box::new(Touched::new(was_plain, self.shared.flushes)));
     }
 
     pub(crate) fn end_noting(&mut self) {
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn keys_are_taken_once_in_the_order_in_which_they_were_touched() {
-        let mut touched = Touched::<String>::new(true);
+        let mut touched = Touched::<String>::new(true, 0);
         let key = |n: u32| format!("a key with the number {n}");
         for n in (0..10_000).chain(0..10_000) {
             touched.note(&key(n));

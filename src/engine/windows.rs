@@ -703,7 +703,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         let window = self.table.get_mut(id);
         let Some((number, session)) = window.oldest() else { return false };
         let hash = shared.hash(session.key.key_ref());
-        shared.note_key(&session.key);
         let span = window.span;
         let removed = window.remove(number, Some(hash));
         match window.oldest() {

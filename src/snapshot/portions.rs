@@ -56,6 +56,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     #[must_use]
     pub fn next_portion(&mut self, most: usize) -> Option<Changes<K, V, A::State>> {
         let mut touched = self.touched.take()?;
+        if touched.flushes != self.shared.flushes {
+            (touched.flushes, touched.closing) = (self.shared.flushes, 0); // parts copied before count no more
+        }
         let limit = touched.limit(most);
         let (portion, is_last) = self.portion(&mut touched, limit);
         self.touched = Some(touched);
@@ -219,6 +222,22 @@ mod tests {
             run.advance(1_500);
             assert_eq!(run.open(), 3, "they wait for corrections");
             taken(&mut run, 9, |run, n| _ = (n == 1).then(|| run.push(7, 1_600)));
+        }
+    }
+
+    #[test]
+    fn a_session_that_can_be_corrected_no_more_is_gone() {
+        for config in [steps, gap] {
+            let mut run = Run::new(config().allowed_lateness(us(100)));
+            (0..3).for_each(|key| _ = run.push(key, 5));
+            run.advance(1_010);
+            let before = run.open();
+            taken(&mut run, 9, |run, n| {
+                if n == 1 {
+                    run.advance(1_200);
+                }
+            });
+            assert!(run.open() < before || before == 0, "{} of {before}", run.open());
         }
     }
 
