@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
 use crate::aggregate::Aggregate;
 use crate::config::Config;
@@ -700,8 +700,16 @@ impl<K: Key, V: Value, S> Snapshot<K, V, S> {
         self.orphans.sort_by_key(|orphan| (orphan.event.event_time, orphan.arrival));
         // Each piece has all of them, in the order in which they will be forgotten: it stays where instants are equal.
         self.parts.sort_by_key(|part| part.opened);
-        let mut known = HashSet::new();
-        self.parts.retain(|part| known.insert((part.partition, part.part, part.opened)));
+        // At the end of time all instants are equal: the newest of a partition is the one with the highest number.
+        let mut newest: HashMap<(SessionId, Timestamp), u32> = HashMap::new();
+        for part in &self.parts {
+            let number = newest.entry((part.partition, part.opened)).or_default();
+            *number = part.part.max(*number);
+        }
+        self.parts.retain(|part| {
+            let place = (part.partition, part.opened);
+            newest.get(&place) == Some(&part.part) && newest.remove(&place).is_some()
+        });
         self
     }
 }
