@@ -40,8 +40,8 @@ pub(crate) struct Shared<K, A> {
     pub(crate) is_plain: bool,
     /// While a snapshot is taken in portions: the keys of sessions that were emitted, or changed in silence.
     noted: Option<Vec<K>>,
-    /// How many sessions this call may still emit.
-    quota: usize,
+    /// How many sessions this call may still emit; `None`: all.
+    quota: Option<usize>,
     hasher: DefaultHashBuilder,
 }
 
@@ -106,7 +106,7 @@ impl<K: Key, A> Shared<K, A> {
         let (counters, hasher) = (Counters::default(), DefaultHashBuilder::default());
         let is_plain = options.is_plain() && !clock.is_bounded();
         let updates = Updates::new(options.updates);
-        let (last_seq, flushes, early_closings, quota) = (0, 0, 0, usize::MAX);
+        let (last_seq, flushes, early_closings, quota) = (0, 0, 0, None);
         Self {
             is_plain,
             aggregate,
@@ -143,38 +143,39 @@ impl<K: Key, A> Shared<K, A> {
         self.clock.is_due()
     }
 
-    /// A new call begins, which may emit only this number of sessions.
+    /// A new call begins, which may emit only so many sessions as the configuration wants.
     pub(crate) const fn renew_quota(&mut self) {
-        self.quota = self.options.max_emits;
+        self.quota = if self.may_leave_pending() { Some(self.options.max_emits) } else { None };
     }
 
     /// This call may emit as many sessions as there are.
     pub(crate) const fn lift_quota(&mut self) {
-        self.quota = usize::MAX;
+        self.quota = None;
     }
 
     /// Whether this call may emit more sessions.
     #[inline]
     pub(crate) const fn has_quota(&self) -> bool {
-        self.quota > 0
+        !matches!(self.quota, Some(0))
     }
 
     /// Takes one from the quota of this call. False: it is used up.
     #[inline]
     pub(crate) const fn spend(&mut self) -> bool {
-        match self.quota.checked_sub(1) {
-            Some(rest) => {
-                self.quota = rest;
+        match &mut self.quota {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
                 true
             }
-            None => false,
+            None => true,
         }
     }
 
     /// How many sessions this call may look at, to find those that are over.
     pub(crate) const fn looks(&self) -> usize {
         const LOOKS: usize = 1_024;
-        if self.quota == usize::MAX { usize::MAX } else { LOOKS }
+        if self.quota.is_none() { usize::MAX } else { LOOKS }
     }
 
     // --- Lateness ---
@@ -523,6 +524,6 @@ mod tests {
         shared.renew_quota();
         assert!(shared.has_quota());
         shared.lift_quota();
-        assert_eq!((shared.looks(), shared.spend()), (usize::MAX, true));
+        assert_eq!((shared.spend(), shared.looks()), (true, usize::MAX), "no bound, however many it has emitted");
     }
 }

@@ -115,8 +115,11 @@ fn next_multiple(length: i64, now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
+    use core::iter;
 
     use super::*;
+    use crate::config::Config;
+    use crate::event::Event;
     use crate::rules::WhenFull;
     use crate::strategy::{Bucket, Gap, Sliding, Stagger, Strategy};
     use crate::summary::CloseReason::{self, Evicted, Flush, Gap as Silence, Update};
@@ -294,6 +297,35 @@ mod tests {
             assert!(!resumed.reasons().contains(&Update), "what is flushed is not updated before");
         }
         assert_eq!(calls, [[Update; 2].to_vec(), [Update; 2].to_vec(), [Update].to_vec()]);
+    }
+
+    #[test]
+    fn a_call_without_a_bound_that_closes_sessions_emits_all_updates() {
+        const CHANGED: u32 = 3_000;
+        for strategy in [
+            Strategy::from(Gap::new(us(10))),
+            Gap::new(us(10)).max_duration(us(500)).into(),
+            Stagger::on_event_time(Bucket::step(us(12))).into(),
+            Stagger::on_arrival(Bucket::step(us(1_000)), us(10)).into(),
+            Sliding::new(us(12), us(6)).into(),
+        ] {
+            let config = || Config::<u32, ()>::new(strategy.clone()).update_every(us(10));
+            let mut engine = config().build().expect("a configuration that works");
+            engine.advance_to(at(10), &mut |_| {});
+            let ends = Event::new(CHANGED, at(10), ());
+            for event in iter::once(ends).chain((0..CHANGED).map(|key| Event::new(key, at(15), ()))) {
+                assert!(!engine.push(event, &mut |_| {}).is_returned());
+            }
+            let mut resumed = config().restore(engine.snapshot()).expect("its own");
+            for engine in [&mut engine, &mut resumed] {
+                let mut reasons = Vec::new();
+                engine.advance_to(at(20), &mut |summary| reasons.push(summary.reason));
+                assert!(reasons.first().is_some_and(|reason| *reason != Update), "{strategy:?}");
+                let updates = reasons.iter().filter(|reason| **reason == Update).count();
+                assert_eq!(updates, CHANGED as usize, "{strategy:?}");
+                assert!(engine.next_deadline() > Some(at(20)), "{strategy:?}: nothing is pending");
+            }
+        }
     }
 
     #[test]
