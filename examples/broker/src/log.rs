@@ -269,7 +269,8 @@ impl Log {
         let mut keys = keys.into_iter();
         self.batches.retain(|batch| {
             let own = keys.next().unwrap_or_default();
-            batch.base >= stable || own.iter().any(|key| latest.get(key) == Some(&batch.base))
+            let is_last = batch.last + 1 == self.end; // by which a client knows that it has come to the end
+            batch.base >= stable || is_last || own.iter().any(|key| latest.get(key) == Some(&batch.base))
         });
         // With the marker that ends it gone, a client would take all later records of its producer for aborted, too.
         self.aborted.retain(|aborted| aborted.last >= stable);
@@ -368,6 +369,18 @@ mod tests {
         assert_eq!(found.aborted.iter().map(|of| (of.producer, of.first)).collect::<Vec<_>>(), [(7, 0)]);
         assert!(log.read(2, usize::MAX, true).unwrap().bytes.is_empty());
         assert!(matches!(log.read(9, 1, true), Err(errors::OFFSET_OUT_OF_RANGE)));
+    }
+
+    #[test]
+    fn a_reader_comes_to_the_end_of_a_compacted_log() {
+        let mut log = Log::new(true);
+        log.append(&batch("a", 0, true)).unwrap();
+        log.mark(WRITER, true);
+        log.append(&batch("b", 1, true)).unwrap();
+        log.mark(WRITER, false);
+        log.compact();
+        assert_eq!((keys(&log), log.end()), (vec!["a".to_owned()], 4));
+        assert!(!log.read(2, usize::MAX, true).unwrap().bytes.is_empty(), "something behind the last record");
     }
 
     #[test]
