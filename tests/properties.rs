@@ -1,6 +1,6 @@
 //! Properties of every strategy over arbitrary streams, configurations and disorder.
 //!
-//! Each runs 256 cases; set `STAGGER_CASES` for more:
+//! Each runs 150 cases; set `STAGGER_CASES` for more:
 //! `STAGGER_CASES=100000 cargo test --release --test properties`.
 
 mod oracle;
@@ -72,7 +72,7 @@ each_family! {
 
 /// Runs a property over many cases. What failed once is tried again first, in every later run.
 fn holds<C: Debug>(cases: impl Arbitrary<Value = C>, property: impl Fn(C)) {
-    let number = std::env::var("STAGGER_CASES").ok().map_or(256, |n| n.parse().expect("a number of cases"));
+    let number = std::env::var("STAGGER_CASES").ok().map_or(150, |n| n.parse().expect("a number of cases"));
     let seeds = FileFailurePersistence::Direct("tests/proptest-regressions/properties.txt");
     let config = Config {
         cases: number,
