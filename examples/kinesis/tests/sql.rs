@@ -13,9 +13,10 @@ use needs_shared::needs_shared;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
+use sql::model::Arrival;
 use sql::plan::{Plan, plan};
 use sql::run::{Run, Written};
-use sql::source::{Arrival, Source};
+use sql::source::Source;
 use support::{STREAM, Server, output, parsed, rows, spawn, succeed};
 
 /// Every kind of window, and a stream that another pump reads.

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use stagger::Timestamp;
 
-use crate::model::{Column, Plan};
+use crate::model::{Arrival, Column, Plan};
 use crate::times::any;
 use crate::types::{Evaluated, Failure, Type, Value, cast, failure};
 
@@ -11,15 +11,6 @@ use crate::types::{Evaluated, Failure, Type, Value, cast, failure};
 pub struct Source {
     columns: Vec<Column>,
     arrival: Arrival,
-}
-
-/// What arrival is to be taken from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// A field of the record.
-    Field(String),
-    /// What brought the record knows it.
-    Known,
 }
 
 impl Source {

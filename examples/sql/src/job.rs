@@ -13,10 +13,11 @@ use events::parse::{Line, Parser, Record, Reject, json};
 use program::growing::Growing;
 use program::say::say;
 use program::{same, stdout};
+use sql::model::Arrival;
 use sql::plan::{Plan, Stream};
 use sql::rows::Form;
 use sql::run::{Run, Written};
-use sql::source::{Arrival, Source, time_columns};
+use sql::source::{Source, time_columns};
 use sql::types::{self, Type, Value};
 use stagger::Timestamp;
 

@@ -154,3 +154,12 @@ impl Stream {
         self.columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ")
     }
 }
+
+/// The source of a record's arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A field of the record.
+    Field(String),
+    /// Whoever brought the record knows it.
+    Known,
+}

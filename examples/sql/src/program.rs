@@ -3,10 +3,11 @@
 use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 
+use crate::model::Arrival;
 use crate::model::Plan;
 use crate::rows::{Form, write_row};
 use crate::run::{Run, Written};
-use crate::source::{Arrival, Source};
+use crate::source::Source;
 
 /// Runs an application on standard input. The argument names the field with the time of arrival.
 pub fn main(plan: &Plan) -> ExitCode {

@@ -1,11 +1,12 @@
 //! From records to rows of the source.
 
+use events::parse::json::number_of;
 use events::parse::row::JsonRow;
 use events::parse::times::{Recent, TimeFormat};
 use events::parse::{Field, start_of};
 use stagger::Timestamp;
 
-use crate::model::{Column, Plan};
+use crate::model::{Arrival, Column, Plan};
 use crate::types::{Evaluated, Failure, Type, Value, cast, failure};
 
 /// Reads records of JSON.
@@ -28,24 +29,10 @@ struct SourceColumn {
     is_known: bool,
 }
 
-/// What arrival is to be taken from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// A field of the record.
-    Field(String),
-    /// What brought the record knows it.
-    Known,
-}
-
 impl Source {
     pub fn new(plan: &Plan, arrival: &Arrival) -> Self {
         let mut names: Vec<String> = Vec::new();
-        let mut number_of = |name: &String| {
-            names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.clone());
-                names.len() - 1
-            })
-        };
+        let mut number_of = |name: &String| number_of(&mut names, name);
         let column = |Column { name, ty, fields }: &Column| SourceColumn {
             name: name.clone(),
             ty: *ty,

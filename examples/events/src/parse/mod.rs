@@ -197,12 +197,7 @@ const NOTHING: &str = "-";
 impl Wanted {
     pub fn new(keys: &Columns, time: &str, arrival: Option<&str>, value: Option<&str>, meaning: &TimeMeaning) -> Self {
         let mut names: Vec<String> = Vec::new();
-        let mut index_of = |name: &str| {
-            names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            })
-        };
+        let mut index_of = |name: &str| json::number_of(&mut names, name);
         let keys = keys.key.iter().zip(&keys.kinds).map(|(name, kind)| (index_of(name), *kind)).collect();
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
@@ -217,12 +212,7 @@ impl Wanted {
     #[must_use]
     pub fn more(mut self, only: &[Condition], except: &[Condition], more: &MoreFields) -> Self {
         let names = &mut self.names;
-        self.more = More::new(only, except, more, |name| {
-            names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            })
-        });
+        self.more = More::new(only, except, more, |name| json::number_of(names, name));
         self
     }
 

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use sql::model::Arrival;
 use sql::parse::parse_columns;
 use sql::plan::{Plan, plan};
 use sql::run::{Run, Saved, Written};
-use sql::source::{Arrival, Source};
+use sql::source::Source;
 use sql::types::{self, write_text};
 use stagger::Timestamp;
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use sql::explain::explain;
+use sql::model::Arrival;
 use sql::plan::plan;
 use sql::run::Run;
-use sql::source::{Arrival, Source};
+use sql::source::Source;
 use stagger::Timestamp;
 
 /// Pieces that the texts are made of, beside their own.

@@ -5,10 +5,11 @@ use std::process::Command;
 
 use clap::Parser as _;
 use compact_str::CompactString;
+use sql::model::Arrival;
 use sql::parse::parse_columns;
 use sql::plan::{Plan, plan};
 use sql::run::{Run, Written};
-use sql::source::{Arrival, Source};
+use sql::source::Source;
 use sql::types::{Value, write_text};
 use stagger::Timestamp;
 

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use article::{Click, applications};
 use needs_shared::needs_shared;
+use sql::model::Arrival;
 use sql::plan::Plan;
 use sql::run::Run;
-use sql::source::{Arrival, Source};
+use sql::source::Source;
 use sql::translate::translate;
 
 use crate::support::{Wrote, made, planned, program, shown};
