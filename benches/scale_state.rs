@@ -1,4 +1,4 @@
-//! What a partition costs, by the number of its open sessions: memory, events, checkpoints, restores.
+//! The cost of a partition, by the number of its open sessions: memory, events, checkpoints, restores.
 //!
 //! `cargo bench --bench scale_state` measures 100,000, a million and ten million (4 GB); with `-- NUMBER` it measures one.
 //! `-- --test` runs once, with few. docs/SCALE.md says what follows from the figures.

@@ -418,7 +418,7 @@ impl<'b> Reader<'b> {
         T::deserialize(&mut *self)
     }
 
-    /// The length of a list whose elements take at least so many bytes each.
+    /// The length of a list, whose elements take at least this number of bytes each.
     pub(crate) fn length(&mut self, least: usize) -> Outcome<usize> {
         let length = self.fitting::<usize>()?;
         if length > self.rest.len() / least {
@@ -427,7 +427,7 @@ impl<'b> Reader<'b> {
         Ok(length)
     }
 
-    /// A list whose elements `read` takes, of at least so many bytes each.
+    /// A list whose elements `read` takes, of at least this number of bytes each.
     pub(crate) fn list<T>(&mut self, least: usize, mut read: impl FnMut(&mut Self) -> Outcome<T>) -> Outcome<Vec<T>> {
         let length = self.length(least)?;
         let mut list = Vec::with_capacity(length);
@@ -463,7 +463,7 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// So many values that follow each other.
+/// A number of values that follow each other.
 struct Items<'r, 'b> {
     reader: &'r mut Reader<'b>,
     left: usize,
@@ -548,7 +548,7 @@ macro_rules! take_zigzag {
     )*};
 }
 
-/// What the bytes alone do not tell.
+/// Questions that the bytes alone do not answer.
 macro_rules! unknown {
     ($($name:ident),*) => {$(
         fn $name<T: Visitor<'b>>(self, _: T) -> Outcome<T::Value> {

@@ -1,6 +1,6 @@
-//! Many partitions, counted: what one of them costs does not depend on how many others there are.
+//! Many partitions, counted: the cost of one does not depend on the number of others.
 //!
-//! docs/SCALE.md multiplies what a partition costs by the number of partitions. That is right as long as nothing
+//! docs/SCALE.md multiplies the cost of a partition by the number of partitions. That is right as long as nothing
 //! is shared by all of them: this counts events, sessions and bytes of few partitions and of many.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ struct Cluster {
     sessions: BTreeMap<SessionId, (u64, u64)>,
 }
 
-/// What the costliest partition costs.
+/// The cost of the costliest partition.
 #[derive(Debug, Default, PartialEq)]
 struct Cost {
     events: u64,

@@ -143,7 +143,7 @@ impl<K: Key, A> Shared<K, A> {
         self.clock.is_due()
     }
 
-    /// A new call begins, which may emit only so many sessions as the configuration wants.
+    /// A new call begins, which may emit at most the configured number of sessions.
     pub(crate) const fn renew_quota(&mut self) {
         self.quota = if self.may_leave_pending() { Some(self.options.max_emits) } else { None };
     }
@@ -326,7 +326,7 @@ impl<K: Key, A> Shared<K, A> {
         self.id_parts(&ending, early).id_of(&session.key, ending.bucket, rare)
     }
 
-    /// What the id of a session is made of that ends so.
+    /// The parts of the id of a session that ends this way.
     #[inline(always)]
     pub(crate) fn id_parts(&self, ending: &Ending, early: u64) -> IdParts {
         IdParts { anchor: ending.anchor, by_part: ending.by_part, flushes: self.flushes, early }

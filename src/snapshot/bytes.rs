@@ -23,7 +23,7 @@ const MAGIC: [u8; 4] = *b"STGR";
 const HEAD: usize = 4 + 1 + 1 + 8;
 const CHECKSUM: usize = 8;
 
-/// What the content is.
+/// The kind of content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Snapshot = 0,
