@@ -386,6 +386,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::options::{Command, Options};
+    use crate::state::{Collected, StateRecord, Written};
 
     pub(crate) fn about() -> About {
         About { fields: String::new(), allowed_lateness: None, clocks: Clocks::BEGINNING }
@@ -478,10 +479,10 @@ pub(crate) mod tests {
     }
 
     /// The entries of a log for a new owner: those from the latest base on.
-    fn reread(log: &[Vec<u8>]) -> Vec<Entry> {
-        let entries: Vec<Entry> = log.iter().map(|bytes| postcard::from_bytes(bytes).unwrap()).collect();
-        let base = entries.iter().rposition(|entry| matches!(entry, Entry::Base(..))).unwrap();
-        entries.into_iter().skip(base).collect()
+    fn reread(log: &[StateRecord]) -> Vec<Entry> {
+        let mut collected = Collected::default();
+        log.iter().for_each(|record| collected.add(&record.value).unwrap());
+        collected.entries().unwrap().unwrap().0
     }
 
     proptest! {
@@ -497,7 +498,7 @@ pub(crate) mod tests {
             let job = job(rules).unwrap();
             let (mut stays, mut moves) = (job.open(Vec::new()).unwrap(), job.open(Vec::new()).unwrap());
             let (mut expected, mut found, mut log) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut offset, mut now) = (0, T);
+            let (mut offset, mut now, mut written) = (0, T, Written::default());
             for step in steps {
                 match step {
                     Step::Record(user, skew, wait) => {
@@ -514,7 +515,9 @@ pub(crate) mod tests {
                     }
                     Step::Move { is_base } | Step::Commit { is_base } => {
                         let entry = moves.entry(is_base || log.is_empty()).unwrap().unwrap();
-                        log.push(postcard::to_stdvec(&entry).unwrap());
+                        let (records, next) = written.next(0, &entry).unwrap();
+                        log.extend(records);
+                        written = next;
                         moves.was_saved();
                         if matches!(step, Step::Move { .. }) {
                             moves = job.open(reread(&log)).unwrap();

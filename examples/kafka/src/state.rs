@@ -6,6 +6,10 @@
 //!
 //! Records of the topic are keyed (partition, kind, number since the base, piece): those of the base before have the
 //! same keys, and compaction removes them.
+//!
+//! Entry and record are a line of JSON each, with bytes behind it: in an entry the engines' own
+//! ([`Snapshot::to_bytes`], [`Changes::to_bytes`]), which have a version and a checksum; in a record a piece of the
+//! entry.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +19,10 @@ use stagger::{Changes, Snapshot};
 
 use crate::sessions::About;
 
-/// Of the form in which pieces are written.
-const FORMAT: u8 = 1;
+/// The format of entries and records. The bytes of engines have a version of their own.
+const FORMAT: u8 = 2;
+/// Format 1, of postcard: its first byte is its number.
+const FORMER: u8 = 1;
 /// Brokers take records of 1 MB, unless they are told otherwise.
 const LARGEST_PIECE: usize = 900_000;
 /// A base is not worth its bytes before changes take this number of bytes.
@@ -25,21 +31,88 @@ const LEAST_CHANGES: usize = 256 * 1024;
 /// The state of each rule, under its name.
 type Rules<T> = Vec<(String, T)>;
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(crate) enum Entry {
     Base(About, Rules<Snapshot<String, String>>),
     Changes(About, Rules<Changes<String, String>>),
 }
 
-/// A part of an entry, as the value of a record.
-#[derive(Debug, Serialize, Deserialize)]
-struct Piece<'a> {
+/// The line before the bytes of an entry.
+#[derive(Serialize, Deserialize)]
+struct EntryHead {
+    about: About,
+    /// The name of each rule, and the number of its bytes.
+    rules: Rules<usize>,
+}
+
+/// The line before a piece of an entry.
+#[derive(Serialize, Deserialize)]
+struct PieceHead {
     format: u8,
     is_base: bool,
     number: u64,
     index: u32,
     count: u32,
-    bytes: &'a [u8],
+}
+
+/// The part of [`PieceHead`] that all formats have.
+#[derive(Deserialize)]
+struct Format {
+    format: u8,
+}
+
+fn with_head(head: &impl Serialize, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut all = serde_json::to_vec(head)?;
+    all.push(b'\n'); // none is in the JSON
+    all.extend(bytes);
+    Ok(all)
+}
+
+fn split_head(all: &[u8]) -> Result<(&[u8], &[u8])> {
+    let end = all.iter().position(|byte| *byte == b'\n').context("it has no line of JSON")?;
+    Ok((&all[..end], &all[end + 1..]))
+}
+
+impl Entry {
+    const fn is_base(&self) -> bool {
+        matches!(self, Self::Base(..))
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let (about, rules): (_, Rules<Vec<u8>>) = match self {
+            Self::Base(about, rules) => (about, each(rules, Snapshot::to_bytes)?),
+            Self::Changes(about, rules) => (about, each(rules, Changes::to_bytes)?),
+        };
+        let lengths = rules.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect();
+        let bytes: Vec<&[u8]> = rules.iter().map(|(_, bytes)| &**bytes).collect();
+        with_head(&EntryHead { about: about.clone(), rules: lengths }, &bytes.concat())
+    }
+
+    fn from_bytes(is_base: bool, bytes: &[u8]) -> Result<Self> {
+        let (head, mut rest) = split_head(bytes)?;
+        let EntryHead { about, rules } = serde_json::from_slice(head)?;
+        let mut parts = Rules::new();
+        for (name, length) in rules {
+            let (part, after) = rest.split_at_checked(length).context("it ends too early")?;
+            parts.push((name, part));
+            rest = after;
+        }
+        ensure!(rest.is_empty(), "{} bytes follow its end", rest.len());
+        Ok(match is_base {
+            true => Self::Base(about, each(&parts, |bytes| Snapshot::from_bytes(bytes))?),
+            false => Self::Changes(about, each(&parts, |bytes| Changes::from_bytes(bytes))?),
+        })
+    }
+}
+
+/// The same for each rule.
+fn each<T, U, E>(rules: &Rules<T>, convert: impl Fn(&T) -> Result<U, E>) -> Result<Rules<U>>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let of =
+        |(name, of): &(String, T)| Ok((name.clone(), convert(of).with_context(|| format!("the sessions of {name}"))?));
+    rules.iter().map(of).collect()
 }
 
 /// A record for the topic of the state.
@@ -74,16 +147,16 @@ impl Written {
 
     /// The records of the next entry, and how far the state is written with them.
     pub(crate) fn next(&self, partition: i32, entry: &Entry) -> Result<(Vec<StateRecord>, Self)> {
-        let bytes = postcard::to_stdvec(entry).context("the state cannot be written")?;
+        let bytes = entry.to_bytes().context("the state cannot be written")?;
         let mut next = Self { number: self.number + 1, ..*self };
-        let is_base = matches!(entry, Entry::Base(..));
+        let is_base = entry.is_base();
         next.count(is_base, bytes.len());
         let kind = if is_base { "base" } else { "change" };
         let count = u32::try_from(bytes.len().div_ceil(LARGEST_PIECE))?;
         let piece = |(index, bytes): (u32, &[u8])| {
-            let piece = Piece { format: FORMAT, is_base, number: next.number, index, count, bytes };
+            let head = PieceHead { format: FORMAT, is_base, number: next.number, index, count };
             let key = format!("{partition}/{kind}/{}/{index}", next.since_base);
-            Ok(StateRecord { key, value: postcard::to_stdvec(&piece)? })
+            Ok(StateRecord { key, value: with_head(&head, bytes)? })
         };
         Ok(((0..).zip(bytes.chunks(LARGEST_PIECE)).map(piece).collect::<Result<_>>()?, next))
     }
@@ -117,15 +190,14 @@ impl Collecting {
 
 impl Collected {
     pub(crate) fn add(&mut self, value: &[u8]) -> Result<()> {
-        let piece: Piece<'_> = postcard::from_bytes(value).context("a record of the state cannot be read")?;
-        ensure!(piece.format == FORMAT, "the state was written by another version of this program");
+        let (piece, bytes) = read_piece(value).context("a record of the state cannot be read")?;
         let (index, count) = (usize::try_from(piece.index)?, usize::try_from(piece.count)?);
         let entry = self
             .entries
             .entry(piece.number)
             .or_insert_with(|| Collecting { is_base: piece.is_base, pieces: vec![None; count] });
         let place = entry.pieces.get_mut(index).context("a record of the state contradicts another")?;
-        *place = Some(piece.bytes.to_vec());
+        *place = Some(bytes.to_vec());
         if entry.is_base && entry.pieces.iter().all(Option::is_some) {
             self.entries = self.entries.split_off(&piece.number); // older ones are of no use
         }
@@ -144,10 +216,30 @@ impl Collected {
             let Some(bytes) = bytes else { bail!("the state lacks entry {}: records are missing", written.number + 1) };
             written.number = number;
             written.count(entry.is_base, bytes.len());
-            all.push(postcard::from_bytes(&bytes).context("an entry of the state cannot be read")?);
+            let entry = Entry::from_bytes(entry.is_base, &bytes);
+            all.push(entry.with_context(|| format!("entry {number} of the state cannot be read"))?);
         }
         Ok(Some((all, written)))
     }
+}
+
+fn read_piece(value: &[u8]) -> Result<(PieceHead, &[u8])> {
+    if value.first() == Some(&FORMER) {
+        bail!(of_another_format(FORMER));
+    }
+    let (head, bytes) = split_head(value)?;
+    let Format { format } = serde_json::from_slice(head)?;
+    if format != FORMAT {
+        bail!(of_another_format(format));
+    }
+    Ok((serde_json::from_slice(head)?, bytes))
+}
+
+fn of_another_format(format: u8) -> String {
+    format!(
+        "it has format {format}, and this release of kafka reads format {FORMAT}: go on with the release that wrote \
+         it, or give another --group and --output, which begin with the first record of the input"
+    )
 }
 
 #[cfg(test)]
@@ -220,8 +312,39 @@ mod tests {
         assert_eq!(without(4).unwrap_err().to_string(), "the state lacks entry 4: records are missing");
         let headless = log().into_iter().filter(|(n, _)| *n == 2).map(|(_, record)| record);
         assert_eq!(collected(headless).unwrap_err().to_string(), "the state has no base: records are missing");
-        let mut damaged = Collected::default();
-        assert!(damaged.add(b"\xff").is_err());
+    }
+
+    /// What one record tells, with all its causes.
+    fn told(value: &[u8]) -> String {
+        let mut collected = Collected::default();
+        let read = collected.add(value).and_then(|()| collected.entries());
+        format!("{:#}", read.expect_err("it cannot be read"))
+    }
+
+    #[test]
+    fn state_of_another_format_is_refused_with_what_to_do() {
+        let begin = "a record of the state cannot be read: it has format";
+        let end = "and this release of kafka reads format 2: go on with the release that wrote it, or give another \
+                   --group and --output, which begin with the first record of the input";
+        let former = [1, 1, 1, 0, 1, 3, b'a', b'b', b'c']; // format, base, entry 1, piece 0 of 1, three bytes
+        assert_eq!(told(&former), format!("{begin} 1, {end}"));
+        assert_eq!(told(b"{\"format\":3,\"new\":[]}\nabc"), format!("{begin} 3, {end}"));
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let whole = log().swap_remove(0).1.value;
+        assert!(collected([StateRecord { key: String::new(), value: whole.clone() }]).is_ok());
+        for end in 0..whole.len() {
+            told(&whole[..end]);
+        }
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        let error = "its bytes do not agree with their checksum";
+        let what = "entry 1 of the state cannot be read: the sessions of gap: the snapshot is damaged";
+        assert_eq!(told(&damaged), format!("{what}: {error}"));
+        assert_eq!(told(&[&whole[..], b"!"].concat()), "entry 1 of the state cannot be read: 1 bytes follow its end");
+        assert_eq!(told(b"\xff"), "a record of the state cannot be read: it has no line of JSON");
     }
 
     #[test]
