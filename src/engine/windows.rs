@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::ops::{Range, RangeInclusive};
 
 use smallvec::SmallVec;
 
@@ -28,6 +29,8 @@ pub(crate) struct Windows<K, V, S> {
     closing: VecDeque<Closing<K, V, S>>,
     /// The windows of the latest events, the newer one last: most events are in one of the two.
     recent: [Recent; 2],
+    /// The windows of the latest events, where each is in several: those before closed, or are too old.
+    cells: Vec<Cell>,
     /// Windows by their oldest session, kept only to find the oldest of all.
     ages: BTreeSet<(u64, i64)>,
     len: usize,
@@ -38,6 +41,12 @@ pub(crate) struct Windows<K, V, S> {
 struct Recent {
     span: Window,
     id: WindowId,
+}
+
+/// A span of time whose events are all in the same sliding windows, and these, which have sessions.
+struct Cell {
+    span: Range<Timestamp>,
+    windows: Vec<WindowId>,
 }
 
 /// Windows that end together, and how far they have been emitted.
@@ -58,6 +67,8 @@ struct Place {
     span: Window,
 }
 
+/// So many cells are noted at most: events that are out of order lie in several.
+const CELLS: usize = 8;
 const NOWHERE: WindowId = WindowId::MAX;
 const NO_WINDOWS: [Recent; 2] = [Recent { span: Window::new(Timestamp::MIN, Timestamp::MIN), id: NOWHERE }; 2];
 
@@ -105,7 +116,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     /// `scatter`: how starts are spread over the windows used lately.
     pub(crate) const fn new(scatter: u64) -> Self {
         let table = WindowTable::new(scatter);
-        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, ages: BTreeSet::new(), len: 0 }
+        Self { table, closing: VecDeque::new(), recent: NO_WINDOWS, cells: Vec::new(), ages: BTreeSet::new(), len: 0 }
     }
 
     /// The windows that are over and pending, then the others in order of their start.
@@ -238,11 +249,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             return None;
         }
         self.len += 1;
-        let opening = Opening { edge: end, opened: shared.last_seq };
-        let state = shared.open_state(event);
-        let number =
-            window.insert_with(hash, || Session::open(event, opening, state), |key| shared.hash(key.key_ref()));
-        Some(Outcome::Opened(Whereabouts::in_window(id, number)))
+        Some(Outcome::Opened(Whereabouts::in_window(id, open_in(window, event, hash, shared))))
     }
 
     #[inline(never)]
@@ -266,6 +273,55 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         Outcome::Opened(opened)
     }
 
+    /// Assigns an event to the windows of its cell, if they are noted and have room: none of them is past, and each
+    /// has sessions. (They would be found and compared with the clock one by one, which takes longer.)
+    #[inline(always)]
+    fn assign_to_cell<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        shared: &mut Shared<K, A>,
+    ) -> Option<Outcome> {
+        let Self { table, cells, len, .. } = self;
+        let Cell { windows, .. } = cells.iter().rev().find(|cell| cell.span.contains(&event.event_time))?;
+        if !shared.has_room(*len, windows.len()) {
+            return None;
+        }
+        let (before, mut latest) = (*len, None);
+        for id in windows {
+            let window = table.get_mut(*id);
+            let number = match window.find_mut(hash, event.key) {
+                Some((number, session)) => {
+                    shared.extend::<V, true>(session, event);
+                    number
+                }
+                None => {
+                    *len += 1;
+                    open_in(window, event, hash, shared)
+                }
+            };
+            latest = Some(Whereabouts::in_window(*id, number));
+        }
+        shared.counters.extra_windows += windows.len() as u64 - 1;
+        latest.map(if *len > before { Outcome::Opened } else { Outcome::Extended })
+    }
+
+    /// Notes the windows of an event, which all have sessions by now.
+    fn note_cell(&mut self, hops: &Hops, time: Timestamp) {
+        let Self { table, cells, .. } = self;
+        if cells.len() == CELLS {
+            cells.remove(0);
+        }
+        let windows = hops.indices_of(time).filter_map(|index| table.find(index as i64)).collect();
+        cells.push(Cell { span: hops.cell_of(time), windows });
+    }
+
+    /// Forgets which windows the latest events were in: one of them has been taken away.
+    fn forget_recent(&mut self) {
+        self.recent = NO_WINDOWS;
+        self.cells.clear();
+    }
+
     /// Assigns an event to each sliding window that holds it. With an `id`, which none has in a plain engine: where
     /// the session of its key does not hold an event of that id.
     #[inline(never)]
@@ -278,6 +334,11 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
+        if PLAIN {
+            if let Some(outcome) = self.assign_to_cell(event, hash, shared) {
+                return outcome;
+            }
+        }
         let id = if PLAIN { None } else { id };
         if !PLAIN && shared.may_leave_pending() {
             self.drain_for_correction(event, shared, out);
@@ -334,6 +395,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 Store::<K, V, A>::note_id(self, at, id);
             }
         }
+        if PLAIN && past == 0 {
+            self.note_cell(hops, event.event_time);
+        }
         outcome
     }
 
@@ -374,7 +438,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        windows: core::ops::RangeInclusive<i128>,
+        windows: RangeInclusive<i128>,
         repeats: &[i128],
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
@@ -538,7 +602,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 let (first, _) = window.numbers();
                 windows.push((window, first));
             }
-            self.recent = NO_WINDOWS;
+            self.forget_recent();
             self.closing.push_back(Closing { windows, deadline, was_emitted });
         }
     }
@@ -599,12 +663,25 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, deadline: Timestamp, shared: &Shared<K, A>) {
         let oldest = window.oldest().map(|(_, session)| session.opened);
         let start = window.start;
-        self.recent = NO_WINDOWS;
+        self.forget_recent();
         self.table.keep_until(deadline, window);
         if let (true, Some(opened)) = (shared.may_evict(), oldest) {
             self.ages.insert((opened, start));
         }
     }
+}
+
+/// Opens a session in a window that has some.
+#[inline(always)]
+fn open_in<K: Key, V: Value, A: Aggregate<K, V>>(
+    window: &mut OpenWindow<K, V, A::State>,
+    event: &EventRef<'_, K, V>,
+    hash: u64,
+    shared: &mut Shared<K, A>,
+) -> Number {
+    let opening = Opening { edge: window.span.end, opened: shared.last_seq };
+    let state = shared.open_state(event);
+    window.insert_with(hash, || Session::open(event, opening, state), |key| shared.hash(key.key_ref()))
 }
 
 /// Emits a session that few are like.
@@ -675,7 +752,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
-        self.recent = NO_WINDOWS;
+        self.forget_recent();
         self.table.shrink_to_fit();
         shared.updates.forget();
         let ids: Vec<WindowId> = self.table.ids().collect();
@@ -709,7 +786,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
             Some((_, next)) => _ = self.ages.insert((next.opened, start)),
             None => {
                 drop(self.table.take(id));
-                self.recent = NO_WINDOWS;
+                self.forget_recent();
             }
         }
         self.len -= 1;

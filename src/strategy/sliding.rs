@@ -116,6 +116,13 @@ impl Hops {
         self.window(latest - i128::from((latest as i64).wrapping_sub(low) as u64))
     }
 
+    /// The times around one that are in the same windows as it, if that is in any. (The end of time is in none.)
+    pub(crate) fn cell_of(&self, time: Timestamp) -> core::ops::Range<Timestamp> {
+        let (first, last) = self.indices_of(time).into_inner();
+        let (start, end) = (self.window(last).start, self.window(last + 1).start);
+        start.max(self.window(first - 1).end)..end.min(self.window(first).end)
+    }
+
     /// The window with an index, its bounds saturated.
     pub(crate) fn window(&self, index: i128) -> Window {
         let start = i128::from(self.phase) + index * i128::from(self.slide);
@@ -205,6 +212,29 @@ mod tests {
         }
         assert_eq!(indices(hops(15, 1, 0), i64::MIN), [i64::MIN.into()]);
         assert_eq!(hops(15, 2, 0).indices_of(Timestamp::MIN).count(), 8, "with another slide they are all there");
+    }
+
+    #[test]
+    fn the_times_of_a_cell_are_in_the_same_windows_and_their_neighbours_are_not() {
+        for hops in [hops(10, 5, 0), hops(12, 5, 3), hops(3, 10, 0), hops(1, 1, 0), hops(9_000, 7, 0)] {
+            for time in [-11, -1, 0, 1, 2, 3, 4, 7, 12, 100].into_iter().filter(|time| !indices(hops, *time).is_empty())
+            {
+                let cell = hops.cell_of(at(time));
+                let (start, end) = (cell.start.as_micros(), cell.end.as_micros());
+                assert!((start..end).contains(&time), "{hops:?} {time} {cell:?}");
+                assert!(
+                    (start..end).all(|other| indices(hops, other) == indices(hops, time)),
+                    "{hops:?} {time} {cell:?}"
+                );
+                assert!([start - 1, end].iter().all(|other| indices(hops, *other) != indices(hops, time)));
+            }
+            for time in [Timestamp::MIN, Timestamp::MAX] {
+                let cell = hops.cell_of(time);
+                let windows = |time| hops.indices_of(time).collect::<Vec<_>>();
+                let ends = [cell.start, cell.end.shift(-1)].into_iter().filter(|_| cell.start < cell.end);
+                ends.for_each(|other| assert_eq!(windows(other), windows(time), "{hops:?} {time}"));
+            }
+        }
     }
 
     #[test]
