@@ -359,6 +359,9 @@ impl<J: Job> Worker<'_, J> {
 impl<J: Job> Drop for Worker<'_, J> {
     fn drop(&mut self) {
         self.consumer.context().end();
+        // Without that, closing a consumer that has no partition does not tell the group, which then waits for the session
+        // timeout; and an answer that comes meanwhile ends the process with a SIGSEGV (librdkafka 2.12, its issue 5347).
+        self.consumer.unsubscribe();
     }
 }
 

@@ -9,6 +9,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// With `--max-delay` the sessions of a silent partition close; without more records, and without a flush.
 #[test]
 fn sessions_of_a_silent_partition_close() {
@@ -50,4 +52,23 @@ fn offsets_that_were_moved_are_told() {
     let sentence =
         format!("the group {group} stands at offset 7, and its state at 50: somebody has moved the offsets.");
     assert!(told.contains(&sentence), "{told}");
+}
+
+/// Else the others would wait for its session timeout, here 100 s, before partitions can move again.
+#[test]
+fn a_process_without_a_partition_tells_the_group_that_it_leaves() {
+    let kafka = Kafka::new("idle");
+    let (topic, group) = (kafka.name("clicks"), kafka.name("sessions"));
+    let clicks = ["--partitions", "1", "--events", "50", "--start", "2026-11-27T10:00:00Z"];
+    kafka.produce(&topic, &clicks);
+    let options = ["--gap", "1m", "--session-timeout", "100s", "--commit-every", "100ms"];
+    let first = kafka.worker(&topic, &group, &options);
+    kafka.until_done(&topic, &group, PATIENCE);
+    let idle = [&options[..], &["--stop-when-idle", "8s"]].concat(); // a heartbeat, every 5 s, lets it in
+    assert!(kafka.worker(&topic, &group, &idle).wait());
+    let third = kafka.worker(&topic, &group, &options);
+    first.end(); // the third has the partition from here on, if nobody else is waited for
+    kafka.produce(&topic, &clicks);
+    kafka.until_done(&topic, &group, PATIENCE);
+    third.end();
 }
