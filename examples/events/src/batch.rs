@@ -55,7 +55,7 @@ pub enum Item<'a> {
 }
 
 impl Batch {
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, line: u64, record: &Record<'_>) {
         self.texts.push_str(record.key);
         self.texts.push_str(record.value);
@@ -79,7 +79,7 @@ impl Batch {
 
     /// Everything in order of its lines.
     pub fn iter(&self) -> Items<'_> {
-        Items { batch: self, records: 0, rejects: 0, start: 0 }
+        Items { batch: self, records: 0, rejects: 0, texts: &self.texts }
     }
 
     /// How many bytes its texts have.
@@ -103,8 +103,8 @@ pub struct Items<'a> {
     /// How many of each were given.
     records: usize,
     rejects: usize,
-    /// Where the texts of the next record begin.
-    start: usize,
+    /// The texts from the next record on.
+    texts: &'a str,
 }
 
 impl<'a> Iterator for Items<'a> {
@@ -118,14 +118,12 @@ impl<'a> Iterator for Items<'a> {
             return Some(Item::Rejected(rejected));
         }
         let stored = batch.records.get(self.records)?;
-        let value = self.start + stored.key as usize;
-        let more = value + stored.value as usize;
-        let end = more + stored.more as usize;
-        let text = |part: std::ops::Range<usize>| &batch.texts[part];
-        let (key, value, more) = (text(self.start..value), text(value..more), text(more..end));
+        let (key, texts) = self.texts.split_at(stored.key as usize);
+        let (value, texts) = texts.split_at(stored.value as usize);
+        let (more, texts) = if stored.more == 0 { ("", texts) } else { texts.split_at(stored.more as usize) };
         let arrival = batch.arrivals.get(self.records).copied();
         self.records += 1;
-        self.start = end;
+        self.texts = texts;
         let Stored { line, time, marks, .. } = *stored;
         Some(Item::Record(line, Record { key, time, arrival, value, marks, more }))
     }

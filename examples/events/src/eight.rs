@@ -56,11 +56,17 @@ pub const fn number(eight: [u8; 8]) -> Option<i64> {
     Some(((four * 10_000 + (four >> 32)) & 0xffff_ffff) as i64)
 }
 
-/// Whether there is a byte 0x1e or 0x1f, the separators of records and of units.
+/// The place of the first byte 0x1e or 0x1f, the separators of records and of units.
+#[inline]
+pub const fn separator(eight: [u8; 8]) -> Option<usize> {
+    let without_last_bit = u64::from_le_bytes(eight) & (EACH * 0xfe);
+    marked(zeros(without_last_bit ^ (EACH * 0x1e)))
+}
+
+/// Whether there is one.
 #[inline]
 pub const fn has_separator(eight: [u8; 8]) -> bool {
-    let without_last_bit = u64::from_le_bytes(eight) & (EACH * 0xfe);
-    zeros(without_last_bit ^ (EACH * 0x1e)) & HIGH != 0
+    separator(eight).is_some()
 }
 
 /// Whether there is a quote, a comma or a control character.
@@ -68,6 +74,17 @@ pub const fn has_separator(eight: [u8; 8]) -> bool {
 pub const fn has_mark(eight: [u8; 8]) -> bool {
     let bytes = u64::from_le_bytes(eight);
     (quotes_and_controls(bytes) | zeros(bytes ^ (EACH * b',' as u64))) & HIGH != 0
+}
+
+/// Whether a text begins with another: for texts that are too short to call a function for each.
+#[inline(always)]
+pub fn begins(text: &[u8], with: &[u8]) -> bool {
+    let Some(text) = text.get(..with.len()) else { return false };
+    let same = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
+    match (text.last_chunk(), with.last_chunk()) {
+        (Some(a), Some(b)) => same(a, b) && text.as_chunks().0.iter().zip(with.as_chunks().0).all(|(a, b)| same(a, b)),
+        _ => text.iter().zip(with).all(|(a, b)| a == b),
+    }
 }
 
 /// The place of the first byte that something holds for, which is found among eight at once, or for one alone.
@@ -122,7 +139,8 @@ mod tests {
                 parsed.and_then(|text| text.parse().ok()).filter(|_| no_digit(eight).is_none()),
                 "{eight:?}"
             );
-            assert_eq!(has_separator(eight), first(|byte| matches!(byte, 0x1e | 0x1f)).is_some(), "{eight:?}");
+            assert_eq!(separator(eight), first(|byte| matches!(byte, 0x1e | 0x1f)), "{eight:?}");
+            assert_eq!(has_separator(eight), separator(eight).is_some(), "{eight:?}");
             assert_eq!(
                 has_mark(eight),
                 first(|byte| byte < b' ' || byte == b'"' || byte == b',').is_some(),
@@ -141,6 +159,9 @@ mod tests {
                 let expected = (place < length).then_some(place);
                 assert_eq!(super::first(&text, no_plain, is), expected, "{text:?}");
                 assert_eq!(any(&text, has_separator, is), expected.is_some(), "{text:?}");
+                let other = vec![b'a'; length];
+                assert_eq!(begins(&text, &other), expected.is_none(), "{text:?}");
+                assert!(begins(&text, &text[..place]), "{text:?}");
             }
         }
     }

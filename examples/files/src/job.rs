@@ -90,6 +90,8 @@ struct Job<'o, O: Kept, A: Aggregate<Text, Payload<O>, Output = O>> {
     amount: Amount,
     /// The places of further fields that should be numbers.
     numbers: Vec<usize>,
+    /// By how much the arrival of an event bounds how far it moves the clock.
+    bound: Option<Duration>,
     /// What earlier runs had counted.
     before: Counters,
     state: Option<State<Payload<O>, A::State>>,
@@ -136,6 +138,7 @@ where
             tracked: None,
             amount: Amount::default(),
             numbers: options.results.measures.numbers(),
+            bound: options.bound_by_arrival(),
             silence: Silence::default(),
             // A run with a state is repeated instead.
             orderly: (options.streams() && state.is_none()).then(Orderly::begin),
@@ -356,16 +359,16 @@ where
     }
 
     /// Event time has come as far as this event, by its arrival at most: a fast clock makes no event of others late.
+    #[inline]
     fn reached(&mut self, event: &EventRef<'_>) {
-        self.greatest = self.greatest.max(Some(event.event_time));
-        let bound = self.options.bound_by_arrival();
-        let present = match (self.engine.clock(), bound) {
+        let present = match (self.engine.clock(), self.bound) {
             (Clock::Arrival, _) => event.arrival_time,
             (Clock::Event, Some(_)) => event.event_time.min(event.arrival_time),
             (Clock::Event, None) => event.event_time,
         };
-        self.present = self.present.max(Some(present));
-        if let Some(bound) = bound {
+        raise(&mut self.greatest, event.event_time);
+        raise(&mut self.present, present);
+        if let Some(bound) = self.bound {
             let results = &mut self.results;
             let watermark = present - bound;
             if watermark > self.engine.now() {
@@ -434,5 +437,13 @@ where
             )));
         }
         closing::status(&self.amount, &self.unused, self.options)
+    }
+}
+
+/// Makes the greatest time that was seen no less than another.
+#[inline]
+fn raise(greatest: &mut Option<Timestamp>, time: Timestamp) {
+    if greatest.is_none_or(|greatest| greatest < time) {
+        *greatest = Some(time);
     }
 }

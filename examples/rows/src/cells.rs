@@ -5,24 +5,16 @@ use std::io::Write as _;
 use events::eight;
 use stagger::{SessionId, Timestamp};
 
-const DAY: i64 = 86_400_000_000;
-/// `2018-11-29T`
-const DATE: usize = 11;
+const HOUR: i64 = 3_600_000_000;
 /// `2018-11-29T23:35:10.123456Z`
 const TIME: usize = 27;
-
-/// How many times are remembered: those of a row.
-const RECENT: usize = 4;
 
 /// Rows in the making.
 pub struct Cells {
     pub bytes: Vec<u8>,
-    /// The day of the last time written, and how its date reads: times of one day are many.
-    day: i64,
-    date: [u8; DATE],
-    /// The last different times, since those of one row, and windows of several, are often the same.
-    recent: [(Timestamp, [u8; TIME + 1]); RECENT],
-    newest: usize,
+    /// When the hour of the last time began, and the cell of a time in it: times of one hour are many.
+    hour: i64,
+    in_hour: [u8; TIME + 1],
 }
 
 /// All numbers of two digits, one after the other.
@@ -61,13 +53,7 @@ static HEX: [[u8; 2]; 256] = {
 
 impl Default for Cells {
     fn default() -> Self {
-        Self {
-            bytes: Vec::new(),
-            day: i64::MIN,
-            date: [0; DATE],
-            recent: [(Timestamp::EPOCH, *b"1970-01-01T00:00:00.000000Z,"); RECENT],
-            newest: 0,
-        }
+        Self { bytes: Vec::new(), hour: 0, in_hour: *b"1970-01-01T00:00:00.000000Z," }
     }
 }
 
@@ -104,6 +90,13 @@ impl Cells {
         self.bytes.push(b'"');
     }
 
+    /// A text that needs no quotes.
+    #[inline]
+    pub fn name(&mut self, name: &str) {
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b',');
+    }
+
     #[inline]
     pub fn number(&mut self, number: impl itoa::Integer) {
         self.bytes.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
@@ -121,43 +114,34 @@ impl Cells {
 
     #[inline]
     pub fn time(&mut self, time: Timestamp) {
-        match self.recent.iter().find(|(known, _)| *known == time) {
-            Some((_, cell)) => self.bytes.extend_from_slice(cell),
-            None => self.new_time(time),
+        let within = time.as_micros().wrapping_sub(self.hour);
+        match u32::try_from(within) {
+            Ok(within) if i64::from(within) < HOUR => self.time_in_hour(within),
+            _ => self.time_in_other_hour(time),
         }
     }
 
-    fn new_time(&mut self, time: Timestamp) {
-        let (day, within) = (time.as_micros().div_euclid(DAY), time.as_micros().rem_euclid(DAY));
-        if day != self.day && !self.set_day(day, time) {
-            return;
-        }
-        let (secs, micros) = ((within / 1_000_000) as u32, (within % 1_000_000) as u32);
-        let mut cell = *b"2018-11-29T23:35:10.123456Z,";
-        cell[..DATE].copy_from_slice(&self.date);
-        cell[11..13].copy_from_slice(pair(secs / 3600));
-        cell[14..16].copy_from_slice(pair(secs % 3600 / 60));
+    /// A time in the hour of the last one.
+    #[inline]
+    fn time_in_hour(&mut self, micros: u32) {
+        let (secs, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let mut cell = self.in_hour;
+        cell[14..16].copy_from_slice(pair(secs / 60));
         cell[17..19].copy_from_slice(pair(secs % 60));
         cell[20..22].copy_from_slice(pair(micros / 10_000));
-        cell[22..24].copy_from_slice(pair(micros % 10_000 / 100));
+        cell[22..24].copy_from_slice(pair(micros / 100 % 100));
         cell[24..26].copy_from_slice(pair(micros % 100));
         self.bytes.extend_from_slice(&cell);
-        self.newest = (self.newest + 1) % RECENT;
-        self.recent[self.newest] = (time, cell);
     }
 
-    /// Remembers how a day reads. Writes the time as it is if its year has not four digits.
-    #[cold]
-    fn set_day(&mut self, day: i64, time: Timestamp) -> bool {
+    /// Remembers the hour too, unless its year has not four digits.
+    #[inline(never)]
+    fn time_in_other_hour(&mut self, time: Timestamp) {
         let start = self.bytes.len();
-        let _ = write!(self.bytes, "{time}"); // a Vec takes everything
-        if self.bytes.len() - start != TIME {
-            self.bytes.push(b',');
-            return false;
+        let _ = write!(self.bytes, "{time},"); // a Vec takes everything
+        if let Ok(cell) = self.bytes[start..].try_into() {
+            self.hour = time.as_micros() - time.as_micros().rem_euclid(HOUR);
+            self.in_hour = cell;
         }
-        self.date.copy_from_slice(&self.bytes[start..start + DATE]);
-        self.day = day;
-        self.bytes.truncate(start);
-        true
     }
 }

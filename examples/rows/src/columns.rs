@@ -239,6 +239,8 @@ pub enum Written {
 pub enum FilesCell<'a> {
     Id(SessionId),
     Text(&'a str),
+    /// A text of letters, digits, `-` and `_`.
+    Name(&'static str),
     Time(Timestamp),
     TimeOrNull(Option<Timestamp>),
     Number(u64),
@@ -249,7 +251,7 @@ pub enum FilesCell<'a> {
 /// The columns of the CSV and the JSON lines of `files`, in order. The key fields stand behind the first.
 #[rustfmt::skip] // a line for each
 pub static FILES: [FilesColumn; 14] = {
-    use FilesCell::{Id, Ids, Number, Text, Time, TimeOrNull};
+    use FilesCell::{Id, Ids, Name, Number, Text, Time, TimeOrNull};
     use Written::{Always, InJson, WithRevisions};
     [
         FilesColumn { name: "session_id", written: Always, cell: |row| Id(row.id) },
@@ -263,7 +265,7 @@ pub static FILES: [FilesColumn; 14] = {
         FilesColumn { name: "duration_us", written: Always, cell: |row| Number(row.duration_us()) },
         FilesColumn { name: "first_event", written: Always, cell: |row| Text(row.first_event) },
         FilesColumn { name: "last_event", written: Always, cell: |row| Text(row.last_event) },
-        FilesColumn { name: "reason", written: Always, cell: |row| Text(row.reason.name()) },
+        FilesColumn { name: "reason", written: Always, cell: |row| Name(row.reason.name()) },
         FilesColumn { name: REVISION, written: WithRevisions, cell: |row| Number(row.revision.into()) },
         FilesColumn { name: SUPERSEDES, written: WithRevisions, cell: |row| Ids(row.supersedes) },
     ]

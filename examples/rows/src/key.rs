@@ -43,7 +43,7 @@ impl KeyField<'_> {
         if self.kind == KeyKind::Integer { self.text.parse().ok() } else { None }
     }
 
-    pub(crate) fn text(&self) -> &str {
+    fn text(&self) -> &str {
         &self.text
     }
 

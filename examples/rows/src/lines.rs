@@ -3,6 +3,7 @@
 use std::io;
 
 use events::columns::Columns;
+use events::parse::keys;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use stagger::{Superseded, Timestamp};
 
@@ -45,8 +46,8 @@ impl Lines {
     pub fn csv(&self, session: &ClosedSession<'_>, more: &[More], cells: &mut Cells) {
         let [first, others @ ..] = &FILES;
         put(cells, (first.cell)(session));
-        for field in crate::key::fields(session.key, &self.columns.kinds) {
-            cells.text(field.text());
+        for field in keys::split(session.key, self.columns.key.len()) {
+            cells.text(field.as_bytes());
         }
         for column in others.iter().filter(|column| self.is_in_csv(column)) {
             put(cells, (column.cell)(session));
@@ -75,6 +76,7 @@ fn put(cells: &mut Cells, cell: FilesCell<'_>) {
     match cell {
         FilesCell::Id(id) => cells.id(id),
         FilesCell::Text(text) => cells.text(text),
+        FilesCell::Name(name) => cells.name(name),
         FilesCell::Time(time) | FilesCell::TimeOrNull(Some(time)) => cells.time(time),
         FilesCell::TimeOrNull(None) => cells.text(""),
         FilesCell::Number(number) => cells.number(number),
@@ -139,7 +141,7 @@ impl Serialize for FilesCell<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Id(id) => id.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Name(text) => serializer.serialize_str(text),
             Self::Time(time) => Time(*time).serialize(serializer),
             Self::TimeOrNull(time) => time.map(Time).serialize(serializer),
             Self::Number(number) => serializer.serialize_u64(*number),

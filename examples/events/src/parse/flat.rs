@@ -72,7 +72,7 @@ impl Walker {
         let (line, bytes) = (text, text.as_bytes());
         let mut at = 0;
         for Gap { text, step } in &self.gaps {
-            if !bytes[at..].starts_with(text) {
+            if !eight::begins(&bytes[at..], text) {
                 return None;
             }
             at += text.len();
@@ -82,7 +82,7 @@ impl Walker {
             at = step.value(line, at, slots)?;
         }
         let Gap { text, step } = &self.end;
-        if text.is_empty() || !bytes[at..].starts_with(text) {
+        if text.is_empty() || !eight::begins(&bytes[at..], text) {
             return None;
         }
         if !step.objects.is_empty() {

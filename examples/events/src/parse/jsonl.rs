@@ -117,7 +117,12 @@ impl Parser for Jsonl {
             [b'\r', b'\n', ..] => 2,
             _ => return None,
         };
-        take(self.wanted.record(&mut self.joined, |index| self.row.field(index, text)).ok()?);
+        let Self { wanted, row, joined, .. } = self;
+        if let Some(record) = wanted.usual_record(joined, |index| row.plain(index, text)) {
+            take(record);
+        } else {
+            take(wanted.record(joined, |index| row.field(index, text)).ok()?);
+        }
         Some(end + line_end)
     }
 

@@ -49,12 +49,20 @@ pub(super) fn push_text(key: &mut String, index: usize, field: &str) {
     }
 }
 
+/// Appends a further field that holds no control character.
+#[inline]
+pub(super) fn push_plain(key: &mut String, field: &str) {
+    key.push(SEPARATOR);
+    key.push_str(field);
+}
+
 #[cold]
 fn escaped(field: &str) -> String {
     field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR)
 }
 
 /// The fields of a key made of `fields` of them, in order.
+#[inline]
 pub fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(key);
     std::iter::from_fn(move || {
@@ -62,7 +70,7 @@ pub fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
         if fields == 1 {
             return Some(Cow::Borrowed(key));
         }
-        let mark = memchr::memchr2(SEPARATOR as u8, ESCAPE as u8, key.as_bytes());
+        let mark = eight::first(key.as_bytes(), eight::separator, |byte| matches!(byte, 0x1e | 0x1f));
         let has_escape = mark.is_some_and(|mark| key.as_bytes()[mark] == ESCAPE as u8);
         let end = if has_escape { key.find(SEPARATOR) } else { mark };
         let field = match end {

@@ -163,6 +163,10 @@ pub struct Wanted {
     value: Option<usize>,
     more: Option<Box<More>>,
     no_user: NoUser,
+    /// Whether no key field is declared an integer.
+    has_text_keys: bool,
+    /// The fields of key, time and value, as bits.
+    usual: u64,
     /// Which fields any record had, and which any record lacked, as bits.
     found: Cell<u64>,
     lacked: Cell<u64>,
@@ -191,6 +195,12 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The bit of a field.
+#[inline]
+fn bit(index: usize) -> u64 {
+    1 << (index & 63)
+}
+
 /// How logs write that there is no value.
 const NOTHING: &str = "-";
 
@@ -198,14 +208,18 @@ impl Wanted {
     pub fn new(keys: &Columns, time: &str, arrival: Option<&str>, value: Option<&str>, meaning: &TimeMeaning) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut index_of = |name: &str| json::number_of(&mut names, name);
-        let keys = keys.key.iter().zip(&keys.kinds).map(|(name, kind)| (index_of(name), *kind)).collect();
+        let keys: Vec<_> = keys.key.iter().zip(&keys.kinds).map(|(name, kind)| (index_of(name), *kind)).collect();
         let time = index_of(time);
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
         let reader = |field| (field, TimeReader::new(meaning.clone()));
         let (time, arrival) = (reader(time), arrival.map(reader));
-        let (no_user, found, lacked, empty_keys) = (NoUser::Refuse, Cell::new(0), Cell::new(0), Cell::new(0));
-        Self { names, keys, time, arrival, value, more: None, no_user, found, lacked, empty_keys }
+        let has_text_keys = keys.iter().all(|(_, kind)| *kind == KeyKind::Text);
+        let usual = keys.iter().map(|(index, _)| *index).chain([time.0]).chain(value);
+        let usual = usual.fold(0, |bits, index| bits | bit(index));
+        let (found, lacked, empty_keys) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let (more, no_user) = (None, NoUser::Refuse);
+        Self { names, keys, time, arrival, value, more, no_user, has_text_keys, usual, found, lacked, empty_keys }
     }
 
     /// Leaves records out by conditions, and takes further fields along.
@@ -230,6 +244,36 @@ impl Wanted {
             *reader = TimeReader::new(meaning);
         }
         self
+    }
+
+    /// Makes the record of fields that are texts without control characters, as nearly all are. None if one is
+    /// missing or means anything but itself, or if more is asked for: then [`record`](Self::record) decides.
+    #[inline]
+    pub fn usual_record<'a>(
+        &self,
+        joined: &'a mut String,
+        field: impl Fn(usize) -> Option<&'a str>,
+    ) -> Option<Record<'a>> {
+        if self.more.is_some() || self.arrival.is_some() || !self.has_text_keys {
+            return None;
+        }
+        let value = self.value.map_or(Some(""), &field)?;
+        let [(first, _), others @ ..] = &self.keys[..] else { return None };
+        let first = field(*first).filter(|text| !text.is_empty() && *text != NOTHING)?;
+        let key = if others.is_empty() {
+            first
+        } else {
+            joined.clear();
+            joined.push_str(first);
+            for (index, _) in others {
+                keys::push_plain(joined, field(*index)?);
+            }
+            joined
+        };
+        let (index, reader) = &self.time;
+        let time = reader.read(field(*index)?)?;
+        self.found.set(self.found.get() | self.usual);
+        Some(Record { key, time, arrival: None, value, marks: 0, more: "" })
     }
 
     /// Makes the record of the fields found. `joined` is a buffer for keys that are not one text of the record.
@@ -317,12 +361,12 @@ impl Wanted {
 
     #[inline]
     fn note_found(&self, index: usize) {
-        self.found.set(self.found.get() | 1 << (index & 63));
+        self.found.set(self.found.get() | bit(index));
     }
 
     #[inline]
     fn note_lacked(&self, index: usize) {
-        self.lacked.set(self.lacked.get() | 1 << (index & 63));
+        self.lacked.set(self.lacked.get() | bit(index));
     }
 
     /// That a field holds nothing.
@@ -444,7 +488,7 @@ impl Wanted {
 
     /// The findings in the records read.
     pub fn seen(&self) -> Seen {
-        let has = |bits: &Cell<u64>, index: usize| bits.get() & (1 << (index & 63)) != 0;
+        let has = |bits: &Cell<u64>, index: usize| bits.get() & bit(index) != 0;
         let field = |(index, name): (usize, &String)| FieldSeen {
             name: name.clone(),
             is_found: has(&self.found, index),

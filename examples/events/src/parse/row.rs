@@ -55,6 +55,12 @@ impl JsonRow {
         self.slots.field(index, line)
     }
 
+    /// The same, if it is a plain text.
+    #[inline]
+    pub(super) fn plain<'a>(&self, index: usize, line: &'a str) -> Option<&'a str> {
+        self.slots.plain(index, line)
+    }
+
     /// Reads one object by the library.
     #[cold]
     fn deserialize(&mut self, line: &str) -> Result<(), Reject> {

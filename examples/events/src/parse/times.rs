@@ -32,7 +32,7 @@ use stagger::Timestamp;
 use super::numbers::Decimal;
 use super::seen::{Forms, TimesSeen};
 use crate::eight;
-use crate::zones::AnyZone;
+use crate::zones::{AnyZone, Local};
 
 #[derive(Clone, Debug)]
 pub enum TimeFormat {
@@ -194,19 +194,36 @@ impl TimeReader {
     /// The instant that a text names.
     #[inline]
     pub fn read(&self, text: &str) -> Option<Timestamp> {
+        match self.recent.alike.get().read(text.as_bytes()) {
+            Some(time) => Some(time),
+            None => self.read_any(text),
+        }
+    }
+
+    /// The same, whatever the text before it was.
+    #[inline(never)]
+    fn read_any(&self, text: &str) -> Option<Timestamp> {
         let TimeMeaning { format, zone, span } = &self.meaning;
         let Read { mut micros, form } = format.read(text, *span, &self.recent)?;
         let known = self.forms.get();
         if known.with(form) != known {
             self.remember(form, text, micros);
         }
+        let mut unusual = None;
         if form.has(Forms::LOCAL)
             && let Some(zone) = zone
         {
-            micros = self.utc(micros, zone);
+            (micros, unusual) = self.utc(micros, zone);
         }
         if form.has(Forms::LEAP) && !can_be_leap(micros) {
             return None;
+        }
+        match unusual {
+            Some(local) => self.seen.borrow_mut().unusual(local),
+            None if matches!(format, TimeFormat::Auto | TimeFormat::Iso) => {
+                self.recent.alike.set(Alike::to(text.as_bytes(), micros));
+            }
+            None => {}
         }
         Some(Timestamp::from_micros(micros))
     }
@@ -239,22 +256,21 @@ impl TimeReader {
         self.seen.borrow_mut().add(form, text, Timestamp::from_micros(micros));
     }
 
-    /// A local time as UTC.
+    /// A local time as UTC, and what there is to tell of it.
     #[inline]
-    fn utc(&self, local: i64, zone: &AnyZone) -> i64 {
-        const MINUTE: i64 = 60_000_000;
+    fn utc(&self, local: i64, zone: &AnyZone) -> (i64, Option<Local>) {
         let minute = local.div_euclid(MINUTE);
         let (known, offset) = self.recent.offset.get();
         if known == minute {
-            return local.saturating_sub(offset);
+            return (local.saturating_sub(offset), None);
         }
         let found = zone.local(local);
+        let micros = local.saturating_sub(found.offset);
         if found.is_unique() {
             self.recent.offset.set((minute, found.offset));
-        } else {
-            self.seen.borrow_mut().unusual(found);
+            return (micros, None);
         }
-        local.saturating_sub(found.offset)
+        (micros, Some(found))
     }
 }
 
@@ -265,17 +281,20 @@ fn can_be_leap(next: i64) -> bool {
     next.is_some_and(|next| next.time() == NaiveTime::MIN && next.day() == 1 && matches!(next.month(), 1 | 7))
 }
 
+const MINUTE: i64 = 60_000_000;
+
 /// The minute that was read last. Most lines are of the same one as the line before.
 #[derive(Clone, Debug)]
 pub struct Recent {
     minute: Cell<(Minute, i64)>,
     /// A local minute since 1970, and how far the clocks are ahead of UTC in it.
     offset: Cell<(i64, i64)>,
+    alike: Cell<Alike>,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { minute: Cell::default(), offset: Cell::new((i64::MIN, 0)) }
+        Self { minute: Cell::default(), offset: Cell::new((i64::MIN, 0)), alike: Cell::default() }
     }
 }
 
@@ -293,6 +312,47 @@ impl Recent {
         let seconds = seconds_to(minute)?;
         self.minute.set((*minute, seconds));
         Some(seconds)
+    }
+}
+
+/// The ISO time that was read last. A text that differs from it only within the minute needs no more than its seconds
+/// and microseconds read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Alike {
+    minute: Minute,
+    /// The text behind the microseconds, and the length of the whole text; 0: none was read.
+    zone: [u8; 6],
+    length: usize,
+    /// When the minute began, in microseconds since 1970.
+    start: i64,
+}
+
+impl Alike {
+    /// A text, and its meaning.
+    fn to(text: &[u8], micros: i64) -> Self {
+        let mut alike = Self { length: text.len(), ..Self::default() };
+        let found = text.split_first_chunk().and_then(|(minute, rest)| {
+            let (within, zone) = rest.split_first_chunk()?;
+            alike.minute = *minute;
+            alike.zone.get_mut(..zone.len())?.copy_from_slice(zone);
+            alike.start = micros.checked_sub(micros_of(within).filter(|micros| *micros < MINUTE)?)?;
+            (!zone.first().is_some_and(u8::is_ascii_digit)).then_some(alike)
+        });
+        found.unwrap_or_default()
+    }
+
+    /// The meaning of a text that is like it.
+    #[inline]
+    fn read(&self, text: &[u8]) -> Option<Timestamp> {
+        if text.len() != self.length {
+            return None;
+        }
+        let (minute, rest) = text.split_first_chunk::<16>()?;
+        let (within, zone) = rest.split_first_chunk()?;
+        let is_alike = u128::from_ne_bytes(*minute) == u128::from_ne_bytes(self.minute)
+            && zone.iter().zip(&self.zone).all(|(a, b)| a == b);
+        let micros = micros_of(within).filter(|micros| is_alike && *micros < MINUTE)?;
+        Some(Timestamp::from_micros(self.start + micros))
     }
 }
 
@@ -344,14 +404,8 @@ fn iso(bytes: &[u8], recent: &Recent) -> Option<Read> {
 fn within_minute(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let &[b':', s1, s2, ref rest @ ..] = bytes else { return None };
     // As most programs write it: without a loop.
-    let six = rest.split_first_chunk().filter(|(_, after)| !after.first().is_some_and(u8::is_ascii_digit));
-    let micros = match six {
-        Some((&[b'.', a, b, c, d, e, f], after)) => {
-            eight::number([s1, s2, a, b, c, d, e, f]).map(|micros| (micros, after))
-        }
-        _ => None,
-    };
-    let (micros, rest) = match micros {
+    let six = bytes.split_first_chunk().filter(|(_, after)| !after.first().is_some_and(u8::is_ascii_digit));
+    let (micros, rest) = match six.and_then(|(six, after)| Some((micros_of(six)?, after))) {
         Some(micros) => micros,
         None => {
             let (fraction, rest) = fraction(rest)?;
@@ -359,6 +413,13 @@ fn within_minute(bytes: &[u8]) -> Option<(i64, &[u8])> {
         }
     };
     (micros < 61_000_000).then_some((micros, rest))
+}
+
+/// `:SS.ffffff` as microseconds.
+#[inline]
+fn micros_of(text: &[u8; 10]) -> Option<i64> {
+    let &[b':', s1, s2, b'.', a, b, c, d, e, f] = text else { return None };
+    eight::number([s1, s2, a, b, c, d, e, f])
 }
 
 fn seconds_to(minute: &Minute) -> Option<i64> {

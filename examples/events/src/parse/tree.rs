@@ -67,10 +67,10 @@ pub(super) struct Slots {
     /// Texts that do not lie in the line as they are.
     pub(super) text: String,
     /// For each wanted name the value at the end of its path. If any has a dot, then for each
-    /// the value under the dotted name itself. Kinds lie apart, to be cleared at once.
-    kinds: Vec<Kind>,
-    places: Vec<Range<usize>>,
+    /// the value under the dotted name itself.
+    found: Vec<Found>,
     count: usize,
+    is_dotted: bool,
 }
 
 /// A value, by its kind and its place.
@@ -112,19 +112,18 @@ impl Slots {
         let count = names.len();
         let is_dotted = names.iter().any(|name| name.contains('.'));
         let slots = if is_dotted { 2 * count } else { count };
-        Self { text: String::new(), kinds: vec![Kind::Missing; slots], places: vec![0..0; slots], count }
+        Self { text: String::new(), found: vec![Found::MISSING; slots], count, is_dotted }
     }
 
     #[inline]
     pub(super) fn clear(&mut self) {
         self.text.clear();
-        self.kinds.fill(Kind::Missing);
+        self.found.iter_mut().for_each(|found| found.kind = Kind::Missing);
     }
 
     #[inline]
     pub(super) fn set(&mut self, slot: usize, found: Found) {
-        self.kinds[slot] = found.kind;
-        self.places[slot] = found.place;
+        self.found[slot] = found;
     }
 
     /// A value, by its JSON, which is a part of the line.
@@ -158,22 +157,30 @@ impl Slots {
         }
     }
 
+    /// The value for a wanted name, if it stands in the line as it is; then it has no control character.
+    #[inline(always)]
+    pub(super) fn plain<'a>(&self, index: usize, line: &'a str) -> Option<&'a str> {
+        match self.found.get(index) {
+            Some(Found { kind: Kind::InLine, place }) if !self.is_dotted => line.get(place.clone()),
+            _ => None,
+        }
+    }
+
     /// The value of the line for a wanted name.
     #[inline(always)]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        match self.places.get(index).and_then(|place| line.get(place.clone())) {
-            // Nearly always.
-            Some(text) if self.kinds[index] == Kind::InLine && self.kinds.len() == self.count => Field::Text(text),
-            _ => self.any_field(index, line),
+        match self.plain(index, line) {
+            Some(text) => Field::Text(text),
+            None => self.any_field(index, line),
         }
     }
 
     #[inline(never)]
     fn any_field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        let by_name = self.count + index;
-        let slot = if self.kinds.get(by_name).is_none_or(|kind| *kind == Kind::Missing) { index } else { by_name };
-        let place = self.places[slot].clone();
-        match self.kinds[slot] {
+        let by_name = self.found.get(self.count + index).filter(|found| found.kind != Kind::Missing);
+        let Found { kind, place } = by_name.unwrap_or(&self.found[index]);
+        let place = place.clone();
+        match kind {
             Kind::InLine => Field::Text(&line[place]),
             Kind::Text => Field::Text(&self.text[place]),
             Kind::Missing => Field::Missing,
