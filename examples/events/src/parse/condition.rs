@@ -6,6 +6,9 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use regex_lite::Regex;
+use stagger::Timestamp;
+
+use super::times::TimeFormat;
 
 /// A condition that a record must fulfil, or must not.
 #[derive(Clone, Debug)]
@@ -18,10 +21,17 @@ pub struct Condition {
 
 #[derive(Clone, Debug)]
 enum Test {
-    /// Compares with a value: as numbers if both are numbers, else as texts.
-    Compare(Operator, String),
+    Compare(Operator, Operand),
     Matches(Pattern),
     DoesNotMatch(Pattern),
+}
+
+/// The value of a condition: it is compared as a number or as a time with values that are one too, else as a text.
+#[derive(Clone, Debug)]
+struct Operand {
+    text: String,
+    number: Option<f64>,
+    time: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +91,7 @@ impl Condition {
     /// Whether it holds for the text of the field: the empty text if the field is missing.
     pub fn holds(&self, value: &str) -> bool {
         match &self.test {
-            Test::Compare(operator, other) => operator.holds(value, other),
+            Test::Compare(operator, operand) => operator.holds(operand.compare(value)),
             Test::Matches(pattern) => pattern.matches(value),
             Test::DoesNotMatch(pattern) => !pattern.matches(value),
         }
@@ -89,14 +99,7 @@ impl Condition {
 }
 
 impl Operator {
-    fn holds(self, value: &str, other: &str) -> bool {
-        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-        let order = match (number(value), number(other)) {
-            (Some(value), Some(other)) => value.partial_cmp(&other),
-            // A text is neither more nor less than a number.
-            (None, Some(_)) => (value == other).then_some(Ordering::Equal),
-            _ => Some(value.cmp(other)),
-        };
+    fn holds(self, order: Option<Ordering>) -> bool {
         match self {
             Self::Equal => order == Some(Ordering::Equal),
             Self::NotEqual => order != Some(Ordering::Equal),
@@ -106,6 +109,35 @@ impl Operator {
             Self::AtLeast => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
         }
     }
+}
+
+impl Operand {
+    fn new(text: &str) -> Self {
+        let number = number(text);
+        let time = if number.is_none() { time(text) } else { None };
+        Self { text: text.to_owned(), number, time }
+    }
+
+    /// The order of a value and this one, if they have one: a text is neither more nor less than a number or a time.
+    fn compare(&self, value: &str) -> Option<Ordering> {
+        let equal_text = || (value == self.text).then_some(Ordering::Equal);
+        match (self.number, self.time) {
+            (Some(own), _) => number(value).map_or_else(equal_text, |value| value.partial_cmp(&own)),
+            (_, Some(own)) => time(value).map_or_else(equal_text, |value| Some(value.cmp(&own))),
+            _ => Some(value.cmp(&self.text)),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The time that a text names; a date is its midnight. Times that name no zone are UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let is_date = text.len() == 10 && text.as_bytes()[4] == b'-';
+    if is_date { TimeFormat::Iso.parse(&format!("{text}T00:00:00")) } else { TimeFormat::Auto.parse(text) }
 }
 
 impl FromStr for Condition {
@@ -123,7 +155,7 @@ impl FromStr for Condition {
         });
         let Some((field, sign, operator, value)) = found else { return Err(explain()) };
         let test = match operator {
-            Some(operator) => Test::Compare(operator, value.trim().to_owned()),
+            Some(operator) => Test::Compare(operator, Operand::new(operand(field, sign, value.trim())?)),
             None if sign == "!~" => Test::DoesNotMatch(Pattern::new(value)?),
             None => Test::Matches(Pattern::new(value)?),
         };
@@ -136,6 +168,22 @@ fn preset(text: &str) -> Option<Result<Condition, String>> {
     let (_, usual, pattern) = PRESETS.iter().find(|(preset, ..)| *preset == name)?;
     let field = field.unwrap_or(usual).to_owned();
     Some(Pattern::new(pattern).map(|pattern| Condition { text: text.to_owned(), field, test: Test::Matches(pattern) }))
+}
+
+/// The value of a comparison. Refuses what would be taken for a text though another operator is meant.
+fn operand<'a>(field: &str, sign: &str, value: &'a str) -> Result<&'a str, String> {
+    if value.starts_with(['=', '<', '>', '~']) {
+        let typed = format!("{sign}{}", &value[..1]);
+        return Err(format!("there is no operator {typed}: choose = != < <= > >= ~ !~"));
+    }
+    let joined = [" and ", " or ", " AND ", " OR ", "&&", "||"];
+    let second = joined.iter().find_map(|word| value.split_once(word)).map(|(_, second)| second.trim());
+    if second.is_some_and(|second| second.starts_with(field) && second.parse::<Condition>().is_ok()) {
+        return Err("it holds two conditions: give each with an option of its own; all of --where must hold, and any \
+                    of --not leaves a record out"
+            .to_owned());
+    }
+    Ok(value)
 }
 
 fn explain() -> String {
@@ -208,6 +256,18 @@ mod tests {
             ("path!~^/api", "/x/api", true),
             ("path~a=b", "/?a=b", true),
             ("query=a>b", "a>b", true),
+            ("name=salt and pepper", "salt and pepper", true),
+            ("name=a&&b=c", "a&&b=c", true),
+            // Times, in whatever form.
+            ("time>=2024-03-04T09:00:00Z", "04/Mar/2024:09:00:00 +0000", true),
+            ("time>=2024-03-04T09:00:00Z", "03/Apr/2024:00:00:00 +0000", true),
+            ("time>2024-03-04T09:00:00Z", "04/Mar/2024:09:00:00 +0100", false),
+            ("time>2024-03-04 09:05:00", "2024-03-04T09:00:00Z", false),
+            ("time<2024-03-05", "04/Mar/2024:23:59:59 +0000", true),
+            ("time<2024-03-05", "05/Mar/2024:00:00:00 +0000", false),
+            ("time>2024-03-05", "1709683200", true),
+            ("time>2024-03-05", "-", false),
+            ("day=2024-03-05", "2024-03-05", true),
             ("static-files", "/a/b.css?v=3", true),
             ("static-files", "/a.PNG", true),
             ("static-files", "/a.png.html", false),
@@ -227,6 +287,17 @@ mod tests {
         assert_eq!("bots".parse::<Condition>().unwrap().field(), "agent");
         for wrong in ["", "status", "=5", "~x", "bot", "robots:agent"] {
             assert_eq!(wrong.parse::<Condition>().unwrap_err(), explain(), "{wrong}");
+        }
+        for (wrong, sentence) in [
+            ("v<>5", "there is no operator <>: choose"),
+            ("v=>5", "there is no operator =>: choose"),
+            ("v=<5", "there is no operator =<: choose"),
+            ("v===5", "there is no operator ===: choose"),
+            ("v>5 and v<9", "it holds two conditions: give each"),
+            ("v>5&&v<9", "it holds two conditions: give each"),
+            ("v=5 || v=9", "it holds two conditions: give each"),
+        ] {
+            assert!(wrong.parse::<Condition>().unwrap_err().starts_with(sentence), "{wrong}");
         }
         assert!("path~(".parse::<Condition>().unwrap_err().starts_with("( is no pattern: "));
     }
