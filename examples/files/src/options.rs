@@ -270,7 +270,12 @@ impl Results {
     /// The files to write.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let output = self.output.as_deref().filter(|path| *path != Path::new("-"));
-        output.into_iter().chain([&self.events, &self.rejects, &self.late].into_iter().flatten().map(PathBuf::as_path))
+        output.into_iter().chain(self.side_files())
+    }
+
+    /// The files beside the rows.
+    fn side_files(&self) -> impl Iterator<Item = &Path> {
+        [&self.events, &self.rejects, &self.late].into_iter().flatten().map(PathBuf::as_path)
     }
 }
 
@@ -338,6 +343,12 @@ impl Options {
             || strategy.floor.is_some()
             || strategy.sliding.is_some()
             || strategy.stagger.is_some());
+        let state = self.going_on.state.as_deref();
+        unless(
+            results.side_files().chain(state).all(|path| path != Path::new("-")),
+            "only the rows go to standard output by `-`: name a file for --events, --rejects, --late and --state, \
+             such as /dev/stdout for events with the rows in an --output",
+        )?;
         unless(strategy.stagger.is_some() || strategy.range.is_none(), "--range is for --stagger only")?;
         unless(
             strategy.stagger.is_none() || strategy.range.is_some(),

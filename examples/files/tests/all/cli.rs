@@ -538,7 +538,12 @@ fn mistakes_are_one_sentence_and_status_2() {
     let zip = folder.write("in.zip", b"PK\x03\x04rest");
     let none = folder.path("none.jsonl");
     let here = folder.path("");
+    let dash = "only the rows go to standard output by `-`: name a file for --events, --rejects, --late and --state, such \
+                as /dev/stdout for events with the rows in an --output";
     for (arguments, sentence) in [
+        (format!("{path} {FIELDS} --events -"), dash.to_owned()),
+        (format!("{path} {FIELDS} --rejects -"), dash.to_owned()),
+        (format!("{path} {FIELDS} --out-of-order 1s --state -"), dash.to_owned()),
         (format!("{path} --key usr --time time"), format!("{path} has no field `usr`; it has user, time, what")),
         (format!("{path} --key user --time t"), format!("{path} has no field `t`; it has user, time, what")),
         (format!("{path} {FIELDS} --arrival at"), format!("{path} has no field `at`; it has user, time, what")),
