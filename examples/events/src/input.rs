@@ -145,6 +145,9 @@ impl Input {
         if sample.starts_with(BYTE_ORDER_MARK) {
             sample.drain(..BYTE_ORDER_MARK.len());
         }
+        if let Some(how) = unusable(&sample) {
+            return Ok(Err(how));
+        }
         Ok(Ok(Self { sample, rest, failure }))
     }
 
@@ -177,9 +180,29 @@ impl Read for Rest {
 /// What other programs must unpack or convert first, by the first bytes.
 const UNREADABLE: [(&[u8], &str); 3] = [
     (b"PK\x03\x04", "a zip file: unpack it with `unzip -p` and give `-` as the input"),
-    (b"\xff\xfe", "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input"),
-    (b"\xfe\xff", "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input"),
+    (b"\xff\xfe", IN_UTF_16),
+    (b"\xfe\xff", IN_UTF_16),
 ];
+const IN_UTF_16: &str = "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input";
+
+/// What other programs must unpack or convert first, by the first bytes after unpacking. The sample has a line end,
+/// or else it is the whole content or long.
+fn unusable(sample: &[u8]) -> Option<&'static str> {
+    const TAR: (usize, &[u8]) = (257, b"ustar");
+    let is_zero_at = |odd: usize| sample.iter().take(64).enumerate().all(|(at, byte)| (at % 2 == odd) == (*byte == 0));
+    let is_json = || sample.trim_ascii_start().starts_with(b"{") || sample.trim_ascii_start().starts_with(b"[");
+    if sample.starts_with(b"\x1f\x8b\x08") {
+        Some("packed twice: unpack it once with `zcat` and give `-` as the input")
+    } else if sample.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)) {
+        Some("a tar archive: unpack its files with `tar -xO` and give `-` as the input")
+    } else if sample.len() >= 8 && (is_zero_at(1) || is_zero_at(0)) {
+        Some(IN_UTF_16)
+    } else if !sample.contains(&b'\n') && sample.trim_ascii_end().contains(&b'\r') && !is_json() {
+        Some("a text whose lines end with CR alone: convert it with `tr '\\r' '\\n'` and give `-` as the input")
+    } else {
+        None
+    }
+}
 
 /// Reads up to `most` bytes, or fewer once there are `enough`. Comes with what failed behind them.
 fn beginning(reader: &mut impl Read, most: usize, enough: impl Fn(&[u8]) -> bool) -> (Vec<u8>, Option<io::Error>) {

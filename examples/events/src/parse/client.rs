@@ -3,6 +3,7 @@
 //! | words | client |
 //! |---|---|
 //! | `192.0.2.10`, `2001:db8::1`, `[2001:db8::1]:443`, `192.0.2.10:4711` | the address, without a port |
+//! | `2001:db8::1:2817` in a field of address and port | the address: `2001:db8::1` |
 //! | `crawler.example.org` | the host name |
 //! | `198.51.100.7, 10.0.0.1`, quoted or not | the first or the last, by [`Forwarded`]; `unknown` and `-` are none |
 //! | `-` | nobody: see [`super::NoUser`] |
@@ -76,16 +77,30 @@ pub(super) fn address(word: &[u8]) -> Option<Range<usize>> {
     if let Some(rest) = text.strip_prefix('[') {
         let (inside, port) = rest.split_once(']')?;
         let is_whole = port.is_empty() || port.strip_prefix(':').is_some_and(|port| is_port(port.as_bytes()));
-        return (is_whole && inside.parse::<Ipv6Addr>().is_ok()).then_some(1..inside.len() + 1);
+        return (is_whole && without_zone(inside).parse::<Ipv6Addr>().is_ok()).then_some(1..inside.len() + 1);
     }
-    if let Some((before, port)) = text.rsplit_once(':')
-        && is_port(port.as_bytes())
-        && is_v4(before.as_bytes())
-    {
-        return Some(0..before.len());
+    if without_zone(text).parse::<IpAddr>().is_ok() {
+        return Some(0..word.len());
     }
-    let without_zone = text.split_once('%').map_or(text, |(address, _)| address);
-    without_zone.parse::<IpAddr>().is_ok().then_some(0..word.len())
+    without_port(text)
+}
+
+/// The address in a text of an address and a port. An address of version 6 may stand there without brackets.
+fn without_port(text: &str) -> Option<Range<usize>> {
+    let (address, port) = text.rsplit_once(':')?;
+    let is_address = address.parse::<IpAddr>().is_ok() && is_port(port.as_bytes());
+    is_address.then_some(0..address.len())
+}
+
+/// The same as [`Forwarded::client`] for a field that always has a port, as load balancers write it.
+pub(super) fn with_port(text: &[u8]) -> Option<Range<usize>> {
+    let address = std::str::from_utf8(text).ok().and_then(without_port);
+    address.or_else(|| Forwarded::First.client(text))
+}
+
+/// An address of version 6 without the name of its interface.
+fn without_zone(address: &str) -> &str {
+    address.split_once('%').map_or(address, |(address, _)| address)
 }
 
 /// Most addresses are of this kind.

@@ -11,9 +11,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr, memchr2, memmem};
 
-use super::client::Forwarded;
+use super::client::{self, Forwarded};
 use super::combined::Request;
 use super::seen::Seen;
 use super::times::TimeFormat;
@@ -113,8 +113,13 @@ impl Layout {
         let index = by_name.or_else(by_alias).filter(|index| !is_request(index) || self.fields[*index].name == name);
         let index = index.filter(|_| name != "request");
         if let Some(index) = index {
-            let is_client = matches!(self.fields[index].alias, Some("address" | "forwarded_for"));
-            return Some((index, if is_client { Part::Client } else { Part::Whole }));
+            let field = &self.fields[index];
+            let part = match field.alias {
+                Some("address") if field.name == "client" => Part::ClientAndPort,
+                Some("address" | "forwarded_for") => Part::Client,
+                _ => Part::Whole,
+            };
+            return Some((index, part));
         }
         let part = match name {
             "request" => Part::Request,
@@ -143,7 +148,12 @@ impl Layout {
                 Token::Field(field, in_quotes) => {
                     let end = match self.tokens.get(index + 1) {
                         Some(Token::Literal(mark)) => {
-                            end_of(line, at, mark, *in_quotes).ok_or_else(|| not(at, mark))?
+                            let is_address = self.fields[*field].alias == Some("address");
+                            let end = match mark.first() {
+                                Some(b':') if is_address => last_in_word(line, at, mark),
+                                _ => end_of(line, at, mark, *in_quotes),
+                            };
+                            end.ok_or_else(|| not(at, mark))?
                         }
                         _ => line.len(),
                     };
@@ -178,11 +188,18 @@ fn end_of(line: &[u8], start: usize, mark: &[u8], in_quotes: bool) -> Option<usi
     }
 }
 
+/// Where an address ends that begins at a place: at the last mark in its word, because it may hold colons itself.
+fn last_in_word(line: &[u8], start: usize, mark: &[u8]) -> Option<usize> {
+    let word = &line[start..memchr(b' ', &line[start..]).map_or(line.len(), |blank| start + blank + 1)];
+    memmem::rfind(word, mark).map(|at| start + at)
+}
+
 /// A field as a whole, or a part of it.
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Whole,
     Client,
+    ClientAndPort,
     Request,
     Method,
     Path,
@@ -219,10 +236,17 @@ impl Parser for Layouted {
             let request = || Request::new(bytes, range.clone());
             let part = match part {
                 Part::Whole => Some(range),
-                Part::Client => match forwarded.client(&bytes[range.clone()]) {
-                    Some(client) => Some(range.start + client.start..range.start + client.end),
-                    None => return Field::Bad("no address or host name of a client"),
-                },
+                Part::Client | Part::ClientAndPort => {
+                    let text = &bytes[range.clone()];
+                    let client = match part {
+                        Part::Client => forwarded.client(text),
+                        _ => client::with_port(text),
+                    };
+                    match client {
+                        Some(client) => Some(range.start + client.start..range.start + client.end),
+                        None => return Field::Bad("no address or host name of a client"),
+                    }
+                }
                 Part::Request => Some(request().action),
                 Part::Method => request().method,
                 Part::Path => request().path,

@@ -104,7 +104,7 @@ impl TimesSeen {
         let zone = self.zone.as_deref().unwrap_or("UTC");
         for (count, what) in [
             (self.twice, "shown twice, when the clocks are set back: taken as the earlier"),
-            (self.never, "never shown, when the clocks are set forward: moved forward by the hour that is left out"),
+            (self.never, "never shown, when the clocks are set forward: moved forward by the time that is left out"),
         ] {
             if count > 0 {
                 let mut note = format!("{count} ");

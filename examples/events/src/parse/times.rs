@@ -362,7 +362,9 @@ fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
     match (bytes.get(2), bytes.get(4)) {
         (_, Some(b'-')) => iso(bytes, recent),
         (Some(b'/'), _) => log(bytes),
-        _ => plausible(text, span).or_else(|| digits(bytes)),
+        _ => {
+            plausible(text, span).or_else(|| digits(bytes).filter(|read| is_basic(bytes) || span.contains(read.micros)))
+        }
     }
 }
 
@@ -451,6 +453,11 @@ fn digits(bytes: &[u8]) -> Option<Read> {
         form = form.with(Forms::LEAP);
     }
     Some(Read { micros: (days * 86_400 + seconds - offset) * 1_000_000 + fraction, form: form.with(Forms::DIGITS) })
+}
+
+/// Whether a date and a time in digits have the letter of ISO 8601 between them: no number looks like that.
+fn is_basic(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'T')
 }
 
 /// Days from 1970 to `YYYYMMDD`.

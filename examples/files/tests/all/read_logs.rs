@@ -36,6 +36,10 @@ fn the_client() {
         read(line!("192.0.2.1 id frank"), ONE),
         read(line!("2001:db8::1 - -"), V6),
         read(line!("[2001:db8::1]:443 - -"), V6),
+        read(line!("[2001:db8::1] - -"), V6),
+        read(line!("fe80::1%eth0 - -"), &["fe80::1%eth0 1 2024-03-04T09:00:00Z GET /a GET /a"]),
+        read(line!("[fe80::1%eth0]:443 - -"), &["fe80::1%eth0 1 2024-03-04T09:00:00Z GET /a GET /a"]),
+        read(line!("2001:db8:0:0:0:0:0:1:4711 - -"), &["2001:db8:0:0:0:0:0:1 1 2024-03-04T09:00:00Z GET /a GET /a"]),
         read(line!("192.0.2.1:4711 - -"), ONE),
         read(line!("bot.example.org - -"), NAME),
         read(line!("localhost - -"), &["localhost 1 2024-03-04T09:00:00Z GET /a GET /a"]),
@@ -164,6 +168,13 @@ fn log_formats() {
             &[],
         ),
         case(
+            "an address of version 6 before a colon",
+            "2001:db8::1:4711 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n",
+            "--log-format '$remote_addr:$remote_port [$time_local] \"$request\"'",
+            &["2001:db8::1 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &[],
+        ),
+        case(
             "lines of another form are told",
             "192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200\nMar 4 09:00:00 web\n",
             "--log-format '$remote_addr [$time_local] \"$request\" $status'",
@@ -238,6 +249,27 @@ fn load_balancers() {
     let get = "GET https://shop.example:443/a";
     check(&[
         case("ALB", line, "", &[&format!("192.0.2.1 1 2024-03-04T09:00:00.250000Z {get} {get}")], &[]),
+        case(
+            "IPv6, whose port follows a further colon",
+            &line.replace("192.0.2.1:2817", "2001:db8::1:2817"),
+            "",
+            &[&format!("2001:db8::1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
+            &[],
+        ),
+        case(
+            "IPv6 in full",
+            &line.replace("192.0.2.1:2817", "2001:db8:0:0:0:0:0:1:2817"),
+            "",
+            &[&format!("2001:db8:0:0:0:0:0:1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
+            &[],
+        ),
+        case(
+            "IPv6 in brackets",
+            &line.replace("192.0.2.1:2817", "[2001:db8::1]:2817"),
+            "",
+            &[&format!("2001:db8::1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
+            &[],
+        ),
         case(
             "fields by AWS's names",
             line,

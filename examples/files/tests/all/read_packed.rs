@@ -78,6 +78,51 @@ fn broken() {
     }
 }
 
+/// Content that another program must unpack or convert first.
+#[test]
+fn no_lines() {
+    const CSV: &str = "u,t\nann,1709542800\n";
+    let utf_16 = |bytes: fn(u16) -> [u8; 2]| CSV.encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+    let mut tar = vec![0; 1_024];
+    tar[..4].copy_from_slice(b"in.c");
+    tar[257..262].copy_from_slice(b"ustar");
+    tar.extend_from_slice(CSV.as_bytes());
+    let mut twice = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    twice.write_all(&gzip(CSV)).unwrap();
+    let none = |what, input, says| Case {
+        what,
+        file: "in.csv",
+        input,
+        options: "--key u --time t",
+        rows: &[],
+        says,
+        status: 2,
+    };
+    check(&[
+        none(
+            "lines that end in CR alone",
+            b"u,t\rann,1709542800\rbob,1709542800\r",
+            &["end with CR alone: convert it"],
+        ),
+        none("a header of all names before them", b"u,t,v\rann,1709542800,1", &["end with CR alone: convert it"]),
+        none("UTF-16 without a mark", &utf_16(u16::to_le_bytes), &["it is in UTF-16: convert it with `iconv"]),
+        none("the other way round", &utf_16(u16::to_be_bytes), &["it is in UTF-16: convert it with `iconv"]),
+        none("a tar archive", &tar, &["it is a tar archive: unpack its files"]),
+        none("the same, packed", &gzip(std::str::from_utf8(&tar).unwrap()), &["it is a tar archive: unpack its files"]),
+        none("packed twice", &twice.finish().unwrap(), &["it is packed twice: unpack it once"]),
+        Case {
+            rows: &["ann 1 2024-03-04T09:00:00Z", "bob 1 2024-03-04T09:00:00Z"],
+            status: 0,
+            file: "in.jsonl",
+            ..none(
+                "objects need no line ends",
+                b"{\"u\":\"ann\",\"t\":1709542800}\r{\"u\":\"bob\",\"t\":1709542800}\r",
+                &[],
+            )
+        },
+    ]);
+}
+
 /// Records before the end are used, and those of the inputs before and behind it. A line that is cut in two is not.
 #[test]
 fn breaking_off() {

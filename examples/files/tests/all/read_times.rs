@@ -74,6 +74,14 @@ fn times() {
             0,
         ),
         csv(
+            "digits of a time that is not plausible",
+            "u,t\na,240304090000\nb,99991231235959\nc,20240304090000\nd,17000101T000000Z\n",
+            "--key u --time t",
+            &["c 1 2024-03-04T09:00:00Z", "d 1 1700-01-01T00:00:00Z"],
+            &["line 2: `t` is not a time that can be read: \"240304090000\"", " 2 events, 2 rejected,"],
+            0,
+        ),
+        csv(
             "a date of eight digits is no Unix time",
             "u,t\na,20240304\na,20240305\nb,1709542800\n",
             "--key u --time t",
