@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::{
-    self as m, add_partitions_to_txn_response as add, create_topics_response as create, fetch_response as fetch,
-    list_offsets_response as list, metadata_response as meta, offset_commit_response as commit,
-    offset_fetch_response as fetched, produce_response as produce, txn_offset_commit_response as txn,
+    self as m, RequestKind, ResponseKind, add_partitions_to_txn_response as add, create_topics_response as create,
+    fetch_response as fetch, list_offsets_response as list, metadata_response as meta,
+    offset_commit_response as commit, offset_fetch_response as fetched, produce_response as produce,
+    txn_offset_commit_response as txn,
 };
 use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
@@ -45,12 +46,46 @@ impl Cluster {
         log.ok_or(errors::UNKNOWN_TOPIC_OR_PARTITION)
     }
 
-    /// What time alone brings about.
-    pub(crate) fn tick(&mut self, now: Instant) {
+    /// What time alone brings about. Also gives the ids of the transactions that are to [`expire`](Self::expire).
+    pub(crate) fn tick(&mut self, now: Instant) -> Vec<String> {
         self.groups.values_mut().for_each(|group| group.check(now));
-        for ended in self.transactions.expire(now) {
+        self.transactions.expired(now)
+    }
+
+    pub(crate) fn expire(&mut self, id: &str) {
+        if let Some(ended) = self.transactions.expire(id) {
             self.carry_out(ended);
         }
+    }
+
+    /// Whether a request has no effect because its sender is no member of the group. All other refusals depend on the
+    /// requests before alone.
+    pub(crate) fn is_refused(&mut self, request: &RequestKind, now: Instant) -> bool {
+        let (group, member, generation) = match request {
+            RequestKind::OffsetCommit(of) => (&of.group_id, &of.member_id, of.generation_id_or_member_epoch),
+            RequestKind::TxnOffsetCommit(of) => (&of.group_id, &of.member_id, of.generation_id),
+            _ => return false,
+        };
+        let group = self.groups.entry(group.as_str().to_owned()).or_default();
+        group.may_commit(member.as_str(), generation, now) != errors::NONE
+    }
+
+    /// Carries out a request that is kept in the journal: the same requests in the same order make the same state.
+    /// Nothing for any other.
+    pub(crate) fn keep(&mut self, request: &RequestKind, now: Instant) -> Option<ResponseKind> {
+        Some(match request {
+            RequestKind::CreateTopics(request) => self.create_topics(request).into(),
+            RequestKind::Produce(request) => self.produce(request).into(),
+            RequestKind::OffsetCommit(request) => self.offset_commit(request, now).into(),
+            RequestKind::InitProducerId(request) => self.init_producer_id(request).into(),
+            RequestKind::AddPartitionsToTxn(request) => self.add_partitions(request, now).into(),
+            RequestKind::AddOffsetsToTxn(request) => {
+                m::AddOffsetsToTxnResponse::default().with_error_code(self.add_offsets(request, now)).into()
+            }
+            RequestKind::TxnOffsetCommit(request) => self.txn_offset_commit(request, now).into(),
+            RequestKind::EndTxn(request) => m::EndTxnResponse::default().with_error_code(self.end_txn(request)).into(),
+            _ => return None,
+        })
     }
 
     fn carry_out(&mut self, ended: Ended) {
@@ -97,7 +132,7 @@ impl Cluster {
         topic.with_partitions((0..).take(logs.len()).map(partition).collect())
     }
 
-    pub(crate) fn create_topics(&mut self, request: &m::CreateTopicsRequest) -> m::CreateTopicsResponse {
+    fn create_topics(&mut self, request: &m::CreateTopicsRequest) -> m::CreateTopicsResponse {
         let mut results = Vec::new();
         for topic in &request.topics {
             let name = topic.name.as_str().to_owned();
@@ -118,7 +153,7 @@ impl Cluster {
         m::CreateTopicsResponse::default().with_topics(results)
     }
 
-    pub(crate) fn produce(&mut self, request: &m::ProduceRequest) -> m::ProduceResponse {
+    fn produce(&mut self, request: &m::ProduceRequest) -> m::ProduceResponse {
         let id = request.transactional_id.as_ref().map(|id| id.as_str().to_owned());
         let mut responses = Vec::new();
         for topic in &request.topic_data {
@@ -226,7 +261,7 @@ impl Cluster {
         m::ListOffsetsResponse::default().with_topics(topics)
     }
 
-    pub(crate) fn offset_commit(&mut self, request: &m::OffsetCommitRequest, now: Instant) -> m::OffsetCommitResponse {
+    fn offset_commit(&mut self, request: &m::OffsetCommitRequest, now: Instant) -> m::OffsetCommitResponse {
         let group = self.groups.entry(request.group_id.as_str().to_owned()).or_default();
         let code = group.may_commit(request.member_id.as_str(), request.generation_id_or_member_epoch, now);
         let mut topics = Vec::new();
@@ -278,7 +313,7 @@ impl Cluster {
         m::OffsetFetchResponse::default().with_topics(asked.into_iter().map(topic).collect())
     }
 
-    pub(crate) fn init_producer_id(&mut self, request: &m::InitProducerIdRequest) -> m::InitProducerIdResponse {
+    fn init_producer_id(&mut self, request: &m::InitProducerIdRequest) -> m::InitProducerIdResponse {
         let id = request.transactional_id.as_ref().map(|id| id.as_str());
         let (producer, ended) = self.transactions.init(id, millis(request.transaction_timeout_ms));
         if let Some(ended) = ended {
@@ -287,7 +322,7 @@ impl Cluster {
         m::InitProducerIdResponse::default().with_producer_id(producer.id.into()).with_producer_epoch(producer.epoch)
     }
 
-    pub(crate) fn add_partitions(
+    fn add_partitions(
         &mut self,
         request: &m::AddPartitionsToTxnRequest,
         now: Instant,
@@ -316,17 +351,13 @@ impl Cluster {
         m::AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(topics.collect())
     }
 
-    pub(crate) fn add_offsets(&mut self, request: &m::AddOffsetsToTxnRequest, now: Instant) -> Code {
+    fn add_offsets(&mut self, request: &m::AddOffsetsToTxnRequest, now: Instant) -> Code {
         let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
         self.transactions.open(request.transactional_id.as_str(), producer, now).err().unwrap_or(errors::NONE)
     }
 
     /// Fences by the epoch of the producer, and by the generation of the group.
-    pub(crate) fn txn_offset_commit(
-        &mut self,
-        request: &m::TxnOffsetCommitRequest,
-        now: Instant,
-    ) -> m::TxnOffsetCommitResponse {
+    fn txn_offset_commit(&mut self, request: &m::TxnOffsetCommitRequest, now: Instant) -> m::TxnOffsetCommitResponse {
         let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
         let group = request.group_id.as_str();
         let member = self.groups.entry(group.to_owned()).or_default().may_commit(
@@ -334,9 +365,11 @@ impl Cluster {
             request.generation_id,
             now,
         );
-        let opened = self.transactions.open(request.transactional_id.as_str(), producer, now);
+        let opened = match member {
+            errors::NONE => self.transactions.open(request.transactional_id.as_str(), producer, now),
+            code => Err(code),
+        };
         let code = match opened {
-            _ if member != errors::NONE => member,
             Err(code) => code,
             Ok(open) => {
                 let offsets = open.offsets.entry(group.to_owned()).or_default();
@@ -362,7 +395,7 @@ impl Cluster {
         m::TxnOffsetCommitResponse::default().with_topics(topics.collect())
     }
 
-    pub(crate) fn end_txn(&mut self, request: &m::EndTxnRequest) -> Code {
+    fn end_txn(&mut self, request: &m::EndTxnRequest) -> Code {
         let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
         match self.transactions.end(request.transactional_id.as_str(), producer, request.committed) {
             Ok(ended) => {

@@ -3,6 +3,7 @@
 //! Members choose partitions among themselves; the coordinator only passes their words on (the classic protocol).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -52,7 +53,6 @@ pub(crate) struct Group {
     members: BTreeMap<String, Member>,
     /// Ids that were given out and not used yet.
     promised: BTreeSet<String>,
-    ids: u64,
     pub(crate) offsets: HashMap<TopicPartition, Committed>,
 }
 
@@ -90,8 +90,7 @@ impl Group {
             return Err((errors::INCONSISTENT_GROUP_PROTOCOL, member));
         }
         if member.is_empty() {
-            self.ids += 1;
-            member = format!("{client}-{}", self.ids);
+            member = format!("{client}-{:016x}", RandomState::new().hash_one(())); // another one after a restart, too
             if needs_id {
                 self.promised.insert(member.clone());
                 return Err((errors::MEMBER_ID_REQUIRED, member));

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use kafka_protocol::protocol::{Encodable, decode_request_header_from_buffer};
 use crate::cluster::{Cluster, NODE, text};
 use crate::errors;
 use crate::groups::Join;
+use crate::journal::{Entry, Journal};
 
 /// No request is larger.
 const LARGEST: usize = 128 << 20;
@@ -54,26 +56,31 @@ pub struct Broker {
 struct Shared {
     address: SocketAddr,
     cluster: Mutex<Cluster>,
+    /// Written to while the cluster is locked: so its order is that in which entries are carried out.
+    journal: Mutex<Option<Journal>>,
     /// Something that a request may wait for has changed.
     changed: Condvar,
 }
 
 impl Broker {
-    /// Listens on a port of this machine; on any that is free for 0.
+    /// Listens on a port of this machine; on any that is free for 0. With a journal it goes on from what that file holds,
+    /// and outlives its process in it.
     ///
     /// # Errors
-    /// If the port is taken.
-    pub fn start(port: u16) -> Result<Self> {
+    /// If the port is taken, or the journal cannot be read.
+    pub fn start(port: u16, journal: Option<&Path>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .with_context(|| format!("cannot listen on port {port} of this machine: choose another with --port"))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { address, cluster: Mutex::default(), changed: Condvar::new() });
+        let mut cluster = Cluster::default();
+        let journal = journal.map(|path| Journal::open(path, |entry| replay(&mut cluster, entry))).transpose()?;
+        let (cluster, journal) = (Mutex::new(cluster), Mutex::new(journal));
+        let shared = Arc::new(Shared { address, cluster, journal, changed: Condvar::new() });
         let (ticking, accepting) = (Arc::clone(&shared), shared);
         thread::spawn(move || {
             loop {
                 thread::sleep(TICK);
-                ticking.cluster().tick(Instant::now());
-                ticking.changed.notify_all();
+                ticking.tick();
             }
         });
         thread::spawn(move || {
@@ -114,6 +121,7 @@ impl Shared {
         let key = ApiKey::try_from(i16::from_be_bytes([frame[0], frame[1]])).ok().context("an unknown request")?;
         let version = i16::from_be_bytes([frame[2], frame[3]]);
         let correlation = i32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]);
+        let whole = frame.clone();
         let known = VERSIONS.iter().find(|(known, ..)| *known == key);
         let is_known = known.is_some_and(|(_, min, max)| (*min..=*max).contains(&version));
         if key == ApiKey::ApiVersions {
@@ -125,44 +133,29 @@ impl Shared {
         let client = header.client_id.as_ref().map_or("client", |id| id.as_str()).to_owned();
         let request = RequestKind::decode(key, &mut frame, version)?;
         let wants_none = matches!(&request, RequestKind::Produce(request) if request.acks == 0);
-        let response = self.respond(request, &client, version)?;
+        let response = self.respond(request, whole, &client, version)?;
         if wants_none { Ok(None) } else { framed(&response, key, version, correlation).map(Some) }
     }
 
-    fn respond(&self, request: RequestKind, client: &str, version: i16) -> Result<ResponseKind> {
+    fn respond(&self, request: RequestKind, frame: Bytes, client: &str, version: i16) -> Result<ResponseKind> {
         let now = Instant::now();
         Ok(match request {
             RequestKind::Fetch(request) => self.fetch(&request).into(),
             RequestKind::JoinGroup(request) => self.join(request, client, version).into(),
             RequestKind::SyncGroup(request) => self.sync(&request).into(),
             RequestKind::Metadata(request) => self.cluster().metadata(&request, self.address).into(),
-            RequestKind::CreateTopics(request) => self.cluster().create_topics(&request).into(),
             RequestKind::ListOffsets(request) => self.cluster().list_offsets(&request).into(),
             RequestKind::OffsetFetch(request) => self.cluster().offset_fetch(&request).into(),
-            RequestKind::OffsetCommit(request) => self.cluster().offset_commit(&request, now).into(),
             RequestKind::FindCoordinator(_) => m::FindCoordinatorResponse::default()
                 .with_node_id(NODE)
                 .with_host(text(&self.address.ip().to_string()))
                 .with_port(i32::from(self.address.port()))
                 .into(),
-            RequestKind::AddPartitionsToTxn(request) => self.cluster().add_partitions(&request, now).into(),
-            RequestKind::AddOffsetsToTxn(request) => {
-                let code = self.cluster().add_offsets(&request, now);
-                m::AddOffsetsToTxnResponse::default().with_error_code(code).into()
-            }
-            RequestKind::TxnOffsetCommit(request) => self.cluster().txn_offset_commit(&request, now).into(),
             RequestKind::Heartbeat(request) => {
                 let mut cluster = self.cluster();
                 let group = cluster.groups.entry(request.group_id.as_str().to_owned()).or_default();
                 let code = group.heartbeat(request.member_id.as_str(), request.generation_id, now);
                 m::HeartbeatResponse::default().with_error_code(code).into()
-            }
-            // These end what others wait for.
-            RequestKind::Produce(request) => self.change(|cluster| cluster.produce(&request)).into(),
-            RequestKind::InitProducerId(request) => self.change(|cluster| cluster.init_producer_id(&request)).into(),
-            RequestKind::EndTxn(request) => {
-                let code = self.change(|cluster| cluster.end_txn(&request));
-                m::EndTxnResponse::default().with_error_code(code).into()
             }
             RequestKind::LeaveGroup(request) => {
                 let id = request.group_id.as_str().to_owned();
@@ -170,8 +163,33 @@ impl Shared {
                     self.change(|cluster| cluster.groups.entry(id).or_default().leave(request.member_id.as_str(), now));
                 m::LeaveGroupResponse::default().with_error_code(code).into()
             }
-            _ => anyhow::bail!("a request that was not offered"),
+            request => self.keep(&request, frame, now)?,
         })
+    }
+
+    fn write(&self, entry: &Entry) -> Result<()> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.as_mut().map_or(Ok(()), |journal| journal.write(entry))
+    }
+
+    /// First written, then carried out, then answered.
+    fn keep(&self, request: &RequestKind, frame: Bytes, now: Instant) -> Result<ResponseKind> {
+        self.change(|cluster| {
+            if !cluster.is_refused(request, now) {
+                self.write(&Entry::Request(frame))?;
+            }
+            cluster.keep(request, now).context("a request that was not offered")
+        })
+    }
+
+    fn tick(&self) {
+        self.change(|cluster| {
+            for id in cluster.tick(Instant::now()) {
+                if self.write(&Entry::Expired(id.clone())).is_ok() {
+                    cluster.expire(&id);
+                }
+            }
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Cluster) -> T) -> T {
@@ -259,6 +277,29 @@ impl Shared {
             Err(code) => m::SyncGroupResponse::default().with_error_code(code),
         }
     }
+}
+
+/// Carries an entry of the journal out again.
+fn replay(cluster: &mut Cluster, entry: Entry) -> Result<()> {
+    let mut frame = match entry {
+        Entry::Request(frame) => frame,
+        Entry::Expired(id) => {
+            cluster.expire(&id);
+            return Ok(());
+        }
+    };
+    ensure!(frame.len() >= 4, "too short for a header");
+    let key = ApiKey::try_from(i16::from_be_bytes([frame[0], frame[1]])).ok().context("an unknown request")?;
+    let version = i16::from_be_bytes([frame[2], frame[3]]);
+    decode_request_header_from_buffer(&mut frame)?;
+    let mut request = RequestKind::decode(key, &mut frame, version)?;
+    // Its sender was a member of the group. Nobody is one now.
+    match &mut request {
+        RequestKind::OffsetCommit(of) => (of.member_id, of.generation_id_or_member_epoch) = (text(""), -1),
+        RequestKind::TxnOffsetCommit(of) => (of.member_id, of.generation_id) = (text(""), -1),
+        _ => {}
+    }
+    cluster.keep(&request, Instant::now()).map(drop).context("a request that changes nothing")
 }
 
 fn api_versions(code: errors::Code) -> m::ApiVersionsResponse {

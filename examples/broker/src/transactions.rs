@@ -103,16 +103,18 @@ impl Transactions {
         open.filter_map(|open| open.offsets.get(group)).any(|offsets| offsets.contains_key(partition))
     }
 
-    /// Gives up the transactions that have been open for too long, and fences their producers.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Ended> {
-        let mut ended = Vec::new();
-        for of in self.by_id.values_mut() {
-            let is_over = |open: &mut Open| now.duration_since(open.since) > of.timeout;
-            if let Some(open) = of.open.take_if(is_over) {
-                ended.push(Ended { producer: of.producer, open, is_commit: false });
-                of.producer.epoch = of.producer.epoch.saturating_add(1);
-            }
-        }
-        ended
+    /// The ids whose transaction has been open for too long.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<String> {
+        let is_over =
+            |of: &Transaction| of.open.as_ref().is_some_and(|open| now.duration_since(open.since) > of.timeout);
+        self.by_id.iter().filter(|(_, of)| is_over(of)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Gives up the transaction of an id, and fences its producer.
+    pub(crate) fn expire(&mut self, id: &str) -> Option<Ended> {
+        let of = self.by_id.get_mut(id)?;
+        let ended = Ended { producer: of.producer, open: of.open.take()?, is_commit: false };
+        of.producer.epoch = of.producer.epoch.saturating_add(1);
+        Some(ended)
     }
 }

@@ -30,7 +30,7 @@ mod worker;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use options::{Command, Options};
+use options::{Command, Options, Serve};
 use program::failure::{Failure, Outcome};
 use program::{command, signals};
 
@@ -51,7 +51,7 @@ fn work() -> Outcome<()> {
         Command::Demo(options) => demo::demo(&options),
         Command::Watch(options) => watch::watch(&options),
         Command::Report(options) => report::report(&options),
-        Command::Serve(options) => serve(options.port),
+        Command::Serve(options) => serve(&options),
     };
     done.map_err(|error| match error.downcast::<io::Error>() {
         Ok(error) => Failure::writing(&error),
@@ -60,8 +60,8 @@ fn work() -> Outcome<()> {
 }
 
 /// Until a signal comes.
-fn serve(port: u16) -> anyhow::Result<()> {
-    let broker = broker::Broker::start(port)?;
+fn serve(options: &Serve) -> anyhow::Result<()> {
+    let broker = broker::Broker::start(options.port, options.journal.as_deref())?;
     writeln!(io::stdout(), "{}", broker.bootstrap())?;
     loop {
         std::thread::park();

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -182,9 +183,14 @@ pub(crate) struct Report {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
     /// Port on this machine
     #[arg(long, value_name = "PORT", default_value_t = 9092)]
     pub(crate) port: u16,
+
+    /// Keep everything in this file, too, and go on from it: the broker may be killed and started again. The file only
+    /// grows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
 }

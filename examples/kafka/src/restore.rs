@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,7 @@ pub(crate) fn each(
     list.add_partition_offset(topic, partition, Offset::Offset(from))?;
     consumer.assign(&list)?;
     let mut heard = Instant::now();
+    let mut silence = anyhow!("the broker is silent");
     while heard.elapsed() < PATIENCE {
         match consumer.poll(PATIENCE) {
             None => {}
@@ -76,8 +77,15 @@ pub(crate) fn each(
                 each(&Input::of(&message))?;
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            Some(Err(error)) if is_away(&error) => silence = error.into(),
             Some(Err(error)) => return Err(error).context("cannot read"),
         }
     }
-    bail!("the broker is silent")
+    Err(silence).context("cannot read")
+}
+
+/// Whether a broker may come back.
+fn is_away(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
+    error.rdkafka_error_code().is_some_and(|code| matches!(code, AllBrokersDown | BrokerTransportFailure))
 }

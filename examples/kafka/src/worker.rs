@@ -137,7 +137,7 @@ struct Worker<'a, J: Job> {
     group: &'a GroupOptions,
     working: &'a WorkingOptions,
     state_topic: Arc<str>,
-    consumer: BaseConsumer<Member>,
+    consumer: &'a BaseConsumer<Member>,
     slots: BTreeMap<i32, Slot<J::Task>>,
     /// Partitions that another process has written for, although the group gave them to this one.
     fenced: Vec<(i32, Instant)>,
@@ -152,6 +152,9 @@ const SURE: Duration = Duration::from_secs(1);
 /// How long to wait for the group's word after another process has written for a partition of ours.
 const DOUBT: Duration = Duration::from_millis(500);
 
+/// How long to look for the group's coordinator at the end.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// Works until a signal comes, or until it is idle for as long as was asked for.
 pub(crate) fn work<J: Job>(
     signals: &Orderly,
@@ -165,8 +168,28 @@ pub(crate) fn work<J: Job>(
     let figures = metrics::serve(working.listen)?;
     let state_topic = topics::state_topic(&group.group).into();
     let (slots, fenced) = (BTreeMap::new(), Vec::new());
-    let mut worker = Worker { job, connection, group, working, state_topic, consumer, slots, fenced };
-    worker.until_the_end(signals, &figures)
+    let mut worker = Worker { job, connection, group, working, state_topic, consumer: &consumer, slots, fenced };
+    let done = worker.until_the_end(signals, &figures);
+    drop(worker);
+    leave(consumer, &group.input);
+    done
+}
+
+/// Tells the group that this process ends.
+///
+/// Two things must not be done with librdkafka 2.12, whose issue 5347 is a SIGSEGV: leave while the coordinator of the
+/// group is not known, so it is asked a question first; and close a consumer that has no partition and has not left,
+/// after which the group would wait for its session timeout, too.
+fn leave(consumer: BaseConsumer<Member>, input: &str) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(input, 0);
+    match consumer.committed_offsets(list, LEAVING) {
+        Ok(_) => consumer.unsubscribe(),
+        Err(error) => {
+            say(format_args!("kafka: the group waits for the session timeout, since no broker answers: {error}"));
+            std::mem::forget(consumer);
+        }
+    }
 }
 
 impl<J: Job> Worker<'_, J> {
@@ -300,7 +323,7 @@ impl<J: Job> Worker<'_, J> {
     /// Commits partitions, each in a transaction of its own, all at the same time.
     fn commit(&mut self, is_due: impl Fn(i32, &Slot<J::Task>) -> bool) -> Result<()> {
         let due = |(partition, slot): &(&i32, &mut Slot<J::Task>)| slot.is_dirty && is_due(**partition, slot);
-        let place = Place { consumer: &self.consumer, topic: &self.group.input, state_topic: &self.state_topic };
+        let place = Place { consumer: self.consumer, topic: &self.group.input, state_topic: &self.state_topic };
         let done: Vec<(i32, Result<Result<(), Failed>>)> = thread::scope(|scope| {
             let commit = |(partition, slot): (&i32, &mut Slot<J::Task>)| (*partition, slot.commit(*partition, &place));
             let mut slots: Vec<_> = self.slots.iter_mut().filter(due).collect();
@@ -359,9 +382,6 @@ impl<J: Job> Worker<'_, J> {
 impl<J: Job> Drop for Worker<'_, J> {
     fn drop(&mut self) {
         self.consumer.context().end();
-        // Without that, closing a consumer that has no partition does not tell the group, which then waits for the session
-        // timeout; and an answer that comes meanwhile ends the process with a SIGSEGV (librdkafka 2.12, its issue 5347).
-        self.consumer.unsubscribe();
     }
 }
 
@@ -456,7 +476,10 @@ impl<T: Task> Slot<T> {
             let (records, next) = written.next(partition, &entry)?;
             if is_base {
                 // No earlier than that.
-                base_at = place.consumer.fetch_watermarks(place.state_topic, partition, client::PATIENCE)?.1;
+                base_at = match place.consumer.fetch_watermarks(place.state_topic, partition, client::PATIENCE) {
+                    Ok((_, end)) => end,
+                    Err(error) => return Ok(Err(Failed::Again(error.into()))), // no broker answers
+                };
             }
             self.outputs.extend(records.into_iter().map(|record| Output {
                 topic: Arc::clone(place.state_topic),

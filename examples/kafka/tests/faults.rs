@@ -1,6 +1,7 @@
 //! Under any faults of the processes of a group, a reader of committed rows sees the rows of one undisturbed process.
 //!
-//! `KAFKA_KILLS=1000 cargo test --release -p kafka --test faults -- --nocapture` runs for longer than by default.
+//! `KAFKA_KILLS=1000 cargo test --release -p kafka --test faults -- --nocapture` runs for longer than by default, and
+//! `KAFKA_BROKER_KILLS=100` kills the broker more often.
 
 mod common;
 
@@ -102,7 +103,7 @@ impl<'a> Faults<'a> {
                 self.start(place);
             }
         });
-        self.kafka.until_done(&self.topic, &self.group, Duration::from_secs(60));
+        self.kafka.until_done(&self.topic, &self.group, Duration::from_secs(300));
         self.workers.drain(..).flatten().for_each(Worker::end);
     }
 }
@@ -150,6 +151,12 @@ fn committed_rows_are_those_of_one_undisturbed_process() {
         }
     }
     faults.finish();
+    assert_same_as_undisturbed(&faults);
+}
+
+/// Of one undisturbed process, row for row.
+fn assert_same_as_undisturbed(faults: &Faults<'_>) {
+    let kafka = faults.kafka;
     let (topic, group, undisturbed) = (faults.topic.clone(), faults.group.clone(), kafka.name("undisturbed"));
     let alone = [&RULES[..], &["--stop-when-idle", "3s"]].concat();
     assert!(kafka.worker(&topic, &undisturbed, &alone).wait());
@@ -160,7 +167,7 @@ fn committed_rows_are_those_of_one_undisturbed_process() {
         assert_eq!(found.len(), expected.len(), "{side}");
         assert!(found == expected, "{side}: rows differ");
     }
-    assert_accounted(&kafka, &topic, &group, faults.produced);
+    assert_accounted(kafka, &topic, &group, faults.produced);
     println!(
         "{} records: {} sessions, {} late, {} refused, {} unreadable; {} kills, {} pauses, {} leaves",
         faults.produced,
@@ -172,4 +179,23 @@ fn committed_rows_are_those_of_one_undisturbed_process() {
         faults.pauses,
         faults.leaves
     );
+}
+
+/// What a broker has answered outlives it, and whoever works for the group waits for it to come back.
+#[test]
+fn a_broker_that_is_killed_and_started_again_changes_no_row() {
+    let kills: u32 = std::env::var("KAFKA_BROKER_KILLS").map_or(3, |kills| kills.parse().unwrap());
+    let kafka = Kafka::lasting("outlived");
+    let mut faults = Faults::new(&kafka, 2);
+    faults.produce(0);
+    (0..PROCESSES).for_each(|place| faults.start(place));
+    for step in 1..=kills {
+        faults.produce(step);
+        thread::sleep(Duration::from_millis(faults.random.random_range(50..1_500)));
+        kafka.kill_broker(Duration::from_millis(faults.random.random_range(0..1_000)));
+    }
+    faults.produce(kills + 1);
+    faults.finish();
+    println!("the broker was killed {kills} times");
+    assert_same_as_undisturbed(&faults);
 }

@@ -2,11 +2,13 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,7 +18,9 @@ pub const KAFKA: &str = env!("CARGO_BIN_EXE_kafka");
 
 /// Kafka for one test: its own, or the one that `KAFKA_TEST_BOOTSTRAP` names.
 pub struct Kafka {
-    own: Option<Child>,
+    own: Mutex<Option<Child>>,
+    /// The file in which it outlives its process.
+    journal: Option<String>,
     pub bootstrap: String,
     /// Names of topics and groups begin with it.
     pub prefix: String,
@@ -26,12 +30,33 @@ impl Kafka {
     pub fn new(name: &str) -> Self {
         let prefix = format!("{name}-{}", std::process::id());
         if let Ok(bootstrap) = std::env::var("KAFKA_TEST_BOOTSTRAP") {
-            return Self { own: None, bootstrap, prefix };
+            return Self { own: Mutex::new(None), journal: None, bootstrap, prefix };
         }
-        let mut own = Command::new(KAFKA).args(["serve", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut bootstrap = String::new();
-        BufReader::new(own.stdout.take().unwrap()).read_line(&mut bootstrap).unwrap();
-        Self { own: Some(own), bootstrap: bootstrap.trim().to_owned(), prefix }
+        let (own, bootstrap) = serve(&["--port", "0"]).unwrap();
+        Self { own: Mutex::new(Some(own)), journal: None, bootstrap, prefix }
+    }
+
+    /// A broker with a journal. Its port is none that the system gives to connections: they would take it while the broker
+    /// is away.
+    pub fn lasting(name: &str) -> Self {
+        let prefix = format!("{name}-{}", std::process::id());
+        let journal = format!("{}/{prefix}.journal", env!("CARGO_TARGET_TMPDIR"));
+        let ports = (0..).map(|n| (20_000 + (std::process::id() + n) % 12_000).to_string());
+        let started = ports.take(100).find_map(|port| serve(&["--port", &port, "--journal", &journal]));
+        let (own, bootstrap) = started.expect("one of a hundred ports is free");
+        Self { own: Mutex::new(Some(own)), journal: Some(journal), bootstrap, prefix }
+    }
+
+    /// Kills the broker, and starts it again after a while.
+    pub fn kill_broker(&self, away: Duration) {
+        let mut own = self.own.lock().unwrap();
+        let mut before = own.take().unwrap();
+        before.kill().unwrap();
+        before.wait().unwrap();
+        thread::sleep(away);
+        let port = self.bootstrap.rsplit(':').next().unwrap();
+        let journal = self.journal.as_deref().unwrap();
+        *own = Some(serve(&["--port", port, "--journal", journal]).expect("the port is still free").0);
     }
 
     /// Tansu on a port of this machine, in memory.
@@ -45,7 +70,7 @@ impl Kafka {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self { own: Some(own), bootstrap, prefix }
+        Self { own: Mutex::new(Some(own)), journal: None, bootstrap, prefix }
     }
 
     pub fn name(&self, name: &str) -> String {
@@ -119,11 +144,24 @@ impl Kafka {
 
 impl Drop for Kafka {
     fn drop(&mut self) {
-        if let Some(own) = &mut self.own {
+        if let Some(own) = self.own.get_mut().unwrap() {
             let _ = own.kill();
             let _ = own.wait();
         }
+        let _ = self.journal.as_ref().map(fs::remove_file);
     }
+}
+
+/// A broker and its address, if it could begin.
+fn serve(arguments: &[&str]) -> Option<(Child, String)> {
+    let mut own = Command::new(KAFKA).arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut bootstrap = String::new();
+    BufReader::new(own.stdout.take().unwrap()).read_line(&mut bootstrap).unwrap();
+    if bootstrap.is_empty() {
+        own.wait().unwrap();
+        return None;
+    }
+    Some((own, bootstrap.trim().to_owned()))
 }
 
 pub struct Worker {
