@@ -178,6 +178,7 @@ fn config(seed: u64) -> (Kept, Bytes) {
     }
     config = b.maybe(4, Bytes::length).into_iter().fold(config, Kept::update_every);
     config = b.maybe(6, |b| 1 + b.up_to(5) as u64).into_iter().fold(config, Kept::update_every_events);
+    config = b.maybe(4, |b| b.up_to(4)).into_iter().fold(config, Kept::close_at_most);
     if b.one_in(4) {
         config = config.unique_by("value", |event| fingerprint(event.value));
     }

@@ -312,8 +312,10 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         let mut looks = shared.looks();
         while shared.has_quota() {
             let Some(due) = self.pop_due(now, &mut looks, shared.options.lateness) else { break };
-            shared.spend();
-            self.look_at(due, shared, out);
+            let has_emitted = self.look_at(due, shared, out);
+            if !shared.pass(has_emitted, &mut looks) {
+                break;
+            }
         }
         if self.table.len() == 0 {
             self.table.trim();
@@ -332,25 +334,30 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         })
     }
 
-    /// A session has surfaced in the queue: emits it, removes it, or looks again later.
+    /// A session has surfaced in the queue: emits it, removes it, or looks again later. Returns whether it was
+    /// emitted.
     #[inline]
     fn look_at<A: Aggregate<K, V, State = S>>(
         &mut self,
         surfaced: Due,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
-    ) {
-        let Some(session) = self.table.get_if(surfaced.slot, surfaced.opened) else { return };
+    ) -> bool {
+        let Some(session) = self.table.get_if(surfaced.slot, surfaced.opened) else { return false };
         let deadline = due_of(self.reach, shared.options.lateness, &self.table, surfaced.slot, session);
         if deadline > surfaced.deadline {
             self.queue.push(Due { deadline, ..surfaced });
-        } else if shared.options.lateness > 0 && !self.is_final(surfaced.slot) {
+            return false;
+        }
+        let was_final = self.is_final(surfaced.slot);
+        if shared.options.lateness > 0 && !was_final {
             self.emit_and_keep(surfaced.slot, shared, out);
             self.enqueue(surfaced.slot, shared);
         } else {
             let removal = self.removal(surfaced.slot, session, None, shared);
             self.emit_and_remove(removal, shared, out);
         }
+        !was_final
     }
 
     /// Which rule has cut a session.
@@ -560,6 +567,14 @@ mod tests {
             let _ = run.push(key, time);
         }
         assert_eq!(run.advance(15), [(3, 0, 15, 2), (1, 5, 15, 1), (2, 5, 15, 1)]);
+    }
+
+    #[test]
+    fn a_session_that_goes_without_a_summary_takes_nothing_from_the_quota() {
+        let mut run = Run::new(config(Gap::new(us(10))).allowed_lateness(us(5)).close_at_most(1));
+        assert_eq!((run.push(1, 0), run.advance(10)), (Pushed::Opened, [(1, 0, 10, 1)].into()));
+        assert_eq!((run.push(2, 5), run.advance(15)), (Pushed::Opened, [(2, 5, 15, 1)].into()));
+        assert_eq!(run.open(), 1, "the first is gone");
     }
 
     #[test]

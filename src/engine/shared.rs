@@ -172,6 +172,21 @@ impl<K: Key, A> Shared<K, A> {
         }
     }
 
+    /// Passes a session that is over: takes one from the quota if the session has something to emit (`emits`),
+    /// and otherwise one from the `looks` of the call. False: there is none left.
+    ///
+    /// A session without output takes nothing from the quota. A restored engine has no such sessions of calls
+    /// before, and must emit as many in a call as the original.
+    #[inline]
+    pub(crate) const fn pass(&mut self, emits: bool, looks: &mut usize) -> bool {
+        if emits {
+            return self.spend();
+        }
+        let may_look = *looks > 0;
+        *looks = looks.saturating_sub(1);
+        may_look
+    }
+
     /// How many sessions this call may look at, to find those that are over.
     pub(crate) const fn looks(&self) -> usize {
         const LOOKS: usize = 1_024;
@@ -520,6 +535,8 @@ mod tests {
         shared.renew_quota();
         assert_eq!([(); 3].map(|()| shared.spend()), [true, true, false]);
         assert!(!shared.has_quota());
+        let mut looks = 1;
+        assert_eq!([false, false, true].map(|emits| shared.pass(emits, &mut looks)), [true, false, false]);
         assert_ne!(shared.looks(), usize::MAX);
         shared.renew_quota();
         assert!(shared.has_quota());

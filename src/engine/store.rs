@@ -121,14 +121,17 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     #[cold]
     fn emit_updates(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let (now, mut looks) = (shared.clock.now(), shared.looks());
-        while shared.has_quota() && looks > 0 {
-            let Some(changed) = shared.updates.pop() else { break };
-            looks -= 1;
-            if self.noted(&changed).is_some_and(|sighting| sighting.deadline > now) {
-                shared.spend();
+        while let Some(changed) = shared.updates.first() {
+            let is_open = self.noted(&changed).is_some_and(|sighting| sighting.deadline > now);
+            if !shared.pass(is_open, &mut looks) {
+                return;
+            }
+            shared.updates.remove_first();
+            if is_open {
                 self.emit_update(changed.at, shared, out);
             }
         }
+        shared.updates.set_none_due();
     }
 
     fn emit_update(&mut self, at: Whereabouts, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {

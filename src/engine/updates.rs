@@ -76,12 +76,17 @@ impl Updates {
     }
 
     /// The session that opened first.
-    pub(crate) fn pop(&mut self) -> Option<Changed> {
-        let first = self.changed.pop().map(|Reverse(changed)| changed);
-        if self.changed.is_empty() {
-            self.due = Timestamp::MAX;
-        }
-        first
+    pub(crate) fn first(&self) -> Option<Changed> {
+        self.changed.peek().map(|Reverse(changed)| *changed)
+    }
+
+    /// All that were due have been emitted, and none is noted.
+    pub(crate) const fn set_none_due(&mut self) {
+        self.due = Timestamp::MAX;
+    }
+
+    pub(crate) fn remove_first(&mut self) {
+        self.changed.pop();
     }
 
     /// Forgets entries that are obsolete (`is_obsolete`) or noted twice.
@@ -101,7 +106,7 @@ impl Updates {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.forget();
-        self.due = Timestamp::MAX;
+        self.set_none_due();
     }
 }
 
@@ -297,6 +302,24 @@ mod tests {
             assert!(!resumed.reasons().contains(&Update), "what is flushed is not updated before");
         }
         assert_eq!(calls, [[Update; 2].to_vec(), [Update; 2].to_vec(), [Update].to_vec()]);
+    }
+
+    #[test]
+    fn a_note_of_a_session_emitted_since_makes_no_other_update_early() {
+        let mut run = Run::new(every_ten().update_every_events(2).close_at_most(1));
+        (8..=9).for_each(|key| push(&mut run, key, &[-89]));
+        (1..=3).for_each(|key| push(&mut run, key, &[0]));
+        (0..3).for_each(|_| run.close_until(10));
+        push(&mut run, 3, &[1]);
+        let updated: Vec<u8> = seen(&mut run).iter().map(|(key, ..)| *key).collect();
+        assert_eq!(updated, [8, 9, 1, 2, 3], "the last because it has two events; its note is left");
+        run.close_until(11);
+        push(&mut run, 1, &[11]);
+        assert_eq!(seen(&mut run), [(8, -89, 1, 1, Silence), (9, -89, 1, 1, Silence)]);
+        run.close_until(19);
+        assert_eq!(seen(&mut run), []);
+        run.close_until(20);
+        assert_eq!(seen(&mut run), [(1, 0, 2, 1, Update)]);
     }
 
     #[test]

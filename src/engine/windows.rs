@@ -560,15 +560,16 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) {
+        let mut looks = shared.looks();
         loop {
             self.begin_closing(now);
             let Some(mut closing) = self.closing.pop_front() else { return self.trim() };
             let keeps = early.is_none() && shared.options.lateness > 0 && !closing.was_emitted;
             let reason = early.unwrap_or(CloseReason::Watermark);
             let is_done = if keeps {
-                emit_and_keep_all(&mut closing, shared, out)
+                emit_and_keep_all(&mut closing, &mut looks, shared, out)
             } else {
-                self.emit_and_remove_all(&mut closing, reason, shared, out)
+                self.emit_and_remove_all(&mut closing, reason, &mut looks, shared, out)
             };
             if !is_done {
                 return self.closing.push_front(closing);
@@ -612,17 +613,18 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         &mut self,
         closing: &mut Closing<K, V, S>,
         reason: CloseReason,
+        looks: &mut usize,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         if let [(window, next)] = &mut closing.windows[..] {
-            return self.emit_and_remove_from(window, next, reason, shared, out);
+            return self.emit_and_remove_from(window, next, reason, looks, shared, out);
         }
         while let Some((i, number)) = closing.next() {
-            if !shared.spend() {
+            let (window, next) = &mut closing.windows[i];
+            if !shared.pass(!is_final(window, number), looks) {
                 return false;
             }
-            let (window, next) = &mut closing.windows[i];
             *next = number.wrapping_add(1);
             if let Some(removed) = window.remove(number, None) {
                 self.len -= 1;
@@ -638,17 +640,20 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         window: &mut OpenWindow<K, V, S>,
         next: &mut Number,
         reason: CloseReason,
+        looks: &mut usize,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
         let ending = ending(window.span, reason);
         while let (Some(slots), rare) = window.slots_from(*next) {
             for slot in slots {
-                if slot.is_some() && !shared.spend() {
+                let is_rare = slot.as_ref().is_some_and(Session::has_rare_state);
+                let was_final = is_rare && rare.get(next).is_some_and(RareState::is_final);
+                if slot.is_some() && !shared.pass(!was_final, looks) {
                     return false;
                 }
                 self.len -= usize::from(slot.is_some());
-                if slot.as_ref().is_some_and(Session::has_rare_state) {
+                if is_rare {
                     emit_with_rare(slot.take(), rare.remove(next), ending, shared, out);
                 } else if let Some(session) = slot.take() {
                     shared.emit(session, ending, out);
@@ -702,22 +707,27 @@ fn emit_with_rare<K: Key, V: Value, A: Aggregate<K, V>>(
 /// Emits sessions that stay for corrections, as far as the quota reaches. Returns whether all are done.
 fn emit_and_keep_all<K: Key, V: Value, A: Aggregate<K, V>>(
     closing: &mut Closing<K, V, A::State>,
+    looks: &mut usize,
     shared: &mut Shared<K, A>,
     out: Out<'_, K, V, A>,
 ) -> bool {
     while let Some((i, number)) = closing.next() {
-        if !shared.spend() {
+        let (window, next) = &mut closing.windows[i];
+        let emits = !is_final(window, number);
+        if !shared.pass(emits, looks) {
             return false;
         }
-        let (window, next) = &mut closing.windows[i];
         *next = number.wrapping_add(1);
-        let is_final =
-            window.get(number).and_then(|session| window.rare(number, session)).is_some_and(RareState::is_final);
-        if !is_final {
+        if emits {
             emit_and_keep(window, number, shared, out);
         }
     }
     true
+}
+
+/// Whether a final summary of everything in the session has been emitted.
+fn is_final<K: Key, V: Value, S>(window: &OpenWindow<K, V, S>, number: Number) -> bool {
+    window.get(number).and_then(|session| window.rare(number, session)).is_some_and(RareState::is_final)
 }
 
 /// Emits the present content of a session that stays for corrections.
@@ -826,6 +836,21 @@ mod tests {
         let mut run = Run::new(tens().allowed_lateness(us(5)));
         assert_eq!((run.push(1, 5), run.advance(10)), (Pushed::Opened, [(1, 0, 10, 1)].into()));
         assert_eq!((run.push(2, 6), run.closed()), (Pushed::Opened, [(2, 0, 10, 1)].into()));
+    }
+
+    #[test]
+    fn a_restored_engine_emits_as_many_in_a_call_as_the_original() {
+        let settings = || tens().allowed_lateness(us(10)).close_at_most(1);
+        let mut run = Run::new(settings());
+        assert_eq!([1, 2, 3].map(|key| run.push(key, 0)), [Pushed::Opened; 3]);
+        assert_eq!(run.advance(10), [(1, 0, 10, 1)]);
+        let mut restored = Run::of(settings().restore(run.engine.snapshot()).expect("its own"));
+        for run in [&mut run, &mut restored] {
+            assert_eq!((run.advance(10), run.advance(10)), ([(2, 0, 10, 1)].into(), [(3, 0, 10, 1)].into()));
+            assert_eq!(run.push(4, 15), Pushed::Opened);
+            assert_eq!(run.advance(20), [(4, 10, 20, 1)], "three others go without a summary");
+            assert_eq!(run.open(), 1);
+        }
     }
 
     #[test]
