@@ -93,6 +93,7 @@ mod table;
 mod windows;
 mod deadline;
 mod reorder;
+mod parts;
 mod reopen;
 mod watermark;
 mod sessionizer;

@@ -1,5 +1,5 @@
-//! How often a session has begun in one place: a partition on the arrival clock, or an instant behind the
-//! watermark.
+//! How often a session has begun in one place, by a hash of it: an instant behind the watermark, or a partition on the
+//! arrival clock that a snapshot has brought.
 
 use alloc::collections::{BinaryHeap, VecDeque};
 use core::cmp::Reverse;
@@ -42,9 +42,10 @@ impl ReopenCounter {
     }
 
     /// Whether a window opened at that arrival is remembered, or will be when it closes.
+    #[inline]
     pub(crate) fn remembers(&self, opened: Timestamp, now: Timestamp) -> bool {
-        let deadline = i128::from(opened.shift(self.range).as_micros());
-        i128::from(now.as_micros()) < deadline + i128::from(self.remember)
+        let until = opened.shift(self.range).as_micros().checked_add(self.remember);
+        until.is_none_or(|until| now.as_micros() < until)
     }
 
     /// Remembers a window that closes; of more than `max` partitions the one closed first is forgotten.
@@ -65,9 +66,17 @@ impl ReopenCounter {
         }
     }
 
-    fn forget_first(&mut self) {
+    /// Forgets the one closed first.
+    pub(crate) fn forget_first(&mut self) {
         let Some(first) = self.order.pop_front() else { return };
         self.forget_closing(first);
+    }
+
+    /// Forgets one partition, if any is remembered.
+    pub(crate) fn forget_one(&mut self, partition: impl FnOnce() -> SessionId) {
+        if !self.closed.is_empty() {
+            self.closed.remove(&partition());
+        }
     }
 
     fn forget_closing(&mut self, closing: (u64, SessionId)) {
@@ -86,10 +95,14 @@ impl ReopenCounter {
     }
 
     /// Forgets the windows whose time is over, and gives memory back when none is left.
+    #[inline]
     pub(crate) fn forget(&mut self, now: Timestamp) {
-        if self.order.is_empty() {
-            return;
+        if !self.order.is_empty() {
+            self.forget_some(now);
         }
+    }
+
+    fn forget_some(&mut self, now: Timestamp) {
         while let Some(Reverse((opened, closing, partition))) = self.by_time.peek().copied() {
             if self.remembers(opened, now) {
                 break;
@@ -127,11 +140,6 @@ impl ReopenCounter {
     /// How many entries [`after`](Self::after) looks at. O(log n).
     pub(crate) fn count_after(&self, closing: u64) -> usize {
         self.order.len() - self.order.partition_point(|(number, _)| *number <= closing)
-    }
-
-    /// Everything remembered, in the order in which it will be forgotten.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, u32, Timestamp)> {
-        self.after(0).map(|(_, part)| part)
     }
 }
 
@@ -176,7 +184,7 @@ mod tests {
         assert_eq!(counter.len(), 3);
         counter.forget(at(100));
         assert_eq!(counter.len(), 2);
-        assert!(counter.iter().map(|(.., reach)| reach).eq([at(200), at(150)]));
+        assert!(counter.after(0).map(|(_, (.., reach))| reach).eq([at(200), at(150)]));
     }
 
     #[test]
@@ -186,6 +194,6 @@ mod tests {
             counter.remember(partition(key), 1, at(100), 3);
         }
         assert_eq!((counter.next(|| partition(0)), counter.next(|| partition(1))), (1, 2));
-        assert_eq!(counter.iter().count(), 3);
+        assert_eq!(counter.after(0).count(), 3);
     }
 }

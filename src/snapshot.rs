@@ -266,7 +266,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     fn parts(&self) -> Vec<RememberedPart> {
-        self.plan.reopened().into_iter().flat_map(|reopened| reopened.iter()).map(RememberedPart::from).collect()
+        self.plan.parts_after(0).map(|(_, part)| RememberedPart::from(part)).collect()
     }
 }
 
@@ -453,10 +453,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
                 LeftEvent { event, seq, why }
             }));
         }
-        if let Some(reopened) = plan.reopened_mut() {
-            let max = if plan_is_on_arrival { shared.options.max_open } else { usize::MAX };
-            parts.into_iter().for_each(|part| reopened.remember(part.partition, part.part, part.opened, max));
-        }
+        let max = shared.options.max_open;
+        parts.into_iter().for_each(|part| plan.restore_part(part.partition, part.part, part.opened, max));
         Ok(engine)
     }
 }

@@ -16,9 +16,8 @@ use crate::engine::store::Store;
 use crate::engine::touched::Cursor;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
-use crate::id::{Distinction, Identity, SessionId};
 use crate::index::Index;
-use crate::reopen::ReopenCounter;
+use crate::parts::{ClosedParts, Partition};
 use crate::segments::Segments;
 use crate::session::{Opening, RareState, Removed, Session, WithRare};
 use crate::strategy::Rounding;
@@ -37,12 +36,16 @@ pub(crate) struct ArrivalWindows<K, V, S> {
     first: u32,
     /// The part of those that are not the first of their partition.
     rare: HashMap<u32, RareState<V>>,
-    reopened: ReopenCounter,
+    closed: ClosedParts<K>,
     /// How many sessions are open in each bucket, where there are buckets.
     buckets: BTreeMap<i64, u32>,
     /// The bucket of the last event.
     recent: Window,
+    /// The bucket of the session that closed last.
+    recent_closed: Window,
 }
+
+const NO_BUCKET: Window = Window::new(Timestamp::MIN, Timestamp::MIN);
 
 impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     pub(crate) fn new(rounding: Option<Rounding>, range: i64, remember: i64) -> Self {
@@ -53,9 +56,10 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             sessions: Segments::new(),
             first: 0,
             rare: HashMap::new(),
-            reopened: ReopenCounter::new(range, remember),
+            closed: ClosedParts::new(range, remember),
             buckets: BTreeMap::new(),
-            recent: Window::new(Timestamp::MIN, Timestamp::MIN),
+            recent: NO_BUCKET,
+            recent_closed: NO_BUCKET,
         }
     }
 
@@ -124,17 +128,18 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     pub(crate) fn sighting(&self, number: u32) -> Option<Sighting<'_, K, V, S>> {
         let session = self.get(number)?;
         let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
-        let ending = self.ending(session, CloseReason::Range);
+        let bucket = self.rounding.as_ref().map(|rounding| rounding.window_of(session.first).start);
+        let ending = self.ending(session.edge, bucket, CloseReason::Range);
         Some(Sighting { session, rare, ending, deadline: ending.window.end, window: 0 })
     }
 
-    /// The parts that are remembered: partition, part, and the arrival that opened it.
-    pub(crate) const fn reopened(&self) -> &ReopenCounter {
-        &self.reopened
+    /// The parts that are remembered.
+    pub(crate) const fn closed(&self) -> &ClosedParts<K> {
+        &self.closed
     }
 
-    pub(crate) const fn reopened_mut(&mut self) -> &mut ReopenCounter {
-        &mut self.reopened
+    pub(crate) const fn closed_mut(&mut self) -> &mut ClosedParts<K> {
+        &mut self.closed
     }
 
     /// The start of the bucket of an event time; zero where there are no buckets.
@@ -152,11 +157,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     /// The bucket of an event, where there are buckets.
     #[inline]
     fn bucket_of(&mut self, time: Timestamp) -> Option<Window> {
-        let rounding = self.rounding.as_ref()?;
-        if time < self.recent.start || time >= self.recent.end {
-            self.recent = rounding.window_of(time);
-        }
-        Some(self.recent)
+        Some(bucket_of(self.rounding.as_ref()?, &mut self.recent, time))
     }
 
     #[inline]
@@ -208,22 +209,22 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             }
             return Outcome::Extended(Whereabouts::numbered(number));
         }
-        if shared.is_bounded() && shared.has_pending() && self.reopened.is_on() {
+        if shared.is_bounded() && shared.has_pending() && self.closed.is_on() {
             self.drain_pending(shared, out); // it may make room for itself among the parts that are remembered
         }
         if !self.make_room(1, shared, out) {
             return shared.full();
         }
         let now = shared.clock.now();
-        self.reopened.forget(now);
+        self.closed.forget(now);
         let start = bucket.map_or(0, |bucket| bucket.start.as_micros());
         let before = before.and_then(|number| Some((self.get(number)?.edge, self.part_of(number))));
         let part = match before {
-            Some((opened, part)) if self.reopened.remembers(opened, now) => part.saturating_add(1),
-            _ => self.reopened.next(|| partition(&K::key_from(event.key), start)),
+            Some((opened, part)) if self.closed.remembers(opened, now) => part.saturating_add(1),
+            _ => self.closed.next(Partition { key: event.key, start, hash }),
         };
-        let session = shared.open(event, Opening { edge: now, opened: shared.last_seq });
-        let number = self.insert(session, hash, shared);
+        let (opening, state) = (Opening { edge: now, opened: shared.last_seq }, shared.open_state(event));
+        let number = self.insert_with(start, hash, now, || Session::open(event, opening, state), shared);
         if part != 1 {
             self.set_rare(number, RareState { part, ..RareState::default() });
         }
@@ -268,13 +269,21 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         session.first >= bucket.start && (session.first < bucket.end || is_last())
     }
 
+    /// Adds a session that opened at an arrival. (It is made in its place.)
     #[inline]
-    fn insert<A>(&mut self, session: Session<K, V, S>, hash: u64, shared: &mut Shared<K, A>) -> u32 {
-        shared.clock.schedule(self.deadline_of(session.edge));
+    fn insert_with<A>(
+        &mut self,
+        start: i64,
+        hash: u64,
+        opened: Timestamp,
+        make: impl FnOnce() -> Session<K, V, S>,
+        shared: &mut Shared<K, A>,
+    ) -> u32 {
+        shared.clock.schedule(self.deadline_of(opened));
         if self.rounding.is_some() {
-            *self.buckets.entry(self.start_of(session.first)).or_default() += 1;
+            *self.buckets.entry(start).or_default() += 1;
         }
-        let number = self.sessions.push(Some(session));
+        let number = self.sessions.push_with(|| Some(make()));
         let Self { rounding, index, sessions, .. } = self;
         let session_at = |number| sessions.get(number).and_then(Option::as_ref);
         index.insert(hash, number, |number| {
@@ -290,9 +299,10 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         rare: Option<RareState<V>>,
         shared: &mut Shared<K, A>,
     ) -> u32 {
-        let hash = hash_of(self.rounding.as_ref(), &session, shared);
+        let start = self.start_of(session.first);
+        let hash = shared.hash((session.key.key_ref(), start));
         shared.clock.advance(session.edge); // a session cannot have opened in the future
-        let number = self.insert(session, hash, shared);
+        let number = self.insert_with(start, hash, session.edge, || session, shared);
         if let Some(rare) = rare {
             self.set_rare(number, rare);
         }
@@ -301,18 +311,40 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
 
     // --- Closing ---
 
-    /// Removes the session at the front.
+    /// Emits and removes the session at the front. False: there is none.
     #[inline]
-    fn pop<A>(&mut self, shared: &Shared<K, A>) -> Option<Removed<K, V, S>> {
-        let number = self.front()?;
-        let session = self.sessions.get_mut(number)?.take()?;
-        let start = self.start_of(session.first);
-        self.index.remove(shared.hash((session.key.key_ref(), start)), number);
+    fn close_first<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        early: Option<CloseReason>,
+        shared: &mut Shared<K, A>,
+        out: Out<'_, K, V, A>,
+    ) -> bool {
+        let Some(number) = self.front() else { return false };
+        let Self { rounding, sessions, closed, recent_closed, .. } = self;
+        let Some(session) = sessions.get(number).and_then(Option::as_ref) else { return false };
+        let rounding = rounding.as_ref();
+        let bucket = rounding.map(|rounding| bucket_of(rounding, recent_closed, session.first).start);
+        let start = bucket.map_or(0, Timestamp::as_micros);
+        let hash = shared.hash((session.key.key_ref(), start));
+        self.index.remove(hash, number);
+        let rare = if session.has_rare_state() { self.rare.remove(&number) } else { None };
+        if early.is_none() && closed.is_on() {
+            let partition = Partition { key: session.key.key_ref(), start, hash };
+            let part = rare.as_ref().map_or(1, |rare| rare.part);
+            closed.remember(partition, part, session.edge, shared.options.max_open);
+        }
+        let (edge, reason) = (session.edge, early.unwrap_or(CloseReason::Range));
+        let ending = self.ending(edge, bucket, reason);
         self.leave_bucket(start);
         self.first = number.wrapping_add(1);
+        if let Some(session) = self.sessions.get_mut(number).and_then(Option::take) {
+            match rare {
+                None => shared.emit(session, ending, out),
+                rare => shared.emit_removed(Removed { session, rare }, ending, out),
+            }
+        }
         self.sessions.release_before(self.first);
-        let rare = if session.has_rare_state() { self.rare.remove(&number) } else { None };
-        Some(Removed { session, rare })
+        true
     }
 
     /// One session less is open in a bucket.
@@ -342,27 +374,8 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
     }
 
     #[inline]
-    fn emit<A: Aggregate<K, V, State = S>>(
-        &mut self,
-        removed: Removed<K, V, S>,
-        early: Option<CloseReason>,
-        shared: &mut Shared<K, A>,
-        out: Out<'_, K, V, A>,
-    ) {
-        let Removed { session, rare } = &removed;
-        let ending = self.ending(session, early.unwrap_or(CloseReason::Range));
-        if early.is_none() && self.reopened.is_on() {
-            let partition = partition(&session.key, ending.bucket.map_or(0, Timestamp::as_micros));
-            let part = rare.as_ref().map_or(1, |rare| rare.part);
-            self.reopened.remember(partition, part, session.edge, shared.options.max_open);
-        }
-        shared.emit_removed(removed, ending, out);
-    }
-
-    #[inline]
-    fn ending(&self, session: &Session<K, V, S>, reason: CloseReason) -> Ending {
-        let bucket = self.rounding.as_ref().map(|rounding| rounding.window_of(session.first).start);
-        let window = Window::new(session.edge, self.deadline_of(session.edge));
+    fn ending(&self, opened: Timestamp, bucket: Option<Timestamp>, reason: CloseReason) -> Ending {
+        let window = Window::new(opened, self.deadline_of(opened));
         Ending { window, bucket, reason, anchor: window.start, by_part: false }
     }
 
@@ -383,10 +396,13 @@ fn hash_of<K: Key, V, S, A>(rounding: Option<&Rounding>, session: &Session<K, V,
     shared.hash((session.key.key_ref(), start_of(rounding, session.first)))
 }
 
-/// What tells one partition from another.
-fn partition<K: Key>(key: &K, bucket: i64) -> SessionId {
-    let identity = Identity { anchor: Timestamp::EPOCH, part: 0, flushes: 0 };
-    SessionId::of(key, Some(Timestamp::from_micros(bucket)), identity, Distinction::default())
+/// The bucket of an event time, which often is the one before.
+#[inline]
+fn bucket_of(rounding: &Rounding, before: &mut Window, time: Timestamp) -> Window {
+    if time < before.start || time >= before.end {
+        *before = rounding.window_of(time);
+    }
+    *before
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, V, A::State> {
@@ -401,21 +417,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
     fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         let now = shared.clock.now();
         while self.front().is_some() && self.deadline() <= now && shared.spend() {
-            let Some(removed) = self.pop(shared) else { break };
-            self.emit(removed, None, shared, out);
+            self.close_first(None, shared, out);
         }
-        self.reopened.forget(now);
+        self.closed.forget(now);
         if self.index.len() == 0 && self.index.is_split() {
             self.trim();
         }
     }
 
     fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
-        while let Some(removed) = self.pop(shared) {
-            self.emit(removed, Some(reason), shared, out);
-        }
+        while self.close_first(Some(reason), shared, out) {}
         self.trim();
-        self.reopened.clear();
+        self.closed.clear();
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
@@ -442,10 +455,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
 
     #[cold]
     fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool {
-        let Some(removed) = self.pop(shared) else { return false };
+        if self.front().is_none() {
+            return false;
+        }
         shared.early_closings = shared.early_closings.saturating_add(1);
-        self.emit(removed, Some(CloseReason::Evicted), shared, out);
-        true
+        self.close_first(Some(CloseReason::Evicted), shared, out)
     }
 }
 

@@ -726,10 +726,10 @@ mod tests {
         let mut ids: Vec<_> = run.summaries().into_iter().map(|summary| summary.id()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let remembered = |run: &Run| run.engine.plan.reopened().map(crate::reopen::ReopenCounter::len);
-        assert_eq!((ids.len(), remembered(&run)), (50, Some(3)));
+        let remembered = |run: &Run| run.engine.plan.parts_after(0).count();
+        assert_eq!((ids.len(), remembered(&run)), (50, 3));
         run.advance(17);
-        assert_eq!(remembered(&run), Some(0));
+        assert_eq!(remembered(&run), 0);
     }
 
     #[test]
@@ -738,11 +738,7 @@ mod tests {
         let mut run = Run::new(bounded());
         run.advance(8);
         assert_eq!([3, 4].map(|time| run.push(1, time)), [Pushed::Opened; 2]);
-        assert_eq!(
-            run.engine.plan.reopened().map(crate::reopen::ReopenCounter::len),
-            Some(1),
-            "no room for the second"
-        );
+        assert_eq!(run.engine.plan.parts_after(0).count(), 1, "no room for the second");
         let mut ids: Vec<_> = run.summaries().into_iter().map(|summary| summary.id()).collect();
         let restored = bounded().allowed_lateness(us(5)).restore_changed(run.engine.snapshot());
         let mut run = Run::of(restored.expect("the lateness may grow"));

@@ -21,7 +21,7 @@ use crate::engine::windows::Windows;
 use crate::error::ConfigError;
 use crate::event::EventRef;
 use crate::gap_rules::Rules;
-use crate::reopen::ReopenCounter;
+use crate::id::SessionId;
 use crate::reorder::ReorderBuffer;
 use crate::rules::IdRule;
 use crate::session::{RareState, Session};
@@ -543,20 +543,34 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         }
     }
 
-    /// The parts that are remembered, where there may be any.
-    pub(crate) const fn reopened(&self) -> Option<&ReopenCounter> {
+    /// The parts that were remembered after a closing, in that order, with the numbers of the closings.
+    pub(crate) fn parts_after(&self, closing: u64) -> impl Iterator<Item = (u64, (SessionId, u32, Timestamp))> {
+        let (closed, ended) = match self {
+            Self::Arrival(windows) => (Some(windows.closed()), None),
+            Self::Ordered(sessions) => (None, Some(sessions.sessions().ended())),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => (None, None),
+        };
+        let closed = closed.into_iter().flat_map(move |closed| closed.after(closing));
+        closed.chain(ended.into_iter().flat_map(move |ended| ended.after(closing)))
+    }
+
+    /// How many entries [`parts_after`](Self::parts_after) looks at.
+    pub(crate) fn count_parts_after(&self, closing: u64) -> usize {
         match self {
-            Self::Arrival(windows) => Some(windows.reopened()),
-            Self::Ordered(sessions) => Some(sessions.sessions().ended()),
-            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => None,
+            Self::Arrival(windows) => windows.closed().count_after(closing),
+            Self::Ordered(sessions) => sessions.sessions().ended().count_after(closing),
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => 0,
         }
     }
 
-    pub(crate) const fn reopened_mut(&mut self) -> Option<&mut ReopenCounter> {
+    /// Remembers a part again: on the arrival clock of as many as may be open.
+    pub(crate) fn restore_part(&mut self, partition: SessionId, part: u32, opened: Timestamp, max_open: usize) {
         match self {
-            Self::Arrival(windows) => Some(windows.reopened_mut()),
-            Self::Ordered(sessions) => Some(sessions.sessions_mut().ended_mut()),
-            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => None,
+            Self::Arrival(windows) => windows.closed_mut().restore(partition, part, opened, max_open),
+            Self::Ordered(sessions) => {
+                sessions.sessions_mut().ended_mut().remember(partition, part, opened, usize::MAX);
+            }
+            Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => {}
         }
     }
 

@@ -87,7 +87,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             self.plan.for_each_from(&mut touched.cursor, limit, save);
             return (Changes { keys: Vec::new(), state: self.snapshot_with(sessions) }, false);
         }
-        let parts_left = self.plan.reopened().map_or(0, |reopened| reopened.count_after(touched.closing));
+        let parts_left = self.plan.count_parts_after(touched.closing);
         if parts_left > limit {
             let parts = self.next_parts(touched, limit);
             return (Changes { keys: Vec::new(), state: Snapshot { parts, ..self.snapshot_with(Vec::new()) } }, false);
@@ -103,8 +103,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     fn next_parts(&self, touched: &mut Touched<K>, most: usize) -> Vec<RememberedPart> {
-        let after = touched.closing;
-        let all = self.plan.reopened().into_iter().flat_map(|reopened| reopened.after(after));
+        let all = self.plan.parts_after(touched.closing);
         all.take(most).inspect(|(closing, _)| touched.closing = *closing).map(|(_, part)| part.into()).collect()
     }
 }
