@@ -89,3 +89,31 @@ fn is_away(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
     error.rdkafka_error_code().is_some_and(|code| matches!(code, AllBrokersDown | BrokerTransportFailure))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::topics::{self, Wanted};
+
+    #[test]
+    fn a_broker_that_is_away_is_waited_for() {
+        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
+        // None of those that the system gives to connections.
+        let listener = (19_000..20_000).find_map(free).expect("one of a thousand ports is free");
+        let address = listener.local_addr().unwrap();
+        let connection = Connection { bootstrap: address.to_string(), properties: Vec::new() };
+        let wanted = Wanted { name: "late", partitions: 1, replication: 1, is_compacted: false };
+        let read = thread::scope(|scope| {
+            let reading = scope.spawn(|| each(&connection, wanted.name, 0, 0, |_| Ok(())));
+            drop(listener.accept().unwrap()); // the reader learns that its broker is gone
+            drop(listener);
+            let _broker = broker::Broker::start(address.port(), None).unwrap();
+            topics::make(&connection, &wanted).unwrap();
+            reading.join().unwrap()
+        });
+        read.unwrap();
+    }
+}

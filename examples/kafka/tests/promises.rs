@@ -162,3 +162,31 @@ fn a_member_of_a_former_generation_cannot_commit() {
     assert_eq!(committed(&consumer, &topic), Offset::Invalid);
     assert_eq!(read(&kafka, &topic, "read_committed"), [""; 0]);
 }
+
+/// Whatever it has answered, a broker with a journal keeps to after its death.
+#[test]
+fn a_broker_that_was_killed_keeps_its_promises() {
+    let kafka = Kafka::lasting("killed");
+    let topic = topic(&kafka);
+    let (consumer, metadata) = member(&kafka, &topic);
+    let producer = producer(&kafka, "writer");
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "one");
+    producer.send_offsets_to_transaction(&offset(&topic, 3), &metadata, PATIENCE).unwrap();
+    producer.commit_transaction(PATIENCE).unwrap();
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "given up");
+    abort(&producer);
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "two");
+    producer.flush(PATIENCE).unwrap();
+    kafka.kill_broker(Duration::ZERO);
+    assert_eq!(read(&kafka, &topic, "read_committed"), ["one"]);
+    assert_eq!(committed(&consumer, &topic), Offset::Offset(3));
+    producer.commit_transaction(PATIENCE).unwrap();
+    assert_eq!(read(&kafka, &topic, "read_committed"), ["one", "two"]);
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "of a member before its death");
+    let refused = producer.send_offsets_to_transaction(&offset(&topic, 5), &metadata, PATIENCE).unwrap_err();
+    assert!(matches!(refused, KafkaError::Transaction(error) if error.txn_requires_abort()));
+}
