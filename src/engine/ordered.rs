@@ -20,7 +20,7 @@ use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule};
 use crate::id::Distinction;
 use crate::reorder::ReorderBuffer;
 use crate::rules::{CutRule, FirstLast, IdRule, TimedValue};
-use crate::session::{Mark, Opening, Origin, WithRare};
+use crate::session::{Mark, Opening, Origin, Session, WithRare};
 use crate::strategy::{Reach, Rounding};
 use crate::summary::CloseReason;
 use crate::table::SlotId;
@@ -115,7 +115,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     pub(crate) fn assign<A: Aggregate<K, V, State = S>>(
         &mut self,
         event: &EventRef<'_, K, V>,
-        hash: u64,
+        hash: Option<u64>,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
@@ -130,7 +130,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             self.hold(event, shared.last_seq, shared);
             return Outcome::Held;
         }
-        let end = self.sessions.reach_of(event);
+        let (end, hash) = (self.sessions.reach_of(event), hash.unwrap_or_else(|| shared.hash(event.key)));
         let is_behind = event.event_time < now;
         let joins = self.joins(event);
         let (seq, id) = (shared.last_seq, self.id_of(event));
@@ -222,6 +222,9 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     fn find_fit<A>(&self, arriving: &Arriving<'_, '_, K, V>, shared: &Shared<K, A>) -> Fit {
         let table = &self.sessions.table;
         let Some(location) = table.find(arriving.hash, arriving.event.key) else { return Fit::No };
+        if let (Some(slot), None) = (location.slot(), arriving.id) {
+            return self.fit(slot, arriving, shared); // it is the only session of its key
+        }
         let mut best = Fit::No;
         if arriving.id.is_some() && table.before(location, arriving.end).any(|slot| self.holds(slot, arriving)) {
             return Fit::Repeats;
@@ -355,7 +358,15 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
 
     /// Ends a session with the event that it has just taken, if that is the last by the caller's rule or
     /// as many as it may hold.
+    #[inline]
     fn end_after<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>) {
+        if self.rules.end_at.is_some() || self.rules.max_events != u64::MAX {
+            self.end_if_last(slot, event, shared);
+        }
+    }
+
+    #[inline(never)]
+    fn end_if_last<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>) {
         let session = self.sessions.table.get(slot);
         if session.is(Mark::Cut) {
             return;
@@ -382,15 +393,35 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
 
     /// Adds an event to a session. Returns whether that has to be noted: it is the first change since the
     /// session was emitted, or the session goes by another push now.
+    #[inline]
     fn extend<A: Aggregate<K, V, State = S>>(
         &mut self,
         slot: SlotId,
         arriving: &Arriving<'_, '_, K, V>,
         shared: &mut Shared<K, A>,
     ) -> bool {
-        let Arriving { event, hash, seq, end, joins, id, .. } = *arriving;
-        let session = self.sessions.table.get(slot);
+        let Arriving { event, seq, end, joins, id, .. } = *arriving;
+        let session = self.sessions.table.get_mut(slot);
         let is_earlier = event.event_time < session.first || seq < session.opened;
+        let is_by_time = shared.options.first_last == FirstLast::EventTime;
+        if is_earlier || !is_by_time || id.is_some() || session.has_rare_state() {
+            return self.extend_unusual(slot, arriving, is_earlier, shared);
+        }
+        shared.extend::<V, true>(session, event);
+        prolong(session, end, joins);
+        false
+    }
+
+    /// The same for an event that comes before others of its session, or where that has a rare state.
+    #[inline(never)]
+    fn extend_unusual<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        slot: SlotId,
+        arriving: &Arriving<'_, '_, K, V>,
+        is_earlier: bool,
+        shared: &mut Shared<K, A>,
+    ) -> bool {
+        let Arriving { event, hash, seq, end, joins, id, .. } = *arriving;
         let origin = is_earlier.then(|| self.sessions.origin_of(slot));
         let was_current = self.sessions.table.update(hash, slot, |table| {
             match shared.options.first_last {
@@ -407,9 +438,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
             };
             let session = table.get_mut(slot);
             session.opened = session.opened.min(seq);
-            if !session.is(Mark::Cut) && joins != JoinOnly::DoesNotProlong {
-                session.edge = session.edge.max(end);
-            }
+            prolong(session, end, joins);
             was_current
         });
         if let Some(origin) = origin {
@@ -441,6 +470,14 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if shared.clock.is_due() {
             self.drain_pending(shared, out);
         }
+    }
+}
+
+/// An event keeps its session open up to an instant, unless a rule says that it does not.
+#[inline(always)]
+fn prolong<K, V, S>(session: &mut Session<K, V, S>, end: Timestamp, joins: JoinOnly) {
+    if !session.is(Mark::Cut) && joins != JoinOnly::DoesNotProlong {
+        session.edge = session.edge.max(end);
     }
 }
 

@@ -226,7 +226,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 let hash = hash.unwrap_or_else(|| windows.hash(event, shared));
                 windows.assign(event, hash, shared, out)
             }
-            Self::Ordered(sessions) => sessions.assign(event, of_key(shared), shared, out),
+            Self::Ordered(sessions) => sessions.assign(event, hash, shared, out),
         }
     }
 
