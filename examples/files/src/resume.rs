@@ -189,7 +189,7 @@ pub(crate) fn remember(known: &mut Vec<Known>, ended: Known, tracked: &Tracked) 
     known.drain(..too_many);
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(bytes);
     hasher.finish()

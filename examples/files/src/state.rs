@@ -2,9 +2,10 @@
 //!
 //! It is written last, after the rows have their names. So a run that is killed anywhere, and started again with
 //! the same command, leaves the same rows as one that was not.
+//!
+//! It is an object of JSON, and on a line of its own the checksum of that text.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use events::failure::{Failure, Outcome};
@@ -14,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use stagger::{RestoreError, Snapshot, Timestamp};
 
 use crate::options::Options;
-use crate::resume::Known;
+use crate::resume::{self, Known};
 use crate::text::Text;
 use crate::visits::Visits;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// `V` and `S` are what sessions keep.
 #[derive(Serialize, Deserialize)]
@@ -31,6 +32,16 @@ pub(crate) struct State<V, S> {
     pub(crate) present: Option<Timestamp>,
     pub(crate) visits: Option<Visits>,
     pub(crate) snapshot: Snapshot<Text, V, S>,
+    /// Of the whole file as it was read; none if there was no file.
+    #[serde(skip)]
+    read_from: Option<u64>,
+}
+
+/// The beginning of a state, which tells whether the rest can be read.
+#[derive(Deserialize)]
+struct Header {
+    version: u32,
+    options: Vec<(String, String)>,
 }
 
 impl<V: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> State<V, S> {
@@ -38,39 +49,63 @@ impl<V: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> State<V, 
     pub(crate) fn new(options: &Options, snapshot: Snapshot<Text, V, S>) -> Self {
         let options = options.echo();
         let (inputs, greatest, present, visits) = (Vec::new(), None, None, None);
-        Self { version: VERSION, options, inputs, greatest, present, visits, snapshot }
+        Self { version: VERSION, options, inputs, greatest, present, visits, snapshot, read_from: None }
     }
 
     /// Reads the state of an earlier run, if there was one.
     pub(crate) fn read(path: &Path, options: &Options) -> Outcome<Option<Self>> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(|error| Failure::file("read", path, &error))?,
+        let Some(bytes) = content(path)? else { return Ok(None) };
+        let shown = path.display();
+        let no_state = |error: &dyn std::fmt::Display| {
+            Failure::usage(format_args!("{shown} is no state of a run like this: {error}"))
         };
-        let state = serde_json::from_reader::<_, Self>(BufReader::new(file)).map_err(|error| {
-            Failure::usage(format_args!("{} is no state of a run like this: {error}", path.display()))
-        })?;
-        if state.version != VERSION {
-            let (shown, found) = (path.display(), state.version);
+        let text = std::str::from_utf8(&bytes).map_err(|error| no_state(&error))?;
+        let (json, checksum) = text.trim_end().rsplit_once('\n').unwrap_or((text, ""));
+        let header: Header = serde_json::from_str(json).map_err(|error| no_state(&error))?;
+        if header.version != VERSION {
+            let found = header.version;
             return Err(Failure::usage(format_args!("{shown} has version {found}, but this program reads {VERSION}")));
         }
-        let current = options.echo();
-        match state.options.iter().zip(&current).find(|(then, now)| then != now) {
-            Some(((name, then), (_, now))) => Err(differs(path, name, then, now)),
-            None => Ok(Some(state)),
+        if checksum != checksum_of(json) {
+            return Err(Failure::usage(format_args!(
+                "{shown} is damaged, its checksum does not fit: put a copy in its place, or begin with a new --state"
+            )));
         }
+        let current = options.echo();
+        if let Some(((name, then), (_, now))) = header.options.iter().zip(&current).find(|(then, now)| then != now) {
+            return Err(differs(path, name, then, now));
+        }
+        let state: Self = serde_json::from_str(json).map_err(|error| no_state(&error))?;
+        Ok(Some(Self { read_from: Some(resume::hash(&bytes)), ..state }))
     }
 
-    /// Writes the state, which is to be placed after everything else.
+    /// Writes the state, which is to be placed after everything else. Fails if another run has written one since this
+    /// one began: its events would be lost.
     pub(crate) fn write(&self, path: &Path) -> Outcome<Growing> {
+        if content(path)?.map(|bytes| resume::hash(&bytes)) != self.read_from {
+            return Err(Failure::usage(format_args!(
+                "another run has written {} since this one began, so nothing is written: start this one again",
+                path.display()
+            )));
+        }
         let failed = |error: std::io::Error| Failure::file("write", path, &error);
+        let json = serde_json::to_string(self).map_err(|error| failed(error.into()))?;
         let mut file = Growing::file(path).map_err(failed)?;
-        let mut to = BufWriter::new(&mut file);
-        let written = serde_json::to_writer(&mut to, self).map_err(Into::into).and_then(|()| to.flush());
-        drop(to);
-        written.and_then(|()| file.sync()).map_err(failed)?;
+        writeln!(file, "{json}\n{}", checksum_of(&json)).and_then(|()| file.sync()).map_err(failed)?;
         Ok(file)
     }
+}
+
+/// The bytes of the file, if there is one.
+fn content(path: &Path) -> Outcome<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        bytes => bytes.map(Some).map_err(|error| Failure::file("read", path, &error)),
+    }
+}
+
+fn checksum_of(json: &str) -> String {
+    format!("{:016x}", resume::hash(json.as_bytes()))
 }
 
 /// Why a run cannot go on from a state.

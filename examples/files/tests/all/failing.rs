@@ -289,6 +289,28 @@ fn a_signal_ends_a_stream_with_what_has_closed() {
     }
 }
 
+/// As two of cron, of which the second starts before the first has ended.
+#[test]
+fn of_two_runs_on_one_state_the_later_writes_nothing() {
+    let folder = Folder::new();
+    let (state, events) = (folder.path("state"), folder.write("events", YESTERDAY));
+    let options = format!("{FIELDS} --gap 30s --out-of-order 10s --state {state} --events");
+    let mut live = Live::start(&format!("{options} {events}"));
+    // An input is known again by its first 4 KiB, which are read before anything else.
+    live.write(&(clicks(&[("ann", 0, "a"); 100]) + &clicks(&[("bob", 45, "b")])));
+    assert_eq!((live.key(), live.key()), ("user".to_owned(), "ann".to_owned()), "it has begun");
+    let ran = run_on(&clicks(&[("cid", 0, "c")]), &words(&format!("- {options} {}", folder.path("others"))));
+    assert_eq!(ran.status, 0, "{}", ran.said);
+    let written = folder.read("state");
+    live.input = None;
+    let ran = live.child.wait_with_output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    assert!(said.contains("another run has written ") && said.contains("start this one again"), "{said}");
+    assert_eq!((folder.read("state"), folder.read("events").as_str()), (written, YESTERDAY));
+    assert_eq!(names(&folder), ["events", "others", "state"]);
+}
+
 /// Nobody reads its rows, so that it cannot end in an orderly way.
 #[test]
 fn a_second_signal_ends_it_at_once() {

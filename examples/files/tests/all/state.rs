@@ -204,7 +204,22 @@ fn a_state_fits_one_command() {
     let ran = run(&format!("--gap 30s --out-of-order 1s --state {state}"));
     assert_eq!(ran.status, 0, "{}", ran.said);
     assert!(ran.said.contains("; 0 sessions, 1 open for the next run; "), "{}", ran.said);
+    let text = folder.read("state");
+    let changed = folder.write("changed", text.replacen("1543534500", "1543534509", 1));
+    let cut = folder.write("cut", &text[..text.len() / 2]);
+    let other = folder.write("other", text.replacen("\"version\":2", "\"version\":99", 1));
+    assert_ne!(folder.read("changed"), text);
     for (options, sentence) in [
+        (
+            format!("--gap 30s --out-of-order 1s --state {changed}"),
+            "changed is damaged, its checksum does not fit: put a copy in its place, or begin with a new --state",
+        ),
+        (format!("--gap 30s --out-of-order 1s --state {cut}"), "cut is no state of a run like this"),
+        (format!("--gap 30s --out-of-order 1s --state {other}"), "other has version 99, but this program reads 2"),
+        (
+            format!("--gap 30s --out-of-order 1s --unique what --state {state}"),
+            "--unique = , but it is what now: use the same options, or another --state",
+        ),
         (
             format!("--gap 40s --out-of-order 1s --state {state}"),
             "gap = 30s, but it is 40s now: use the same options, or another --state",
