@@ -63,6 +63,13 @@ impl Tally {
         self.0.get() & (Mark::Cut.bit() - 1)
     }
 
+    #[inline(always)]
+    fn add_one(&mut self) {
+        if let Some(more) = self.0.checked_add(1) {
+            self.0 = more;
+        }
+    }
+
     #[inline]
     fn add(&mut self, events: u64) {
         self.0 = self.0.saturating_add(events);
@@ -278,7 +285,7 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
     where
         A: Aggregate<K, V, State = S>,
     {
-        self.tally.add(1);
+        self.tally.add_one();
         aggregate.add(&mut self.state, event);
     }
 

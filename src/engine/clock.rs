@@ -93,6 +93,7 @@ impl Clock {
     }
 
     /// Moves the clock as the event demands. Returns whether something is due.
+    #[inline(always)]
     pub(crate) fn observe<K, V>(&mut self, event: &Event<K, V>) -> bool {
         let time = self.time_of(event);
         let moved = match self.source {

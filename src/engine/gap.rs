@@ -58,7 +58,8 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
                 // An event before the first, and not behind the watermark, tells all of how the session begins.
                 let may_begin = || session.first < end && time >= now && !session.has_rare_state();
                 let is_simple = PLAIN || (session.edge > now && !session.has_rare_state() && !shared.updates.is_on());
-                if is_simple && !*gap_varies && time < session.edge && (time >= session.first || may_begin()) {
+                if is_simple && (PLAIN || !*gap_varies) && time < session.edge && (time >= session.first || may_begin())
+                {
                     session.edge = session.edge.max(end);
                     shared.extend::<V, PLAIN>(session, event);
                     return Outcome::Extended(Whereabouts::numbered(slot));

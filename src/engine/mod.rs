@@ -89,7 +89,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         settings: Vec<(String, String)>,
         unique: Option<IdRule<K, V>>,
     ) -> Self {
-        Self { shared: Shared::new(aggregate, options, clock), plan, settings, unique, touched: None }
+        let mut shared = Shared::new(aggregate, options, clock);
+        shared.is_plain &= !plan.gap_varies();
+        Self { shared, plan, settings, unique, touched: None }
     }
 
     /// The settings it was built with, as names and values: those that a snapshot carries.
@@ -214,7 +216,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 }
 
 /// Moves the clock as the event demands, and closes sessions that it has passed.
-#[inline(never)]
+#[inline(always)]
 fn move_clock<K: Key, V: Value, A: Aggregate<K, V>>(
     event: &EventRef<'_, K, V>,
     shared: &mut Shared<K, A>,
@@ -222,9 +224,18 @@ fn move_clock<K: Key, V: Value, A: Aggregate<K, V>>(
     out: Out<'_, K, V, A>,
 ) {
     if shared.clock.observe(event) {
-        shared.renew_quota();
-        plan.advance(shared, out);
+        do_due(shared, plan, out);
     }
+}
+
+#[inline(never)]
+fn do_due<K: Key, V: Value, A: Aggregate<K, V>>(
+    shared: &mut Shared<K, A>,
+    plan: &mut Plan<K, V, A::State>,
+    out: Out<'_, K, V, A>,
+) {
+    shared.renew_quota();
+    plan.advance(shared, out);
 }
 
 /// The methods of [`Sessionizer`], so that a program with an engine needs no trait in scope.

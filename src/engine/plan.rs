@@ -107,11 +107,8 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
             },
             Strategy::Sliding(sliding) => Self::Sliding(sliding.hops()?, Windows::new(BY_INDEX)),
             Strategy::Gap(gap) => {
-                let reach = Reach {
-                    gap: positive("gap", gap.gap)?,
-                    edge: i64::from(gap.inclusive),
-                    max: gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?,
-                };
+                let max = gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?;
+                let reach = Reach::new(positive("gap", gap.gap)?, gap.inclusive, max);
                 let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
                 let has_limit = reach.max.is_some() || gap.max_events.is_some();
                 let is_ordered = has_limit || buckets.is_some() || rules.need_order();
@@ -571,6 +568,14 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
                 sessions.sessions_mut().ended_mut().remember(partition, part, opened, usize::MAX);
             }
             Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) => {}
+        }
+    }
+
+    /// Whether each event may have a gap of its own.
+    pub(crate) const fn gap_varies(&self) -> bool {
+        match self.storage() {
+            (_, _, Some(sessions)) => sessions.gap_varies(),
+            _ => false,
         }
     }
 

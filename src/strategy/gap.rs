@@ -103,14 +103,21 @@ impl Gap {
 pub(crate) struct Reach {
     pub(crate) gap: i64,
     pub(crate) edge: i64,
+    /// Both together.
+    silence: i64,
     pub(crate) max: Option<i64>,
 }
 
 impl Reach {
+    pub(crate) const fn new(gap: i64, is_inclusive: bool, max: Option<i64>) -> Self {
+        let edge = is_inclusive as i64;
+        Self { gap, edge, silence: gap.saturating_add(edge), max }
+    }
+
     /// The reach of one event with the usual gap.
     #[inline]
     pub(crate) fn after(&self, time: Timestamp) -> Timestamp {
-        time.shift(self.gap + self.edge)
+        time.shift(self.silence)
     }
 
     /// The reach of one event with a gap of its own, which counts as one microsecond at least.
@@ -153,8 +160,8 @@ mod tests {
     use super::*;
     use crate::testing::at;
 
-    const OPEN: Reach = Reach { gap: 10, edge: 0, max: None };
-    const INCLUSIVE: Reach = Reach { edge: 1, ..OPEN };
+    const OPEN: Reach = Reach::new(10, false, None);
+    const INCLUSIVE: Reach = Reach::new(10, true, None);
 
     /// Whether two events belong together, whichever comes first.
     fn together(reach: Reach, one: i64, other: i64) -> bool {
@@ -203,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_deadline_is_the_reach_or_the_maximum_duration_if_that_is_sooner() {
-        let limited = Reach { max: Some(20), ..OPEN };
+        let limited = Reach::new(10, false, Some(20));
         assert_eq!(limited.deadline(at(0), at(19)), at(19));
         assert_eq!(limited.deadline(at(0), at(21)), at(20));
         assert_eq!(OPEN.limit(at(0)), Timestamp::MAX);
