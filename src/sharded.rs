@@ -1,9 +1,10 @@
 //! One sessionizer on several cores.
 //!
-//! A key belongs to one shard, and each shard is a plain engine with an output of its own. Every shard
-//! goes through the whole batch: of an event of another shard it only takes the time. So the clock of
-//! each is that of a single engine at every event, and a session closes, and an event is late, exactly
-//! when it would there. Nothing is shared that anyone writes to, and nothing is put in order afterwards.
+//! A key belongs to one shard, and each shard is a plain engine with an output of its own. A batch is shared
+//! out first, a portion by each thread: it finds the events of each shard, and those that may move the
+//! clock, of which every shard takes the time. So the clock of each is that of a single engine whenever it takes an
+//! event, and a session closes, and an event is late, exactly when it would there. Nothing is put in order
+//! afterwards.
 
 use std::thread;
 use std::vec::Vec;
@@ -15,7 +16,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Tagged, Unplaced};
+use crate::engine::{Engine, Movers, Tagged, Unplaced};
 use crate::error::{ConfigError, RestoreError};
 use crate::event::{Event, EventRef};
 use crate::open::OpenSession;
@@ -65,6 +66,8 @@ struct Shard<K: Key, V: Value, O, A: Aggregate<K, V>> {
 
 /// Fewer events or sessions than this are not worth another thread.
 const WORTH_A_THREAD: usize = 4_096;
+/// The number of events in a portion at most.
+const MOST: usize = 1 << 30;
 
 fn shard_of<T: core::hash::Hash>(hasher: &DefaultHashBuilder, key: T, shards: usize) -> usize {
     // The engine's index uses other bits, and another seed.
@@ -75,22 +78,64 @@ impl<K: Key, V: Value, O, A: Aggregate<K, V>> Shard<K, V, O, A>
 where
     O: FnMut(SummaryOf<Engine<K, V, A>>),
 {
-    /// Goes through a batch: takes its own events, and the time of all others. Returns what `take` gives.
-    fn take_batch<'e, T>(
+    /// Takes its own events of a portion, each after the time of those before it. Adds what `take` gives.
+    fn take_portion<'e, T>(
         &mut self,
-        events: &[EventRef<'e, K, V>],
-        is_own: impl Fn(&EventRef<'e, K, V>) -> bool,
+        portion: &Portion<'_, EventRef<'e, K, V>>,
+        own: usize,
         take: impl Fn(&mut Self, usize, EventRef<'e, K, V>) -> Option<T>,
-    ) -> Vec<T> {
-        let mut taken = Vec::new();
-        for (i, event) in events.iter().enumerate() {
-            if is_own(event) {
-                taken.extend(take(self, i, *event));
-            } else {
-                self.engine.observe(event, &mut self.out);
+        taken: &mut Vec<T>,
+    ) {
+        let Portion { events, movers, .. } = portion;
+        let (mut next, mut observed) = (0, 0);
+        for &Own { index, movers_before } in &portion.own[own] {
+            let (index, end) = (index as usize, movers_before as usize);
+            self.engine.observe_all(events, &movers[observed..end], &mut self.out);
+            self.engine.pass(index - next);
+            (next, observed) = (index + 1, end);
+            if let Some(one) = take(self, portion.begin + index, events[index]) {
+                taken.push(one);
             }
         }
-        taken
+        self.engine.observe_all(events, &movers[observed..], &mut self.out);
+        self.engine.pass(events.len() - next);
+    }
+}
+
+/// Some events of a batch, shared out.
+struct Portion<'b, E> {
+    /// The index of the first in the batch.
+    begin: usize,
+    events: &'b [E],
+    /// The events that may move the clock.
+    movers: Vec<u32>,
+    /// The events of each shard.
+    own: Vec<Vec<Own>>,
+}
+
+/// The index of an event in its portion, and the number of movers before it.
+#[derive(Clone, Copy)]
+struct Own {
+    index: u32,
+    movers_before: u32,
+}
+
+impl<'b, K: Copy + core::hash::Hash, V: Copy> Portion<'b, Event<K, V>> {
+    fn new(begin: usize, events: &'b [Event<K, V>], shards: usize) -> Self {
+        let expected = events.len() / shards + events.len() / 8;
+        Self { begin, events, movers: Vec::new(), own: (0..shards).map(|_| Vec::with_capacity(expected)).collect() }
+    }
+
+    /// Shares the events out. `clock`: as it stands before the batch; it may have moved further by then.
+    fn share_out(&mut self, hasher: &DefaultHashBuilder, mut clock: Movers) {
+        let shards = self.own.len();
+        for (index, event) in (0..).zip(self.events) {
+            let movers_before = self.movers.len() as u32;
+            self.own[shard_of(hasher, event.key, shards)].push(Own { index, movers_before });
+            if clock.may_move(event) {
+                self.movers.push(index);
+            }
+        }
     }
 }
 
@@ -172,6 +217,7 @@ where
         for (i, Shard { engine, out }) in self.shards.iter_mut().enumerate() {
             if i != own {
                 engine.observe(event, out);
+                engine.pass(1);
             }
         }
         &mut self.shards[own]
@@ -304,11 +350,17 @@ where
         events: &[EventRef<'e, K, V>],
         take: impl Fn(&mut Shard<K, V, O, A>, usize, EventRef<'e, K, V>) -> Option<T> + Sync,
     ) -> Vec<T> {
-        let (hasher, shards) = (&self.hasher, self.shards.len());
-        let go_through = |own, shard: &mut Shard<K, V, O, A>| {
-            shard.take_batch(events, |event| shards == 1 || shard_of(hasher, event.key, shards) == own, &take)
-        };
-        let taken = for_each(&mut self.shards, events.len() >= WORTH_A_THREAD, go_through);
+        let (is_much, shards) = (events.len() >= WORTH_A_THREAD, self.shards.len());
+        let length = events.len().div_ceil(shards).clamp(1, MOST);
+        let portions = events.chunks(length).enumerate();
+        let mut portions: Vec<_> = portions.map(|(i, events)| Portion::new(i * length, events, shards)).collect();
+        let (hasher, movers) = (&self.hasher, self.shards[0].engine.movers());
+        for_each(&mut portions, is_much, |_, portion| portion.share_out(hasher, movers));
+        let taken = for_each(&mut self.shards, is_much, |own, shard| {
+            let mut taken = Vec::new();
+            portions.iter().for_each(|portion| shard.take_portion(portion, own, &take, &mut taken));
+            taken
+        });
         taken.into_iter().flatten().collect()
     }
 

@@ -32,6 +32,27 @@ pub(crate) struct Clock {
     given_up: Timestamp,
 }
 
+/// See [`Clock::movers`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Movers {
+    clock: Clock,
+    /// The greatest time so far.
+    greatest: Timestamp,
+}
+
+impl Movers {
+    /// Whether the next event may move the clock. Some of which it says so do not.
+    #[inline(always)]
+    pub(crate) fn may_move<K, V>(&mut self, event: &Event<K, V>) -> bool {
+        let time = self.clock.time_of(event);
+        let may_move = time > self.greatest;
+        if !self.clock.is_too_early(event) {
+            self.greatest = self.greatest.max(time);
+        }
+        may_move
+    }
+}
+
 /// No event moves the clock further: none says that the stream is over, not even one at the end of time.
 const LAST: Timestamp = Timestamp::MAX.shift(-1);
 const NO_BOUND: i64 = i64::MAX;
@@ -90,6 +111,12 @@ impl Clock {
     #[inline(always)]
     pub(crate) fn is_moved_by<K, V>(&self, event: &Event<K, V>) -> bool {
         self.time_of(event) >= self.next_move
+    }
+
+    /// What tells the events that may move the clock from here on, one after the other, as long as
+    /// [`reschedule`](Self::reschedule) leaves nothing due: no call is bounded.
+    pub(crate) const fn movers(self) -> Movers {
+        Movers { greatest: self.next_move.shift(-1), clock: self }
     }
 
     /// Moves the clock as the event demands. Returns whether something is due.
