@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 /// order is that of an [`Engine`]: by deadline, then by opening. All outputs together get exactly the
 /// sessions of one engine, with the same ids. [`push_batch`](Self::push_batch) is what makes it faster;
 /// give it tens of thousands of events at a time, since starting a thread takes as long as a few thousand
-/// events. Every shard looks at every event, so a few shards gain more than many.
+/// events. Every shard takes the times of all events that move the clock.
 ///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
 /// [the sessions that a call emits](Config::close_at_most) look at all keys at once, and are refused.
