@@ -35,7 +35,7 @@ pub(crate) fn config(connection: &Connection) -> ClientConfig {
 }
 
 /// For single questions.
-pub(crate) fn reader(connection: &Connection) -> Result<BaseConsumer> {
+pub(crate) fn reader(connection: &Connection) -> Result<BaseConsumer<Heard>> {
     let mut config = config(connection);
     config
         .set("group.id", "stagger-reader")
@@ -44,7 +44,29 @@ pub(crate) fn reader(connection: &Connection) -> Result<BaseConsumer> {
         .set("fetch.wait.max.ms", "10") // the end of a partition is only told after this wait
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "earliest");
-    Ok(config.create()?)
+    Ok(config.create_with_context(Heard::default())?)
+}
+
+/// Remembers the latest trouble with a connection: the reason of a question without an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Heard(Mutex<Option<String>>);
+
+impl ClientContext for Heard {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Heard {}
+
+/// Why nobody has answered, as far as that is known.
+pub(crate) fn trouble(consumer: &BaseConsumer<Heard>) -> Option<String> {
+    for _ in 0..10 {
+        let _ = consumer.poll(Duration::from_millis(10)); // the context hears of it only then
+    }
+    consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// For records that belong to no transaction. Keys choose partitions as those of Java's clients do.

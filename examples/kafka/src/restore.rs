@@ -63,7 +63,7 @@ pub(crate) fn each(
     from: i64,
     mut each: impl FnMut(&Input<'_>) -> Result<()>,
 ) -> Result<()> {
-    let consumer: BaseConsumer = client::reader(connection)?;
+    let consumer = client::reader(connection)?;
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, partition, Offset::Offset(from))?;
     consumer.assign(&list)?;
@@ -85,7 +85,7 @@ pub(crate) fn each(
 }
 
 /// Whether a broker may come back.
-fn is_away(error: &KafkaError) -> bool {
+pub(crate) fn is_away(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
     error.rdkafka_error_code().is_some_and(|code| matches!(code, AllBrokersDown | BrokerTransportFailure))
 }

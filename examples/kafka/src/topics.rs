@@ -1,6 +1,8 @@
 //! The topics of a group.
 
-use anyhow::{Context, Result, bail, ensure};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
@@ -39,10 +41,15 @@ pub(crate) fn state_topic(group: &str) -> String {
 
 /// How many partitions a topic has, if it is there.
 pub(crate) fn partitions_of(connection: &Connection, topic: &str) -> Result<Option<i32>> {
+    partitions_within(PATIENCE, connection, topic)
+}
+
+fn partitions_within(patience: Duration, connection: &Connection, topic: &str) -> Result<Option<i32>> {
     let consumer = client::reader(connection)?;
-    let metadata = consumer
-        .fetch_metadata(Some(topic), PATIENCE)
-        .with_context(|| format!("no broker of {} answers: see --bootstrap", connection.bootstrap))?;
+    let metadata = consumer.fetch_metadata(Some(topic), patience).map_err(|error| {
+        let why = client::trouble(&consumer).unwrap_or_else(|| error.to_string());
+        anyhow!("no broker of {} answers: see --bootstrap: {why}", connection.bootstrap)
+    })?;
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
     let count = found.map(|topic| i32::try_from(topic.partitions().len())).transpose()?;
     Ok(count.filter(|count| *count > 0))
@@ -98,4 +105,23 @@ pub(crate) fn prepare(connection: &Connection, group: &GroupOptions, replication
         group.input
     );
     Ok(partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_broker_that_does_not_answer_is_told_with_the_reason() {
+        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
+        // None of those that the system gives to connections, and closed again.
+        let address = (18_000..19_000).find_map(free).expect("one of a thousand ports is free").local_addr().unwrap();
+        let connection = Connection { bootstrap: address.to_string(), properties: Vec::new() };
+        let told = partitions_within(Duration::from_secs(10), &connection, "any").unwrap_err().to_string();
+        let known =
+            format!("no broker of {address} answers: see --bootstrap: {address}/bootstrap: Connect to ipv4#{address}");
+        assert!(told.starts_with(&known) && told.contains("Connection refused"), "{told}");
+    }
 }

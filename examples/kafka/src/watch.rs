@@ -12,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client;
 use crate::options;
+use crate::restore;
 use crate::topics;
 
 pub(crate) fn watch(options: &options::Watch) -> Result<()> {
@@ -30,6 +31,7 @@ pub(crate) fn watch(options: &options::Watch) -> Result<()> {
         match consumer.poll(Duration::from_millis(200)) {
             None => {}
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(error)) if !once && restore::is_away(&error) => {} // sessions come when it is back
             Some(Err(error)) => return Err(error).with_context(|| format!("cannot read {topic}")),
             Some(Ok(message)) => print(&message)?,
         }
