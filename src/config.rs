@@ -726,6 +726,8 @@ mod tests {
     fn a_bound_beyond_what_the_tables_hold_is_none() {
         let settings = |config: Settings| config.build().expect("a configuration that works").settings().to_vec();
         assert_eq!(settings(gap().max_open_sessions(usize::MAX, WhenFull::Refuse)), settings(gap()));
+        let says = |config, bound: &str| settings(config).contains(&("max_open_sessions".into(), bound.into()));
+        assert!(says(gap(), "none") && says(gap().max_open_sessions(3, WhenFull::Refuse), "3"));
     }
 
     #[test]

@@ -359,6 +359,14 @@ mod tests {
     }
 
     #[test]
+    fn no_event_joins_a_session_that_is_pending_and_whose_end_is_behind_the_watermark() {
+        let mut run = Run::new(tens().close_at_most(1));
+        assert_eq!([1, 2, 3].map(|key| run.push(key, 0)), [Pushed::Opened; 3]);
+        assert_eq!((run.advance(12), run.push(3, 5)), ([(1, 0, 10, 1)].into(), Pushed::Opened));
+        assert_eq!(run.flush(), [(2, 0, 10, 1), (3, 0, 10, 1), (3, 5, 15, 1)]);
+    }
+
+    #[test]
     fn pending_sessions_come_before_a_correction_and_not_before_another_event() {
         for (time, emitted) in [(3, 5), (10, 5), (11, 2)] {
             let mut run = Run::new(tens().allowed_lateness(us(5)).close_at_most(1));
@@ -383,6 +391,39 @@ mod tests {
         };
         assert_eq!(counted(0), (Vec::from([1, 1]), 1, 1));
         assert_eq!(counted(60), (Vec::from([1, 2]), 1, 0), "the second is a correction");
+    }
+
+    #[test]
+    fn a_straggler_at_the_time_of_the_first_event_moves_no_start() {
+        for settings in [tens(), tens().gap_per_event("that of all", |_| None)] {
+            let mut run = Run::new(settings);
+            assert_eq!((run.push(1, 5), run.advance(12)), (Pushed::Opened, [].into()));
+            assert_eq!((run.push(1, 5), run.counters().behind, run.counters().uncorrected), (Pushed::Extended, 1, 0));
+            assert_eq!((run.push(1, 4), run.counters().behind, run.counters().uncorrected), (Pushed::Extended, 2, 1));
+        }
+    }
+
+    #[test]
+    fn sessions_that_were_updated_and_merge_are_updated_again() {
+        let mut run = Run::new(config(Gap::new(us(100))).update_every(us(10)));
+        assert_eq!([0, 150].map(|time| run.push(1, time)), [Pushed::Opened; 2]);
+        assert_eq!(run.advance(10).len(), 2);
+        assert_eq!(run.push(1, 75), Pushed::Merged);
+        assert_eq!(run.advance(20), [(1, 0, 250, 3)]);
+    }
+
+    #[test]
+    fn shrinking_frees_the_slots_that_a_peak_has_left() {
+        let mut run = Run::new(tens());
+        (0..100).for_each(|key| assert_eq!(run.push(key, 0), Pushed::Opened));
+        assert_eq!((run.push(100, 5), run.advance(10).len()), (Pushed::Opened, 100));
+        let slots = |run: &Run| {
+            let crate::engine::Plan::Gap(sessions) = &run.engine.plan else { panic!("gap sessions") };
+            sessions.sessions().table.used()
+        };
+        assert_eq!(slots(&run), 101);
+        run.engine.shrink_to_fit();
+        assert_eq!((slots(&run), run.flush()), (1, [(100, 5, 15, 1)].into()));
     }
 
     /// The ids of key 1, after some events of others.
@@ -415,5 +456,30 @@ mod tests {
         assert_eq!(ids(own(), 5, &[5], 0), ids(own(), 4, &[5], 0));
         assert_ne!(ids(own(), 6, &[5], 0), ids(own(), 5, &[5], 0));
         assert_eq!(ids(own(), 6, &[5], 2), ids(own(), 7, &[5], 0));
+    }
+
+    #[test]
+    fn an_earlier_start_at_the_watermark_is_not_behind_it() {
+        let own = || tens().gap_per_event("those of odd keys: 50", |event| (event.key % 2 == 1).then(|| us(50)));
+        assert_eq!(ids(own(), 5, &[6, 5], 0), ids(own(), 4, &[6, 5], 0));
+    }
+
+    #[test]
+    fn after_the_gap_has_changed_the_reach_tells_sessions_behind_the_watermark_apart() {
+        let id = |settings: &[Settings]| {
+            let mut run = Run::new(tens());
+            run.advance(8);
+            for config in settings {
+                run = Run::of(config.clone().restore_changed(run.engine.snapshot()).expect("a gap may change"));
+            }
+            assert_eq!(run.push(1, 5), Pushed::Opened);
+            run.close_all();
+            run.summaries()[0].id()
+        };
+        let twenty = || config(Gap::new(us(20)));
+        assert_eq!(id(&[]), id(&[tens()]));
+        assert_ne!(id(&[tens()]), id(&[twenty()]));
+        assert_ne!(id(&[twenty(), tens()]), id(&[tens()]), "it stays so: the session may have begun before");
+        assert_eq!(id(&[twenty(), tens()]), id(&[twenty(), tens(), tens()]));
     }
 }

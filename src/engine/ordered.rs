@@ -751,6 +751,17 @@ mod tests {
     }
 
     #[test]
+    fn sessions_that_a_rule_ends_at_once_and_that_reach_differently_far_are_numbered_apart() {
+        let own = config(Gap::new(us(10)).max_events(1))
+            .gap_per_event("arrived at 9: 20", |event| (event.arrival_time == crate::testing::at(9)).then(|| us(20)));
+        let mut run = Run::new(own);
+        run.advance(8);
+        assert_eq!([5, 9, 5, 9].map(|arrival| run.push_at(1, 5, arrival)), [Pushed::Opened; 4]);
+        let parts: Vec<_> = run.summaries().into_iter().map(|summary| summary.part).collect();
+        assert_eq!(parts, [1, 1, 2, 2]);
+    }
+
+    #[test]
     fn what_a_rule_has_ended_is_remembered_while_another_may_begin_there_and_within_the_bound() {
         let bounded = config(Gap::new(us(10)).max_events(1)).max_open_sessions(3, WhenFull::Refuse);
         let mut run = Run::new(bounded);

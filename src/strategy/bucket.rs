@@ -215,6 +215,7 @@ mod tests {
 
     #[test]
     fn settings_are_told_apart_by_their_text() {
+        assert_eq!(alloc::format!("{:?}", Bucket::floor(Unit::Day)), Bucket::floor(Unit::Day).to_string());
         assert_eq!(Bucket::step(us(10)).to_string(), "step 10µs from 1970-01-01T00:00:00.000000Z");
         assert_eq!(Bucket::floor(Unit::Day).to_string(), "floor to day in UTC");
         assert_eq!(Bucket::floor(Unit::Day).origin(at(1)).to_string(), "FLOOR with origin");
