@@ -798,6 +798,21 @@ mod tests {
     }
 
     #[test]
+    fn shrinking_frees_the_slots_that_a_peak_has_left() {
+        let mut run = Run::new(at_most_20());
+        run.advance(0);
+        (0..100).for_each(|key| assert_eq!(run.push(key, 0), Pushed::Opened));
+        assert_eq!((run.push(100, 5), run.advance(10).len()), (Pushed::Held, 100));
+        let slots = |run: &Run| {
+            let crate::engine::Plan::Ordered(ordered) = &run.engine.plan else { panic!("ordered sessions") };
+            ordered.sessions().table.used()
+        };
+        assert!(slots(&run) > 1);
+        run.engine.shrink_to_fit();
+        assert_eq!((slots(&run), run.flush()), (1, [(100, 5, 15, 1)].into()));
+    }
+
+    #[test]
     fn an_earlier_start_makes_the_session_end_earlier() {
         let mut run = Run::new(at_most_20());
         run.advance(30);

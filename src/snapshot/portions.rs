@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn windows_that_close_beyond_those_copied_hide_none_of_the_others() {
+        let arrival = Stagger::on_arrival(Bucket::step(us(1_000)), us(50));
+        let mut run = with_keys(config(arrival), 100);
+        assert_eq!(run.closed().len(), 50, "the last to come has closed those before 50");
+        taken(&mut run, 7, |run, n| {
+            if n == 2 {
+                assert_eq!(run.advance(120).len(), 21);
+            }
+        });
+        assert_eq!(run.open(), 29);
+    }
+
+    #[test]
     fn a_flush_on_the_way_leaves_nothing() {
         for config in [steps, gap] {
             let mut run = with_keys(config(), 100);
