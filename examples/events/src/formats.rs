@@ -35,7 +35,10 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let Some(first) = lines.next() else { return Ok(Format::Jsonl) };
     let first_word = first.trim_ascii();
-    if first_word.starts_with(b"{") && combined::fits(first_word) {
+    let first_word = first_word.strip_prefix(b"\x1e").unwrap_or(first_word);
+    let first_lines: Vec<&[u8]> = std::iter::once(first_word).chain(lines).take(20).collect();
+    // docker's objects of a web server, whose first lines may be messages of its start
+    if first_lines.iter().any(|line| line.starts_with(b"{") && combined::fits(line.trim_ascii())) {
         return Ok(Format::Combined);
     }
     let in_list = first_word.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
@@ -45,7 +48,6 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if [&b"#Fields:"[..], b"#Version:", b"#Software:", b"#Date:"].iter().any(|mark| first.starts_with(mark)) {
         return Ok(Format::W3c);
     }
-    let first_lines: Vec<&[u8]> = std::iter::once(first).chain(lines).take(20).collect();
     if first_lines.iter().any(|line| combined::fits(line)) {
         return Ok(Format::Combined);
     }

@@ -109,17 +109,26 @@ pub fn name_of(json: &str) -> &'static str {
 }
 
 /// Finds the object that begins a text of JSON: on a line of its own, over several lines, or followed by the next
-/// one. In a list, marks between its objects are passed over. A text that does not begin an object is framed by lines.
+/// one. Marks between objects are passed over. A text that does not begin an object is framed by lines.
 pub fn frame(input: &[u8], is_all: bool, is_list: bool) -> Frame {
     let blank = input.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(input.len());
     match input.get(blank) {
         Some(b'{') => object(input, blank, is_all),
-        Some(b'[' | b']' | b',') if is_list => {
-            let (length, lines) = with_line_end(input, blank + 1);
-            Frame::Padding { length, lines }
-        }
+        Some(b'[' | b']') if is_list => padding(input, blank + 1, is_all),
+        // A comma between objects, and the record separator of RFC 7464.
+        Some(b',' | 0x1e) => padding(input, blank + 1, is_all),
         _ => lines::line(input, is_all),
     }
+}
+
+/// A mark between objects, with the line end behind it.
+fn padding(input: &[u8], mark_end: usize, is_all: bool) -> Frame {
+    let (length, lines) = with_line_end(input, mark_end);
+    // Whether a line end follows must not depend on how much has been read.
+    if length == input.len() && lines == 0 && !is_all {
+        return Frame::Unfinished;
+    }
+    Frame::Padding { length, lines }
 }
 
 /// Frames the object that begins at a place.

@@ -8,6 +8,8 @@
 //! | RFC 3339, 0 to 9 digits of fraction, any offset | `2018-11-29T23:35:10.123456789+01:00` |
 //! | the same without a zone: local time | `2018-11-29 23:35:10.5` |
 //! | with the word UTC, GMT or Z | `2019-10-01 00:00:00 UTC` |
+//! | without seconds, or with slashes | `2019-10-01 00:00`, `2019/10/01 00:00:00` |
+//! | with the name of the zone behind the offset | `2019-10-01T02:00:00+02:00[Europe/Berlin]`, `… +0200 CEST` |
 //! | Unix seconds, milliseconds, microseconds, nanoseconds | `1543534510.123`, `1.543534510123E12` |
 //! | digits of a date and a time: local time | `20181129233510`, `201811292335`, `20181129T233510Z` |
 //! | the web server log's own, with or without a fraction | `17/May/2015:10:05:03 +0000` |
@@ -233,6 +235,10 @@ impl TimeReader {
     pub fn hint(&self, text: &str) -> Option<String> {
         let text = text.trim();
         let is_auto = matches!(self.meaning.format, TimeFormat::Auto);
+        if is_auto && text.len() == 10 && self.meaning.format.parse(&format!("{text}T00:00:00")).is_some() {
+            let pattern = if text.contains('/') { "%Y/%m/%d" } else { "%Y-%m-%d" };
+            return Some(format!("it names no time of day: --time-format {pattern} reads it as its midnight"));
+        }
         let number = Decimal::parse(text).filter(|_| is_auto)?;
         let is_date = text.len() == 8 && date_of_digits(text.as_bytes()).is_some();
         let is_sheet = number.scaled(0).is_some_and(|days| (30_000..80_000).contains(&days)) && text.contains('.');
@@ -362,6 +368,7 @@ fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
     match (bytes.get(2), bytes.get(4)) {
         (_, Some(b'-')) => iso(bytes, recent),
         (Some(b'/'), _) => log(bytes),
+        (_, Some(b'/')) => with_slashes(bytes),
         _ => {
             plausible(text, span).or_else(|| digits(bytes).filter(|read| is_basic(bytes) || span.contains(read.micros)))
         }
@@ -395,10 +402,19 @@ fn excel(text: &str) -> Option<Read> {
 fn iso(bytes: &[u8], recent: &Recent) -> Option<Read> {
     let (minute, rest) = bytes.split_first_chunk()?;
     let seconds = recent.seconds_to(minute)?;
-    let (micros, rest) = within_minute(rest)?;
+    // Seconds may be left out: spreadsheets do.
+    let (micros, rest) = if rest.first() == Some(&b':') { within_minute(rest)? } else { (0, rest) };
     let (offset, form) = zone(rest)?;
     let form = if micros >= 60_000_000 { form.with(Forms::LEAP) } else { form };
     Some(Read { micros: (seconds - offset) * 1_000_000 + micros, form })
+}
+
+/// `2024/03/04 09:00:00`, as Go and nginx's error log write it.
+#[cold]
+fn with_slashes(bytes: &[u8]) -> Option<Read> {
+    let &[y1, y2, y3, y4, b'/', m1, m2, b'/', d1, d2, b' ', ref clock @ ..] = bytes else { return None };
+    let date = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' '];
+    iso(&[&date, clock].concat(), &Recent::default())
 }
 
 /// `:SS` and a fraction, as microseconds, and the text after them.
@@ -521,14 +537,29 @@ fn zone(bytes: &[u8]) -> Option<(i64, Forms)> {
         b"" | b"Z" | b"z" | b"UTC" | b"GMT" => return Some((0, Forms::ZONED)),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
+        [b'Z', b'[', ..] => return zone(without_name(bytes)?),
         _ => return None,
     };
     let (hours, minutes) = match *digits {
         [h1, h2] => (two([h1, h2])?, 0),
         [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two([h1, h2])?, two([m1, m2])?),
-        _ => return None,
+        _ => return zone(without_name(bytes)?),
     };
     (hours < 24 && minutes < 60).then_some((sign * (hours * 3600 + minutes * 60), Forms::ZONED))
+}
+
+/// An offset without the name of the zone behind it, which adds nothing: `+01:00[Europe/Berlin]` of RFC 9557 and Java,
+/// `+0100 CET` of Go.
+#[cold]
+fn without_name(zone: &[u8]) -> Option<&[u8]> {
+    let end = zone.iter().position(|byte| matches!(byte, b'[' | b' ')).filter(|end| *end > 0)?;
+    let (offset, name) = zone.split_at(end);
+    let is_name = match name {
+        [b'[', name @ .., b']'] => !name.is_empty() && !name.contains(&b'['),
+        [b' ', name @ ..] => (1..=5).contains(&name.len()) && name.iter().all(u8::is_ascii_uppercase),
+        _ => false,
+    };
+    is_name.then_some(offset)
 }
 
 fn two([a, b]: [u8; 2]) -> Option<i64> {

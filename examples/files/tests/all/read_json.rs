@@ -32,6 +32,8 @@ fn objects() {
         case("in a list, one on each line", &list(&format!("\n{}\n", both(",\n")))),
         case("in a list, over several lines", &list(&format!("\n{}, {B}", PRETTY.trim_end()))),
         case("in two lists", &format!("{}{}", list(A), list(B))),
+        case("with commas behind them", &format!("{A},\n{B},\n")),
+        case("with record separators (RFC 7464)", &format!("\x1e{A}\n\x1e{B}\n")),
         case("behind zeros of a log rotation", &format!("\0\0\0{}", both("\n"))),
         Case {
             rows: ANN,

@@ -70,6 +70,16 @@ fn the_client() {
              \"stream\":\"stdout\",\"time\":\"2024-03-04T09:00:00.1Z\"}\n",
             ONE,
         ),
+        // A message of the start before it, as docker keeps it.
+        case(
+            "docker, from the start of the server",
+            "{\"log\":\"2024/03/04 08:59:59 [notice] 1#1: start\\n\",\"stream\":\"stderr\",\"time\":\"2024-03-04T08:59:59Z\"}\n\
+             {\"log\":\"192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \\\"GET /a HTTP/1.1\\\" 200 100\\n\",\
+             \"stream\":\"stdout\",\"time\":\"2024-03-04T09:00:00.1Z\"}\n",
+            "",
+            ONE,
+            &[" 1 event, 1 rejected,"],
+        ),
         // No client.
         refused("a word", line!("Mar 4 x")),
         refused("no real address", line!("999.0.2.1 - -")),

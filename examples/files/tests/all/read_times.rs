@@ -131,6 +131,46 @@ fn times() {
             0,
         ),
         csv(
+            "seconds left out, slashes, and names of zones behind an offset",
+            "u,t\na,2024-03-04 09:00\nb,2024-03-04T09:00Z\nc,2024-03-04T10:00+01:00\nd,2024/03/04 09:00:00\n\
+             e,2024-03-04T10:00:00+01:00[Europe/Berlin]\nf,2024-03-04T09:00:00Z[UTC]\ng,2024-03-04 09:00:00 +0000 UTC\n\
+             h,2024-03-04 10:00:00.5 +0100 CET\n",
+            "--key u --time t",
+            &[
+                "a 1 2024-03-04T09:00:00Z",
+                "b 1 2024-03-04T09:00:00Z",
+                "c 1 2024-03-04T09:00:00Z",
+                "d 1 2024-03-04T09:00:00Z",
+                "e 1 2024-03-04T09:00:00Z",
+                "f 1 2024-03-04T09:00:00Z",
+                "g 1 2024-03-04T09:00:00Z",
+                "h 1 2024-03-04T09:00:00.500000Z",
+            ],
+            &[],
+            0,
+        ),
+        csv(
+            "names of zones alone, and other text behind a time, are not read",
+            "u,t\na,2024-03-04 09:00:00 EST\na,2024-03-04T09:00[Europe/Berlin]\na,2024-03-04 09:00:00 +0000 utc!\n\
+             a,2024-03-04T09:00:00+01:00[]\na,2024-03-04T9:00\nb,2024-03-04\n",
+            "--key u --time t",
+            &[],
+            &[
+                "line 2: `t` is not a time that can be read: \"2024-03-04 09:00:00 EST\"\n",
+                "line 6: `t` is not a time that can be read: \"2024-03-04T9:00\"\n",
+                " 0 events, 6 rejected,",
+            ],
+            1,
+        ),
+        csv(
+            "a date alone",
+            "u,t\na,2024-03-04\n",
+            "--key u --time t",
+            &[],
+            &["\"2024-03-04\"; it names no time of day: --time-format %Y-%m-%d reads it as its midnight\n"],
+            1,
+        ),
+        csv(
             "second 60 is a leap second, or none",
             "u,t\na,2016-12-31T23:59:60Z\nb,2017-01-01T00:59:60+01:00\nc,2024-03-04T12:00:60Z\nd,2024-03-04T23:59:60Z\n",
             "--key u --time t",
