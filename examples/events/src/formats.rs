@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::lines::Frame;
-use crate::parse::csv::Dialect;
+use crate::parse::csv::{self, Dialect};
 use crate::parse::layout::Layout;
 use crate::parse::times::TimeFormat;
 use crate::parse::{combined, json};
@@ -31,8 +31,7 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if let Some(format) = path.and_then(by_name) {
         return Ok(format);
     }
-    let lines = sample.split(|b| *b == b'\n').map(without_zeros);
-    let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    let mut lines = lines(sample).map(without_zeros).filter(|line| !line.trim_ascii().is_empty());
     let Some(first) = lines.next() else { return Ok(Format::Jsonl) };
     let first_word = first.trim_ascii();
     let first_word = first_word.strip_prefix(b"\x1e").unwrap_or(first_word);
@@ -55,7 +54,7 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if first_lines.iter().any(|line| load_balancer.fits(line)) {
         return Ok(Format::Alb);
     }
-    if DELIMITERS.iter().any(|delimiter| first.contains(delimiter)) {
+    if DELIMITERS.iter().any(|delimiter| first.contains(delimiter)) || csv::named_delimiter(first).is_some() {
         return Ok(Format::Csv);
     }
     Err("cannot detect its format: pass --format jsonl, csv, combined, w3c or alb, or --log-format")
@@ -89,6 +88,9 @@ pub fn delimiter(path: Option<&Path>, sample: &[u8]) -> u8 {
     if path.and_then(ending).is_some_and(|ending| ending == "tsv" || ending == "tab") {
         return b'\t';
     }
+    if let Some(delimiter) = lines(sample).next().and_then(csv::named_delimiter) {
+        return delimiter;
+    }
     let mut in_quotes = false;
     let mut counts = [0; DELIMITERS.len()];
     for byte in first_line(sample) {
@@ -102,8 +104,14 @@ pub fn delimiter(path: Option<&Path>, sample: &[u8]) -> u8 {
     DELIMITERS[found]
 }
 
+/// The first line that may be a header.
 fn first_line(sample: &[u8]) -> &[u8] {
-    sample.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default().trim_ascii()
+    lines(sample).find(|line| csv::named_delimiter(line).is_none()).unwrap_or_default().trim_ascii()
+}
+
+/// The lines that are not empty.
+fn lines(sample: &[u8]) -> impl Iterator<Item = &[u8]> {
+    sample.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
 /// The fields that the first lines show.

@@ -11,6 +11,7 @@ use program::say::say;
 
 use crate::failure::{Failure, Outcome};
 use crate::packed;
+use crate::parse::csv;
 
 /// A day of clicks made by the program `generate`; the README beside it has the command.
 const BUNDLED: &[u8] = include_bytes!("../../data/clicks.jsonl.gz");
@@ -141,7 +142,7 @@ impl Input {
         }
         let raw = Cursor::new(head.clone()).chain(raw);
         let mut rest = packed::unpacked(&head, raw);
-        let (mut sample, failure) = beginning(&mut rest, SAMPLE, |read| read.contains(&b'\n'));
+        let (mut sample, failure) = beginning(&mut rest, SAMPLE, has_first_line);
         if sample.starts_with(BYTE_ORDER_MARK) {
             sample.drain(..BYTE_ORDER_MARK.len());
         }
@@ -202,6 +203,13 @@ fn unusable(sample: &[u8]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether the first line is there, and the second if the first one only names a delimiter.
+fn has_first_line(sample: &[u8]) -> bool {
+    let mut ends = memchr::memchr_iter(b'\n', sample);
+    let first = ends.next().map(|end| &sample[..end]);
+    first.is_some_and(|first| csv::named_delimiter(first).is_none() || ends.next().is_some())
 }
 
 /// Reads up to `most` bytes, or fewer once there are `enough`. Comes with what failed behind them.

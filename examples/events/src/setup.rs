@@ -13,7 +13,7 @@ use crate::formats::{self, Format, Offered};
 use crate::input::{Input, Source};
 use crate::parse::Wanted;
 use crate::parse::combined::{self, Combined};
-use crate::parse::csv::{Csv, Dialect};
+use crate::parse::csv::{self, Csv, Dialect};
 use crate::parse::jsonl::{Jsonl, LOGS};
 use crate::parse::layout::{Layout, Layouted};
 use crate::parse::times::TimeFormat;
@@ -33,8 +33,12 @@ impl AnyParser {
     /// lines that name the fields, of which the latest count.
     pub fn pass(&self, line: &[u8], preamble: &mut Vec<u8>) {
         match self {
-            Self::Csv(parser) if parser.has_header() && preamble.is_empty() && !line.trim_ascii().is_empty() => {
-                preamble.extend_from_slice(line);
+            // A line that names the delimiter, and the header.
+            Self::Csv(parser) if !line.trim_ascii().is_empty() => {
+                let is_begun = !preamble.is_empty() && csv::named_delimiter(preamble).is_none();
+                if !is_begun && (parser.has_header() || csv::named_delimiter(line).is_some()) {
+                    preamble.extend_from_slice(line);
+                }
             }
             Self::W3c(_) => {
                 if let Some(directive) = w3c::DIRECTIVES.iter().find(|directive| line.starts_with(directive)) {

@@ -121,7 +121,7 @@ pub fn fits(line: &[u8]) -> bool {
 
 /// The line in an object of docker.
 #[cold]
-fn in_object(object: &[u8]) -> Option<String> {
+pub(super) fn in_object(object: &[u8]) -> Option<String> {
     let mut found = [None; 2];
     json::pick(std::str::from_utf8(object).ok()?, &["log", "stream"].map(str::to_owned), &mut found).ok()?;
     let [log, stream] = found;

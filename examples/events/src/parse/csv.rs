@@ -55,6 +55,15 @@ impl Dialect {
     }
 }
 
+/// The delimiter that a first line for Excel names: `sep=;`, perhaps in quotes. It is no row.
+pub fn named_delimiter(line: &[u8]) -> Option<u8> {
+    let end = line.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'))?;
+    match line[..=end] {
+        [b's', b'e', b'p', b'=', delimiter] | [b'"', b's', b'e', b'p', b'=', delimiter, b'"'] => Some(delimiter),
+        _ => None,
+    }
+}
+
 impl Csv {
     pub fn new(wanted: Wanted, dialect: Dialect) -> Self {
         let Dialect { delimiter, has_header } = dialect;
@@ -191,6 +200,9 @@ impl Parser for Csv {
     #[inline]
     fn parse_each(&mut self, line: Line<'_>, mut each: impl FnMut(&[u8], Result<Record<'_>, Reject>)) {
         if self.columns.is_empty() {
+            if named_delimiter(line.bytes()).is_some() {
+                return;
+            }
             self.begin(line.bytes());
             if self.has_header {
                 return;

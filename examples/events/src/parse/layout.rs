@@ -11,10 +11,10 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use super::client::{self, Forwarded};
-use super::combined::Request;
+use super::combined::{self, Request};
 use super::seen::Seen;
 use super::times::TimeFormat;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
@@ -24,6 +24,8 @@ use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
 pub struct Layout {
     tokens: Vec<Token>,
     fields: Vec<Variable>,
+    /// The field of the client's address.
+    client: Option<usize>,
     /// The text after the last token does not matter.
     has_rest: bool,
 }
@@ -45,7 +47,7 @@ struct Variable {
 }
 
 /// The usual names of fields: of nginx's variables and Apache's directives.
-pub const ALIASES: [(&str, &[&str]); 12] = [
+pub const ALIASES: [(&str, &[&str]); 14] = [
     ("address", &["remote_addr", "%h", "%a", "%{c}a", "client", "realip_remote_addr"]),
     ("forwarded_for", &["http_x_forwarded_for", "%{x-forwarded-for}i", "proxy_add_x_forwarded_for"]),
     ("ident", &["%l"]),
@@ -57,7 +59,9 @@ pub const ALIASES: [(&str, &[&str]); 12] = [
     ("referrer", &["http_referer", "%{referer}i"]),
     ("agent", &["http_user_agent", "%{user-agent}i", "user_agent"]),
     ("host", &["host", "server_name", "http_host", "%v", "%V", "%{host}i", "domain_name"]),
-    ("path", &["request_uri", "uri", "%U"]),
+    ("path", &["request_uri", "uri", "%U", "%U%q"]),
+    ("method", &["request_method", "%m"]),
+    ("protocol", &["server_protocol", "%H"]),
 ];
 
 /// The log of an application load balancer, <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>.
@@ -132,6 +136,46 @@ impl Layout {
         Some((self.fields.iter().position(|field| field.alias == Some("request"))?, part))
     }
 
+    /// The same as [`split`](Self::split), also behind what syslog, docker or Kubernetes put before a line.
+    fn split_behind_prefix(
+        &self,
+        line: &[u8],
+        forwarded: Forwarded,
+        found: &mut Vec<Range<usize>>,
+    ) -> Result<(), Reject> {
+        let split = self.split(line, found);
+        let fits = split.is_ok() && self.has_client(line, forwarded, found) != Some(false);
+        if fits || self.find_start(line, forwarded, found) {
+            return Ok(());
+        }
+        let _ = self.split(line, found); // as if there were no prefix
+        split
+    }
+
+    /// Whether the field of the client holds one, and no prefix; nothing if there is no such field.
+    fn has_client(&self, line: &[u8], forwarded: Forwarded, found: &[Range<usize>]) -> Option<bool> {
+        let text = &line[found[self.client?].clone()];
+        let has_words = memchr_iter(b' ', text).any(|blank| blank > 0 && text[blank - 1] != b',');
+        Some(!has_words && forwarded.client(text).is_some())
+    }
+
+    /// Looks for a line of this form with a client behind the first words of a line. Finds its fields.
+    #[cold]
+    fn find_start(&self, line: &[u8], forwarded: Forwarded, found: &mut Vec<Range<usize>>) -> bool {
+        const MOST_WORDS: usize = 16;
+        let Some(client) = self.client else { return false };
+        let mut starts = memchr_iter(b' ', line).map(|blank| blank + 1).take(MOST_WORDS);
+        let start = starts.find(|start| {
+            let rest = &line[*start..];
+            self.split(rest, found).is_ok()
+                && self.has_client(rest, forwarded, found) == Some(true)
+                && &rest[found[client].clone()] != b"-"
+        });
+        let Some(start) = start else { return false };
+        found.iter_mut().for_each(|range| *range = range.start + start..range.end + start);
+        true
+    }
+
     /// Finds the fields of a line, or names the part that does not fit.
     fn split(&self, line: &[u8], found: &mut Vec<Range<usize>>) -> Result<(), Reject> {
         found.clear();
@@ -151,7 +195,8 @@ impl Layout {
                             let is_address = self.fields[*field].alias == Some("address");
                             let end = match mark.first() {
                                 Some(b':') if is_address => last_in_word(line, at, mark),
-                                _ => end_of(line, at, mark, *in_quotes),
+                                // A quote ends a field in quotes only if no other field shares them.
+                                first => end_of(line, at, mark, *in_quotes && first == Some(&b'"')),
                             };
                             end.ok_or_else(|| not(at, mark))?
                         }
@@ -213,6 +258,8 @@ pub struct Layouted {
     /// Where each wanted field is.
     places: Vec<(usize, Part)>,
     found: Vec<Range<usize>>,
+    /// A line that lay in an object of JSON.
+    message: String,
     joined: String,
 }
 
@@ -221,15 +268,27 @@ impl Layouted {
     pub fn new(wanted: Wanted, layout: Layout, forwarded: Forwarded) -> Result<Self, String> {
         let place = |name: &String| layout.find(name).ok_or_else(|| name.clone());
         let places = wanted.names.iter().map(place).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, layout, forwarded, places, found: Vec::new(), joined: String::new() })
+        let (found, message, joined) = (Vec::new(), String::new(), String::new());
+        Ok(Self { wanted, layout, forwarded, places, found, message, joined })
     }
 }
 
 impl Parser for Layouted {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
+        let Self { wanted, layout, forwarded, places, found, message, joined } = self;
+        let line = match line.bytes() {
+            [b'{', ..] => match combined::in_object(line.bytes()) {
+                Some(text) => {
+                    *message = text;
+                    Line::Text(message)
+                }
+                None => line,
+            },
+            _ => line,
+        };
         let bytes = line.bytes();
-        self.layout.split(bytes, &mut self.found)?;
-        let (found, places, forwarded) = (&self.found, &self.places, self.forwarded);
+        layout.split_behind_prefix(bytes, *forwarded, found)?;
+        let forwarded = *forwarded;
         let field = |index: usize| {
             let (field, part) = places[index];
             let range = found[field].clone();
@@ -254,7 +313,7 @@ impl Parser for Layouted {
             };
             part.map_or(Field::Missing, |part| line.field(part))
         };
-        self.wanted.record(&mut self.joined, field)
+        wanted.record(joined, field)
     }
 
     fn seen(&self) -> Seen {
@@ -271,7 +330,7 @@ impl std::str::FromStr for Layout {
         if format.trim_start().starts_with('{') {
             return Err("it writes JSON: leave --log-format out, and name the fields of the JSON".to_owned());
         }
-        let mut layout = Self { tokens: Vec::new(), fields: Vec::new(), has_rest: false };
+        let mut layout = Self { tokens: Vec::new(), fields: Vec::new(), client: None, has_rest: false };
         let mut rest = format.as_str();
         while let Some(at) = rest.find(['$', '%']) {
             layout.literal(&rest[..at]);
@@ -284,6 +343,7 @@ impl std::str::FromStr for Layout {
         if layout.fields.is_empty() {
             return Err("it names no field: give nginx's ($remote_addr …) or Apache's (%h …) format string".to_owned());
         }
+        layout.client = layout.find("address").map(|(index, _)| index);
         Ok(layout)
     }
 }
@@ -356,6 +416,13 @@ impl Layout {
     }
 
     fn field(&mut self, name: String, in_quotes: bool) -> Result<(), String> {
+        // The query begins with its own mark: %U%q is the path as it was asked for.
+        if let ("%q", Some(Token::Field(before, _))) = (name.as_str(), self.tokens.last())
+            && self.fields[*before].name == "%U"
+        {
+            self.fields[*before].name.push_str("%q");
+            return Ok(());
+        }
         let is_part_of_time = |name: &str| name.starts_with("%{") && name.ends_with("}t");
         if let Some(Token::Field(before, _)) = self.tokens.last()
             && !(is_part_of_time(&name) && is_part_of_time(&self.fields[*before].name))
@@ -428,9 +495,12 @@ fn undressed(text: &str) -> Result<String, String> {
         };
         return quoted_parts(rest.trim_end().trim_end_matches(';'));
     }
-    if first.eq_ignore_ascii_case("LogFormat") {
+    let is_custom = first.eq_ignore_ascii_case("CustomLog");
+    if is_custom || first.eq_ignore_ascii_case("LogFormat") {
         let rest = text[first.len()..].trim();
-        let inside = rest.strip_prefix('"').ok_or("the format string of a LogFormat stands in quotes")?;
+        let rest = if is_custom { behind_target(rest) } else { rest };
+        let inside =
+            rest.strip_prefix('"').ok_or_else(|| format!("the format string of a {first} stands in quotes"))?;
         let mut end = 0;
         while let Some(found) = inside[end..].find(['"', '\\']) {
             end += found;
@@ -439,7 +509,7 @@ fn undressed(text: &str) -> Result<String, String> {
             }
             end = (end + 2).min(inside.len());
         }
-        return Err("the format string of the LogFormat has no closing quote".to_owned());
+        return Err(format!("the format string of the {first} has no closing quote"));
     }
     if text.starts_with('\'') {
         return quoted_parts(text.trim_end_matches(';'));
@@ -457,6 +527,15 @@ fn undressed(text: &str) -> Result<String, String> {
         }
     }
     Ok(unescaped(text))
+}
+
+/// The text behind the first argument, which may stand in quotes.
+fn behind_target(text: &str) -> &str {
+    let rest = match text.strip_prefix('"') {
+        Some(inside) => inside.split_once('"').map_or("", |(_, rest)| rest),
+        None => text.split_once(char::is_whitespace).map_or("", |(_, rest)| rest),
+    };
+    rest.trim_start()
 }
 
 /// `'…' '…'` as one text.

@@ -88,6 +88,18 @@ fn what_is_told() {
             "--no-header --key u --time t",
             &["has no field `u`; it has 1, 2; its first line has that name: leave out --no-header"],
         ),
+        Case {
+            what: "a first line for Excel, which names the delimiter",
+            rows: &["ann 1 2024-03-04T09:00:00Z"],
+            says: &[" 1 event, 0 rejected,"],
+            ..case("", "in.csv", "sep=;\r\nu;t;a,b,c\r\nann;1709542800;1,5\r\n", "--key u --time t")
+        },
+        Case {
+            what: "in quotes, and a tab",
+            rows: &["ann 1 2024-03-04T09:00:00Z"],
+            says: &[" 1 event, 0 rejected,"],
+            ..case("", "export", "\"sep=\t\"\nu\tt\nann\t1709542800\n", "--key u --time t")
+        },
         none("a delimiter of two characters", "u,t\n", "--key u --time t --delimiter ;;", &["give one character"]),
     ]);
 }

@@ -178,6 +178,37 @@ fn log_formats() {
             &[],
         ),
         case(
+            "nginx, the parts of a request",
+            "192.0.2.1 [04/Mar/2024:09:00:00 +0000] GET /a HTTP/1.1\n",
+            "--log-format '${remote_addr} [${time_local}] $request_method $request_uri $server_protocol' --value method",
+            &["192.0.2.1 1 2024-03-04T09:00:00Z GET GET"],
+            &[],
+        ),
+        case(
+            "Apache, the parts of a request",
+            "192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a?b=c HTTP/1.1\" 200\n",
+            "--log-format '%h %t \"%m %U%q %H\" %>s' --value path --key address,method,protocol",
+            &["192.0.2.1+GET+HTTP/1.1 1 2024-03-04T09:00:00Z /a?b=c /a?b=c"],
+            &[],
+        ),
+        case(
+            "Apache, the directive of the log",
+            "192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100\n",
+            "--log-format 'CustomLog \"logs/access log\" \"%h %l %u %t \\\"%r\\\" %>s %b\"'",
+            ONE,
+            &[],
+        ),
+        case(
+            "behind prefixes of syslog and Kubernetes, and in docker's objects",
+            "<190>Mar  4 09:00:00 web nginx[12]: 192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n\
+             2024-03-04T09:00:00.1Z stdout F 192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n\
+             [pod/web-1/nginx] 2024-03-04T09:00:00.1Z 192.0.2.1, 10.0.0.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n\
+             {\"log\":\"192.0.2.1 [04/Mar/2024:09:00:00 +0000] \\\"GET /a HTTP/1.1\\\"\\n\",\"stream\":\"stdout\"}\n",
+            "--log-format '$remote_addr [$time_local] \"$request\"'",
+            &["192.0.2.1 4 2024-03-04T09:00:00Z GET /a GET /a"],
+            &[" 4 events, 0 rejected,"],
+        ),
+        case(
             "an address of version 6 before a colon",
             "2001:db8::1:4711 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n",
             "--log-format '$remote_addr:$remote_port [$time_local] \"$request\"'",

@@ -107,6 +107,7 @@ fn inputs_of_every_kind_go_on() {
     let by_name = "--key user --time time";
     for (name, head, line, options) in [
         ("a.csv", "user,time\n", &csv as &dyn Fn(u32) -> String, by_name),
+        ("a2.csv", "sep=,\nuser,time\n", &csv as &dyn Fn(u32) -> String, by_name),
         ("b.csv", "", &csv, "--no-header --key 1 --time 2"),
         ("c.log", "#Version: 1.0\n#Fields: date time c-ip cs-uri-stem\n", &w3c, "--format w3c --key c-ip"),
         ("d.jsonl", "", &json, by_name),
