@@ -202,6 +202,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// the end of time, an event that finds no room, and an event behind the watermark that may be a
     /// correction (with an allowed lateness) or a cut (with a maximum duration or a cut rule).
     ///
+    /// An engine restored from a snapshot emits the same in the same order. Where
+    /// [`max_open_sessions`](Self::max_open_sessions) is set too, it may do so in other calls: sessions that can be
+    /// corrected no more are not restored and take no room.
+    ///
     /// ```
     /// use core::time::Duration;
     /// use stagger::{Bucket, Config, Event, Stagger, Timestamp};

@@ -854,6 +854,23 @@ mod tests {
     }
 
     #[test]
+    fn a_restored_engine_that_needs_no_room_emits_the_same_in_later_calls() {
+        let settings = || tens().allowed_lateness(us(25)).close_at_most(1).max_open_sessions(4, WhenFull::Refuse);
+        let mut run = Run::new(settings());
+        assert_eq!([5, 15, 25, 35].map(|time| run.push(1, time)), [Pushed::Opened; 4]);
+        assert_eq!(run.advance(100), [(1, 0, 10, 1)]);
+        let mut restored = Run::of(settings().restore(run.engine.snapshot()).expect("its own"));
+        assert_eq!((run.open(), restored.open()), (4, 3), "the first can be corrected no more");
+        assert_eq!([&mut run, &mut restored].map(|run| run.push(1, 105)), [Pushed::Opened; 2]);
+        let at_once = run.closed();
+        assert_eq!(at_once, [(1, 10, 20, 1), (1, 20, 30, 1), (1, 30, 40, 1)]);
+        restored.close_until(100);
+        restored.close_until(100);
+        assert_eq!(restored.closed(), at_once);
+        assert_eq!(run.flush(), restored.flush());
+    }
+
+    #[test]
     fn at_the_watermark() {
         let mut run = Run::new(tens());
         assert_eq!(run.push(1, 5), Pushed::Opened);
