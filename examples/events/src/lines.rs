@@ -214,7 +214,7 @@ impl<R: Read> Lines<R> {
 /// far cheaper than line by line.
 fn text_of(block: &[u8]) -> &str {
     let end = memrchr(b'\n', block).map_or(0, |end| end + 1);
-    std::str::from_utf8(&block[..end]).unwrap_or_default()
+    simdutf8::basic::from_utf8(&block[..end]).unwrap_or_default()
 }
 
 /// Reads all records of a text that lies in memory as a whole. Gives how many were framed, whether they can be used or

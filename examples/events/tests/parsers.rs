@@ -339,6 +339,42 @@ mod quick_json {
         }
     }
 
+    /// In the same minute as the time before it, in the same field or in another one of the same name.
+    #[test]
+    fn a_time_is_read_as_if_it_were_the_first() {
+        const TIMES: [&str; 14] = [
+            r#""2018-11-29T23:35:10.123456""#,
+            r#""2018-11-29T23:35:59.999999""#,
+            r#""2018-11-29T23:35:60.000000""#,
+            r#""2018-11-29T23:35:10.123456Z""#,
+            r#""2018-11-29T23:35:10.123456 UTC""#,
+            r#""2018-11-29T23:35:10.123456+01:00""#,
+            r#""2018-11-29T23:35:10.1234567""#,
+            r#""2018-11-29T23:35:10.12345x""#,
+            r#""2018-11-29T23:36:10.123456""#,
+            r#""2018-11-29\t23:35:10.123456""#,
+            "\"2018-11-29\t23:35:10.123456\"",
+            "\"2018-11-29T23:35:10.123456",
+            "5",
+            "null",
+        ];
+        let once = |time: &str| format!("{{\"u\": 1, \"t\": {time}}}\n");
+        let twice = |time: &str, other: &str| format!("{{\"t\": {time}, \"u\": 1, \"t\": {other}}}\n");
+        let (new, thorough) = (|| Jsonl::new(wanted(&["u"], "t", None)), || Jsonl::thorough(wanted(&["u"], "t", None)));
+        for time in TIMES {
+            for other in TIMES {
+                let [first, second, third, fourth] = [once(time), once(other), twice(time, time), twice(time, other)];
+                let alone = [&second, &fourth].map(|line| one_by_one(line.as_bytes(), thorough()).0);
+                let layouts = [once("5"), twice("5", "5")];
+                let file = [layouts.concat(), first, second, third, fourth].concat();
+                let found = in_blocks(file.as_bytes(), new(), 1_000, usize::MAX);
+                assert_eq!(found, one_by_one(file.as_bytes(), thorough()), "{file}");
+                let found = [&found.0[3], &found.0[5]].map(|(_, record, _)| record.clone());
+                assert_eq!(found, alone.map(|alone| alone[0].1.clone()), "{file}");
+            }
+        }
+    }
+
     #[test]
     fn a_value_may_go_on_in_the_next_line() {
         let file = b"{\"u\": 1, \"t\": 5, \"x\": [1, 2]}\n{\"u\": 1, \"t\": 5, \"x\": [1,\n 2]}\n";
@@ -792,6 +828,39 @@ mod times {
         ] {
             assert_eq!(read(text), Some(micros), "{text}");
         }
+    }
+
+    /// The minute of the time before is remembered, with its zone: where clocks are set back and forward too.
+    #[test]
+    fn a_time_is_read_the_same_whatever_came_before() {
+        let zone = || Some(events::zones::parse("Europe/Berlin").unwrap());
+        let readers = [any_time(), TimeMeaning { zone: zone(), ..any_time() }];
+        let minutes =
+            ["2019-03-31T01:59", "2019-03-31T02:00", "2019-10-27T02:00", "2019-10-27 02:00", "2017-01-01T00:59"];
+        let within =
+            [":10.123456", ":59.999999", ":60.000000", ":10,123456", ":10.12345", ":10.1234567", ":1O.123456", ":10"];
+        let zones = ["", "Z", " UTC", "+01:00", "+02:00", " ", "0", "x", "-0530"];
+        let texts = minutes.iter().flat_map(|minute| within.iter().map(move |within| format!("{minute}{within}")));
+        let texts: Vec<_> = texts.flat_map(|text| zones.map(|zone| text.clone() + zone)).collect();
+        for meaning in readers {
+            let alone: Vec<_> = texts.iter().map(|text| TimeReader::new(meaning.clone()).read(text)).collect();
+            for (before, of_before) in texts.iter().zip(&alone).filter(|(text, _)| text.contains(".123456")) {
+                let reader = TimeReader::new(meaning.clone());
+                for (text, expected) in texts.iter().zip(&alone) {
+                    assert_eq!((reader.read(before), reader.read(text)), (*of_before, *expected), "{before}, {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn local_times_that_clocks_show_twice_are_all_counted() {
+        let zone = Some(events::zones::parse("Europe/Berlin").unwrap());
+        let reader = TimeReader::new(TimeMeaning { zone, ..any_time() });
+        for text in ["2019-10-27T02:30:00.000000", "2019-10-27T02:30:01.000000", "2019-10-27T02:30:02.000000"] {
+            assert!(reader.read(text).is_some());
+        }
+        assert!(format!("{:?}", reader.seen()).contains("twice: 3"), "{:?}", reader.seen());
     }
 
     #[test]

@@ -145,3 +145,25 @@ impl Cells {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_it_is_shown() {
+        let hours = [0, 1, 23, 24, -1, 428_759, -620_000_000, -17_268_672, 70_389_527, 70_389_528, 90_000_000];
+        let within = [0, 1, 59_999_999, 60_000_000, 3_599_999_999, 2_110_123_456];
+        let mut times: Vec<i64> = hours.iter().flat_map(|hour| within.map(|within| hour * HOUR + within)).collect();
+        times.extend([i64::MIN, i64::MIN + 1, i64::MAX, i64::MAX - 1]);
+        for first in &times {
+            for second in &times {
+                let mut cells = Cells::default();
+                let times = [*second, *first, *second].map(Timestamp::from_micros);
+                times.iter().for_each(|time| cells.time(*time));
+                let expected: String = times.iter().map(|time| format!("{time},")).collect();
+                assert_eq!(String::from_utf8(cells.bytes).unwrap(), expected);
+            }
+        }
+    }
+}

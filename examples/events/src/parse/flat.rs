@@ -26,6 +26,8 @@ pub(super) struct Walker {
     gaps: Vec<Gap>,
     /// The text behind its last value. Empty as long as no line was walked.
     end: Gap,
+    /// Whether each wanted value has a place in it.
+    fills_all: bool,
     /// The layout of the line that is being walked.
     steps: Vec<Step>,
 }
@@ -49,6 +51,29 @@ struct Step {
     objects: Vec<usize>,
 }
 
+/// Knows more of the values of one slot than that they are JSON.
+pub(super) trait Known {
+    /// Which slot.
+    fn slot(&self) -> usize;
+
+    /// The length of the text that begins some bytes and ends with a quote, if it is known to have no other quote, no
+    /// escape and no control character. Asked for each value that goes to the slot; without bytes if that is no text.
+    fn length(&mut self, bytes: &[u8]) -> Option<usize>;
+}
+
+/// For lines that nothing more is known of.
+struct NothingKnown;
+
+impl Known for NothingKnown {
+    fn slot(&self) -> usize {
+        usize::MAX
+    }
+
+    fn length(&mut self, _: &[u8]) -> Option<usize> {
+        None
+    }
+}
+
 /// A line with more values than this, or longer gaps, is not remembered.
 const MOST_GAPS: usize = 64;
 const LONGEST_GAPS: usize = 4 << 10;
@@ -57,8 +82,7 @@ impl Walker {
     /// Fills the slots from a line that holds one object. `None` if it is not of the quick kind.
     #[inline]
     pub(super) fn read(&mut self, line: &str, tree: &Tree, slots: &mut Slots) -> Option<()> {
-        slots.clear();
-        if self.read_alike(line, tree, slots) == Some(line.len()) {
+        if self.read_alike(line, tree, slots, &mut NothingKnown) == Some(line.len()) {
             return Some(());
         }
         slots.clear();
@@ -67,9 +91,19 @@ impl Walker {
 
     /// Reads a line that begins a text and has the same gaps as the last line. Gives its length. Nothing in
     /// it is a line end, for no gap and no plain value has one.
+    ///
     #[inline(never)] // a loop of its own keeps its values in registers
-    pub(super) fn read_alike(&self, text: &str, tree: &Tree, slots: &mut Slots) -> Option<usize> {
+    pub(super) fn read_alike(
+        &self,
+        text: &str,
+        tree: &Tree,
+        slots: &mut Slots,
+        known: &mut impl Known,
+    ) -> Option<usize> {
         let (line, bytes) = (text, text.as_bytes());
+        if !self.fills_all {
+            slots.clear();
+        }
         let mut at = 0;
         for Gap { text, step } in &self.gaps {
             if !eight::begins(&bytes[at..], text) {
@@ -79,7 +113,14 @@ impl Walker {
             if !step.objects.is_empty() {
                 step.apply_objects(tree, slots);
             }
-            at = step.value(line, at, slots)?;
+            let end = match step.slot {
+                Some(slot) if slot == known.slot() => Step::known(slot, bytes, at, slots, known),
+                _ => None,
+            };
+            at = match end {
+                Some(end) => end,
+                None => step.value(line, at, slots)?,
+            };
         }
         let Gap { text, step } = &self.end;
         if text.is_empty() || !eight::begins(&bytes[at..], text) {
@@ -112,6 +153,7 @@ impl Walker {
             self.gaps.clear();
             self.gaps.extend(self.steps.drain(..).map(remember));
             self.end = remember(end);
+            self.fills_all = slots.has_all();
         }
         Some(())
     }
@@ -123,6 +165,16 @@ impl Step {
         for object in &self.objects {
             slots.forget(tree, *object);
         }
+    }
+
+    /// Passes over the value behind the gap, if it is known. Gives its end.
+    #[inline(always)]
+    fn known(slot: usize, bytes: &[u8], at: usize, slots: &mut Slots, known: &mut impl Known) -> Option<usize> {
+        let text = bytes.get(at..).and_then(|bytes| bytes.strip_prefix(b"\"")).unwrap_or_default();
+        let length = known.length(text)?;
+        let (start, end) = (at + 1, at + 1 + length);
+        slots.set(slot, Found::in_line(start..end));
+        Some(end + 1)
     }
 
     /// Reads the value behind the gap. Gives its end.

@@ -6,7 +6,9 @@
 
 use memchr::memmem;
 use serde_json::value::RawValue;
+use stagger::Timestamp;
 
+use super::flat::Known;
 use super::json::{self, pick, unquoted};
 use super::row::{JsonRow, reject};
 use super::seen::Seen;
@@ -99,6 +101,26 @@ impl Jsonl {
 /// The fields that tell a record of CloudWatch Logs.
 pub const LOGS: [&str; 2] = ["messageType", "logEvents"];
 
+/// Reads the time of an event while its line is read.
+struct Ahead<'a> {
+    wanted: &'a Wanted,
+    time: Option<Timestamp>,
+}
+
+impl Known for Ahead<'_> {
+    fn slot(&self) -> usize {
+        self.wanted.time.0
+    }
+
+    /// The value before in the same slot, if there was one, does not count.
+    fn length(&mut self, bytes: &[u8]) -> Option<usize> {
+        let read = self.wanted.time.1.read_alike(bytes);
+        let read = read.filter(|(_, length)| bytes.get(*length) == Some(&b'"'));
+        self.time = read.map(|(time, _)| time);
+        read.map(|(_, length)| length)
+    }
+}
+
 impl Parser for Jsonl {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
         let line = match line {
@@ -111,14 +133,16 @@ impl Parser for Jsonl {
 
     #[inline]
     fn parse_first(&mut self, text: &str, take: impl FnOnce(Record<'_>)) -> Option<usize> {
-        let end = self.row.read_alike(text).filter(|end| *end < LONGEST_LINE)?;
+        let Self { wanted, row, joined, .. } = self;
+        let mut ahead = Ahead { wanted, time: None };
+        let end = row.read_alike(text, &mut ahead).filter(|end| *end < LONGEST_LINE)?;
+        let time = ahead.time;
         let line_end = match text.as_bytes()[end..] {
             [b'\n', ..] => 1,
             [b'\r', b'\n', ..] => 2,
             _ => return None,
         };
-        let Self { wanted, row, joined, .. } = self;
-        if let Some(record) = wanted.usual_record(joined, |index| row.plain(index, text)) {
+        if let Some(record) = wanted.usual_record(joined, time, |index| row.plain(index, text)) {
             take(record);
         } else {
             take(wanted.record(joined, |index| row.field(index, text)).ok()?);

@@ -247,11 +247,13 @@ impl Wanted {
     }
 
     /// Makes the record of fields that are texts without control characters, as nearly all are. None if one is
-    /// missing or means anything but itself, or if more is asked for: then [`record`](Self::record) decides.
+    /// missing or means anything but itself, or if more is asked for: then [`record`](Self::record) decides. `time` is
+    /// that of the event, if it has been read.
     #[inline]
     pub fn usual_record<'a>(
         &self,
         joined: &'a mut String,
+        time: Option<Timestamp>,
         field: impl Fn(usize) -> Option<&'a str>,
     ) -> Option<Record<'a>> {
         if self.more.is_some() || self.arrival.is_some() || !self.has_text_keys {
@@ -271,7 +273,10 @@ impl Wanted {
             joined
         };
         let (index, reader) = &self.time;
-        let time = reader.read(field(*index)?)?;
+        let time = match time {
+            Some(time) => time,
+            None => reader.read(field(*index)?)?,
+        };
         self.found.set(self.found.get() | self.usual);
         Some(Record { key, time, arrival: None, value, marks: 0, more: "" })
     }

@@ -1,6 +1,6 @@
 //! The wanted fields of one JSON object, for any purpose.
 
-use super::flat::Walker;
+use super::flat::{Known, Walker};
 use super::json::{Place, number_of, pick, place};
 use super::tree::{Found, Slots, Tree};
 use super::{Field, Reject};
@@ -44,9 +44,8 @@ impl JsonRow {
 
     /// Reads the object that begins a text, if it looks like the one before. Gives its length.
     #[inline]
-    pub(super) fn read_alike(&mut self, text: &str) -> Option<usize> {
-        self.slots.clear();
-        self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots)
+    pub(super) fn read_alike(&mut self, text: &str, known: &mut impl Known) -> Option<usize> {
+        self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots, known)
     }
 
     /// The wanted field with this index, of the line that was read.

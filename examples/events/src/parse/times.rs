@@ -196,10 +196,17 @@ impl TimeReader {
     /// The instant that a text names.
     #[inline]
     pub fn read(&self, text: &str) -> Option<Timestamp> {
-        match self.recent.alike.get().read(text.as_bytes()) {
-            Some(time) => Some(time),
-            None => self.read_any(text),
+        match self.read_alike(text.as_bytes()) {
+            Some((time, length)) if length == text.len() => Some(time),
+            _ => self.read_any(text),
         }
+    }
+
+    /// The instant of a time that begins a text, if it is written like the one before and lies in the same minute.
+    /// Comes with its length; it has no control character, quote or backslash.
+    #[inline]
+    pub(super) fn read_alike(&self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        self.recent.alike.get()?.read(text)
     }
 
     /// The same, whatever the text before it was.
@@ -295,7 +302,7 @@ pub struct Recent {
     minute: Cell<(Minute, i64)>,
     /// A local minute since 1970, and how far the clocks are ahead of UTC in it.
     offset: Cell<(i64, i64)>,
-    alike: Cell<Alike>,
+    alike: Cell<Option<Alike>>,
 }
 
 impl Default for Recent {
@@ -323,42 +330,37 @@ impl Recent {
 
 /// The ISO time that was read last. A text that differs from it only within the minute needs no more than its seconds
 /// and microseconds read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Alike {
     minute: Minute,
-    /// The text behind the microseconds, and the length of the whole text; 0: none was read.
+    /// The text behind the microseconds, of so many bytes.
     zone: [u8; 6],
-    length: usize,
+    zone_length: usize,
     /// When the minute began, in microseconds since 1970.
     start: i64,
 }
 
 impl Alike {
-    /// A text, and its meaning.
-    fn to(text: &[u8], micros: i64) -> Self {
-        let mut alike = Self { length: text.len(), ..Self::default() };
-        let found = text.split_first_chunk().and_then(|(minute, rest)| {
-            let (within, zone) = rest.split_first_chunk()?;
-            alike.minute = *minute;
-            alike.zone.get_mut(..zone.len())?.copy_from_slice(zone);
-            alike.start = micros.checked_sub(micros_of(within).filter(|micros| *micros < MINUTE)?)?;
-            (!zone.first().is_some_and(u8::is_ascii_digit)).then_some(alike)
-        });
-        found.unwrap_or_default()
+    /// Of a text and its meaning, if they are of that form.
+    fn to(text: &[u8], micros: i64) -> Option<Self> {
+        let (minute, rest) = text.split_first_chunk()?;
+        let (within, rest) = rest.split_first_chunk()?;
+        let start = micros.checked_sub(micros_of(within)?)?;
+        let mut zone = [0; 6];
+        zone.get_mut(..rest.len())?.copy_from_slice(rest);
+        let is_plain = text.iter().all(|byte| matches!(byte, b' '..=b'~')) && !zone[0].is_ascii_digit();
+        is_plain.then_some(Self { minute: *minute, zone, zone_length: rest.len(), start })
     }
 
-    /// The meaning of a text that is like it.
+    /// The meaning and the length of a text that is like it.
     #[inline]
-    fn read(&self, text: &[u8]) -> Option<Timestamp> {
-        if text.len() != self.length {
-            return None;
-        }
-        let (minute, rest) = text.split_first_chunk::<16>()?;
-        let (within, zone) = rest.split_first_chunk()?;
+    fn read(&self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        let (minute, rest) = text.split_first_chunk()?;
+        let (within, rest) = rest.split_first_chunk()?;
         let is_alike = u128::from_ne_bytes(*minute) == u128::from_ne_bytes(self.minute)
-            && zone.iter().zip(&self.zone).all(|(a, b)| a == b);
+            && eight::begins(rest, self.zone.get(..self.zone_length)?);
         let micros = micros_of(within).filter(|micros| is_alike && *micros < MINUTE)?;
-        Some(Timestamp::from_micros(self.start + micros))
+        Some((Timestamp::from_micros(self.start + micros), text.len() - rest.len() + self.zone_length))
     }
 }
 

@@ -121,6 +121,11 @@ impl Slots {
         self.found.iter_mut().for_each(|found| found.kind = Kind::Missing);
     }
 
+    /// Whether each has a value in the line.
+    pub(super) fn has_all(&self) -> bool {
+        self.found.iter().all(|found| found.kind == Kind::InLine)
+    }
+
     #[inline]
     pub(super) fn set(&mut self, slot: usize, found: Found) {
         self.found[slot] = found;
