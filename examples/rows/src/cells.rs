@@ -5,16 +5,16 @@ use std::io::Write as _;
 use events::eight;
 use stagger::{SessionId, Timestamp};
 
-const HOUR: i64 = 3_600_000_000;
+const DAY: u64 = 86_400_000_000;
 /// `2018-11-29T23:35:10.123456Z`
 const TIME: usize = 27;
 
 /// Rows in the making.
 pub struct Cells {
     pub bytes: Vec<u8>,
-    /// When the hour of the last time began, and the cell of a time in it: times of one hour are many.
-    hour: i64,
-    in_hour: [u8; TIME + 1],
+    /// When the day of the last time began, and the cell of a time in it: times of one day are many.
+    day: i64,
+    in_day: [u8; TIME + 1],
 }
 
 /// All numbers of two digits, one after the other.
@@ -53,7 +53,7 @@ static HEX: [[u8; 2]; 256] = {
 
 impl Default for Cells {
     fn default() -> Self {
-        Self { bytes: Vec::new(), hour: 0, in_hour: *b"1970-01-01T00:00:00.000000Z," }
+        Self { bytes: Vec::new(), day: 0, in_day: *b"1970-01-01T00:00:00.000000Z," }
     }
 }
 
@@ -114,34 +114,35 @@ impl Cells {
 
     #[inline]
     pub fn time(&mut self, time: Timestamp) {
-        let within = time.as_micros().wrapping_sub(self.hour);
-        match u32::try_from(within) {
-            Ok(within) if i64::from(within) < HOUR => self.time_in_hour(within),
-            _ => self.time_in_other_hour(time),
-        }
+        // Of a time before that day it is a very large number.
+        let within = time.as_micros().wrapping_sub(self.day) as u64;
+        if within < DAY { self.time_in_day(within) } else { self.time_in_other_day(time) }
     }
 
-    /// A time in the hour of the last one.
+    /// A time in the day of the last one.
     #[inline]
-    fn time_in_hour(&mut self, micros: u32) {
-        let (secs, micros) = (micros / 1_000_000, micros % 1_000_000);
-        let mut cell = self.in_hour;
-        cell[14..16].copy_from_slice(pair(secs / 60));
-        cell[17..19].copy_from_slice(pair(secs % 60));
-        cell[20..22].copy_from_slice(pair(micros / 10_000));
-        cell[22..24].copy_from_slice(pair(micros / 100 % 100));
+    fn time_in_day(&mut self, micros: u64) {
+        let (secs, micros) = ((micros / 1_000_000) as u32, (micros % 1_000_000) as u32);
+        let (minutes, secs) = (secs / 60, secs % 60);
+        let (ten_thousands, micros) = (micros / 10_000, micros % 10_000);
+        let mut cell = self.in_day;
+        cell[11..13].copy_from_slice(pair(minutes / 60));
+        cell[14..16].copy_from_slice(pair(minutes % 60));
+        cell[17..19].copy_from_slice(pair(secs));
+        cell[20..22].copy_from_slice(pair(ten_thousands));
+        cell[22..24].copy_from_slice(pair(micros / 100));
         cell[24..26].copy_from_slice(pair(micros % 100));
         self.bytes.extend_from_slice(&cell);
     }
 
-    /// Remembers the hour too, unless its year has not four digits.
+    /// Remembers the day too, unless its year has not four digits.
     #[inline(never)]
-    fn time_in_other_hour(&mut self, time: Timestamp) {
+    fn time_in_other_day(&mut self, time: Timestamp) {
         let start = self.bytes.len();
         let _ = write!(self.bytes, "{time},"); // a Vec takes everything
         if let Ok(cell) = self.bytes[start..].try_into() {
-            self.hour = time.as_micros() - time.as_micros().rem_euclid(HOUR);
-            self.in_hour = cell;
+            self.day = time.as_micros() - time.as_micros().rem_euclid(DAY as i64);
+            self.in_day = cell;
         }
     }
 }
@@ -152,9 +153,9 @@ mod tests {
 
     #[test]
     fn a_time_is_written_as_it_is_shown() {
-        let hours = [0, 1, 23, 24, -1, 428_759, -620_000_000, -17_268_672, 70_389_527, 70_389_528, 90_000_000];
-        let within = [0, 1, 59_999_999, 60_000_000, 3_599_999_999, 2_110_123_456];
-        let mut times: Vec<i64> = hours.iter().flat_map(|hour| within.map(|within| hour * HOUR + within)).collect();
+        let days = [0, 1, -1, 17_864, -719_529, -719_528, -25_833_333, 2_932_896, 2_932_897, 3_750_000];
+        let within = [0, 1, 59_999_999, 60_000_000, 3_600_000_000, 84_910_123_456, 86_399_999_999];
+        let mut times: Vec<i64> = days.iter().flat_map(|day| within.map(|within| day * DAY as i64 + within)).collect();
         times.extend([i64::MIN, i64::MIN + 1, i64::MAX, i64::MAX - 1]);
         for first in &times {
             for second in &times {
