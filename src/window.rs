@@ -55,3 +55,18 @@ impl fmt::Display for Window {
         write!(f, "[{}, {})", self.start, self.end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    #[test]
+    fn windows_that_only_meet_do_not_overlap() {
+        let window = |start, end| Window::new(at(start), at(end));
+        let overlap = |one: Window, other: Window| (one.overlaps(&other), other.overlaps(&one));
+        assert_eq!(overlap(window(0, 10), window(10, 20)), (false, false));
+        assert_eq!(overlap(window(0, 10), window(9, 20)), (true, true));
+        assert_eq!(overlap(window(0, 10), window(30, 40)), (false, false));
+    }
+}

@@ -183,7 +183,9 @@ fn a_pointer_to_a_sessionizer_hands_out_its_orphans() {
     let mut engine = minute().join_only("pings", ping).build().expect("a gap");
     assert_eq!(Sessionizer::push(&mut engine, Event::new("ann", at(5), 0), &mut |_| {}), Pushed::Held);
     let mut boxed: Box<dyn Sessionizer<Key = String, Value = u32, Output = ()>> = Box::new(engine);
+    assert_eq!(boxed.next_deadline(), Some(at(5)), "the event that waits");
     boxed.advance_to(at(10), &mut |_| {});
+    assert_eq!(boxed.next_deadline(), None);
     assert_eq!(Queued::new(&mut boxed).take_orphans().len(), 1);
 }
 

@@ -394,6 +394,15 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_ended_at_the_watermark_less_the_lateness_is_still_there() {
+        for (time, uncorrected) in [(5, 0), (4, 1)] {
+            let mut run = Run::new(tens().allowed_lateness(us(5)));
+            run.advance(10);
+            assert_eq!((run.push(1, time), run.counters().uncorrected), (Pushed::Opened, uncorrected), "{time}");
+        }
+    }
+
+    #[test]
     fn a_straggler_at_the_time_of_the_first_event_moves_no_start() {
         for settings in [tens(), tens().gap_per_event("that of all", |_| None)] {
             let mut run = Run::new(settings);
