@@ -388,6 +388,11 @@ impl Options {
             has_columns || results.measures.is_empty(),
             "--sum, --list and the like are columns of csv and jsonl only",
         )?;
+        let columns = results.measures.columns();
+        if let Some((_, twice)) = columns.iter().enumerate().find(|(index, column)| columns[..*index].contains(column))
+        {
+            return Err(Failure::usage(format_args!("the column {twice} is given twice: leave one out")));
+        }
         let stagger_floor = matches!(strategy.stagger, Some(StaggerBucket::Floor(_)));
         let has_calendar = strategy.floor.is_some() || stagger_floor || strategy.cut_daily || self.shows_report();
         unless(

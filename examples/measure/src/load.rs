@@ -12,6 +12,7 @@ use events::input::Source;
 use events::lines::Lines;
 use events::parse::{Parser, Record, Reject};
 use events::setup::{self, AnyParser};
+use program::failure::plain;
 use program::say::escaped;
 use stagger::{Event, Timestamp};
 
@@ -30,6 +31,8 @@ pub(crate) struct Loaded {
     pub(crate) rejected: u64,
     /// How many events were too far in the future.
     pub(crate) future: u64,
+    /// Sentences about inputs that cannot be read to their end.
+    pub(crate) broken: Vec<String>,
 }
 
 struct Stored {
@@ -87,7 +90,19 @@ impl Loaded {
                 Err(Reject::LeftOut) => {}
                 Err(reject) => self.reject(line, &reject, &mut first),
             });
-            goes_on = block.map_err(|error| source.unreadable(&error))?;
+            goes_on = match block {
+                Ok(goes_on) => goes_on,
+                Err(error) if self.stored.len() == before => return Err(source.unreadable(&error)),
+                Err(error) => {
+                    self.broken.push(format!(
+                        "{} cannot be read to its end: after {} lines, which are used, {}",
+                        source.name(),
+                        lines.count(),
+                        plain(&error)
+                    ));
+                    false
+                }
+            };
         }
         self.names.push(escaped(&source.name()).into_owned());
         match first {

@@ -21,7 +21,7 @@ mod strategies;
 use std::process::ExitCode;
 
 use disorder::Disorder;
-use events::failure::Outcome;
+use events::failure::{Failure, Outcome};
 use program::stdout;
 
 fn main() -> ExitCode {
@@ -41,5 +41,9 @@ fn work() -> Outcome<()> {
     let results = race::run(&command, bound, &events, &numbers)?;
     let about = show::About { loaded: &loaded, disorder: &disorder, bound, keys: load::keys(&numbers) };
     let show = if command.measuring.json { show::json } else { show::table };
-    stdout::write(show(&command, &about, &results))
+    stdout::write(show(&command, &about, &results))?;
+    match &loaded.broken[..] {
+        [] => Ok(()),
+        broken => Err(Failure::not_used(broken.join("; "))),
+    }
 }

@@ -29,6 +29,24 @@ fn file(folder: &TempDir, name: &str, content: &str) -> PathBuf {
     path
 }
 
+/// Packed, and cut: the lines before the end are measured, and the status is 1.
+#[test]
+fn an_input_that_breaks_off_is_used_up_to_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = include_bytes!("../../data/clicks.jsonl.gz");
+    let path = folder.path().join("cut.jsonl.gz");
+    std::fs::write(&path, &whole[..whole.len() * 9 / 10]).unwrap();
+    let fields = ["--key", "user_id", "--time", "client_timestamp", "--runs", "1"];
+    let Output { status, stdout, stderr } = program().arg(&path).args(fields).output().unwrap();
+    let (printed, said) = (text(&stdout), text(&stderr));
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(printed.contains(" events of ") && printed.contains("cut.jsonl.gz"), "{printed}");
+    assert!(
+        said.contains("cut.jsonl.gz cannot be read to its end: after ") && said.contains("which are used"),
+        "{said}"
+    );
+}
+
 #[test]
 fn shows_every_strategy_on_the_bundled_clicks() {
     let printed = succeed(&mut program());

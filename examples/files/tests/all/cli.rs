@@ -543,6 +543,10 @@ fn mistakes_are_one_sentence_and_status_2() {
     for (arguments, sentence) in [
         (format!("{path} {FIELDS} --events -"), dash.to_owned()),
         (format!("{path} {FIELDS} --rejects -"), dash.to_owned()),
+        (
+            format!("{path} {FIELDS} --sum what,user --sum what"),
+            "the column sum_what is given twice: leave one out".to_owned(),
+        ),
         (format!("{path} {FIELDS} --out-of-order 1s --state -"), dash.to_owned()),
         (format!("{path} --key usr --time time"), format!("{path} has no field `usr`; it has user, time, what")),
         (format!("{path} --key user --time t"), format!("{path} has no field `t`; it has user, time, what")),
