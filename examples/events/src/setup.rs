@@ -12,6 +12,7 @@ use crate::fields::Fields;
 use crate::formats::{self, Format, Offered};
 use crate::input::{Input, Source};
 use crate::parse::Wanted;
+use crate::parse::client::Forwarded;
 use crate::parse::combined::{self, Combined};
 use crate::parse::csv::{self, Csv, Dialect};
 use crate::parse::jsonl::{Jsonl, LOGS};
@@ -96,6 +97,12 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
         None => formats::detect(source.path(), sample)
             .map_err(|problem| Failure::usage(format_args!("cannot read {}: {problem}", source.name())))?,
     };
+    if matches!(format, Format::Jsonl | Format::Csv) && fields.forwarded != Forwarded::default() {
+        return Err(Failure::usage(format_args!(
+            "--forwarded chooses an address in access logs; {} is not read as one: leave it out",
+            source.name()
+        )));
+    }
     let dialect = Dialect {
         delimiter: fields.delimiter.unwrap_or_else(|| formats::delimiter(source.path(), sample)),
         has_header: !fields.no_header,

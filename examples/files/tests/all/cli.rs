@@ -548,6 +548,10 @@ fn mistakes_are_one_sentence_and_status_2() {
             "the column sum_what is given twice: leave one out".to_owned(),
         ),
         (format!("{path} {FIELDS} --out-of-order 1s --state -"), dash.to_owned()),
+        (
+            format!("{path} {FIELDS} --forwarded last"),
+            format!("--forwarded chooses an address in access logs; {path} is not read as one: leave it out"),
+        ),
         (format!("{path} --key usr --time time"), format!("{path} has no field `usr`; it has user, time, what")),
         (format!("{path} --key user --time t"), format!("{path} has no field `t`; it has user, time, what")),
         (format!("{path} {FIELDS} --arrival at"), format!("{path} has no field `at`; it has user, time, what")),
