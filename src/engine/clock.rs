@@ -33,6 +33,7 @@ pub(crate) struct Clock {
 }
 
 /// See [`Clock::movers`].
+#[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Movers {
     clock: Clock,
@@ -40,6 +41,7 @@ pub(crate) struct Movers {
     greatest: Timestamp,
 }
 
+#[cfg(feature = "std")]
 impl Movers {
     /// Whether the next event may move the clock. Some of which it says so do not.
     #[inline(always)]
@@ -115,6 +117,7 @@ impl Clock {
 
     /// What tells the events that may move the clock from here on, one after the other, as long as
     /// [`reschedule`](Self::reschedule) leaves nothing due: no call is bounded.
+    #[cfg(feature = "std")]
     pub(crate) const fn movers(self) -> Movers {
         Movers { greatest: self.next_move.shift(-1), clock: self }
     }

@@ -46,7 +46,9 @@ use crate::time::Timestamp;
 
 use self::shared::{Out, Outcome, Shared};
 
-pub(crate) use clock::{Clock as EngineClock, Movers};
+pub(crate) use clock::Clock as EngineClock;
+#[cfg(feature = "std")]
+pub(crate) use clock::Movers;
 pub(crate) use ordered::LeftEvent;
 pub(crate) use plan::{Placement, Plan, Shape};
 pub(crate) use shared::Unplaced;
