@@ -9,7 +9,6 @@
 #[allow(unreachable_pub, dead_code, reason = "as in a crate of its own")]
 mod clicks;
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use clicks::{Clicks, DISORDER, keep_freed_memory, number_of_events};
@@ -57,7 +56,7 @@ fn run_engine<K: Key, V: Value>(mut engine: Engine<K, V>, events: &[EventRef<'_,
 /// On cache lines of its own, as an output of a shard should be.
 #[derive(Default)]
 #[repr(align(128))]
-struct Output(Mutex<Tally>);
+struct Output(Tally);
 
 fn run_shards<K, V>(shards: usize, name: &str, events: &[EventRef<'_, K, V>]) -> Tally
 where
@@ -66,15 +65,15 @@ where
     for<'e> K::Ref<'e>: Send + Sync,
     for<'e> V::Ref<'e>: Send + Sync,
 {
-    let tallies: Vec<Output> = (0..shards).map(|_| Output::default()).collect();
-    let outputs = tallies.iter().map(|tally| |session| tally.0.lock().expect("no panic").add(&session));
+    let mut tallies: Vec<Output> = (0..shards).map(|_| Output::default()).collect();
+    let outputs = tallies.iter_mut().map(|Output(tally)| |session| tally.add(&session));
     let mut sharded = Sharded::new(outputs, || config::<K, V>(name)).expect("a configuration that works");
     events.chunks(BATCH).for_each(|events| drop(sharded.push_batch(events)));
     sharded.flush();
     drop(sharded);
-    tallies.iter().fold(Tally::default(), |sum, tally| {
-        let tally = tally.0.lock().expect("no panic");
-        Tally { sessions: sum.sessions + tally.sessions, events: sum.events + tally.events }
+    tallies.iter().fold(Tally::default(), |sum, Output(tally)| Tally {
+        sessions: sum.sessions + tally.sessions,
+        events: sum.events + tally.events,
     })
 }
 
