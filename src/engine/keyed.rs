@@ -59,10 +59,6 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         Self { reach, gap_varies: gap_rule.is_some(), gap_rule, gap_changed: false, table, queue, ages, ended }
     }
 
-    pub(crate) const fn gap_varies(&self) -> bool {
-        self.gap_varies
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>)> {
         self.table.iter().map(|(slot, session)| (session, self.table.rare(slot, session)))
     }

@@ -574,7 +574,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     /// Whether each event may have a gap of its own.
     pub(crate) const fn gap_varies(&self) -> bool {
         match self.storage() {
-            (_, _, Some(sessions)) => sessions.gap_varies(),
+            (_, _, Some(sessions)) => sessions.gap_varies,
             _ => false,
         }
     }

@@ -91,7 +91,6 @@ impl Walker {
 
     /// Reads a line that begins a text and has the same gaps as the last line. Gives its length. Nothing in
     /// it is a line end, for no gap and no plain value has one.
-    ///
     #[inline(never)] // a loop of its own keeps its values in registers
     pub(super) fn read_alike(
         &self,
