@@ -69,8 +69,8 @@ struct Shard<K: Key, V: Value, O, A: Aggregate<K, V>> {
 
 /// Fewer events or sessions than this are not worth another thread.
 const WORTH_A_THREAD: usize = 4_096;
-/// The number of events shared out at once.
-const MOST: usize = 1 << 20;
+/// The number of events shared out at once: few in unit tests, so that they have several times as many.
+const MOST: usize = if cfg!(test) { 64 } else { 1 << 20 };
 
 fn shard_of<T: core::hash::Hash>(hasher: &DefaultHashBuilder, key: T, shards: usize) -> usize {
     // The engine's index uses other bits, and another seed.
@@ -420,5 +420,37 @@ fn join<R>(thread: thread::ScopedJoinHandle<'_, R>) -> R {
 impl<K: Key, V: Value, O, A: Aggregate<K, V>> core::fmt::Debug for Sharded<K, V, O, A> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_list().entries(self.shards.iter().map(|shard| &shard.engine)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::Gap;
+    use crate::testing::{at, us};
+
+    #[test]
+    fn a_batch_that_is_shared_out_in_several_turns_gives_the_sessions_and_late_events_of_one_engine() {
+        let config = || Config::<u64, u64>::new(Gap::new(us(5))).out_of_order(us(20));
+        let event = |n: u64| Event::new(n % 7, at(n as i64 * 3 - (n * n % 45) as i64), n);
+        let events: Vec<_> = (0..MOST as u64 * 5 + 3).map(event).collect();
+        let (mut engine, mut sessions) = (config().build().expect("it works"), Vec::new());
+        let late = engine.push_batch(&events, &mut |session| sessions.push((session.key, session.first_time)));
+        engine.flush(&mut |session| sessions.push((session.key, session.first_time)));
+        let mut found: [Vec<_>; 3] = Default::default();
+        let outputs = found.each_mut().map(|found| {
+            |session: SummaryOf<Engine<_, _>>| {
+                found.push((session.key, session.first_time));
+            }
+        });
+        let mut sharded = Sharded::new(outputs, config).expect("it works");
+        let late_in_shards = sharded.push_batch(&events);
+        sharded.flush();
+        drop(sharded);
+        let mut found = found.concat();
+        sessions.sort_unstable();
+        found.sort_unstable();
+        assert!(late.len() > 1 && late.last().is_some_and(|(i, _)| *i > MOST), "{late:?}");
+        assert_eq!((found, late_in_shards), (sessions, late));
     }
 }
