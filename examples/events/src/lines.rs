@@ -16,6 +16,8 @@ pub(crate) const LONGEST_LINE: usize = 16 << 20;
 /// A record that goes on beyond this has a quote that was never closed.
 const LONGEST_RECORD: usize = 1 << 20;
 const MOST_LINES: u64 = 1_000;
+/// What a log rotation leaves where the old lines were.
+const ZERO: char = '\0';
 
 /// Where a record begins, its bytes without the line end, and whether they can be used.
 pub struct Framed<'a> {
@@ -123,7 +125,8 @@ impl<R: Read> Lines<R> {
             let stopped_by = loop {
                 let number = self.number + 1;
                 let first = |record: Record<'_>| take(number, &[], Ok(record));
-                if let Some(length) = text.get(at..).and_then(|text| parser.parse_first(text, first)) {
+                let next = text.get(at..).filter(|next| !next.starts_with(ZERO));
+                if let Some(length) = next.and_then(|next| parser.parse_first(next, first)) {
                     self.number = number;
                     at += length;
                     is_first = false;
@@ -250,9 +253,9 @@ pub fn each_in<P: Parser>(
 /// The first record in an input. Zeros are no part of any line.
 #[inline]
 fn framed(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
-    match input.first() {
-        Some(0) => Frame::Padding { length: input.iter().take_while(|byte| **byte == 0).count(), lines: 0 },
-        _ => parser.frame(input, is_all),
+    match input.iter().take_while(|byte| **byte == ZERO as u8).count() {
+        0 => parser.frame(input, is_all),
+        length => Frame::Padding { length, lines: 0 },
     }
 }
 
