@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use events::parse::more;
-use rows::lines::More;
+use rows::lines::{More, MoreKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stagger::{Aggregate, EventRef, Timestamp, Value};
@@ -36,7 +36,7 @@ pub(crate) struct Measures {
     #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
     pub(crate) distinct: Vec<String>,
 
-    /// The values of a field in order of time, as a column list_F: a JSON array, in CSV too
+    /// The values of a field in order of time, as a column list_F: a JSON array in CSV too, a list in Parquet
     #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
     pub(crate) list: Vec<String>,
 }
@@ -63,8 +63,16 @@ impl Measure {
         }
     }
 
+    fn kind(self) -> MoreKind {
+        match self {
+            Self::Sum | Self::Min | Self::Max | Self::Avg => MoreKind::Number,
+            Self::Distinct => MoreKind::Count,
+            Self::List => MoreKind::Texts,
+        }
+    }
+
     fn is_of_numbers(self) -> bool {
-        !matches!(self, Self::Distinct | Self::List)
+        self.kind() == MoreKind::Number
     }
 }
 
@@ -100,6 +108,11 @@ impl Measures {
     /// The names of their columns.
     pub(crate) fn columns(&self) -> Vec<String> {
         self.all().map(|(measure, field)| format!("{}_{field}", measure.name())).collect()
+    }
+
+    /// The types of their columns.
+    pub(crate) fn kinds(&self) -> Vec<MoreKind> {
+        self.all().map(|(measure, _)| measure.kind()).collect()
     }
 
     /// The places of fields that should be numbers.

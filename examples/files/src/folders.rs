@@ -13,8 +13,9 @@ use events::columns::Columns;
 use events::failure::{Failure, Outcome, plain};
 use program::growing::Growing;
 use rows::SessionRow;
-use rows::columns::session_columns;
+use rows::columns::session_columns_beside;
 use rows::hours::{folder_of, hour_of};
+use rows::lines::{More, MoreKind};
 use rows::parquet::Rows;
 use stagger::{SessionId, Timestamp};
 
@@ -31,6 +32,7 @@ pub(crate) struct Folders {
     making: Making,
     growing: Growing,
     columns: Columns,
+    more: Vec<(String, MoreKind)>,
     /// Waiting rows, by hour.
     waiting: BTreeMap<Timestamp, Rows>,
     bytes: usize,
@@ -56,7 +58,7 @@ impl Drop for Making {
 
 impl Folders {
     /// Begins a table in a folder that is new or empty.
-    pub(crate) fn create(output: &Path, columns: Columns) -> Outcome<Self> {
+    pub(crate) fn create(output: &Path, columns: Columns, more: Vec<(String, MoreKind)>) -> Outcome<Self> {
         let shown = output.display();
         if fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some()) || output.is_file() {
             return Err(Failure::usage(format_args!(
@@ -67,10 +69,12 @@ impl Folders {
             return Err(Failure::usage(format_args!("{shown} is no name: name a new folder")));
         }
         let growing = Growing::folder(output).map_err(|error| Failure::file("write", output, &error))?;
+        let names: Vec<String> = more.iter().map(|(name, _)| name.clone()).collect();
         Ok(Self {
             output: output.to_owned(),
             growing,
-            columns: session_columns(columns),
+            columns: session_columns_beside(columns, &names),
+            more,
             waiting: BTreeMap::new(),
             bytes: 0,
             files: 0,
@@ -78,12 +82,13 @@ impl Folders {
         })
     }
 
-    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId) -> Outcome<()> {
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId, more: &[More]) -> Outcome<()> {
         let rows = self.waiting.entry(hour_of(session.first_time));
-        let rows = rows.or_insert_with(|| Rows::new(self.columns.clone()));
+        let rows = rows.or_insert_with(|| Rows::with_more(self.columns.clone(), &self.more));
         let key = (session.key.as_str(), &self.columns.kinds[..]);
         let values = [&session.first_event, &session.last_event].map(|event| event.0.as_str().to_owned());
-        self.bytes += rows.push(&SessionRow::of(session, id, key, values.into())).map_err(Failure::usage)?;
+        let row = SessionRow::of(session, id, key, values.into());
+        self.bytes += rows.push_with(&row, more).map_err(Failure::usage)?;
         if self.bytes >= ENOUGH { self.write_files() } else { Ok(()) }
     }
 

@@ -371,13 +371,13 @@ impl Options {
         unless(is_gap || strategy.heartbeat.is_none(), "--heartbeat is for --gap only")?;
         unless(is_gap || strategy.join_only.is_none(), "--join-only is for --gap only")?;
         let form = results.output_format.unwrap_or(OutputFormat::Csv);
-        let has_columns = matches!(form, OutputFormat::Csv | OutputFormat::Jsonl) && !self.shows_report();
+        let has_columns = form != OutputFormat::KinesisSql && !self.shows_report();
         unless(!streaming.updates() || !results.visit_number, "--visit-number is for sessions that are written once")?;
         unless(
             !streaming.updates() || (!self.shows_report() && form != OutputFormat::KinesisSql),
             "--update-every needs rows with a revision: --output-format csv, jsonl or parquet",
         )?;
-        let message = "--visit-number is a column of csv and jsonl only";
+        let message = "--visit-number is a column of csv, jsonl and parquet only";
         unless(has_columns || !results.visit_number, message)?;
         unless(self.going_on.state.is_some() || !self.going_on.end, "--end is for --state only")?;
         unless(
@@ -386,7 +386,7 @@ impl Options {
         )?;
         unless(
             has_columns || results.measures.is_empty(),
-            "--sum, --list and the like are columns of csv and jsonl only",
+            "--sum, --list and the like are columns of csv, jsonl and parquet only",
         )?;
         let columns = results.measures.columns();
         if let Some((_, twice)) = columns.iter().enumerate().find(|(index, column)| columns[..*index].contains(column))

@@ -84,19 +84,10 @@ impl Rows {
         Self { to, form, lines, cells }
     }
 
-    /// Writes the row of one session.
-    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId, visit: Option<u64>) -> io::Result<()> {
+    /// Writes the row of one session, with the cells of the further columns.
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId, more: &[More]) -> io::Result<()> {
         let values = (session.first_event.0.as_str(), session.last_event.0.as_str());
         let row = ClosedSession::of(session, id, session.key.as_str(), values);
-        let with_visit: Vec<More>;
-        let more = match visit {
-            None => session.aggregate.cells(),
-            Some(visit) => {
-                with_visit =
-                    std::iter::once(More::Count(visit)).chain(session.aggregate.cells().iter().cloned()).collect();
-                &with_visit
-            }
-        };
         match self.form {
             Form::Csv => self.lines.csv(&row, more, &mut self.cells),
             Form::Jsonl => self.lines.json(&row, more, &mut self.cells.bytes)?,

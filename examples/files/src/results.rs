@@ -6,7 +6,7 @@ use events::zones::AnyZone;
 use program::growing::Growing;
 use program::stdout;
 use rows::columns::files_columns;
-use rows::lines::Lines;
+use rows::lines::{Lines, More, MoreKind};
 
 use crate::early::{Early, EarlyEvent};
 use crate::facts::Kept;
@@ -121,7 +121,7 @@ fn session_files(options: &Options, columns: &Columns) -> Outcome<(SessionFiles,
 #[cfg(feature = "parquet")]
 fn folders(options: &Options, columns: &Columns) -> Outcome<SessionFiles> {
     let output = options.results.output.as_deref().unwrap_or(std::path::Path::new(""));
-    Ok(SessionFiles::Folders(Box::new(Folders::create(output, columns.clone())?)))
+    Ok(SessionFiles::Folders(Box::new(Folders::create(output, columns.clone(), further(options).collect())?)))
 }
 
 #[cfg(not(feature = "parquet"))]
@@ -132,12 +132,18 @@ fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
     ))
 }
 
+/// The further columns.
+fn further(options: &Options) -> impl Iterator<Item = (String, MoreKind)> + use<> {
+    let visit = options.results.visit_number.then(|| ("visit".to_owned(), MoreKind::Count));
+    let measures = &options.results.measures;
+    visit.into_iter().chain(measures.columns().into_iter().zip(measures.kinds()).collect::<Vec<_>>())
+}
+
 /// The rows of one file, and whether they go to a terminal.
 fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFiles, bool)> {
     let to = Output::create(options.results.output.as_deref())?;
     let is_on_terminal = to.is_terminal();
-    let visit = options.results.visit_number.then(|| "visit".to_owned());
-    let more: Vec<String> = visit.into_iter().chain(options.results.measures.columns()).collect();
+    let more: Vec<String> = further(options).map(|(name, _)| name).collect();
     let columns = files_columns(columns.clone(), &more);
     let lines = Lines { columns, has_revisions: options.has_revisions(), more };
     let rows = Rows::new(to, form, lines);
@@ -169,13 +175,20 @@ pub(crate) struct Finished {
 impl Files {
     pub(crate) fn write<O: Kept>(&mut self, session: &mut Summary<O>) -> Outcome<()> {
         let id = session.id();
-        let visit = self.visits.as_mut().map(|visits| visits.next(&session.key));
+        let with_visit: Vec<More>;
+        let more = match self.visits.as_mut().map(|visits| visits.next(&session.key)) {
+            None => session.aggregate.cells(),
+            Some(visit) => {
+                with_visit = [&[More::Count(visit)], session.aggregate.cells()].concat();
+                &with_visit
+            }
+        };
         match &mut self.sessions {
             Some(SessionFiles::Rows(rows)) => {
-                rows.write(session, id, visit).map_err(|error| Failure::writing(&error))?;
+                rows.write(session, id, more).map_err(|error| Failure::writing(&error))?;
             }
             #[cfg(feature = "parquet")]
-            Some(SessionFiles::Folders(folders)) => folders.write(session, id)?,
+            Some(SessionFiles::Folders(folders)) => folders.write(session, id, more)?,
             None => {}
         }
         if let Some(events) = &mut self.events {

@@ -86,7 +86,12 @@ pub fn named(name: &str) -> Option<&'static Column> {
 
 /// The key fields under names that no column of [`SESSION`] has.
 pub fn session_columns(columns: Columns) -> Columns {
-    beside(columns, |name| named(name).is_some())
+    session_columns_beside(columns, &[])
+}
+
+/// The same, and none of these further columns.
+pub fn session_columns_beside(columns: Columns, more: &[String]) -> Columns {
+    beside(columns, |name| named(name).is_some() || more.iter().any(|other| other == name))
 }
 
 /// A key field with the name of another column, or of another key field, gets a prefix.

@@ -20,6 +20,14 @@ pub struct Lines {
     pub more: Vec<String>,
 }
 
+/// The type of a further column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoreKind {
+    Number,
+    Count,
+    Texts,
+}
+
 /// The cell of a further column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum More {

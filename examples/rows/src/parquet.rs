@@ -2,16 +2,17 @@
 //!
 //! Times are `TIMESTAMP(MICROS, isAdjustedToUTC = true)`: instants, not local
 //! times. Key fields are strings or, where they are declared so, 64-bit integers; the type never
-//! depends on the values in the file, since all files of a table must agree. Rows are ordered by
-//! `beginsession`, then `session_id`, then `revision`.
+//! depends on the values in the file, since all files of a table must agree. A further column has counts (64-bit
+//! integers), numbers (`DOUBLE`, or NULL) or lists of strings. Rows are ordered by `beginsession`, then `session_id`, then
+//! `revision`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical};
-use ::parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
+use ::parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
+use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::SortingColumn;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
@@ -21,6 +22,7 @@ use events::columns::{Columns, KeyKind};
 use serde_json::Value;
 
 use crate::columns::{Cell, SESSION, SessionRow};
+use crate::lines::{More, MoreKind};
 
 /// Rows of one row group: enough for good compression, few enough for readers that work on several.
 const ROW_GROUP: usize = 128 * 1024;
@@ -35,6 +37,8 @@ pub struct Rows {
     /// Those of [`SESSION`].
     session: Vec<Cells>,
     keys: Vec<Cells>,
+    /// The further columns, which stand last.
+    more: Vec<(String, Cells)>,
 }
 
 /// A column with all its cells.
@@ -46,6 +50,8 @@ enum Cells {
     Longs(Vec<i64>),
     Ints(Vec<i32>),
     Times(Vec<i64>),
+    Numbers(Vec<Option<f64>>),
+    Lists(Lists),
 }
 
 /// Texts one behind the other.
@@ -68,6 +74,23 @@ impl Texts {
     }
 }
 
+/// Lists of texts one behind the other.
+#[derive(Debug, Default)]
+struct Lists {
+    texts: Texts,
+    /// Where each list ends among the texts.
+    ends: Vec<usize>,
+}
+
+impl Lists {
+    /// Takes a list, and says how many bytes it takes.
+    fn push(&mut self, list: &[String]) -> usize {
+        let bytes = list.iter().map(|text| self.texts.push(text)).sum::<usize>();
+        self.ends.push(self.texts.ends.len());
+        bytes + size_of::<usize>()
+    }
+}
+
 impl Cells {
     fn of(cell: Cell) -> Self {
         match cell {
@@ -83,6 +106,14 @@ impl Cells {
         match kind {
             KeyKind::Text => Self::Texts(Texts::default()),
             KeyKind::Integer => Self::Longs(Vec::new()),
+        }
+    }
+
+    fn of_more(kind: MoreKind) -> Self {
+        match kind {
+            MoreKind::Number => Self::Numbers(Vec::new()),
+            MoreKind::Count => Self::Longs(Vec::new()),
+            MoreKind::Texts => Self::Lists(Lists::default()),
         }
     }
 
@@ -110,12 +141,25 @@ impl Cells {
         Ok(size_of::<i64>())
     }
 
+    /// The same with the cell of a further column.
+    fn push_more(&mut self, cell: &More, row: &SessionRow) -> Result<usize, String> {
+        match (self, cell) {
+            (Self::Numbers(numbers), More::Number(number)) => numbers.push(number.parse().ok()),
+            (Self::Numbers(numbers), More::Null) => numbers.push(None),
+            (Self::Longs(numbers), More::Count(count)) => numbers.push(whole(*count, row)?),
+            (Self::Lists(lists), More::Texts(list)) => return Ok(lists.push(list)),
+            _ => unreachable!("cells are of the type of their column"),
+        }
+        Ok(size_of::<i64>())
+    }
+
     /// The order of two rows by this column.
     fn compare(&self, a: usize, b: usize) -> Ordering {
         match self {
             Self::Texts(texts) | Self::TextsOrNull(texts) => texts.get(a).cmp(texts.get(b)),
             Self::Longs(numbers) | Self::Times(numbers) => numbers[a].cmp(&numbers[b]),
             Self::Ints(numbers) => numbers[a].cmp(&numbers[b]),
+            Self::Numbers(_) | Self::Lists(_) => Ordering::Equal, // no rows are ordered by them
         }
     }
 
@@ -124,21 +168,35 @@ impl Cells {
             Self::Texts(texts) | Self::TextsOrNull(texts) => texts.ends.len(),
             Self::Longs(numbers) | Self::Times(numbers) => numbers.len(),
             Self::Ints(numbers) => numbers.len(),
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Lists(lists) => lists.ends.len(),
         }
     }
 }
 
 impl Rows {
     pub fn new(columns: Columns) -> Self {
-        let keys = columns.kinds.iter().map(|kind| Cells::of_key(*kind)).collect();
-        Self { keys, columns, session: SESSION.iter().map(|column| Cells::of(column.cell)).collect() }
+        Self::with_more(columns, &[])
     }
 
-    /// Takes a session, and says how many bytes it takes, roughly. After an error the rows are of no use any more.
+    /// Rows with further columns.
+    pub fn with_more(columns: Columns, more: &[(String, MoreKind)]) -> Self {
+        let keys = columns.kinds.iter().map(|kind| Cells::of_key(*kind)).collect();
+        let session = SESSION.iter().map(|column| Cells::of(column.cell)).collect();
+        let more = more.iter().map(|(name, kind)| (name.clone(), Cells::of_more(*kind))).collect();
+        Self { columns, session, keys, more }
+    }
+
+    /// Takes a session of rows without further columns: see [`push_with`](Self::push_with).
+    pub fn push(&mut self, row: &SessionRow) -> Result<usize, String> {
+        self.push_with(row, &[])
+    }
+
+    /// Takes a session with the cells of the further columns, and says how many bytes it takes, roughly. After an error the rows are of no use any more.
     ///
     /// Fails if there are too few key fields, if one is no integer though it was declared so, or if a
     /// number is too large for its column.
-    pub fn push(&mut self, row: &SessionRow) -> Result<usize, String> {
+    pub fn push_with(&mut self, row: &SessionRow, more: &[More]) -> Result<usize, String> {
         let mut bytes = 0;
         for (index, (cells, name)) in self.keys.iter_mut().zip(&self.columns.key).enumerate() {
             let missing = || format!("the row of session {} is without the key field `{name}`", row.id);
@@ -146,6 +204,9 @@ impl Rows {
         }
         for (cells, column) in self.session.iter_mut().zip(&SESSION) {
             bytes += cells.push(column.cell, row)?;
+        }
+        for ((_, cells), cell) in self.more.iter_mut().zip(more) {
+            bytes += cells.push_more(cell, row)?;
         }
         Ok(bytes)
     }
@@ -190,6 +251,7 @@ impl Rows {
         let keys = self.columns.key.iter().zip(self.keys).map(|(name, cells)| NamedCells::new(name, cells));
         let mut columns: Vec<NamedCells> = own.collect();
         columns.splice(1..1, keys);
+        columns.extend(self.more.into_iter().map(|(name, cells)| NamedCells::new(&name, cells)));
         columns
     }
 }
@@ -225,7 +287,9 @@ struct NamedCells {
 impl NamedCells {
     fn new(name: &str, mut cells: Cells) -> Self {
         let texts = match &mut cells {
-            Cells::Texts(texts) | Cells::TextsOrNull(texts) => std::mem::take(&mut texts.bytes),
+            Cells::Texts(texts) | Cells::TextsOrNull(texts) | Cells::Lists(Lists { texts, .. }) => {
+                std::mem::take(&mut texts.bytes)
+            }
             _ => Vec::new(),
         };
         Self { name: name.to_owned(), cells, texts: texts.into() }
@@ -233,19 +297,33 @@ impl NamedCells {
 
     fn types(&self) -> (Physical, Option<LogicalType>) {
         match &self.cells {
-            Cells::Texts(_) | Cells::TextsOrNull(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            Cells::Texts(_) | Cells::TextsOrNull(_) | Cells::Lists(_) => {
+                (Physical::BYTE_ARRAY, Some(LogicalType::String))
+            }
             Cells::Longs(_) => (Physical::INT64, None),
             Cells::Ints(_) => (Physical::INT32, None),
+            Cells::Numbers(_) => (Physical::DOUBLE, None),
             Cells::Times(_) => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
         }
     }
 
     fn field(&self) -> Result<TypePtr, ParquetError> {
         let (physical, logical) = self.types();
-        let is_optional = matches!(self.cells, Cells::TextsOrNull(_));
+        let is_list = matches!(self.cells, Cells::Lists(_));
+        let is_optional = matches!(self.cells, Cells::TextsOrNull(_) | Cells::Numbers(_));
         let repetition = if is_optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
-        let field = Type::primitive_type_builder(&self.name, physical);
-        Ok(Arc::new(field.with_repetition(repetition).with_logical_type(logical).build()?))
+        let field = Type::primitive_type_builder(if is_list { "element" } else { &self.name }, physical);
+        let field = Arc::new(field.with_repetition(repetition).with_logical_type(logical).build()?);
+        if is_list { self.list_of(field) } else { Ok(field) }
+    }
+
+    /// A list of three levels, as the format prescribes it.
+    fn list_of(&self, element: TypePtr) -> Result<TypePtr, ParquetError> {
+        let elements = Type::group_type_builder("list").with_repetition(Repetition::REPEATED);
+        let elements = Arc::new(elements.with_fields(vec![element]).build()?);
+        let list = Type::group_type_builder(&self.name).with_repetition(Repetition::REQUIRED);
+        let list = list.with_logical_type(Some(LogicalType::List)).with_converted_type(ConvertedType::LIST);
+        Ok(Arc::new(list.with_fields(vec![elements]).build()?))
     }
 
     /// The texts of these rows.
@@ -276,6 +354,22 @@ impl NamedCells {
             Cells::Ints(numbers) => {
                 let numbers: Vec<i32> = rows.iter().map(|&row| numbers[row]).collect();
                 writer.typed::<Int32Type>().write_batch(&numbers, None, None)
+            }
+            Cells::Numbers(numbers) => {
+                let are_there: Vec<i16> = rows.iter().map(|&row| i16::from(numbers[row].is_some())).collect();
+                let numbers: Vec<f64> = rows.iter().filter_map(|&row| numbers[row]).collect();
+                writer.typed::<DoubleType>().write_batch(&numbers, Some(&are_there), None)
+            }
+            Cells::Lists(Lists { texts, ends }) => {
+                let (mut elements, mut are_there, mut go_on) = (Vec::new(), Vec::new(), Vec::new());
+                for &row in rows {
+                    let list: Vec<usize> = span(ends, row).collect();
+                    // An empty list has a place without an element.
+                    are_there.extend(vec![i16::from(!list.is_empty()); list.len().max(1)]);
+                    go_on.extend((0..list.len().max(1)).map(|place| i16::from(place > 0)));
+                    elements.extend(self.texts(&texts.ends, &list));
+                }
+                writer.typed::<ByteArrayType>().write_batch(&elements, Some(&are_there), Some(&go_on))
             }
         }?;
         Ok(())

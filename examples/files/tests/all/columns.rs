@@ -140,8 +140,11 @@ fn conditions_choose_records() {
         ("--not bots:browser", "standard input has no field `browser`; it has address, time, status, agent, path"),
         ("--sum bytes", "standard input has no field `bytes`; it has address, time, status, agent, path"),
         ("--end-at what=x", "standard input has no field `what`; it has address, time, status, agent, path"),
-        ("--sum status --output-format kinesis-sql", "--sum, --list and the like are columns of csv and jsonl only"),
-        ("--sum status --report", "--sum, --list and the like are columns of csv and jsonl only"),
+        (
+            "--sum status --output-format kinesis-sql",
+            "--sum, --list and the like are columns of csv, jsonl and parquet only",
+        ),
+        ("--sum status --report", "--sum, --list and the like are columns of csv, jsonl and parquet only"),
         ("--step 1m --end-at what=x", "--end-at is for --gap only"),
         ("--step 1m --heartbeat what=x", "--heartbeat is for --gap only"),
         ("--step 1m --join-only what=x", "--join-only is for --gap only"),

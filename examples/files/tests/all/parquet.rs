@@ -18,6 +18,8 @@ fn plain(field: &Field) -> Value {
         Field::Null => Value::Null,
         Field::Str(text) => text.as_str().into(),
         Field::Int(number) => (*number).into(),
+        Field::Double(number) => (*number).into(),
+        Field::ListInternal(list) => list.elements().iter().map(plain).collect(),
         Field::Long(number) | Field::TimestampMicros(number) => (*number).into(),
         other => panic!("no column is {other:?}"),
     }
@@ -106,6 +108,42 @@ fn parquet_has_the_sessions_of_the_rows_in_folders_of_their_hours() {
         }
         assert_eq!(hours.len(), files_below(Path::new(&output)).len(), "{strategy}: one file for each hour");
         assert!(hours.len() > 1);
+    }
+}
+
+/// A session of `ann` with lists of three texts, one of `bob` without any value, one of `eve` with an empty list.
+#[test]
+fn further_columns_are_those_of_json_lines() {
+    let input = "sum_n,t,n,text\nann,1,9.5,b\nann,0,-3,\"a,\"\"\"\nbob,1,,\nann,2,0.1,b\neve,1,oops,\neve,99,1e3,x\neve,100,,y\n";
+    let fields = "--key sum_n --time t --time-format seconds --step 10s";
+    for options in [
+        "--sum n",
+        "--min n --max n --avg n",
+        "--distinct text",
+        "--list text,n --sum n --visit-number",
+        "--visit-number",
+        "--list text --out-of-order 1m --update-every-events 1",
+    ] {
+        let folder = Folder::new();
+        let output = folder.path("visits");
+        let expected = ok(input, &format!("{fields} {options} --output-format jsonl")).out;
+        ok(input, &format!("{fields} {options} --output-format parquet --output {output}"));
+        let further: Vec<_> = words("visit sum_n min_n max_n avg_n distinct_text list_text list_n session_id")
+            .into_iter()
+            .filter(|name| json_lines(&expected)[0].get(name).is_some())
+            .collect();
+        // 10 is 10.0 there.
+        let number = |value: &Value| value.as_f64().map_or_else(|| value.clone(), Value::from);
+        let own = |row: &Value| {
+            let cells = further.iter().map(|name| number(row.get(name).expect("the column is there")).to_string());
+            cells.collect::<Vec<_>>().join(" ")
+        };
+        let written = parquet_rows(Path::new(&output));
+        let found = sorted(written.iter().map(|(_, row)| own(row)).collect());
+        assert_eq!(found, sorted(json_lines(&expected).iter().map(own).collect()), "{options}");
+        assert!(found.len() >= 5 && further.len() >= 2, "{options}: {found:?}");
+        let key = if options.contains("--sum n") { "key_sum_n" } else { "sum_n" };
+        assert!(written.iter().any(|(_, row)| row[key] == "eve"), "{options}: {written:?}");
     }
 }
 
@@ -203,8 +241,8 @@ fn what_cannot_be_parquet_is_refused() {
             ". is there already, and two runs in one folder would count twice: name a new one, or remove it",
         ),
         (
-            format!("{path} {FIELDS} --sum time --output-format parquet --output {none}"),
-            "--sum, --list and the like are columns of csv and jsonl only",
+            format!("{path} {FIELDS} --sum what,what --output-format parquet --output {none}"),
+            "the column sum_what is given twice: leave one out",
         ),
     ] {
         let ran = run_on("", &words(&arguments));

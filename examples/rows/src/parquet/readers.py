@@ -22,11 +22,13 @@ except ImportError as error:
     sys.exit(77)
 
 TYPES = {
-    "duckdb": {"VARCHAR": "text", "BIGINT": "int64", "INTEGER": "int32", "TIMESTAMP WITH TIME ZONE": "utc"},
+    "duckdb": {"VARCHAR": "text", "BIGINT": "int64", "INTEGER": "int32", "DOUBLE": "double", "VARCHAR[]": "texts",
+               "TIMESTAMP WITH TIME ZONE": "utc"},
     "polars": {
-        "String": "text", "Int64": "int64", "Int32": "int32", "Datetime(time_unit='us', time_zone='UTC')": "utc",
+        "String": "text", "Int64": "int64", "Int32": "int32", "Float64": "double", "List(String)": "texts",
+        "Datetime(time_unit='us', time_zone='UTC')": "utc",
     },
-    "pandas": {"str": "text", "datetime64[us, UTC]": "utc"},
+    "pandas": {"str": "text", "float64": "double", "object": "texts", "datetime64[us, UTC]": "utc"},
 }
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -35,6 +37,8 @@ def plain(value):
     """Of a value of any reader, what JSON can say."""
     if isinstance(value, datetime.datetime):
         return "no zone" if value.tzinfo is None else (value - EPOCH) // datetime.timedelta(microseconds=1)
+    if hasattr(value, "tolist"):
+        return value.tolist()
     return None if value is pandas.NaT or value != value else value
 
 
@@ -62,7 +66,7 @@ def main():
     for name, read in [("duckdb", by_duckdb), ("polars", by_polars), ("pandas", by_pandas)]:
         types, rows = read(files)
         types = {column: TYPES[name].get(kind, kind) for column, kind in types.items()}
-        rows = sorted([[plain(value) for value in row] for row in rows], key=lambda row: (row[0], row[-2]))
+        rows = sorted([[plain(value) for value in row] for row in rows], key=lambda row: row[0])
         found[name] = {"types": types, "rows": rows}
     json.dump(found, sys.stdout)
 

@@ -39,11 +39,15 @@ fn with(row: SessionRow, id: &str, user: Value, device: &str) -> SessionRow {
 
 /// The second begins long before 1970; the third is a correction.
 fn rows() -> Rows {
-    let mut rows = Rows::new(columns());
-    rows.push(&with(row(AT), "id-20", 20.into(), "möbile")).unwrap();
-    rows.push(&with(row(-AT), "id-5", (-5).into(), "")).unwrap();
+    let more = [("sum_n", MoreKind::Number), ("visit", MoreKind::Count), ("list_t", MoreKind::Texts)];
+    let mut rows = Rows::with_more(columns(), &more.map(|(name, kind)| (name.to_owned(), kind)));
+    let list = |texts: &[&str]| More::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+    let cells = |n: &str, visit, texts: &[&str]| [More::Number(n.to_owned()), More::Count(visit), list(texts)];
+    rows.push_with(&with(row(AT), "id-20", 20.into(), "möbile"), &cells("0.3", 1, &["ä", "", "b,c"])).unwrap();
+    rows.push_with(&with(row(-AT), "id-5", (-5).into(), ""), &[More::Null, More::Count(7), list(&[])]).unwrap();
     let supersedes = vec!["x".to_owned(), "y".to_owned()];
-    rows.push(&with(SessionRow { revision: 2, supersedes, ..row(AT) }, "id-7", "7".into(), "möbile")).unwrap();
+    let third = with(SessionRow { revision: 2, supersedes, ..row(AT) }, "id-7", "7".into(), "möbile");
+    rows.push_with(&third, &cells("-12000000000000000000", 2, &["d"])).unwrap();
     rows
 }
 
@@ -81,13 +85,16 @@ fn the_file_says_what_is_in_it() {
         "reason",
         "revision",
         "supersedes",
+        "sum_n",
+        "visit",
+        "element",
     ];
     assert_eq!(names, expected);
     let group = reader.metadata().row_group(0);
     let order: Vec<i32> = group.sorting_columns().unwrap().iter().map(|column| column.column_idx).collect();
     assert_eq!(order, [7, 0, 11]);
     for column in group.columns() {
-        let name = column.column_descr().name();
+        let name = column.column_path().string();
         assert_eq!(column.compression(), Compression::SNAPPY, "{name}");
         assert!(column.statistics().is_some_and(|statistics| statistics.min_bytes_opt().is_some()), "{name}");
     }
@@ -155,20 +162,39 @@ fn other_programs_read_it() {
     std::fs::write(folder.path().join("sessions.parquet"), rows().file().unwrap()).unwrap();
     let Some(found) = readers(folder.path()) else { return };
 
-    let row = |id: &str, user: i64, device: &str, begin: i64, revision: i32, supersedes: Value| {
+    let row = |id: &str, user: i64, device: &str, begin: i64, revision: i32, supersedes: Value, more: [Value; 3]| {
         let timeagg = begin.div_euclid(60) * 60_000_000;
         let (first, last) = (begin * 1_000_000 + 123_456, begin * 1_000_000 + 34_123_455);
-        json!([id, user, device, timeagg, 3, "beer_vitrine_nav", "", first, last, 33, "range", revision, supersedes])
+        let [sum, visit, list] = more;
+        json!([
+            id,
+            user,
+            device,
+            timeagg,
+            3,
+            "beer_vitrine_nav",
+            "",
+            first,
+            last,
+            33,
+            "range",
+            revision,
+            supersedes,
+            sum,
+            visit,
+            list
+        ])
     };
     let rows = json!([
-        row("id-20", 20, "möbile", AT, 0, Value::Null),
-        row("id-5", -5, "", -AT, 0, Value::Null),
-        row("id-7", 7, "möbile", AT, 2, json!("x,y")),
+        row("id-20", 20, "möbile", AT, 0, Value::Null, [json!(0.3), json!(1), json!(["ä", "", "b,c"])]),
+        row("id-5", -5, "", -AT, 0, Value::Null, [Value::Null, json!(7), json!([])]),
+        row("id-7", 7, "möbile", AT, 2, json!("x,y"), [json!(-1.2e19), json!(2), json!(["d"])]),
     ]);
     let types = json!({
         "session_id": "text", "user_id": "int64", "device_id": "text", "timeagg": "utc", "events": "int64",
         "beginnavigation": "text", "endnavigation": "text", "beginsession": "utc", "endsession": "utc",
         "duration_sec": "int64", "reason": "text", "revision": "int32", "supersedes": "text",
+        "sum_n": "double", "visit": "int64", "list_t": "texts",
     });
     for reader in ["duckdb", "polars", "pandas"] {
         assert_eq!(found[reader], json!({ "types": types, "rows": rows }), "{reader}");
