@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use program::same;
 use program::say::say;
+use program::{same, stdin};
 
 use crate::failure::{Failure, Outcome};
 use crate::packed;
@@ -73,7 +73,10 @@ impl Source {
     pub fn open(&self, read: &Arc<AtomicU64>) -> Outcome<Input> {
         let raw: Box<dyn Read + Send> = match self {
             Self::Bundled => Box::new(BUNDLED),
-            Self::Stdin => Box::new(io::stdin()),
+            Self::Stdin => {
+                stdin::check()?;
+                Box::new(io::stdin())
+            }
             Self::File(path) => {
                 let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
                 if file.metadata().is_ok_and(|meta| meta.is_dir()) {

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use events::columns::Columns;
 use events::failure::{Failure, Outcome, plain};
-use program::growing::Growing;
+use program::growing::{self, Growing};
 use rows::SessionRow;
 use rows::columns::session_columns_beside;
 use rows::hours::{folder_of, hour_of};
@@ -127,6 +127,6 @@ impl Folders {
 fn write(folder: &Path, number: u32, rows: Rows) -> Result<(), String> {
     let bytes = rows.file()?;
     let file = folder.join(format!("sessions-{number:05}.parquet"));
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, bytes));
+    let written = growing::undisturbed(|| fs::create_dir_all(folder).and_then(|()| fs::write(file, bytes)));
     written.map_err(|error| plain(&error))
 }

@@ -1,5 +1,7 @@
 //! The work itself: records in, sessions out, nothing lost in between.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::sync_channel;
@@ -116,6 +118,10 @@ where
     ) -> Outcome<Self> {
         let sources = setup::sources(&options.inputs);
         same::check(sources.iter().filter_map(Source::input), options.files())?;
+        same::check_once(sources.iter().filter_map(Source::input))?;
+        if options.writes_stdout() {
+            same::check_beside_stdout(options.files())?;
+        }
         setup::check(&options.fields, &sources)?;
         for path in same::repeated(sources.iter().filter_map(Source::input)) {
             let path = path.display();
@@ -423,12 +429,12 @@ where
         files.splice(..0, results.files.into_iter().filter(|_| is_used));
         let goes_on = self.state.is_some().then_some(open);
         if let (Some(mut state), Some(path), true) = (self.state, &self.options.going_on.state, is_used) {
-            files.iter().try_for_each(Growing::sync).map_err(|error| Failure::file("write", path, &error))?;
+            files.iter().try_for_each(Growing::sync).map_err(unwritten)?;
             state.snapshot = self.engine.snapshot();
             (state.greatest, state.present, state.visits) = (self.greatest, self.present, results.visits);
             files.push(state.write(path)?);
         }
-        Growing::place(files).map_err(|(path, error)| Failure::file("write", &path, &error))?;
+        Growing::place(files).map_err(unwritten)?;
         closing::tell(&self.amount, &self.unused, &counters, goes_on, started.elapsed());
         if !is_whole {
             return Err(Failure::interrupted(format_args!(
@@ -438,6 +444,11 @@ where
         }
         closing::status(&self.amount, &self.unused, self.options)
     }
+}
+
+/// A file that could not be written.
+fn unwritten((path, error): (PathBuf, io::Error)) -> Failure {
+    Failure::file("write", &path, &error)
 }
 
 /// Makes the greatest time that was seen no less than another.

@@ -313,7 +313,7 @@ Examples:
 
 Exit status: 0 if all lines were used but the share that --max-rejected allows; 1 if more could not be used,
 or none could; 2 if the command or its files cannot work; 130 after SIGINT, SIGTERM or SIGHUP; 141 if the
-reader of the rows went away. Outputs appear under their names when they are complete: a run that fails
+reader of an output went away. Outputs appear under their names when they are complete: a run that fails
 leaves earlier ones as they were.";
 
 fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
@@ -460,6 +460,11 @@ impl Options {
     pub(crate) fn bound_by_arrival(&self) -> Option<Duration> {
         let is_told = self.fields.arrival.is_some() && self.strategy.clock() == Clock::Event;
         self.streaming.out_of_order.filter(|_| is_told)
+    }
+
+    /// Whether rows, or a report, go to standard output.
+    pub(crate) fn writes_stdout(&self) -> bool {
+        self.shows_report() || self.results.output.as_deref().is_none_or(|path| path == Path::new("-"))
     }
 
     /// Whether a report takes the place of the rows.

@@ -91,7 +91,8 @@ impl<V: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> State<V, 
         let failed = |error: std::io::Error| Failure::file("write", path, &error);
         let json = serde_json::to_string(self).map_err(|error| failed(error.into()))?;
         let mut file = Growing::file(path).map_err(failed)?;
-        writeln!(file, "{json}\n{}", checksum_of(&json)).and_then(|()| file.sync()).map_err(failed)?;
+        writeln!(file, "{json}\n{}", checksum_of(&json)).map_err(failed)?;
+        file.sync().map_err(|(_, error)| failed(error))?;
         Ok(file)
     }
 }

@@ -52,8 +52,11 @@ impl Failure {
         ExitCode::from(self.status)
     }
 
-    /// A file could not be read or written.
+    /// A file could not be read or written. It may be a pipe: see [`writing`](Self::writing).
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::writing(error);
+        }
         Self::usage(format_args!("cannot {doing} {}: {}", path.display(), plain(error)))
     }
 

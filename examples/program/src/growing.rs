@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::Builder;
@@ -16,6 +17,9 @@ const ENDING: &str = ".unfinished";
 
 /// What grows now. Whoever renames or removes holds it, so that a signal finds either all or nothing done.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Whether anything has got its name.
+static HAS_PLACED: AtomicBool = AtomicBool::new(false);
 
 fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,11 +42,14 @@ impl Growing {
             let file = File::options().write(true).open(path)?;
             return Ok(Self { place: path.to_owned(), hidden: None, file });
         }
-        if path.is_dir() {
+        if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let permissions = fs::metadata(&place).map(|known| known.permissions());
+        if permissions.is_ok() {
+            File::options().write(true).open(&place)?; // who made it read-only does not want it replaced
+        }
         let hidden = hidden(&place, |builder, folder| {
             builder.permissions(permissions.unwrap_or_else(|_| usual())).tempfile_in(folder)?.keep().map_err(Into::into)
         });
@@ -74,9 +81,12 @@ impl Growing {
         self.hidden.is_none()
     }
 
-    /// Makes sure that it is on the disk, even if the machine fails.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+    /// Makes sure that it is on the disk, even if the machine fails. Devices and pipes are on none.
+    pub fn sync(&self) -> Result<(), (PathBuf, io::Error)> {
+        if self.is_direct() {
+            return Ok(());
+        }
+        self.file.sync_all().map_err(|error| (self.place.clone(), error))
     }
 
     /// Gives complete ones their names, in this order. Tells which one cannot have it.
@@ -91,6 +101,7 @@ impl Growing {
                 drop(names); // the others remove theirs
                 return Err((growing.place.clone(), error));
             }
+            HAS_PLACED.store(true, Ordering::SeqCst);
         }
         Ok(())
     }
@@ -115,11 +126,19 @@ impl Drop for Growing {
     }
 }
 
-/// Removes all that is unfinished, before the process ends at once. Nothing is renamed any more after that.
-pub(crate) fn abandon() -> impl Sized {
+/// Removes all that is unfinished, before the process ends at once. Nothing is renamed any more while the first value
+/// lives. The second one tells whether anything had got its name before.
+pub(crate) fn abandon() -> (impl Sized, bool) {
     let mut names = unfinished();
     names.drain(..).for_each(|name| drop(remove(&name)));
-    names
+    (names, HAS_PLACED.load(Ordering::SeqCst))
+}
+
+/// Does some work within a folder that grows. A signal waits for it, or keeps it from beginning: nothing new is there
+/// while the folder is removed.
+pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let _names = unfinished();
+    work()
 }
 
 /// Writes a whole file.
@@ -163,7 +182,11 @@ fn make_room(place: &Path) -> io::Result<()> {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    if !path.is_dir() {
+        return fs::remove_file(path);
+    }
+    // The first way also works when no more files can be opened.
+    fs::remove_dir(path).or_else(|_| fs::remove_dir_all(path))
 }
 
 /// Whether a path is no place for a file that is renamed: a device, a pipe, `/dev/stdout`.

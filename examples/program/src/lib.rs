@@ -6,7 +6,7 @@
 //! - [`signals`]: SIGINT, SIGTERM and SIGHUP.
 //! - [`same`]: whether an output is an input.
 //! - [`say`]: messages, safe for a terminal.
-//! - [`stdout`]: standard output, closed or not.
+//! - [`stdin`], [`stdout`]: standard input and output, closed or not.
 //! - [`share`]: a share of lines, `1%`.
 //! - [`testing`]: a test that every program passes.
 
@@ -19,5 +19,6 @@ pub mod same;
 pub mod say;
 pub mod share;
 pub mod signals;
+pub mod stdin;
 pub mod stdout;
 pub mod testing;

@@ -1,5 +1,7 @@
-//! That no output is an input, or another output: by the file behind the name, before it is opened.
+//! That no output is an input, or another output, and no pipe is read twice: by the file behind the name, before it is
+//! opened.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use same_file::Handle;
@@ -24,18 +26,55 @@ pub fn check<'a>(
         return Err(Failure::usage("standard output is an input: write to another file"));
     }
     let mut written: Vec<PathBuf> = Vec::new();
+    let mut pipes = Vec::new();
     for path in outputs {
-        if path.exists() && !path.is_file() {
-            continue; // a device, a pipe, a folder
+        let twice = || Failure::usage(format_args!("{} is written twice: name two files", path.display()));
+        if let Ok(known) = path.metadata()
+            && !known.is_file()
+        {
+            // Folders, and devices such as a terminal, may be named twice.
+            let pipe = pipe(&known);
+            if pipe.is_some() && pipes.contains(&pipe) {
+                return Err(twice());
+            }
+            pipes.push(pipe);
+            continue;
         }
         if is_input(Handle::from_path(path)) {
             return Err(Failure::usage(format_args!("{} is an input: write to another file", path.display())));
         }
         let place = resolved(path);
         if written.contains(&place) {
-            return Err(Failure::usage(format_args!("{} is written twice: name two files", path.display())));
+            return Err(twice());
         }
         written.push(place);
+    }
+    Ok(())
+}
+
+/// Refuses outputs that are standard output, where the rows go already.
+pub fn check_beside_stdout<'a>(outputs: impl IntoIterator<Item = &'a Path>) -> Outcome<()> {
+    let stdout = Handle::stdout().ok().and_then(|stdout| stdout.as_file().metadata().ok());
+    let Some(stdout) = stdout.as_ref().and_then(shared) else { return Ok(()) };
+    match outputs.into_iter().find(|path| path.metadata().is_ok_and(|known| shared(&known) == Some(stdout))) {
+        None => Ok(()),
+        Some(path) => Err(Failure::usage(format_args!(
+            "{} is standard output, where the rows go: name another file for one of them",
+            path.display()
+        ))),
+    }
+}
+
+/// Refuses inputs that can be read once only, and are given twice: pipes, and standard input.
+pub fn check_once<'a>(inputs: impl IntoIterator<Item = Input<'a>>) -> Outcome<()> {
+    let mut seen = Vec::new();
+    for input in inputs {
+        let Some((id, is_once)) = input.id() else { continue };
+        if seen.iter().any(|&(other, was_once)| other == id && (is_once || was_once)) {
+            let name = input.name();
+            return Err(Failure::usage(format_args!("{name} is given twice, but can be read only once: name it once")));
+        }
+        seen.push((id, is_once));
     }
     Ok(())
 }
@@ -55,6 +94,25 @@ pub fn repeated<'a>(inputs: impl IntoIterator<Item = Input<'a>>) -> Vec<&'a Path
 }
 
 impl Input<'_> {
+    /// As it is called in messages.
+    fn name(self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Its identity, if it has one, and whether it can be read only once.
+    fn id(self) -> Option<((u64, u64), bool)> {
+        match self {
+            Self::Stdin => Some((shared(&Handle::stdin().ok()?.as_file().metadata().ok()?)?, true)),
+            Self::File(path) => {
+                let known = path.metadata().ok()?; // a pipe must not be opened here
+                Some((shared(&known)?, pipe(&known).is_some()))
+            }
+        }
+    }
+
     /// The file that it is, if it is one.
     fn file(self) -> Option<Handle> {
         match self {
@@ -63,6 +121,25 @@ impl Input<'_> {
             Self::File(_) => None,
         }
     }
+}
+
+/// The identity of a file or a pipe. Folders and devices, such as a terminal, may be named twice.
+#[cfg(unix)]
+fn shared(known: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let kind = known.file_type();
+    (kind.is_file() || kind.is_fifo() || kind.is_socket()).then(|| (known.dev(), known.ino()))
+}
+
+/// Identities are known on Unix only.
+#[cfg(not(unix))]
+fn shared(_: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+/// The identity of a pipe.
+fn pipe(known: &Metadata) -> Option<(u64, u64)> {
+    shared(known).filter(|_| !known.is_file())
 }
 
 /// Devices and pipes may well be read and written at once.

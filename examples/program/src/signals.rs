@@ -21,6 +21,8 @@ pub fn watch(name: &'static str) {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
         // Without them, the system ends the program as any other.
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
+        // A file that grows beyond `ulimit -f` is a failure to write like others.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
         let watch = move || signals.forever().for_each(|_| act(name));
         let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
     }
@@ -30,8 +32,9 @@ fn act(name: &str) {
     if IS_ORDERLY.load(Ordering::SeqCst) && !WAS_ASKED.swap(true, Ordering::SeqCst) {
         return;
     }
-    let _nothing_is_renamed = growing::abandon();
-    say(format_args!("{name}: interrupted before the end: no file is written"));
+    let (_nothing_is_renamed, has_placed) = growing::abandon();
+    let when = if has_placed { "after files were written" } else { "before the end: no file is written" };
+    say(format_args!("{name}: interrupted {when}"));
     std::process::exit(STATUS.into());
 }
 

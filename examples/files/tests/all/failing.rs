@@ -174,6 +174,8 @@ fn closed_standard_output_is_an_error() {
         (format!("{path} {FIELDS} --output {} >&-", folder.path("out")), 0),
         // Nobody hears the message; the work is done.
         (format!("{path} {FIELDS} 2>&- >/dev/null"), 0),
+        (format!("{path} {FIELDS} <&- >/dev/null"), 0),
+        (format!("- {FIELDS} <&- >/dev/null"), 2),
         (format!("{path} {FIELDS} --xyzzy 2>&-"), 2),
     ] {
         let ran = Command::new("sh").args(["-c", &format!("{program} {arguments}")]).output().unwrap();
@@ -183,7 +185,145 @@ fn closed_standard_output_is_an_error() {
             || !arguments.contains(" >&-")
             || status == 0
             || said.contains("standard output: it is closed");
+        assert_eq!(said.contains("cannot read standard input: it is closed"), arguments.starts_with("- "));
         assert!(is_told, "{arguments}: {said}");
+    }
+}
+
+/// Runs a shell command, in which `files` is the program, in a folder.
+#[cfg(unix)]
+fn shell(folder: &Folder, command: &str) -> (i32, String) {
+    let command = command.replace("files ", &format!("{} ", env!("CARGO_BIN_EXE_files")));
+    let ran = Command::new("sh").args(["-c", &command]).current_dir(&folder.0).output().unwrap();
+    (ran.status.code().unwrap(), String::from_utf8(ran.stderr).unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_and_written_once() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", clicks(&[("ann", 0, "a")]));
+    for (command, status, sentence) in [
+        ("mkfifo pipe; files pipe pipe FIELDS", 2, "pipe is given twice, but can be read only once: name it once"),
+        ("files pipe ./pipe FIELDS", 2, "./pipe is given twice"),
+        ("cat in.jsonl | files - - FIELDS", 2, "standard input is given twice"),
+        ("cat in.jsonl | files /dev/stdin - FIELDS", 2, "standard input is given twice"),
+        ("files - /dev/stdin FIELDS < in.jsonl", 2, "/dev/stdin is given twice"),
+        ("files in.jsonl - FIELDS < in.jsonl", 2, "standard input is given twice"),
+        ("files in.jsonl /dev/null /dev/null - FIELDS --format jsonl < /dev/null", 0, "1 line read"),
+        ("files in.jsonl FIELDS --output pipe --events pipe", 2, "pipe is written twice: name two files"),
+        ("files in.jsonl FIELDS --output /dev/null --events /dev/null --late /dev/null", 0, "1 line read"),
+        ("files in.jsonl FIELDS --events /dev/stdout | cat", 2, "/dev/stdout is standard output, where the rows go"),
+        ("files in.jsonl FIELDS --events /dev/stdout > out", 2, "/dev/stdout is standard output"),
+        ("files in.jsonl FIELDS --late out > out", 2, "out is standard output, where the rows go: name another file"),
+        ("files in.jsonl FIELDS --report --events out > out", 2, "out is standard output"),
+        ("files in.jsonl FIELDS --output rows --events out > out", 0, "1 line read"),
+        ("files in.jsonl FIELDS --output rows --events /dev/stdout > out", 0, "1 line read"),
+        ("(cat pipe > got & files in.jsonl FIELDS --output pipe; wait; grep -q ann got)", 0, "1 line read"),
+    ] {
+        // The status of the program itself, with or without a reader behind it.
+        let (program, reader) = command.split_once(" | cat").map_or((command, ""), |(program, _)| (program, " | cat"));
+        let program = format!("({}; echo $? > status){reader}", program.replace("FIELDS", FIELDS));
+        let (_, said) = shell(&folder, &program);
+        let ended = folder.read("status").trim().parse::<i32>().unwrap();
+        assert!(ended == status && said.contains(sentence), "{command}: {ended} {said}");
+    }
+}
+
+/// Places where no output can be, told before anything is read.
+#[cfg(unix)]
+#[test]
+fn an_output_that_cannot_be_written_is_told_at_once() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("dir")).unwrap();
+    folder.write("file", YESTERDAY);
+    let long = "x".repeat(300);
+    for (output, why) in [
+        ("dir", "is a directory"),
+        ("dir/", "is a directory"),
+        ("new/", "is a directory"),
+        ("none/rows", "no such file or directory"),
+        ("file/rows", "not a directory"),
+        (&long, "file name too long"),
+    ] {
+        for option in ["--output", "--events", "--rejects", "--late"] {
+            let (status, said) = shell(&folder, &format!("echo oops | files - {FIELDS} {option} {output}"));
+            assert_eq!((status, said), (2, format!("files: cannot write {output}: {why}\n")), "{option}");
+        }
+    }
+    assert_eq!(names(&folder), ["dir", "file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_read_only_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let output = folder.write("rows", YESTERDAY);
+    fs::set_permissions(&output, fs::Permissions::from_mode(0o444)).unwrap();
+    if OpenOptions::new().write(true).open(&output).is_ok() {
+        return; // to root nothing is read-only
+    }
+    let ran = run_on(&clicks(&[("ann", 0, "a")]), &words(&format!("- {FIELDS} --output {output}")));
+    assert_eq!((ran.status, ran.said), (2, format!("files: cannot write {output}: permission denied\n")));
+    assert_eq!(folder.read("rows"), YESTERDAY);
+}
+
+/// Too few files may be open, or files may not be so large: a run says so, and leaves nothing.
+#[cfg(unix)]
+#[test]
+fn limits_of_the_system_leave_nothing_behind() {
+    let folder = Folder::new();
+    let users: Vec<String> = (0..2_000).map(|user| format!("user {user}")).collect();
+    let many: Vec<_> = users.iter().zip(0..).map(|(user, hour)| (user.as_str(), hour * 3_600, "x")).collect();
+    folder.write("in.jsonl", clicks(&many));
+    let outputs = ["--output rows", "--output rows --out-of-order 1s --state state", "--events events --report"];
+    let parquet = if cfg!(feature = "parquet") { "--output-format parquet --output visits" } else { outputs[0] };
+    for outputs in outputs.into_iter().chain([parquet]) {
+        let start = names(&folder);
+        for most in 4..20 {
+            let (status, said) = shell(&folder, &format!("ulimit -n {most}; files in.jsonl {FIELDS} {outputs}"));
+            // With fewer the system cannot even start it.
+            assert!([0, 2, 127].contains(&status), "{outputs} {most}: {status} {said}");
+            if status == 0 {
+                break;
+            }
+            assert_eq!(names(&folder), start, "{outputs} {most}: {said}");
+        }
+        for name in ["rows", "state", "events"] {
+            let _ = fs::remove_file(folder.path(name));
+        }
+        let _ = fs::remove_dir_all(folder.path("visits"));
+        let (status, said) = shell(&folder, &format!("ulimit -f 1; files in.jsonl {FIELDS} {outputs} >&2"));
+        assert!(status == 2 && said.contains("cannot write") && said.contains("file too large"), "{outputs}: {said}");
+        assert_eq!(names(&folder), start, "{outputs}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_it_without_a_word() {
+    let folder = Folder::new();
+    let users: Vec<String> = (0..20_000).map(|user| format!("u{user}")).collect();
+    let many: Vec<_> = users.iter().zip(0..).map(|(user, second)| (user.as_str(), second, "x")).collect();
+    folder.write("in.jsonl", clicks(&many));
+    folder.write("bad.jsonl", "oops\n".repeat(50_000));
+    for (input, arguments) in [
+        ("in", "--gap 1s"),
+        ("in", "--gap 1s --out-of-order 1s"),
+        ("in", "--gap 1s --output-format jsonl"),
+        ("in", "--gap 1s --output rows --events /dev/stdout"),
+        ("in", "--gap 1s --output rows --out-of-order 1s --events /dev/stdout"),
+        ("bad", "--output rows --rejects /dev/stdout"),
+    ] {
+        folder.write("rows", YESTERDAY);
+        let command =
+            format!("(files {input}.jsonl {FIELDS} --format jsonl {arguments}; echo $? > status) 2> said | head -1");
+        shell(&folder, &command);
+        let said = folder.read("said");
+        let said = said.lines().filter(|line| line.starts_with("files: ")).collect::<Vec<_>>();
+        assert_eq!((folder.read("status").trim(), said), ("141", vec![]), "{arguments}");
+        assert_eq!(folder.read("rows"), YESTERDAY, "{arguments}");
     }
 }
 
@@ -376,6 +516,29 @@ fn a_signal_leaves_no_hidden_folder() {
     assert_eq!(names(&folder).len(), 1);
     let (status, _, said) = live.end_by(Signal::TERM);
     assert_eq!((status, names(&folder).len()), (Some(130), 0), "{said}");
+}
+
+/// While files are written into it.
+#[cfg(feature = "parquet")]
+#[test]
+fn a_signal_leaves_no_folder_that_is_written() {
+    let folder = Folder::new();
+    let many: Vec<_> = (0..3_000).map(|hour| ("ann", hour * 3_600, "x")).collect();
+    let (input, output) = (folder.write("in.jsonl", clicks(&many)), folder.path("visits"));
+    let arguments = format!("{input} {FIELDS} --output-format parquet --output {output}");
+    let mut child = program().args(words(&arguments)).stderr(Stdio::null()).spawn().unwrap();
+    // So many days that removing them takes a while.
+    let has_begun = |name: &String| {
+        let days = fs::read_dir(folder.path(&format!("{name}/2019/01"))).map(Iterator::count);
+        name.starts_with(".visits.") && days.is_ok_and(|days| days > 1)
+    };
+    while child.try_wait().unwrap().is_none() && !names(&folder).iter().any(has_begun) {
+        std::thread::yield_now();
+    }
+    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+    let status = child.wait().unwrap().code();
+    let left = names(&folder);
+    assert!([Some(0), Some(130)].contains(&status) && !left[0].starts_with('.'), "{status:?} {left:?}");
 }
 
 #[test]
