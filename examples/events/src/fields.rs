@@ -93,7 +93,7 @@ pub struct Meaning {
     #[arg(long, value_name = "ZONE", value_parser = zones::parse)]
     pub input_zone: Option<AnyZone>,
 
-    /// Times that auto takes a number for; a number that is none of them in any unit is refused
+    /// Times that auto takes; any other is refused, as is a number that is none of them in any unit
     #[arg(long, value_name = "FROM..TO", default_value = "1990..2100")]
     pub plausible: Span,
 

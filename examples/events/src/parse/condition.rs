@@ -156,8 +156,8 @@ impl FromStr for Condition {
         let Some((field, sign, operator, value)) = found else { return Err(explain()) };
         let test = match operator {
             Some(operator) => Test::Compare(operator, Operand::new(operand(field, sign, value.trim())?)),
-            None if sign == "!~" => Test::DoesNotMatch(Pattern::new(value)?),
-            None => Test::Matches(Pattern::new(value)?),
+            None if sign == "!~" => Test::DoesNotMatch(pattern(field, value.trim())?),
+            None => Test::Matches(pattern(field, value.trim())?),
         };
         Ok(Self { text: text.to_owned(), field: field.to_owned(), test })
     }
@@ -176,6 +176,9 @@ fn operand<'a>(field: &str, sign: &str, value: &'a str) -> Result<&'a str, Strin
         let typed = format!("{sign}{}", &value[..1]);
         return Err(format!("there is no operator {typed}: choose = != < <= > >= ~ !~"));
     }
+    if value.is_empty() && !matches!(sign, "=" | "==" | "!=") {
+        return Err(format!("{sign} has nothing to compare with; {}", instead(field)));
+    }
     let joined = [" and ", " or ", " AND ", " OR ", "&&", "||"];
     let second = joined.iter().find_map(|word| value.split_once(word)).map(|(_, second)| second.trim());
     if second.is_some_and(|second| second.starts_with(field) && second.parse::<Condition>().is_ok()) {
@@ -184,6 +187,20 @@ fn operand<'a>(field: &str, sign: &str, value: &'a str) -> Result<&'a str, Strin
             .to_owned());
     }
     Ok(value)
+}
+
+/// The expression of a condition. Refuses one that every text matches.
+fn pattern(field: &str, text: &str) -> Result<Pattern, String> {
+    let pattern = Pattern::new(text)?;
+    // Only ^$ and its like find something in the first one alone.
+    if ["", "\u{1}", "a", "0"].iter().all(|any| pattern.expression.is_match(any)) {
+        return Err(format!("every text matches {text:?}; {}", instead(field)));
+    }
+    Ok(pattern)
+}
+
+fn instead(field: &str) -> String {
+    format!("for records that have a {field} write {field}!=, and for those without one {field}=")
 }
 
 fn explain() -> String {
@@ -255,6 +272,12 @@ mod tests {
             ("path=~^/api", "/api", true),
             ("path!~^/api", "/x/api", true),
             ("path~a=b", "/?a=b", true),
+            ("path ~ ^/api", "/api/x", true),
+            ("path~^$", "", true),
+            ("path~^$", "/", false),
+            ("path=", "", true),
+            ("path=", "/", false),
+            ("path!=", "", false),
             ("query=a>b", "a>b", true),
             ("name=salt and pepper", "salt and pepper", true),
             ("name=a&&b=c", "a&&b=c", true),
@@ -296,6 +319,15 @@ mod tests {
             ("v>5 and v<9", "it holds two conditions: give each"),
             ("v>5&&v<9", "it holds two conditions: give each"),
             ("v=5 || v=9", "it holds two conditions: give each"),
+            ("v~", "every text matches \"\"; for records that have a v write v!=, and for those without one v="),
+            ("v s~ ", "every text matches \"\"; for records that have a v s write v s!=,"),
+            ("v!~ ", "every text matches \"\""),
+            ("v~bot|", "every text matches \"bot|\""),
+            ("v~.*", "every text matches \".*\""),
+            ("v>", "> has nothing to compare with; for records that have a v write v!=,"),
+            ("v >= ", ">= has nothing to compare with"),
+            ("v<", "< has nothing to compare with"),
+            ("v<= ", "<= has nothing to compare with"),
         ] {
             assert!(wrong.parse::<Condition>().unwrap_err().starts_with(sentence), "{wrong}");
         }

@@ -20,6 +20,8 @@ pub struct Csv {
     /// The column of each wanted field. Nothing as long as no row has been seen.
     columns: Vec<usize>,
     width: usize,
+    /// The same without columns at the end that have no name.
+    named: usize,
     /// For rows with quotes.
     row: Row,
     /// For rows without: where each field ends in the line.
@@ -69,7 +71,7 @@ impl Csv {
         let Dialect { delimiter, has_header } = dialect;
         let (row, joined) = (Row::default(), String::new());
         let (columns, ends) = (Vec::new(), Vec::new());
-        Self { wanted, delimiter, has_header, columns, width: 0, row, ends, joined, open: false }
+        Self { wanted, delimiter, has_header, columns, width: 0, named: 0, row, ends, joined, open: false }
     }
 
     /// Whether the first line names the columns.
@@ -84,6 +86,7 @@ impl Csv {
         let column = |name: &String| titles.iter().position(|title| title == name).unwrap_or(usize::MAX);
         self.columns = self.wanted.names.iter().map(column).collect();
         self.width = titles.len();
+        self.named = titles.iter().rposition(|title| !title.is_empty()).map_or(self.width, |last| last + 1);
     }
 }
 
@@ -130,17 +133,23 @@ impl Csv {
         if !self.row.split(bytes, self.delimiter) {
             return Err(Reject::Quotes);
         }
-        self.check_width(self.row.width())?;
-        let (row, columns) = (&self.row, &self.columns);
+        let row = &self.row;
+        self.check_width(row.width(), |column| row.field(column))?;
+        let columns = &self.columns;
         self.wanted.record(&mut self.joined, |index| match columns[index] {
-            usize::MAX => Field::Missing,
-            column => cell(Field::from_bytes(row.field(column))),
+            column if column < row.width() => cell(Field::from_bytes(row.field(column))),
+            _ => Field::Missing,
         })
     }
 
-    fn check_width(&self, found: usize) -> Result<(), Reject> {
+    /// A delimiter behind the last cell of a row, or behind the last name of the header, begins no cell.
+    fn check_width<'b>(&self, found: usize, cell: impl Fn(usize) -> &'b [u8]) -> Result<(), Reject> {
         let expected = self.width;
-        if found == expected { Ok(()) } else { Err(Reject::Columns { found, expected }) }
+        let has_no_more = || (expected..found).all(|column| cell(column).trim_ascii().is_empty());
+        if (self.named..=expected).contains(&found) || (found > expected && has_no_more()) {
+            return Ok(());
+        }
+        Err(Reject::Columns { found, expected })
     }
 }
 
@@ -182,7 +191,9 @@ impl Parser for Csv {
             self.ends.push(at);
         }
         self.ends.push(bytes.len());
-        self.check_width(self.ends.len())?;
+        let ends = &self.ends;
+        let start = |column: usize| column.checked_sub(1).map_or(0, |before| ends[before] + 1);
+        self.check_width(ends.len(), |column| &bytes[start(column)..ends[column]])?;
         self.record(line)
     }
 

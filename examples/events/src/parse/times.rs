@@ -15,8 +15,9 @@
 //! | the web server log's own, with or without a fraction | `17/May/2015:10:05:03 +0000` |
 //!
 //! A number is a Unix time in the unit that puts it into the [`Span`] of plausible times, 1990 to 2100 if no
-//! other is given. A number that lies there in no unit is refused. `--time-format` says the unit where the
-//! span does not help. A fraction of a microsecond is cut off.
+//! other is given. A number that lies there in no unit is refused, and so is any other time outside of the span.
+//! Digits that lie there in two ways are refused, too: `2024030409` is a second of 2034, or 9 o'clock of a day of
+//! 2024. `--time-format` says the form where the span does not help. A fraction of a microsecond is cut off.
 //!
 //! Local times are those of the zone of the [`TimeReader`], UTC if none is given. Where clocks are set back, a time that
 //! they show twice is the earlier of the two. Where clocks are set forward, a time that they skip is moved
@@ -214,23 +215,26 @@ impl TimeReader {
     fn read_any(&self, text: &str) -> Option<Timestamp> {
         let TimeMeaning { format, zone, span } = &self.meaning;
         let Read { mut micros, form } = format.read(text, *span, &self.recent)?;
-        let known = self.forms.get();
-        if known.with(form) != known {
-            self.remember(form, text, micros);
-        }
         let mut unusual = None;
         if form.has(Forms::LOCAL)
             && let Some(zone) = zone
         {
             (micros, unusual) = self.utc(micros, zone);
         }
-        if form.has(Forms::LEAP) && !can_be_leap(micros) {
+        let is_auto = matches!(format, TimeFormat::Auto);
+        if (form.has(Forms::LEAP) && !can_be_leap(micros)) || (is_auto && !span.contains(micros)) {
             return None;
+        }
+        let known = self.forms.get();
+        if known.with(form) != known {
+            self.remember(form, text, micros);
         }
         match unusual {
             Some(local) => self.seen.borrow_mut().unusual(local),
             None if matches!(format, TimeFormat::Auto | TimeFormat::Iso) => {
-                self.recent.alike.set(Alike::to(text.as_bytes(), micros));
+                let is_within = |alike: &Alike| span.contains(alike.start) && span.contains(alike.start + MINUTE);
+                let alike = Alike::to(text.as_bytes(), micros);
+                self.recent.alike.set(alike.filter(|alike| !is_auto || is_within(alike)));
             }
             None => {}
         }
@@ -246,7 +250,18 @@ impl TimeReader {
             let pattern = if text.contains('/') { "%Y/%m/%d" } else { "%Y-%m-%d" };
             return Some(format!("it names no time of day: --time-format {pattern} reads it as its midnight"));
         }
-        let number = Decimal::parse(text).filter(|_| is_auto)?;
+        let outside = || format!("it is not {}", self.meaning.span);
+        let Some(number) = Decimal::parse(text).filter(|_| is_auto) else {
+            let is_outside = is_auto && self.meaning.format.parse(text).is_some();
+            return is_outside.then(|| format!("{}: widen --plausible if that is right", outside()));
+        };
+        if plausible(text, self.meaning.span).is_some() && has_date(text.as_bytes(), self.meaning.span) {
+            let pattern = &"%Y%m%d%H%M%S"[..text.len().min(14) - 2];
+            return Some(format!(
+                "it can be a Unix time or the digits of a date: pass --time-format seconds (or millis, micros), or \
+                 --time-format {pattern}"
+            ));
+        }
         let is_date = text.len() == 8 && date_of_digits(text.as_bytes()).is_some();
         let is_sheet = number.scaled(0).is_some_and(|days| (30_000..80_000).contains(&days)) && text.contains('.');
         let way = match (is_date, is_sheet) {
@@ -371,10 +386,25 @@ fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
         (_, Some(b'-')) => iso(bytes, recent),
         (Some(b'/'), _) => log(bytes),
         (_, Some(b'/')) => with_slashes(bytes),
-        _ => {
-            plausible(text, span).or_else(|| digits(bytes).filter(|read| is_basic(bytes) || span.contains(read.micros)))
-        }
+        _ => match plausible(text, span) {
+            Some(_) if has_date(bytes, span) => None,
+            Some(number) => Some(number),
+            None => digits(bytes).filter(|read| is_basic(bytes) || span.contains(read.micros)),
+        },
     }
+}
+
+/// Whether the digits of a number are those of a date and an hour of the span too, perhaps with minutes and seconds.
+#[inline]
+fn has_date(text: &[u8], span: Span) -> bool {
+    matches!((text, text.len()), ([b'1', b'9', ..] | [b'2', b'0', ..], 10 | 12 | 14)) && date_and_hour(text, span)
+}
+
+#[cold]
+fn date_and_hour(text: &[u8], span: Span) -> bool {
+    let mut whole = text.to_vec();
+    whole.resize(14, b'0');
+    digits(&whole).is_some_and(|read| span.contains(read.micros))
 }
 
 /// The Unix time that a number is, in the first unit that puts it into the span.
@@ -630,6 +660,10 @@ fn pattern(text: &str, items: &[Item<'_>]) -> Option<Read> {
         return Some(Read { micros, form: Forms::ZONED.with(leap) });
     }
     let local = parsed.to_naive_datetime_with_offset(0).ok().or_else(|| {
+        // An hour alone is its beginning.
+        if let (Some(half), Some(hour), None) = (parsed.hour_div_12(), parsed.hour_mod_12(), parsed.minute()) {
+            return parsed.to_naive_date().ok()?.and_hms_opt(12 * half + hour, 0, 0);
+        }
         let has_no_clock = parsed.hour_mod_12().is_none() && parsed.minute().is_none();
         has_no_clock.then(|| parsed.to_naive_date().ok()).flatten().map(|date| date.and_time(NaiveTime::MIN))
     })?;

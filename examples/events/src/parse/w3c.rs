@@ -120,6 +120,12 @@ impl W3c {
             start = end + 1;
         }
         let (found, expected) = (self.cells.len(), self.columns);
+        // A delimiter at the end of a line ends its last cell.
+        let has_no_more = || self.cells[expected..].iter().all(|(start, end)| start == end);
+        if found > expected && has_no_more() {
+            self.cells.truncate(expected);
+            return Ok(());
+        }
         if found == expected { Ok(()) } else { Err(Reject::Columns { found, expected }) }
     }
 

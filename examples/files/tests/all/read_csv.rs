@@ -34,6 +34,30 @@ fn csv() {
         case("empty lines", "in.csv", "\nu,t\n\nann,1709542800\n\nann,1709543400\n", "--key u --time t"),
         case("zeros of a log rotation", "in.csv", "u,t\nann,1709542800\n\0\0\0\0ann,1709543400\n", "--key u --time t"),
         case(
+            "a delimiter behind the last cell",
+            "in.csv",
+            "u,t\nann,1709542800,\nann,1709543400, , \n",
+            "--key u --time t",
+        ),
+        case(
+            "and where cells are quoted",
+            "in.csv",
+            "u;t\n\"ann\";1709542800;\n\"ann\";1709543400;\"\"\n",
+            "--key u --time t",
+        ),
+        case(
+            "a delimiter behind the last name",
+            "in.csv",
+            "u,t,\nann,1709542800\nann,1709543400,\n",
+            "--key u --time t",
+        ),
+        case(
+            "and where cells are quoted",
+            "in.csv",
+            "\"u\",\"t\",\n\"ann\",1709542800\n\"ann\",1709543400,x\n",
+            "--key u --time t",
+        ),
+        case(
             "a quoted header",
             "in.csv",
             "\"u\",\"t\"\n\"ann\",\"1709542800\"\n\"ann\",\"1709543400\"\n",
@@ -63,6 +87,17 @@ fn what_is_told() {
             rows: &["ann 1 2024-03-04T09:00:00Z"],
             says: &[],
             ..case("", "in.csv", "u,t,x,x\nann,1709542800,1,2\n", "--key u --time t")
+        },
+        Case {
+            what: "a row of another width",
+            rows: ANN,
+            says: &[
+                "line 3: 3 columns where the header has 2",
+                "line 4: 1 columns where the header has 2",
+                " 2 events, 2 rejected,",
+            ],
+            status: 0,
+            ..case("", "in.csv", "u,t\nann,1709542800\nann,1709542900,x\nann\nann,1709543400\n", "--key u --time t")
         },
         none(
             "a number that there is not",

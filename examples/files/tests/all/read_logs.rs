@@ -267,6 +267,13 @@ fn w3c() {
     check(&[
         case("IIS, with other columns further down", IIS, "", rows, &[" 2 events, 0 rejected,"]),
         case("CloudFront", CLOUDFRONT, "", rows, &[" 2 events, 0 rejected,"]),
+        case(
+            "blanks and tabs at the ends of lines",
+            &[IIS, CLOUDFRONT].map(|log| log.replace("GET /b", "GET /b ").replace("/b\t200", "/b\t200\t")).concat(),
+            "",
+            &["192.0.2.1 4 2024-03-04T09:00:00Z GET /a GET /b"],
+            &[" 4 events, 0 rejected,"],
+        ),
         case("the day in #Date", TIME_ONLY, "", rows, &[" 2 events, 0 rejected,"]),
         case(
             "fields by the names of their columns",

@@ -77,8 +77,80 @@ fn times() {
             "digits of a time that is not plausible",
             "u,t\na,240304090000\nb,99991231235959\nc,20240304090000\nd,17000101T000000Z\n",
             "--key u --time t",
-            &["c 1 2024-03-04T09:00:00Z", "d 1 1700-01-01T00:00:00Z"],
-            &["line 2: `t` is not a time that can be read: \"240304090000\"", " 2 events, 2 rejected,"],
+            &["c 1 2024-03-04T09:00:00Z"],
+            &["line 2: `t` is not a time that can be read: \"240304090000\"", " 1 event, 3 rejected,"],
+            0,
+        ),
+        csv(
+            "any time that is not plausible",
+            "u,t\na,0000-01-01T00:00:00Z\nb,9999-12-31 23:59:59\nc,2024-03-04T09:00:00Z\nd,01/Jan/1970:00:00:00 +0000\n\
+             e,0001/01/01 00:00:00\nf,1989-12-31T23:59:59.5Z\ng,1990-01-01T00:00:00Z\ng,1989-12-31T19:00:00-05:00\n\
+             h,2100-01-01T00:00:00Z\ni,2100-01-01T00:00:00.000001Z\n",
+            "--key u --time t",
+            &["c 1 2024-03-04T09:00:00Z", "g 2 1990-01-01T00:00:00Z", "h 1 2100-01-01T00:00:00Z"],
+            &[
+                "line 2: `t` is not a time that can be read: \"0000-01-01T00:00:00Z\"; it is not from 1990-01-01 to \
+                 2100-01-01: widen --plausible if that is right\n",
+                "line 3: `t`",
+                "line 5: `t`",
+                "line 6: `t`",
+                "line 7: `t`",
+                " 4 events, 6 rejected,",
+            ],
+            0,
+        ),
+        csv(
+            "unless the form is said, or the span",
+            "u,t\na,1969-07-20T20:17:40Z\n",
+            "--key u --time t --time-format iso",
+            &["a 1 1969-07-20T20:17:40Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "the span",
+            "u,t\na,1969-07-20T20:17:40Z\n",
+            "--key u --time t --plausible 1900..2100",
+            &["a 1 1969-07-20T20:17:40Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "digits of a date and an hour are a second of 2034, too",
+            "u,t\na,2024030409\nb,1709542800\nc,2034022012\nd,2024030425\n",
+            "--key u --time t",
+            &["b 1 2024-03-04T09:00:00Z", "d 1 2034-02-20T06:40:25Z"],
+            &[
+                "line 2: `t` is not a time that can be read: \"2024030409\"; it can be a Unix time or the digits of a \
+                 date: pass --time-format seconds (or millis, micros), or --time-format %Y%m%d%H\n",
+                "line 4: `t`",
+                "note: `t` is read as Unix seconds: 1709542800 is 2024-03-04T09:00:00.000000Z\n",
+                " 2 events, 2 rejected,",
+            ],
+            0,
+        ),
+        csv(
+            "and can be read as both",
+            "u,t\na,2024030409\na,2024030410\n",
+            "--key u --time t --gap 2h --time-format %Y%m%d%H",
+            &["a 2 2024-03-04T09:00:00Z"],
+            &["note: `t` names no zone"],
+            0,
+        ),
+        csv(
+            "as seconds",
+            "u,t\na,2024030409\n",
+            "--key u --time t --time-format seconds",
+            &["a 1 2034-02-20T06:40:09Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "a wider span makes other digits two times",
+            "u,t\na,202403040910\nb,20240304091000\nc,1709542800\n",
+            "--key u --time t --plausible 1970..2100",
+            &["c 1 2024-03-04T09:00:00Z"],
+            &["--time-format %Y%m%d%H%M\n", "--time-format %Y%m%d%H%M%S\n", " 1 event, 2 rejected,"],
             0,
         ),
         csv(
@@ -211,7 +283,11 @@ fn patterns() {
         with("--key u --time t --time-format '%d.%m. %H:%M'", &["does not name a date with its year"]),
         with("--key u --time t --time-format '%Y-%m-%d %I:%M:%S'", &["does not name a date with its year"]),
         with("--key u --time t --time-format '%H:%M:%S'", &["does not name a date with its year"]),
-        with("--key u --time t --time-format '%Y-%m-%d %H'", &["does not name a date with its year"]),
+        with("--key u --time t --time-format '%Y-%m-%d %I'", &["does not name a date with its year"]),
+        Case {
+            input: b"u,t\na,2024-03-04 09\nb,2024-03-04 09 +0100\n",
+            ..read("--key u --time t --time-format '%Y-%m-%d %H'", &["a 1 2024-03-04T09:00:00Z"])
+        },
         with("--key u --time t --time-format '%Q'", &["a % code that strftime does not know"]),
         Case {
             input: b"u,t\na,04.03.24 09:00:00\n",
@@ -250,7 +326,7 @@ fn zones() {
             "u,t\na,20240704233000\nb,04/Jul/2024:23:30:00\n",
             "--key u --time t --input-zone +02:00",
             &["a 1 2024-07-04T21:30:00Z", "b 1 2024-07-04T21:30:00Z"],
-            &[],
+            &["digits of date and time: 20240704233000 is 2024-07-04T21:30:00.000000Z\n"],
             0,
         ),
         csv(
