@@ -85,7 +85,8 @@ impl Source {
                         path.display()
                     )));
                 }
-                Box::new(file)
+                let has_length = file.metadata().is_ok_and(|meta| meta.len() > 0);
+                Box::new(Whole { file, has_length, read: 0 })
             }
         };
         let raw = Counted { inner: raw, read: Arc::clone(read) };
@@ -99,6 +100,32 @@ impl Source {
 
     fn refused(&self, how: &str) -> Failure {
         Failure::usage(format_args!("cannot read {}: it is {how}", self.name()))
+    }
+}
+
+/// A file that must not become shorter while it is read.
+struct Whole {
+    file: File,
+    /// Files of the system itself, as in /proc, and pipes have none.
+    has_length: bool,
+    read: u64,
+}
+
+impl Read for Whole {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read += read as u64;
+        if read == 0 && !buffer.is_empty() && self.is_cut() {
+            self.read = 0; // it is told once
+            return Err(io::Error::other("it was cut while it was read"));
+        }
+        Ok(read)
+    }
+}
+
+impl Whole {
+    fn is_cut(&self) -> bool {
+        self.has_length && self.file.metadata().is_ok_and(|known| known.len() < self.read)
     }
 }
 

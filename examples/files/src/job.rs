@@ -419,7 +419,8 @@ where
             say(format_args!("note: {note}"));
         }
         let is_used = self.amount.events > 0 || (self.unused.rejected == 0 && self.unused.broken.is_empty());
-        if self.state.is_some() && !self.has_news && !self.options.going_on.end {
+        let may_close = self.options.going_on.end && counters.closed > 0;
+        if self.state.is_some() && !self.has_news && !may_close {
             say("nothing new since the last run: all files stay as they are");
             return Ok(());
         }
@@ -428,6 +429,7 @@ where
         // An earlier result stays where there is none now.
         files.splice(..0, results.files.into_iter().filter(|_| is_used));
         let goes_on = self.state.is_some().then_some(open);
+        let _alone = self.options.going_on.state.as_deref().map(state::lock);
         if let (Some(mut state), Some(path), true) = (self.state, &self.options.going_on.state, is_used) {
             files.iter().try_for_each(Growing::sync).map_err(unwritten)?;
             state.snapshot = self.engine.snapshot();

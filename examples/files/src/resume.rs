@@ -1,6 +1,7 @@
 //! Where a run with `--state` ended in each input, so that the next one goes on there.
 //!
-//! An input is known again by its first bytes, whatever its name: a log may have been renamed and packed since.
+//! An input is known again by its first bytes, whatever its name: a log may have been renamed and packed since. The
+//! last bytes that were read of it must still be there, before those that are new.
 
 use std::hash::Hasher;
 use std::io::{self, Cursor, Read, Write};
@@ -15,6 +16,8 @@ use siphasher::sip::SipHasher13;
 
 /// The number of first bytes that tell one input from another.
 const HEAD: u64 = 4_096;
+/// The number of last bytes that must still be there.
+const TAIL: usize = 4_096;
 /// The number of inputs that are remembered: those of the latest runs.
 const REMEMBERED: usize = 1_000;
 
@@ -24,6 +27,9 @@ pub(crate) struct Known {
     /// Hash of its first bytes, and how many they are.
     head: u64,
     head_bytes: u64,
+    /// Hash of the last bytes before the end.
+    #[serde(default)]
+    tail: Option<u64>,
     bytes: u64,
     lines: u64,
     /// The last line had no end, but could be used.
@@ -39,12 +45,30 @@ pub(crate) struct Tracked {
     began_at: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Position {
     bytes: u64,
+    tail: Tail,
     /// Behind the last line end.
     line_start: u64,
     is_over: bool,
+}
+
+/// The last bytes that were read.
+#[derive(Clone, Debug, Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let too_many = (self.0.len() + bytes.len()).saturating_sub(TAIL);
+        self.0.drain(..too_many);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn hash(&self) -> u64 {
+        hash(&self.0)
+    }
 }
 
 /// An input, ready to be read from where an earlier run ended.
@@ -58,13 +82,12 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
     };
     let known = known.iter().filter(is_known).max_by_key(|known| known.bytes);
     let mut content = Cursor::new(head.clone()).chain(content);
-    let Some(Known { bytes, lines, is_unfinished, .. }) = known.cloned() else {
-        let (input, tracked) = track(head, Vec::new(), Box::new(content), 0);
-        return Ok((input, tracked));
+    let Some(Known { bytes, lines, is_unfinished, tail, .. }) = known.cloned() else {
+        return Ok(track(head, Vec::new(), Box::new(content), Position::default()));
     };
-    let mut passing = Passing { parser, line: Vec::new(), preamble: Vec::new() };
+    let mut passing = Passing { parser, line: Vec::new(), preamble: Vec::new(), tail: Tail::default() };
     let skipped = io::copy(&mut content.by_ref().take(bytes), &mut passing).map_err(unreadable)?;
-    let header = passing.end();
+    let (header, mut passed) = passing.end();
     if skipped < bytes {
         return Err(Failure::usage(format_args!(
             "{} begins like an input of an earlier run, of which {bytes} bytes were read, but has {skipped}: give the \
@@ -72,22 +95,33 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
             source.name()
         )));
     }
-    let (rest, has_gone_on) = if is_unfinished { rest_of_line(&mut content).map_err(unreadable)? } else { (0, false) };
-    if has_gone_on {
+    if tail.is_some_and(|tail| tail != passed.hash()) {
+        return Err(Failure::usage(format_args!(
+            "{} begins like an input of an earlier run, but the end of the {bytes} bytes that were read then has changed \
+             since: give it as it was, or begin with a new --state",
+            source.name()
+        )));
+    }
+    let rest = if is_unfinished { rest_of_line(&mut content).map_err(unreadable)? } else { Vec::new() };
+    if rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
         let name = source.name();
         say(format_args!("{name}, line {lines}: it had no end when an earlier run used it, and has gone on since"));
     }
-    let bytes = bytes + rest;
+    passed.push(&rest);
+    let is_ended = !is_unfinished || rest.ends_with(b"\n");
+    let line_start = if is_ended { bytes + rest.len() as u64 } else { bytes.saturating_sub(1) };
+    let position = Position { bytes: bytes + rest.len() as u64, tail: passed, line_start, is_over: false };
     let replayed = header.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let (input, mut tracked) = track(head, header, Box::new(content), bytes);
+    let (input, mut tracked) = track(head, header, Box::new(content), position);
     tracked.lines_before = lines.saturating_sub(replayed);
     Ok((input, tracked))
 }
 
-fn track(head: Vec<u8>, header: Vec<u8>, rest: Box<dyn Read + Send>, bytes: u64) -> (Input, Tracked) {
-    let position = Arc::new(Mutex::new(Position { bytes, line_start: bytes, is_over: false }));
+fn track(head: Vec<u8>, header: Vec<u8>, rest: Box<dyn Read + Send>, position: Position) -> (Input, Tracked) {
+    let began_at = position.bytes;
+    let position = Arc::new(Mutex::new(position));
     let reader = Reader { inner: rest, position: Arc::clone(&position) };
-    (Input::going_on(header, Box::new(reader)), Tracked { head, position, lines_before: 0, began_at: bytes })
+    (Input::going_on(header, Box::new(reader)), Tracked { head, position, lines_before: 0, began_at })
 }
 
 /// Takes what an earlier run has read, and keeps the lines that name the fields.
@@ -96,18 +130,20 @@ struct Passing<'p> {
     /// The beginning of the line at hand.
     line: Vec<u8>,
     preamble: Vec<u8>,
+    tail: Tail,
 }
 
 /// A line that is longer names no fields.
 const LONGEST_PREAMBLE: usize = 1 << 20;
 
 impl Passing<'_> {
-    fn end(mut self) -> Vec<u8> {
+    /// The lines that name the fields, and the last bytes.
+    fn end(mut self) -> (Vec<u8>, Tail) {
         if !self.line.is_empty() {
             self.line.push(b'\n');
             self.pass();
         }
-        self.preamble
+        (self.preamble, self.tail)
     }
 
     fn pass(&mut self) {
@@ -118,6 +154,7 @@ impl Passing<'_> {
 
 impl Write for Passing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tail.push(bytes);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.line.len() < LONGEST_PREAMBLE {
                 self.line.extend_from_slice(part);
@@ -134,18 +171,13 @@ impl Write for Passing<'_> {
     }
 }
 
-/// Passes over the rest of a line whose beginning was used. Gives its length, and whether it was
-/// more than the line end.
-fn rest_of_line(content: &mut impl Read) -> io::Result<(u64, bool)> {
-    let (mut passed, mut has_gone_on, mut byte) = (0, false, [0]);
-    while content.read(&mut byte)? == 1 {
-        passed += 1;
-        match byte[0] {
-            b'\n' => break,
-            other => has_gone_on |= other != b'\r',
-        }
+/// The rest of a line whose beginning was used, with the line end if there is one by now.
+fn rest_of_line(content: &mut impl Read) -> io::Result<Vec<u8>> {
+    let (mut rest, mut byte) = (Vec::new(), [0]);
+    while !rest.ends_with(b"\n") && content.read(&mut byte)? == 1 {
+        rest.push(byte[0]);
     }
-    Ok((passed, has_gone_on))
+    Ok(rest)
 }
 
 impl Tracked {
@@ -159,6 +191,8 @@ impl Tracked {
         let is_last = position.is_over && position.bytes - position.line_start == line.len() as u64 && !line.is_empty();
         if is_last {
             position.bytes = position.line_start;
+            let kept = position.tail.0.len().saturating_sub(line.len());
+            position.tail.0.truncate(kept);
         }
         is_last
     }
@@ -170,11 +204,13 @@ impl Tracked {
 
     /// Where it ended, and after how many lines.
     pub(crate) fn end(&self, lines: u64) -> Option<Known> {
-        let Position { bytes, line_start, .. } = *self.position();
+        let Position { bytes, line_start, ref tail, .. } = *self.position();
         let head_bytes = bytes.min(self.head.len() as u64);
         let head = hash(&self.head[..head_bytes as usize]);
         let lines = self.lines_before + lines;
-        (bytes > 0).then_some(Known { head, head_bytes, bytes, lines, is_unfinished: bytes > line_start })
+        // Of a long line that waits too little is left to compare with.
+        let tail = (tail.0.len() as u64 == bytes.min(TAIL as u64)).then(|| tail.hash());
+        (bytes > 0).then_some(Known { head, head_bytes, tail, bytes, lines, is_unfinished: bytes > line_start })
     }
 }
 
@@ -209,6 +245,7 @@ impl Read for Reader {
             position.line_start = position.bytes + end as u64 + 1;
         }
         position.bytes += read as u64;
+        position.tail.push(&buffer[..read]);
         position.is_over |= read == 0 && !buffer.is_empty();
         Ok(read)
     }

@@ -5,6 +5,7 @@
 //!
 //! It is an object of JSON, and on a line of its own the checksum of that text.
 
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -95,6 +96,14 @@ impl<V: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> State<V, 
         file.sync().map_err(|(_, error)| failed(error))?;
         Ok(file)
     }
+}
+
+/// Keeps other runs from writing a state in the same folder, as long as it lives: each sees whether another was first.
+pub(crate) fn lock(path: &Path) -> Option<File> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = File::open(folder).ok()?;
+    folder.lock().ok()?; // not every file system has locks
+    Some(folder)
 }
 
 /// The bytes of the file, if there is one.

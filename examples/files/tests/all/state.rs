@@ -196,6 +196,196 @@ fn a_run_that_is_killed_is_started_again() {
     }
 }
 
+/// A log in the hands of logrotate and of people, each time after a run that has read all of it.
+#[test]
+fn an_input_that_was_changed_is_known_again_or_told() {
+    let line = |minute: usize, user: &str| format!("{user},2018-11-29T{:02}:{:02}:00Z\n", minute / 60, minute % 60);
+    let lines = |minutes: std::ops::Range<usize>| minutes.map(|minute| line(minute, "ann")).collect::<String>();
+    let header = "user,time\n";
+    let wide = format!("user,time,{}\n", "x".repeat(5_000));
+    let (short, long) = (header.to_owned() + &lines(0..3), header.to_owned() + &lines(0..400));
+    let gzip = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let changed = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from));
+        text.replacen(from, to, 1).into_bytes()
+    };
+    let later = |header: &str, count: usize| header.to_owned() + &lines(1_000..1_000 + count);
+    let wide_rows = |rows: String| wide.clone() + &rows.replace('\n', ",\n");
+    let changed_since = Err("that were read then has changed since: give it as it was, or begin with a new --state");
+    let shorter = Err("bytes were read, but has ");
+    for (case, before, after, result) in [
+        ("short, unchanged", &short, short.clone().into_bytes(), Ok(0)),
+        ("short, grown", &short, (short.clone() + &lines(3..5)).into_bytes(), Ok(2)),
+        ("short, packed and grown", &short, gzip(&(short.clone() + &lines(3..5))), Ok(2)),
+        ("short, copytruncate, empty", &short, Vec::new(), Ok(0)),
+        ("short, copytruncate, header only", &short, header.as_bytes().to_vec(), Ok(0)),
+        ("short, copytruncate, shorter", &short, later(header, 2).into_bytes(), Ok(2)),
+        ("short, copytruncate, as long", &short, later(header, 3).into_bytes(), Ok(3)),
+        ("short, copytruncate, longer", &short, later(header, 9).into_bytes(), Ok(9)),
+        ("header only, grown", &header.to_owned(), short.clone().into_bytes(), Ok(3)),
+        ("long, unchanged", &long, long.clone().into_bytes(), Ok(0)),
+        ("long, grown", &long, (long.clone() + &lines(400..403)).into_bytes(), Ok(3)),
+        ("long, packed", &long, gzip(&long), Ok(0)),
+        ("long, packed and grown", &long, gzip(&(long.clone() + &lines(400..403))), Ok(3)),
+        ("long, copytruncate, shorter", &long, later(header, 2).into_bytes(), Ok(2)),
+        ("long, copytruncate, as long", &long, later(header, 400).into_bytes(), Ok(400)),
+        ("long, copytruncate, longer", &long, later(header, 420).into_bytes(), Ok(420)),
+        ("long, cut", &long, long.as_bytes()[..5_000].to_vec(), shorter),
+        (
+            "long, a line changed near the end",
+            &long,
+            changed(&long, &line(399, "ann"), &line(399, "bob")),
+            changed_since,
+        ),
+        (
+            "long, a line taken out",
+            &long,
+            changed(&(long.clone() + &lines(400..403)), &line(200, "ann"), ""),
+            changed_since,
+        ),
+        ("wide header, another log", &wide_rows(lines(0..3)), wide_rows(later("", 9)).into_bytes(), changed_since),
+    ] {
+        let folder = Folder::new();
+        let run = |content: &[u8]| {
+            let path = folder.write("log.csv", content);
+            let options = "--format csv --key user --time time --gap 1m --out-of-order 0s --max-rejected 0";
+            let events = folder.write("events", "");
+            let ran = run_on("", &words(&format!("{path} {options} --state {} --late {events}", folder.path("state"))));
+            // Events of the first log that are read again would be late.
+            assert!(ran.status == 2 || folder.read("events").is_empty(), "{case}: {}", folder.read("events"));
+            ran
+        };
+        let first = run(before.as_bytes());
+        assert_eq!(first.status, 0, "{case}: {}", first.said);
+        let state = folder.read("state");
+        let ran = run(&after);
+        match result {
+            Ok(events) => {
+                let told = ran.said.split(" event").next().unwrap().rsplit(' ').next().unwrap();
+                let read = if ran.said.contains("nothing new since") { "0" } else { told };
+                assert_eq!((ran.status, read), (0, events.to_string().as_str()), "{case}: {}", ran.said);
+            }
+            Err(sentence) => {
+                assert!(ran.status == 2 && ran.said.contains(sentence), "{case}: {}", ran.said);
+                assert_eq!(folder.read("state"), state, "{case}");
+            }
+        }
+    }
+}
+
+/// The writer is at work in the last line, which can be used each time.
+#[test]
+fn a_line_that_grows_twice_is_used_once() {
+    let folder = Folder::new();
+    let run = |log: &str, more: &str| {
+        let (path, other) = (folder.write("log.csv", log), folder.write("other.csv", more));
+        let options = "--key user --time time --gap 1m --out-of-order 0s --max-rejected 0";
+        let ran = run_on("", &words(&format!("{path} {other} {options} --state {}", folder.path("state"))));
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        ran.said
+    };
+    let other = "user,time\nbob,2018-11-29T01:00:00Z\n".to_owned();
+    let more = |minute: u32| format!("bob,2018-11-29T01:{minute:02}:00Z\n");
+    let log = "user,time,x\nann,2018-11-29T01:00:00Z,";
+    run(&format!("{log}a"), &other);
+    run(&format!("{log}ab"), &(other.clone() + &more(1)));
+    let said = run(&format!("{log}abc\nann,2018-11-29T01:02:00Z,d\n"), &(other + &more(1) + &more(2)));
+    assert!(said.contains("2 events, 0 rejected"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_input_that_is_cut_while_it_is_read_is_told() {
+    let folder = Folder::new();
+    // More than the pipes between its threads hold: it waits for a reader of its events.
+    let users: Vec<String> = (0..60_000).map(|user| format!("u{user}")).collect();
+    let many: Vec<_> = users.iter().zip(0..).map(|(user, second)| (user.as_str(), second, "x")).collect();
+    let path = folder.write("in.jsonl", clicks(&many));
+    let arguments = format!("{path} {FIELDS} --gap 1s --out-of-order 0s");
+    let mut child =
+        program().args(words(&arguments)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut rows = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut rows, &mut [0; 8_000]).unwrap(); // it is on its way
+    fs::File::create(&path).unwrap();
+    std::io::copy(&mut rows, &mut std::io::sink()).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    let sentence = "which are used, it was cut while it was read\n";
+    assert!(said.contains("in.jsonl cannot be read to its end: after ") && said.ends_with(sentence), "{said}");
+}
+
+/// At each change of its folder, until the run ends.
+#[test]
+fn killed_at_any_step_it_is_started_again() {
+    let input = generated("");
+    let days = parts(&input, 2);
+    let options = format!("{CLICK_FIELDS} --gap 1m --out-of-order 10s {FURTHER}");
+    let whole = ok(&input, &options);
+    let mut steps = 0;
+    for end in ["", "--end"] {
+        for step in 1.. {
+            let folder = Folder::new();
+            let run = |day: usize, end: &str| {
+                let input = folder.write(&format!("day{day}.jsonl"), &days[day]);
+                let [state, rows, events] =
+                    ["state".to_owned(), format!("rows{day}"), format!("events{day}")].map(|name| folder.path(&name));
+                format!("{input} {options} --state {state} --output {rows} --events {events} {end}")
+            };
+            assert_eq!(run_on("", &words(&run(0, ""))).status, 0);
+            let command = run(1, end);
+            let listing = || {
+                let entries = fs::read_dir(&folder.0).unwrap().map(|entry| {
+                    let entry = entry.unwrap();
+                    (entry.file_name(), std::os::unix::fs::DirEntryExt::ino(&entry))
+                });
+                entries.collect::<std::collections::BTreeSet<_>>()
+            };
+            let (mut seen, mut changes) = (listing(), 0);
+            let mut child = program().args(words(&command)).stderr(Stdio::null()).spawn().unwrap();
+            let has_ended = loop {
+                let now = listing();
+                changes += usize::from(now != seen);
+                seen = now;
+                if changes == step {
+                    break child.try_wait().unwrap().is_some();
+                }
+                if child.try_wait().unwrap().is_some() {
+                    break true;
+                }
+            };
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let ran = run_on("", &words(&command));
+            assert_eq!(ran.status, 0, "{end} {step}: {}", ran.said);
+            let last = if end.is_empty() {
+                run_on(
+                    "",
+                    &words(&format!("{} --end", run(1, "").replace("rows1", "rows2").replace("events1", "events2"))),
+                )
+            } else {
+                ran
+            };
+            assert_eq!(last.status, 0, "{end} {step}: {}", last.said);
+            let outputs: Vec<String> = (0..3)
+                .map(|day| fs::read_to_string(folder.path(&format!("rows{day}"))))
+                .filter_map(Result::ok)
+                .collect();
+            assert_eq!(all_rows(&outputs), all_rows(std::slice::from_ref(&whole.out)), "{end} {step}");
+            assert!(listing().iter().all(|(name, _)| !name.as_encoded_bytes().starts_with(b".")), "{end} {step}");
+            steps += 1;
+            if has_ended {
+                break;
+            }
+        }
+    }
+    assert!(steps >= 2, "{steps}");
+}
+
 #[test]
 fn a_state_fits_one_command() {
     let folder = Folder::new();
