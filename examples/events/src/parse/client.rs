@@ -9,9 +9,16 @@
 //! | `-` | nobody: see [`super::NoUser`] |
 //!
 //! Anything else is no client, and the line is refused.
+//!
+//! However it is written, a client is one: addresses of version 6 in the form of RFC 5952, those that hold one of version
+//! 4 (`::ffff:192.0.2.10`) as that, numbers without zeros before them, names in small letters without a point at the
+//! end. The zone behind a `%` stays: one address may be two neighbors on two interfaces. In JSON and CSV no field is
+//! known to be an address: texts count as they are written.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
+
+use super::{Field, Line};
 
 /// Which address of an `X-Forwarded-For` list is the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +47,56 @@ impl Forwarded {
             Self::Last => clients.last(),
         }
     }
+}
+
+/// The client of a line, by the one spelling of it.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Client {
+    #[default]
+    None,
+    /// As it stands in the line.
+    At(Range<usize>),
+    Spelled(String),
+}
+
+impl Client {
+    pub(super) fn new(line: &[u8], found: Option<Range<usize>>) -> Self {
+        let Some(range) = found else { return Self::None };
+        let text = &line[range.clone()];
+        let is_usual = text.iter().all(|byte| !matches!(byte, b':' | b'A'..=b'Z')) && !has_zeros(text);
+        match std::str::from_utf8(text) {
+            Ok(text) if !is_usual => Self::Spelled(spelled(text)),
+            _ => Self::At(range),
+        }
+    }
+
+    pub(super) fn field<'a>(&'a self, line: Line<'a>) -> Field<'a> {
+        match self {
+            Self::None => Field::Bad("no address or host name of a client"),
+            Self::At(range) => line.log_field(range.clone()),
+            Self::Spelled(text) => Field::Text(text),
+        }
+    }
+}
+
+/// Whether a number of an address of version 4 has zeros before it, or a name ends with a point.
+fn has_zeros(text: &[u8]) -> bool {
+    let has_zero = |part: &[u8]| part.len() > 1 && part[0] == b'0';
+    text.ends_with(b".") || (text.split(|byte| *byte == b'.').any(has_zero) && is_v4(text))
+}
+
+/// The one spelling of an address or a host name.
+#[cold]
+fn spelled(text: &str) -> String {
+    let (address, zone) = text.find('%').map_or((text, ""), |at| text.split_at(at));
+    if let Ok(address) = address.parse::<Ipv6Addr>() {
+        return format!("{}{zone}", address.to_canonical());
+    }
+    if is_v4(text.as_bytes()) {
+        let number = |part: &str| part.parse().unwrap_or(0_u8).to_string();
+        return text.split('.').map(number).collect::<Vec<_>>().join(".");
+    }
+    text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase()
 }
 
 fn without_quotes(text: &[u8]) -> Range<usize> {

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
-use super::client::{self, Forwarded};
+use super::client::{self, Client, Forwarded};
 use super::json;
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
@@ -28,11 +28,14 @@ pub const FIELDS: [&str; 13] = [
     "agent", "host",
 ];
 
+const ADDRESS: usize = 0;
+
 pub struct Combined {
     wanted: Wanted,
     /// Which of [`FIELDS`] each wanted field is.
     indices: Vec<usize>,
     forwarded: Forwarded,
+    client: Client,
     /// A line that lay in an object of JSON.
     message: String,
     joined: String,
@@ -43,13 +46,14 @@ impl Combined {
     pub fn new(wanted: Wanted, forwarded: Forwarded) -> Result<Self, String> {
         let index = |name: &String| FIELDS.iter().position(|field| field == name).ok_or_else(|| name.clone());
         let indices = wanted.names.iter().map(index).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, indices, forwarded, message: String::new(), joined: String::new() })
+        let (message, joined) = (String::new(), String::new());
+        Ok(Self { wanted, indices, forwarded, client: Client::None, message, joined })
     }
 }
 
 impl Parser for Combined {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let Self { wanted, indices, forwarded, message, joined } = self;
+        let Self { wanted, indices, forwarded, client, message, joined } = self;
         let line = match line.bytes() {
             [b'{', ..] => {
                 *message = in_object(line.bytes()).ok_or(Reject::NotCombined { what: "no line in this object" })?;
@@ -58,7 +62,11 @@ impl Parser for Combined {
             _ => line,
         };
         let parts = split(line.bytes(), *forwarded)?;
-        wanted.record(joined, |index| parts.field(indices[index]).map_or(Field::Missing, |part| line.field(part)))
+        *client = Client::new(line.bytes(), Some(parts.address.clone()));
+        wanted.record(joined, |index| match indices[index] {
+            ADDRESS => client.field(line),
+            index => parts.field(index).map_or(Field::Missing, |part| line.log_field(part)),
+        })
     }
 
     fn seen(&self) -> Seen {
@@ -165,7 +173,12 @@ fn head(line: &[u8], forwarded: Forwarded) -> Result<Head, Reject> {
 /// Where the blank before a time in brackets is; a word in brackets before it may be something else.
 fn time(line: &[u8]) -> Option<usize> {
     let brackets = || memchr_iter(b'[', line).filter(|at| *at > 0 && line[at - 1] == b' ');
-    let is_date = |at: &usize| matches!(line.get(at + 1..at + 4), Some([b'0'..=b'9', b'0'..=b'9', b'/' | b'0'..=b'9']));
+    // `04/Mar/2024` or `2024-03-04`, but not an address of version 6.
+    let is_date = |at: &usize| match line.get(at + 1..at + 6) {
+        Some([a, b, b'/', ..]) => a.is_ascii_digit() && b.is_ascii_digit(),
+        Some([year @ .., b'-']) => year.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
     brackets().find(is_date).or_else(|| brackets().next()).map(|at| at - 1)
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
@@ -32,6 +33,8 @@ struct Operand {
     text: String,
     number: Option<f64>,
     time: Option<Timestamp>,
+    /// An address of version 6, which has many spellings.
+    address: Option<IpAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,12 +118,17 @@ impl Operand {
     fn new(text: &str) -> Self {
         let number = number(text);
         let time = if number.is_none() { time(text) } else { None };
-        Self { text: text.to_owned(), number, time }
+        let address = text.parse::<Ipv6Addr>().ok().map(|address| address.to_canonical());
+        Self { text: text.to_owned(), number, time, address }
     }
 
     /// The order of a value and this one, if they have one: a text is neither more nor less than a number or a time.
     fn compare(&self, value: &str) -> Option<Ordering> {
         let equal_text = || (value == self.text).then_some(Ordering::Equal);
+        if let Some(own) = self.address {
+            let address = value.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+            return address.map_or_else(equal_text, |address| Some(address.cmp(&own)));
+        }
         match (self.number, self.time) {
             (Some(own), _) => number(value).map_or_else(equal_text, |value| value.partial_cmp(&own)),
             (_, Some(own)) => time(value).map_or_else(equal_text, |value| Some(value.cmp(&own))),
@@ -273,6 +281,10 @@ mod tests {
             ("path!~^/api", "/x/api", true),
             ("path~a=b", "/?a=b", true),
             ("path ~ ^/api", "/api/x", true),
+            ("address=2001:DB8:0::1", "2001:db8::1", true),
+            ("address=::ffff:192.0.2.1", "192.0.2.1", true),
+            ("address!=2001:db8::1", "2001:0DB8::1", false),
+            ("address!=2001:db8::1", "-", true),
             ("path~^$", "", true),
             ("path~^$", "/", false),
             ("path=", "", true),

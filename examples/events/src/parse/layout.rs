@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memmem};
 
-use super::client::{self, Forwarded};
+use super::client::{self, Client, Forwarded};
 use super::combined::{self, Request};
 use super::seen::Seen;
 use super::times::TimeFormat;
@@ -258,6 +258,8 @@ pub struct Layouted {
     /// Where each wanted field is.
     places: Vec<(usize, Part)>,
     found: Vec<Range<usize>>,
+    /// The client in each wanted field that holds one.
+    clients: Vec<Client>,
     /// A line that lay in an object of JSON.
     message: String,
     joined: String,
@@ -267,15 +269,16 @@ impl Layouted {
     /// Fails with the first wanted name that the format does not have.
     pub fn new(wanted: Wanted, layout: Layout, forwarded: Forwarded) -> Result<Self, String> {
         let place = |name: &String| layout.find(name).ok_or_else(|| name.clone());
-        let places = wanted.names.iter().map(place).collect::<Result<_, _>>()?;
+        let places: Vec<_> = wanted.names.iter().map(place).collect::<Result<_, _>>()?;
+        let clients = vec![Client::None; places.len()];
         let (found, message, joined) = (Vec::new(), String::new(), String::new());
-        Ok(Self { wanted, layout, forwarded, places, found, message, joined })
+        Ok(Self { wanted, layout, forwarded, places, found, clients, message, joined })
     }
 }
 
 impl Parser for Layouted {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let Self { wanted, layout, forwarded, places, found, message, joined } = self;
+        let Self { wanted, layout, forwarded, places, found, clients, message, joined } = self;
         let line = match line.bytes() {
             [b'{', ..] => match combined::in_object(line.bytes()) {
                 Some(text) => {
@@ -288,30 +291,29 @@ impl Parser for Layouted {
         };
         let bytes = line.bytes();
         layout.split_behind_prefix(bytes, *forwarded, found)?;
-        let forwarded = *forwarded;
+        for (client, (field, part)) in clients.iter_mut().zip(&*places) {
+            let range = found[*field].clone();
+            let text = &bytes[range.clone()];
+            let host = match part {
+                Part::Client => forwarded.client(text),
+                Part::ClientAndPort => client::with_port(text),
+                _ => continue,
+            };
+            *client = Client::new(bytes, host.map(|host| range.start + host.start..range.start + host.end));
+        }
         let field = |index: usize| {
             let (field, part) = places[index];
             let range = found[field].clone();
             let request = || Request::new(bytes, range.clone());
             let part = match part {
                 Part::Whole => Some(range),
-                Part::Client | Part::ClientAndPort => {
-                    let text = &bytes[range.clone()];
-                    let client = match part {
-                        Part::Client => forwarded.client(text),
-                        _ => client::with_port(text),
-                    };
-                    match client {
-                        Some(client) => Some(range.start + client.start..range.start + client.end),
-                        None => return Field::Bad("no address or host name of a client"),
-                    }
-                }
+                Part::Client | Part::ClientAndPort => return clients[index].field(line),
                 Part::Request => Some(request().action),
                 Part::Method => request().method,
                 Part::Path => request().path,
                 Part::Protocol => request().protocol,
             };
-            part.map_or(Field::Missing, |part| line.field(part))
+            part.map_or(Field::Missing, |part| line.log_field(part))
         };
         wanted.record(joined, field)
     }

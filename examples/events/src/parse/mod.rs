@@ -12,7 +12,7 @@
 //! - **No user.** The first key field says whose event it is. JSON null, a field that is not there, an empty cell of
 //!   CSV and the `-` of logs are nobody: the record is refused, or, by [`NoUser::Keep`], counted under the empty
 //!   text. An empty text of JSON is a text. Further key fields divide the events of a user: nothing in them is the
-//!   empty text.
+//!   empty text. Texts such as `NULL` are users, and told; see [`nobody`].
 //! - **Time.** See [`times`]. **Value.** As it is written; nothing is the empty text.
 
 pub mod client;
@@ -25,6 +25,7 @@ pub mod jsonl;
 pub mod keys;
 pub mod layout;
 pub mod more;
+mod nobody;
 pub mod numbers;
 mod reject;
 pub mod row;
@@ -35,7 +36,7 @@ pub mod w3c;
 
 pub use reject::{Reject, start_of};
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use stagger::Timestamp;
@@ -131,6 +132,17 @@ impl<'a> Line<'a> {
     }
 }
 
+impl<'a> Line<'a> {
+    /// A part of it in a log, where a text is no value if it is empty, perhaps in quotes.
+    #[inline]
+    fn log_field(self, part: Range<usize>) -> Field<'a> {
+        match self.field(part) {
+            Field::Text("" | "\"\"") => Field::Absent("empty"),
+            field => field,
+        }
+    }
+}
+
 /// Where a record ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -171,6 +183,8 @@ pub struct Wanted {
     found: Cell<u64>,
     lacked: Cell<u64>,
     empty_keys: Cell<u64>,
+    /// Texts of the first key field that mean nobody in all likelihood, and how many events have each.
+    nobodies: RefCell<Vec<(String, u64)>>,
 }
 
 /// The finding of a parser for one field.
@@ -218,8 +232,22 @@ impl Wanted {
         let usual = keys.iter().map(|(index, _)| *index).chain([time.0]).chain(value);
         let usual = usual.fold(0, |bits, index| bits | bit(index));
         let (found, lacked, empty_keys) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        let (more, no_user) = (None, NoUser::Refuse);
-        Self { names, keys, time, arrival, value, more, no_user, has_text_keys, usual, found, lacked, empty_keys }
+        let (more, no_user, nobodies) = (None, NoUser::Refuse, RefCell::default());
+        Self {
+            names,
+            keys,
+            time,
+            arrival,
+            value,
+            more,
+            no_user,
+            has_text_keys,
+            usual,
+            found,
+            lacked,
+            empty_keys,
+            nobodies,
+        }
     }
 
     /// Leaves records out by conditions, and takes further fields along.
@@ -261,7 +289,7 @@ impl Wanted {
         }
         let value = self.value.map_or(Some(""), &field)?;
         let [(first, _), others @ ..] = &self.keys[..] else { return None };
-        let first = field(*first).filter(|text| !text.is_empty() && *text != NOTHING)?;
+        let first = field(*first).filter(|text| !nobody::may_be(text))?;
         let key = if others.is_empty() {
             first
         } else {
@@ -324,10 +352,12 @@ impl Wanted {
         joined: &'a mut String,
         field: impl Fn(usize) -> Field<'a>,
     ) -> Result<Record<'a>, Reject> {
+        let mut first = "";
         let key = match self.keys[..] {
             [(only, KeyKind::Text)] => match field(only) {
                 Field::Text(text) if text != NOTHING => {
                     self.note_found(only);
+                    first = text;
                     text
                 }
                 other => {
@@ -342,6 +372,7 @@ impl Wanted {
                     match field(key) {
                         Field::Text(text) if kind == KeyKind::Text && (i > 0 || text != NOTHING) => {
                             self.note_found(key);
+                            first = if i == 0 { text } else { first };
                             keys::push_text(joined, i, text);
                         }
                         other => self.push_key(joined, i, key, kind, other)?,
@@ -361,6 +392,9 @@ impl Wanted {
         if key.is_empty() {
             self.empty_keys.set(self.empty_keys.get() + 1);
         }
+        if !first.is_empty() && nobody::may_be(first) {
+            self.note_nobody(first);
+        }
         Ok(record)
     }
 
@@ -372,6 +406,14 @@ impl Wanted {
     #[inline]
     fn note_lacked(&self, index: usize) {
         self.lacked.set(self.lacked.get() | bit(index));
+    }
+
+    /// Counts a user who is none, if the text means that.
+    #[cold]
+    fn note_nobody(&self, text: &str) {
+        if nobody::is(text) {
+            seen::count(&mut self.nobodies.borrow_mut(), text, 1);
+        }
     }
 
     /// That a field holds nothing.
@@ -503,6 +545,7 @@ impl Wanted {
         let times = std::iter::once(&self.time).chain(&self.arrival);
         let times = times.map(|(index, reader)| (self.names[*index].clone(), reader.seen())).collect();
         let key = self.keys.first().map(|(index, _)| self.names[*index].clone()).unwrap_or_default();
-        Seen { fields, times, empty_keys: self.empty_keys.get(), key }
+        let nobodies = self.nobodies.borrow().clone();
+        Seen { fields, times, empty_keys: self.empty_keys.get(), nobodies, key }
     }
 }

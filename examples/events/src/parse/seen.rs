@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use stagger::Timestamp;
 
+use super::nobody;
 use crate::zones::Local;
 
 /// Forms in which times were written: a set.
@@ -131,7 +132,21 @@ pub struct Seen {
     pub(super) times: Vec<(String, TimesSeen)>,
     /// Events whose only key field is an empty text.
     pub(super) empty_keys: u64,
+    /// Texts that mean nobody in all likelihood, and how many events have each.
+    pub(super) nobodies: Vec<(String, u64)>,
     pub(super) key: String,
+}
+
+/// Counts a text. Of very many texts the last ones count as one.
+pub(super) fn count(counts: &mut Vec<(String, u64)>, text: &str, events: u64) {
+    const MOST: usize = 16;
+    let is_full = counts.len() >= MOST;
+    let shown = if text.trim().is_empty() { " " } else { text };
+    match counts.iter().position(|(known, _)| known == shown) {
+        Some(known) => counts[known].1 += events,
+        None if is_full => counts[MOST - 1].1 += events,
+        None => counts.push((super::start_of(shown), events)),
+    }
 }
 
 impl Seen {
@@ -153,6 +168,9 @@ impl Seen {
             }
         }
         self.empty_keys += other.empty_keys;
+        for (text, events) in &other.nobodies {
+            count(&mut self.nobodies, text, *events);
+        }
         self.key = other.key;
     }
 
@@ -169,7 +187,18 @@ impl Seen {
         }
         if self.empty_keys > 0 {
             let events = if self.empty_keys == 1 { "event has" } else { "events have" };
-            notes.push(format!("{} {events} an empty `{}`: they count as one user", self.empty_keys, self.key));
+            notes.push(format!(
+                "{} {events} an empty `{1}`: they count as one user (--not {1}= leaves them out)",
+                self.empty_keys, self.key
+            ));
+        }
+        for (text, count) in &self.nobodies {
+            let events = if *count == 1 { "event has" } else { "events have" };
+            notes.push(format!(
+                "{count} {events} {text:?} as `{}`: they count as one user (--not {} leaves them out)",
+                self.key,
+                nobody::condition(&self.key, text)
+            ));
         }
         notes
     }

@@ -4,7 +4,7 @@
 //! A field has the name of its column (`cs-uri-stem`), and the usual ones have a second name ([`ALIASES`]). `time` is
 //! date and time together. A `-` is no value.
 
-use super::client::Forwarded;
+use super::client::{Client, Forwarded};
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted};
 
@@ -83,6 +83,8 @@ pub struct W3c {
     date: String,
     /// Where the cells of a line are.
     cells: Vec<(usize, usize)>,
+    /// The client in each wanted field that holds one.
+    clients: Vec<Client>,
     time: String,
     request: String,
     joined: String,
@@ -92,7 +94,8 @@ impl W3c {
     pub fn new(wanted: Wanted, forwarded: Forwarded) -> Self {
         let places = vec![None; wanted.names.len()];
         let (time, request, joined, date) = (String::new(), String::new(), String::new(), String::new());
-        Self { wanted, forwarded, columns: 0, places, date, cells: Vec::new(), time, request, joined }
+        let (cells, clients) = (Vec::new(), vec![Client::None; places.len()]);
+        Self { wanted, forwarded, columns: 0, places, date, cells, clients, time, request, joined }
     }
 
     /// Takes a line that begins with a `#`.
@@ -157,21 +160,22 @@ impl Parser for W3c {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
         self.split(line.bytes())?;
         self.join(line);
-        let Self { wanted, forwarded, places, cells, time, request, joined, .. } = self;
+        let Self { wanted, forwarded, places, cells, clients, time, request, joined, .. } = self;
+        for (client, place) in clients.iter_mut().zip(&*places) {
+            if let Some(Place::Client(column)) = place {
+                let (start, end) = cells[*column];
+                let host = forwarded.client(&line.bytes()[start..end]);
+                *client = Client::new(line.bytes(), host.map(|host| start + host.start..start + host.end));
+            }
+        }
         wanted.record(joined, |index| {
             let cell = |column: usize| cells[column].0..cells[column].1;
             match places[index] {
                 None => Field::Missing,
                 Some(Place::Time(..)) => Field::Text(time),
                 Some(Place::Request(..)) => Field::Text(request),
-                Some(Place::Column(column)) => line.field(cell(column)),
-                Some(Place::Client(column)) => {
-                    let range = cell(column);
-                    match forwarded.client(&line.bytes()[range.clone()]) {
-                        Some(client) => line.field(range.start + client.start..range.start + client.end),
-                        None => Field::Bad("no address or host name of a client"),
-                    }
-                }
+                Some(Place::Column(column)) => line.log_field(cell(column)),
+                Some(Place::Client(_)) => clients[index].field(line),
             }
         })
     }

@@ -39,7 +39,7 @@ fn the_client() {
         read(line!("[2001:db8::1] - -"), V6),
         read(line!("fe80::1%eth0 - -"), &["fe80::1%eth0 1 2024-03-04T09:00:00Z GET /a GET /a"]),
         read(line!("[fe80::1%eth0]:443 - -"), &["fe80::1%eth0 1 2024-03-04T09:00:00Z GET /a GET /a"]),
-        read(line!("2001:db8:0:0:0:0:0:1:4711 - -"), &["2001:db8:0:0:0:0:0:1 1 2024-03-04T09:00:00Z GET /a GET /a"]),
+        read(line!("2001:db8:0:0:0:0:0:1:4711 - -"), V6),
         read(line!("192.0.2.1:4711 - -"), ONE),
         read(line!("bot.example.org - -"), NAME),
         read(line!("localhost - -"), &["localhost 1 2024-03-04T09:00:00Z GET /a GET /a"]),
@@ -104,6 +104,96 @@ fn mixed_forms_are_one_visitor() {
             line!("shop.example:443 192.0.2.1 - -"),
             "--key host",
             &["shop.example:443 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &[],
+        ),
+    ]);
+}
+
+/// However it is written, in each reader of logs.
+#[test]
+fn one_client_is_one_visitor() {
+    const V6: [&str; 7] = [
+        "2001:db8::1",
+        "2001:DB8::1",
+        "2001:db8:0:0::1",
+        "2001:0db8:0000:0000:0000:0000:0000:0001",
+        "[2001:db8::1]",
+        "[2001:DB8:0::1]:443",
+        "2001:db8:0:0:0:0:0:1:4711",
+    ];
+    const V4: [&str; 6] = [
+        "192.0.2.1",
+        "::ffff:192.0.2.1",
+        "0:0::FFFF:192.0.2.1",
+        "192.0.2.1:80",
+        "[::ffff:192.0.2.1]:80",
+        "192.000.002.001",
+    ];
+    const NAME: [&str; 3] = ["bot.example.org", "Bot.Example.ORG", "bot.example.org."];
+    let request = "[04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"";
+    for (spellings, client) in [(&V6[..], V6[0]), (&V4, V4[0]), (&NAME, NAME[0])] {
+        let lines = |line: &dyn Fn(&str) -> String| spellings.iter().map(|client| line(client)).collect::<String>();
+        let rows = |first: &str| [format!("{client} {} {first}", spellings.len())];
+        let [usual, listed, alb, status] = [
+            rows("2024-03-04T09:00:00Z GET /a GET /a"),
+            rows("2024-03-04T09:00:00Z 200 200"),
+            rows("2024-03-04T09:00:00Z 1 1"),
+            rows("2024-03-04T09:00:00Z GET GET"),
+        ];
+        check(&[
+            case("combined", &lines(&|client| format!("{client} - - {request} 200 100\n")), "", &[&usual[0]], &[]),
+            case(
+                "behind a host",
+                &lines(&|client| format!("shop.example:443 {client} - - {request} 200 100\n")),
+                "",
+                &[&usual[0]],
+                &[],
+            ),
+            case(
+                "a list",
+                &lines(&|client| format!("{client}, 10.0.0.1 {request} 200\n")),
+                "--log-format '$http_x_forwarded_for [$time_local] \"$request\" $status' --value status",
+                &[&listed[0]],
+                &[],
+            ),
+            case(
+                "load balancers",
+                &lines(&|client| {
+                    format!(
+                        "http 2024-03-04T09:00:00Z app/x {client} 10.0.0.1:80 0.1 0.1 0.1 1 1 0 1 \"GET http://x:80/ HTTP/1.1\" \
+                         \"UA\" - - arn \"Root\" \"-\"\n"
+                    )
+                }),
+                "--format alb --value elb_status_code",
+                &[&alb[0]],
+                &[],
+            ),
+            case(
+                "W3C",
+                &format!(
+                    "#Fields: date time c-ip cs-method\n{}",
+                    lines(&|client| format!("2024-03-04 09:00:00 {client} GET\n"))
+                ),
+                "--value method",
+                &[&status[0]],
+                &[],
+            ),
+        ]);
+    }
+    let two = concat!(line!("2001:DB8::1 - -"), line!("2001:db8::2 - -"));
+    check(&[
+        case(
+            "conditions",
+            two,
+            "--where address=2001:db8:0::1",
+            &["2001:db8::1 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &[],
+        ),
+        case(
+            "two zones are two interfaces",
+            concat!(line!("fe80:0::1%eth0 - -"), line!("fe80::1%eth1 - -")),
+            "",
+            &["fe80::1%eth0 1 2024-03-04T09:00:00Z GET /a GET /a", "fe80::1%eth1 1 2024-03-04T09:00:00Z GET /a GET /a"],
             &[],
         ),
     ]);
@@ -308,7 +398,7 @@ fn load_balancers() {
             "IPv6 in full",
             &line.replace("192.0.2.1:2817", "2001:db8:0:0:0:0:0:1:2817"),
             "",
-            &[&format!("2001:db8:0:0:0:0:0:1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
+            &[&format!("2001:db8::1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
             &[],
         ),
         case(

@@ -405,9 +405,62 @@ fn users() {
             "{\"u\":\"\",\"t\":1709542800}\n",
             "--key u --time t",
             &[" 1 2024-03-04T09:00:00Z"],
-            &["note: 1 event has an empty `u`: they count as one user\n"],
+            &["note: 1 event has an empty `u`: they count as one user (--not u= leaves them out)\n"],
             0,
         ),
+        json(
+            "texts that mean nobody are users, and told",
+            "{\"u\":\"null\",\"t\":1709542800}\n{\"u\":\"undefined\",\"t\":1709542800}\n{\"u\":\"null\",\"t\":1709542800}\n\
+             {\"u\":\"  \",\"t\":1709542800}\n{\"u\":\" \",\"t\":1709542800}\n{\"u\":\"ann\",\"t\":1709542800}\n\
+             {\"u\":\"\\\\N\",\"t\":1709542800}\n{\"u\":\"null\",\"t\":\"no time\"}\n",
+            "--key u --time t",
+            &[
+                "   1 2024-03-04T09:00:00Z",
+                "  1 2024-03-04T09:00:00Z",
+                "\\N 1 2024-03-04T09:00:00Z",
+                "ann 1 2024-03-04T09:00:00Z",
+                "null 2 2024-03-04T09:00:00Z",
+                "undefined 1 2024-03-04T09:00:00Z",
+            ],
+            &[
+                "note: 2 events have \"null\" as `u`: they count as one user (--not u=null leaves them out)\n",
+                "note: 1 event has \"undefined\" as `u`",
+                "note: 2 events have \" \" as `u`: they count as one user (--not 'u~^\\s*$' leaves them out)\n",
+                "note: 1 event has \"\\\\N\" as `u`: they count as one user (--not 'u=\\N' leaves them out)\n",
+            ],
+            0,
+        ),
+        json(
+            "in the first of several key fields, whatever is in the others",
+            "{\"u\":\"None\",\"d\":\"NULL\",\"t\":1709542800}\n{\"u\":\"ann\",\"d\":\"NULL\",\"t\":1709542800}\n",
+            "--key u,d --time t",
+            &["None+NULL 1 2024-03-04T09:00:00Z", "ann+NULL 1 2024-03-04T09:00:00Z"],
+            &["note: 1 event has \"None\" as `u`"],
+            0,
+        ),
+        csv(
+            "in CSV, and left out as the note says",
+            "u,t\nNULL,1709542800\nN/A,1709542800\n\"\"\"null\"\"\",1709542800\nann,1709542800\n(not set),1709542800\n\
+             00000000-0000-0000-0000-000000000000,1709542800\n",
+            "--key u --time t --not u=NULL --not u=N/A --not 'u=(not set)' --not u=00000000-0000-0000-0000-000000000000",
+            &["\"null\" 1 2024-03-04T09:00:00Z", "ann 1 2024-03-04T09:00:00Z"],
+            &[
+                "note: 1 event has \"\\\"null\\\"\" as `u`: they count as one user (--not 'u=\"null\"' leaves them out)\n",
+            ],
+            0,
+        ),
+        Case {
+            file: "access.log",
+            ..csv(
+                "in a log; an empty name in quotes is nobody",
+                "192.0.2.1 - null [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 1\n\
+                 192.0.2.1 - \"\" [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 1\n",
+                "--key user --value status",
+                &["null 1 2024-03-04T09:00:00Z 200 200"],
+                &["note: 1 event has \"null\" as `user`", "line 2: `user` is empty"],
+                0,
+            )
+        },
         json(
             "a further key field may be empty",
             "{\"u\":1,\"d\":null,\"t\":1709542800}\n{\"u\":1,\"t\":1709542800}\n{\"u\":1,\"d\":\"\",\"t\":1709542800}\n",
