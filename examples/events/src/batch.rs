@@ -2,8 +2,11 @@
 
 use std::io;
 
+use program::say::counted;
 use stagger::Timestamp;
 
+use crate::failure::plain;
+use crate::input::Source;
 use crate::parse::seen::Seen;
 use crate::parse::{Record, Reject};
 
@@ -55,6 +58,13 @@ pub enum Item<'a> {
 }
 
 impl Batch {
+    /// Says where its input could not be read any further, if so, and why. A line that its end cuts in two is not used.
+    pub fn broken_off(&self, source: &Source) -> Option<String> {
+        let (name, after) = (source.name(), counted(self.last_line, "line"));
+        let why = plain(self.failure.as_ref()?);
+        Some(format!("{name} cannot be read to its end: after {after}, which are used, {why}"))
+    }
+
     #[inline(always)]
     pub fn add(&mut self, line: u64, record: &Record<'_>) {
         self.texts.push_str(record.key);

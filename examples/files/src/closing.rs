@@ -4,12 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use events::failure::{Failure, Outcome};
-use program::say::say;
+use program::say::{counted, grouped, say};
 use program::share::Share;
 use stagger::Counters;
 
 use crate::options::Options;
-use crate::report::{counted, grouped};
 use crate::unused::Unused;
 
 /// How much was read.

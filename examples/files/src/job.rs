@@ -18,7 +18,7 @@ use events::relay::Waited;
 use events::setup;
 use program::growing::Growing;
 use program::same;
-use program::say::say;
+use program::say::{counted, say};
 use program::signals::Orderly;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +29,6 @@ use crate::decimal::Decimal;
 use crate::facts::{Facts, Gather, Kept};
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::report::counted;
 use crate::results::Results;
 use crate::resume::{self, Tracked};
 use crate::silence::Silence;
@@ -228,9 +227,7 @@ where
         self.amount.lines += batch.lines;
         self.amount.empty += batch.empty;
         self.amount.left_out += batch.left_out;
-        if let Some(error) = &batch.failure {
-            self.unused.broken_off(&source.name(), batch.last_line, error);
-        }
+        self.unused.broken.extend(batch.broken_off(source));
         self.take_returned()?;
         self.write_early();
         Ok(())

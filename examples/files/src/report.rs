@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use events::lengths;
 use events::parse::keys;
 use events::zones::AnyZone;
-use program::say::escaped;
+use program::say::{counted, escaped, grouped};
 use rows::visible::visible;
 use stagger::{Timestamp, calendar::Zone};
 
@@ -237,23 +237,4 @@ fn shortened(text: &str, most: usize) -> String {
     }
     let start: String = text.chars().take(most.saturating_sub(1)).collect();
     start + "…"
-}
-
-/// `1 session`, `2,500 sessions`.
-pub(crate) fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(count))
-}
-
-/// A number with commas: `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

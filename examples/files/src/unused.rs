@@ -1,10 +1,9 @@
 //! Lines and events that were not used, and why: counted, the first few kept to be shown, all written if asked.
 
 use std::collections::BTreeMap;
-use std::io;
 
 use events::columns::Columns;
-use events::failure::{Failure, Outcome, plain};
+use events::failure::{Failure, Outcome};
 use events::parse::Reject;
 use program::growing::Growing;
 use rows::key::KeyFields;
@@ -12,7 +11,6 @@ use rows::lines::Time;
 use stagger::{Refusal, Timestamp};
 
 use crate::options::Options;
-use crate::report::counted;
 use crate::side::{JsonLines, LateRow, RejectRow};
 use crate::text::{EventRef, Origin, Place};
 
@@ -73,13 +71,6 @@ impl Unused {
             self.first.push(message);
         }
         Ok(())
-    }
-
-    /// An input that cannot be read to its end. A line that its end cuts in two is not used.
-    #[cold]
-    pub(crate) fn broken_off(&mut self, input: &str, lines: u64, error: &io::Error) {
-        let after = counted(lines, "line");
-        self.broken.push(format!("{input} cannot be read to its end: after {after}, which are used, {}", plain(error)));
     }
 
     /// An event whose every session is past.

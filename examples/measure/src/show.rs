@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use events::lengths;
+use program::say::grouped;
 use serde_json::{Value, json};
 
 use crate::command::{Command, Measuring};
@@ -98,14 +99,6 @@ fn median(times: &[Duration], events: u64) -> f64 {
     let middle = sorted.len() / 2;
     let median = if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2 };
     nanos(median, events)
-}
-
-/// With commas between thousands.
-fn grouped(number: u64) -> String {
-    match number {
-        0..1_000 => number.to_string(),
-        _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
-    }
 }
 
 pub(crate) fn json(command: &Command, about: &About<'_>, results: &[Raced]) -> String {

@@ -13,7 +13,7 @@ use crate::signals;
 /// Some of the input could not be used, more than was allowed, or none of it could.
 const NOT_USED: u8 = 1;
 /// The command or its files cannot work as they are.
-const CANNOT: u8 = 2;
+pub const CANNOT: u8 = 2;
 /// The exit status that a shell gives a program that SIGPIPE has ended: output is missing, and the reader closed the
 /// pipe.
 pub const CLOSED_PIPE: u8 = 128 + 13;

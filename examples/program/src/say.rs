@@ -41,6 +41,25 @@ pub fn list<T: AsRef<str>>(names: &[T]) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
+/// `1 session`, `2,500 sessions`.
+pub fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(count))
+}
+
+/// A number with commas: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn cut(text: &str, longest: usize) -> Cow<'_, str> {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -56,6 +75,13 @@ mod tests {
     fn nothing_in_a_message_commands_a_terminal() {
         assert_eq!(escaped("a\u{1b}[31m\nb\u{9b}\u{202e}"), "a\\u{1b}[31m\\nb\\u{9b}\\u{202e}");
         assert_eq!(escaped("日本 é …"), "日本 é …");
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        let numbers = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!((counted(1, "line"), counted(2_000, "line")), ("1 line".to_owned(), "2,000 lines".to_owned()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use events::columns::Columns;
 use events::input::Source;
 use events::setup;
+use program::failure;
 use program::say::say;
 use timely::communication::Config as Communication;
 use timely::dataflow::operators::Probe;
@@ -18,11 +19,20 @@ use crate::commit::commit;
 use crate::message::Epoch;
 use crate::options::Run;
 use crate::sessions::sessions;
-use crate::source::messages;
+use crate::source::{Broken, messages};
 use crate::state::{Folder, Resumed};
 
-/// Runs a job to its end. Returns whether there was anything left to do.
-pub fn run(run: Run) -> Result<bool> {
+/// How a job has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// All is done, but for files that this process could not read to their end.
+    Done { broken: Vec<String> },
+    /// An earlier run had done all.
+    Before,
+}
+
+/// Runs a job to its end.
+pub fn run(run: Run) -> Result<Ended> {
     let failed = |failure: events::failure::Failure| anyhow!(failure.message);
     let sources = setup::sources(&run.inputs);
     if sources.contains(&Source::Stdin) {
@@ -33,16 +43,17 @@ pub fn run(run: Run) -> Result<bool> {
     run.rule.config().build()?; // a wrong setting is told before anything starts
     let folder = Folder::new(&run.state);
     if folder.resume(0, 1)?.is_none() {
-        return Ok(false);
+        return Ok(Ended::Before);
     }
     end_with_the_others();
-    let job = Arc::new(Job { run, sources, columns, folder });
+    let broken = Broken::default();
+    let job = Arc::new(Job { run, sources, columns, folder, broken: broken.clone() });
     let config = timely::Config { communication: communication(&job.run)?, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| job.start(worker)).map_err(|problem| anyhow!(problem))?;
     for result in guards.join() {
         result.map_err(|problem| anyhow!("a worker failed: {problem}"))?;
     }
-    Ok(true)
+    Ok(Ended::Done { broken: broken.take() })
 }
 
 fn communication(run: &Run) -> Result<Communication> {
@@ -60,6 +71,7 @@ struct Job {
     sources: Vec<Source>,
     columns: Columns,
     folder: Folder,
+    broken: Broken,
 }
 
 impl Job {
@@ -71,7 +83,7 @@ impl Job {
         let clockwork = Clockwork::new(run.out_of_order, run.epoch, run.checkpoint);
         worker.dataflow::<Epoch, _, _>(|scope| {
             let done = Handle::new();
-            let messages = messages(scope, &self.sources, &run.fields, clockwork, &resumed, done.clone());
+            let messages = messages(scope, &self.sources, &run.fields, clockwork, &resumed, done.clone(), &self.broken);
             let mut streams = sessions(messages, engine, resumed.progress.clone());
             streams.sessions = streams.sessions.probe_with(&done);
             commit(streams, self.folder.clone(), self.columns.clone());
@@ -102,5 +114,5 @@ fn end_with_the_others() {
 /// Ends the process: the state on disk is whole at any time, and the other processes cannot go on without this one.
 pub fn stop(error: &anyhow::Error) -> ! {
     say(format_args!("timely-sessions: {error:#}"));
-    exit(1)
+    exit(failure::CANNOT.into())
 }

@@ -4,6 +4,7 @@
 //! to an epoch. So the frontier of the dataflow is the watermark over all files: a file that is behind holds it
 //! back, a file at its end does not.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -30,10 +31,27 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 type Output<'a> = OutputBuilderSession<'a, Epoch, CapacityContainerBuilder<Vec<Timed<Message>>>>;
 
+/// Files of this process that cannot be read to their end. What was read of them is used.
+#[derive(Clone, Debug, Default)]
+pub struct Broken(Arc<Mutex<Vec<String>>>);
+
+impl Broken {
+    fn add(&self, message: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+    }
+
+    /// The messages about them.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// One file on its way.
 struct File {
     index: u32,
+    source: Source,
     reading: Reading,
+    broken: Broken,
     /// Lines that an earlier run has used.
     skip: u64,
     greatest: Option<Timestamp>,
@@ -48,6 +66,7 @@ pub fn messages<'scope>(
     clockwork: Clockwork,
     resumed: &Resumed,
     done: Handle<Epoch>,
+    broken: &Broken,
 ) -> Stream<'scope, Epoch, Vec<Timed<Message>>> {
     let (worker, peers) = (scope.index(), scope.peers());
     operator::source(scope, "files", |capability, info| {
@@ -57,7 +76,8 @@ pub fn messages<'scope>(
             .map(|(index, source)| {
                 let reading = start(source, fields).unwrap_or_else(|error| stop(&error));
                 let reached = resumed.progress.get(&index).copied().unwrap_or_default();
-                File { index, reading, skip: reached.line, greatest: reached.greatest, capability: capability.clone() }
+                let (source, broken, capability) = (source.clone(), broken.clone(), capability.clone());
+                File { index, source, reading, broken, skip: reached.line, greatest: reached.greatest, capability }
             })
             .collect();
         drop(capability);
@@ -126,10 +146,13 @@ impl File {
             };
             self.send(message, &mut waiting, output, peers, clockwork);
         }
-        self.give(&mut waiting, output);
-        if let Some(error) = &batch.failure {
-            stop(&anyhow::anyhow!("cannot read input {}: {error}", self.index + 1));
+        if let Some(reason) = batch.broken_off(&self.source) {
+            self.broken.add(reason.clone());
+            let at = Place { source: self.index, line: batch.last_line + 1 };
+            let message = Message::Unreadable { at, text: String::new(), reason };
+            self.send(message, &mut waiting, output, peers, clockwork);
         }
+        self.give(&mut waiting, output);
         self.reading.give_back(batch);
         true
     }

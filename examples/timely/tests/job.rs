@@ -227,6 +227,71 @@ fn a_job_goes_on_with_another_number_of_workers() {
     assert!(result(&state) == expected);
 }
 
+/// Of a file that breaks off everything before is used, and told; the other files are used as ever.
+#[test]
+fn a_packed_file_that_breaks_off_is_used_up_to_there() {
+    let folder = TempDir::new().unwrap();
+    let line = |user: &str, second: u32| format!("{{\"user\":\"{user}\",\"time\":{}}}\n", 1_700_000_000 + second);
+    let packed = |text: String| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let whole = packed((0..9_000).map(|second| line("ann", second)).collect());
+    fs::write(folder.path().join("a.jsonl.gz"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(folder.path().join("b.jsonl"), line("bob", 0) + &line("bob", 1)).unwrap();
+    for workers in ["1", "2"] {
+        let state = folder.path().join(workers);
+        let mut command = Command::new(PROGRAM);
+        command.arg("run").args(["a.jsonl.gz", "b.jsonl", "--key", "user", "--time", "time"]);
+        command.args(["--workers", workers, "--state"]).arg(&state).current_dir(&folder);
+        let ran = command.output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        let sentence = "timely-sessions: a.jsonl.gz cannot be read to its end: after ";
+        assert!(ran.status.code() == Some(1) && said.contains(sentence), "{said}");
+        let lines: u64 =
+            said.split(sentence).nth(1).unwrap().split(' ').next().unwrap().replace(',', "").parse().unwrap();
+        let (sessions, unused) = result(&state);
+        let events: Vec<(Value, u64)> = sessions
+            .iter()
+            .map(|row| serde_json::from_str::<Value>(row).unwrap())
+            .map(|row| (row["user"].clone(), row["events"].as_u64().unwrap()))
+            .collect();
+        let of = |user: &str| events.iter().find(|(key, _)| key == user).map(|(_, events)| *events);
+        // The line that is cut in two may count as one.
+        assert!(
+            of("bob") == Some(2) && of("ann").is_some_and(|events| events > 1_000 && lines - events < 2),
+            "{events:?}"
+        );
+        assert!(unused.iter().any(|row| row.contains("cannot be read to its end")), "{unused:?}");
+    }
+}
+
+#[test]
+fn failures_have_the_status_of_all_programs() {
+    let folder = TempDir::new().unwrap();
+    for (arguments, status) in [
+        ("rows none", 2),
+        ("run none.jsonl --key user --time time --state state", 2),
+        ("run - --key user --time time --state state", 2),
+        ("run --xyzzy", 2),
+    ] {
+        let ran = Command::new(PROGRAM).args(arguments.split(' ')).current_dir(&folder).output().unwrap();
+        assert_eq!(ran.status.code(), Some(status), "{arguments}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    fs::write(folder.path().join("a.jsonl"), "{\"user\":\"ann\",\"time\":1700000000}\n").unwrap();
+    for (command, status) in [
+        ("PROGRAM run a.jsonl --key user --time time --state state", 0),
+        ("PROGRAM rows state >&-", 2),
+        ("PROGRAM rows state > /dev/full", 2),
+        ("PROGRAM rows state", 0),
+    ] {
+        let shell = ["-c", &command.replace("PROGRAM", PROGRAM)].map(str::to_owned);
+        let ran = Command::new("sh").args(shell).current_dir(&folder).output().unwrap();
+        assert_eq!(ran.status.code(), Some(status), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
 #[test]
 fn another_rule_is_refused_and_a_finished_job_says_so() {
     let (input, folder) = (Input::new(), TempDir::new().unwrap());
