@@ -6,7 +6,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 use crate::data::Key;
 use crate::time::Timestamp;
@@ -184,6 +184,7 @@ impl<'de> serde::Deserialize<'de> for SessionId {
 /// Feeds a hasher the same bytes on every platform. The bytes come in many small parts; they
 /// are gathered, since hashing once is far cheaper than hashing part by part.
 struct Portable {
+    /// Of the bytes that have left the room for them.
     hasher: SipHasher13,
     gathered: [u8; ROOM],
     length: usize,
@@ -193,30 +194,32 @@ struct Portable {
 const ROOM: usize = 104;
 
 impl Portable {
+    #[inline]
     fn new() -> Self {
         Self { hasher: SipHasher13::new(), gathered: [0; ROOM], length: 0 }
     }
 
-    fn hash_gathered(&mut self) {
+    #[cold]
+    fn write_through(&mut self, bytes: &[u8]) {
         self.hasher.write(&self.gathered[..self.length]);
         self.length = 0;
+        self.hasher.write(bytes);
     }
 
-    fn finish128(mut self) -> u128 {
-        self.hash_gathered();
-        self.hasher.finish128().as_u128()
+    #[inline]
+    fn finish128(self) -> u128 {
+        self.hasher.hash(&self.gathered[..self.length]).as_u128()
     }
 }
 
 impl Hasher for Portable {
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) {
         if let Some(room) = self.gathered.get_mut(self.length..self.length + bytes.len()) {
             room.copy_from_slice(bytes);
             self.length += bytes.len();
         } else {
-            self.hash_gathered();
-            self.hasher.write(bytes);
+            self.write_through(bytes);
         }
     }
 
@@ -316,6 +319,7 @@ pub fn kinesis_sql_id(user: impl fmt::Display, device: &str, bucket: Timestamp) 
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use siphasher::sip128::Hasher128;
 
     fn id<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, anchor: i64, flushes: u32) -> SessionId {
         let identity = Identity { anchor: Timestamp::from_micros(anchor), part, flushes };
