@@ -58,6 +58,13 @@ impl Default for Cells {
 }
 
 impl Cells {
+    /// Appends a cell of a fixed length, to be changed where it lies.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, cell: [u8; N]) -> &mut [u8; N] {
+        self.bytes.extend_from_slice(&cell);
+        self.bytes.last_chunk_mut().expect("it has just been appended")
+    }
+
     /// Ends the row.
     #[inline]
     pub fn end_row(&mut self) {
@@ -105,11 +112,9 @@ impl Cells {
 
     #[inline]
     pub fn id(&mut self, id: SessionId) {
-        let mut cell = [b','; 33];
-        for (pair, byte) in cell.chunks_exact_mut(2).zip(id.as_u128().to_be_bytes()) {
+        for (pair, byte) in self.put([b','; 33]).chunks_exact_mut(2).zip(id.as_u128().to_be_bytes()) {
             pair.copy_from_slice(&HEX[usize::from(byte)]);
         }
-        self.bytes.extend_from_slice(&cell);
     }
 
     #[inline]
@@ -125,14 +130,13 @@ impl Cells {
         let (secs, micros) = ((micros / 1_000_000) as u32, (micros % 1_000_000) as u32);
         let (minutes, secs) = (secs / 60, secs % 60);
         let (ten_thousands, micros) = (micros / 10_000, micros % 10_000);
-        let mut cell = self.in_day;
+        let cell = self.put(self.in_day);
         cell[11..13].copy_from_slice(pair(minutes / 60));
         cell[14..16].copy_from_slice(pair(minutes % 60));
         cell[17..19].copy_from_slice(pair(secs));
         cell[20..22].copy_from_slice(pair(ten_thousands));
         cell[22..24].copy_from_slice(pair(micros / 100));
         cell[24..26].copy_from_slice(pair(micros % 100));
-        self.bytes.extend_from_slice(&cell);
     }
 
     /// Remembers the day too, unless its year has not four digits.
