@@ -38,6 +38,9 @@ use crate::text::{EventRef, Origin, Payload, Place, Text};
 use crate::unused::Unused;
 use crate::waiting::Waiting;
 
+/// How many events are pushed at once: the engine waits for the memory of all of them together.
+const MANY: usize = 64;
+
 /// Does the work that the options ask for.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     if options.keeps_facts() {
@@ -93,6 +96,8 @@ struct Job<'o, O: Kept, A: Aggregate<Text, Payload<O>, Output = O>> {
     numbers: Vec<usize>,
     /// By how much the arrival of an event bounds how far it moves the clock.
     bound: Option<Duration>,
+    /// How many events are pushed at once.
+    many: usize,
     /// What earlier runs had counted.
     before: Counters,
     state: Option<State<Payload<O>, A::State>>,
@@ -144,6 +149,7 @@ where
             amount: Amount::default(),
             numbers: options.results.measures.numbers(),
             bound: options.bound_by_arrival(),
+            many: if options.looks_at_each_event() { 1 } else { MANY },
             silence: Silence::default(),
             // A run with a state is repeated instead.
             orderly: (options.streams() && state.is_none()).then(Orderly::begin),
@@ -212,15 +218,18 @@ where
     fn use_batch(&mut self, index: u32, source: &Source, batch: &mut Batch) -> Outcome<()> {
         let before = self.tracked.as_ref().map_or(0, |tracked| tracked.lines_before);
         let place = |line: u64| Place { input: index, line: before + line };
+        let mut events = Vec::with_capacity(self.many);
         for item in batch.iter() {
             match item {
-                Item::Record(line, record) => self.take(record, place(line))?,
+                Item::Record(line, record) => self.take(record, place(line), &mut events)?,
                 Item::Rejected(bad) if self.holds_back(source, bad) => self.amount.lines -= 1,
                 Item::Rejected(bad) => {
+                    self.push(&mut events)?;
                     self.unused.reject(place(bad.line), &bad.bytes, &bad.reject)?;
                 }
             }
         }
+        self.push(&mut events)?;
         if let Some(seen) = batch.seen.take() {
             self.seen.merge(*seen);
         }
@@ -314,7 +323,8 @@ where
         self.results.pause()
     }
 
-    fn take(&mut self, record: Record<'_>, place: Place) -> Outcome<()> {
+    #[inline]
+    fn take<'e>(&mut self, record: Record<'e>, place: Place, events: &mut Vec<EventRef<'e>>) -> Outcome<()> {
         self.amount.events += 1;
         self.note_numbers(record.more);
         let origin = Origin { place, marks: record.marks, more: record.more };
@@ -325,7 +335,7 @@ where
                 waiting.add(&event);
                 Ok(())
             }
-            None => self.push(event),
+            None => self.add(event, events),
         }
     }
 
@@ -338,27 +348,53 @@ where
         }
     }
 
-    fn push(&mut self, event: EventRef<'_>) -> Outcome<()> {
+    /// Adds an event to those that are pushed together.
+    #[inline]
+    fn add<'e>(&mut self, event: EventRef<'e>, events: &mut Vec<EventRef<'e>>) -> Outcome<()> {
+        events.push(event);
+        if events.len() < self.many { Ok(()) } else { self.push(events) }
+    }
+
+    fn push(&mut self, events: &mut Vec<EventRef<'_>>) -> Outcome<()> {
         let results = &mut self.results;
-        match self.engine.push(event, &mut |session| results.session(session)) {
-            Pushed::Late(event) => self.unused.late(&event, self.engine.now())?,
+        let mut returned = self.engine.push_batch(events, &mut |session| results.session(session)).into_iter();
+        let mut next = returned.next();
+        for (index, event) in events.iter().enumerate() {
+            match next {
+                Some((of, pushed)) if of == index => {
+                    self.handed_back(pushed)?;
+                    next = returned.next();
+                }
+                _ => self.taken(event),
+            }
+        }
+        events.clear();
+        self.results.check()
+    }
+
+    #[cold]
+    fn handed_back(&mut self, pushed: Pushed<EventRef<'_>>) -> Outcome<()> {
+        match pushed {
+            Pushed::Late(event) => self.unused.late(&event, self.engine.now()),
             Pushed::Refused(event, why) => {
                 if why == Refusal::BetweenWindows {
                     self.reached(&event);
                 }
-                self.unused.refused(&event, why)?;
+                self.unused.refused(&event, why)
             }
-            Pushed::Opened | Pushed::Extended | Pushed::Merged | Pushed::Held => {
-                self.reached(&event);
-                if let Some(report) = &mut self.results.report {
-                    report.event(event.event_time);
-                }
-                if let Some(early) = &mut self.results.early {
-                    early.add(&event);
-                }
-            }
+            Pushed::Opened | Pushed::Extended | Pushed::Merged | Pushed::Held => Ok(()),
         }
-        self.results.check()
+    }
+
+    #[inline]
+    fn taken(&mut self, event: &EventRef<'_>) {
+        self.reached(event);
+        if let Some(report) = &mut self.results.report {
+            report.event(event.event_time);
+        }
+        if let Some(early) = &mut self.results.early {
+            early.add(event);
+        }
     }
 
     /// Event time has come as far as this event, by its arrival at most: a fast clock makes no event of others late.
@@ -384,9 +420,9 @@ where
     fn end(&mut self) -> Outcome<()> {
         if let Some(mut waiting) = self.waiting.take() {
             waiting.sort();
-            for event in waiting.iter() {
-                self.push(event)?;
-            }
+            let mut events = Vec::with_capacity(self.many);
+            waiting.iter().try_for_each(|event| self.add(event, &mut events))?;
+            self.push(&mut events)?;
         }
         if self.state.is_some() && !self.options.going_on.end {
             return self.results.check();

@@ -467,6 +467,12 @@ impl Options {
         self.shows_report() || self.results.output.as_deref().is_none_or(|path| path == Path::new("-"))
     }
 
+    /// Whether something depends on where the clock stands, or which sessions are open, behind each single event.
+    pub(crate) fn looks_at_each_event(&self) -> bool {
+        let needs_clock = self.results.late.is_some() || self.streaming.max_future.is_some();
+        needs_clock || self.bound_by_arrival().is_some() || self.writes_events_early()
+    }
+
     /// Whether a report takes the place of the rows.
     pub(crate) fn shows_report(&self) -> bool {
         let Results { output, output_format, report, .. } = &self.results;
