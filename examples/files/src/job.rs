@@ -236,7 +236,10 @@ where
         self.amount.lines += batch.lines;
         self.amount.empty += batch.empty;
         self.amount.left_out += batch.left_out;
-        self.unused.broken.extend(batch.broken_off(source));
+        if let Some(message) = batch.broken_off(source) {
+            self.unused.broken.push(message);
+            self.tracked.iter().for_each(Tracked::break_off);
+        }
         self.take_returned()?;
         self.write_early();
         Ok(())
@@ -455,7 +458,7 @@ where
         let may_close = self.options.going_on.end && counters.closed > 0;
         if self.state.is_some() && !self.has_news && !may_close {
             say("nothing new since the last run: all files stay as they are");
-            return Ok(());
+            return closing::status(&self.amount, &self.unused, self.options);
         }
         let mut files = self.unused.finish()?;
         let results = self.results.finish(&self.unused, self.sources[0] == Source::Bundled)?;

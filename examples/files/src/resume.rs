@@ -54,6 +54,16 @@ struct Position {
     is_over: bool,
 }
 
+impl Position {
+    /// To the beginning of the last line.
+    fn go_back(&mut self) {
+        let line = self.bytes.saturating_sub(self.line_start) as usize;
+        let kept = self.tail.0.len().saturating_sub(line);
+        self.tail.0.truncate(kept);
+        self.bytes = self.line_start;
+    }
+}
+
 /// The last bytes that were read.
 #[derive(Clone, Debug, Default)]
 struct Tail(Vec<u8>);
@@ -76,7 +86,8 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
     let unreadable = |error: io::Error| source.unreadable(&error);
     let mut content = input.content();
     let mut head = Vec::new();
-    content.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
+    let failure = content.by_ref().take(HEAD).read_to_end(&mut head).err();
+    let content = Failing { failure, inner: content };
     let is_known = |known: &&Known| {
         known.head_bytes <= head.len() as u64 && hash(&head[..known.head_bytes as usize]) == known.head
     };
@@ -190,11 +201,14 @@ impl Tracked {
         let mut position = self.position();
         let is_last = position.is_over && position.bytes - position.line_start == line.len() as u64 && !line.is_empty();
         if is_last {
-            position.bytes = position.line_start;
-            let kept = position.tail.0.len().saturating_sub(line.len());
-            position.tail.0.truncate(kept);
+            position.go_back();
         }
         is_last
+    }
+
+    /// Leaves a line that a failure cuts in two to the next run.
+    pub(crate) fn break_off(&self) {
+        self.position().go_back();
     }
 
     /// Whether there was anything that no earlier run had read.
@@ -229,6 +243,18 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(bytes);
     hasher.finish()
+}
+
+/// An input whose beginning has failed to be read.
+struct Failing<R> {
+    failure: Option<io::Error>,
+    inner: R,
+}
+
+impl<R: Read> Read for Failing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.failure.take().map_or_else(|| self.inner.read(buffer), Err)
+    }
 }
 
 /// Counts what passes through.

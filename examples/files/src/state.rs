@@ -108,6 +108,9 @@ pub(crate) fn lock(path: &Path) -> Option<File> {
 
 /// The bytes of the file, if there is one.
 fn content(path: &Path) -> Outcome<Option<Vec<u8>>> {
+    if path.metadata().is_ok_and(|known| !known.is_file()) {
+        return Err(Failure::usage(format_args!("{} is no file: --state needs one", path.display())));
+    }
     match std::fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         bytes => bytes.map(Some).map_err(|error| Failure::file("read", path, &error)),

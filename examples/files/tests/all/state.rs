@@ -297,6 +297,39 @@ fn a_line_that_grows_twice_is_used_once() {
     assert!(said.contains("2 events, 0 rejected"), "{said}");
 }
 
+/// Its events are used once, the one of the line that is cut in two too.
+#[test]
+fn a_packed_input_that_breaks_off_goes_on_when_it_is_whole() {
+    let text = generated("");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packed.write_all(text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let options = format!("{CLICK_FIELDS} --gap 1m --out-of-order 10s");
+    let whole = ok(&text, &options);
+    for bytes in [5, 12, 100, 3_000, packed.len() / 2, packed.len() / 2 + 1, packed.len() - 4] {
+        let folder = Folder::new();
+        let run = |bytes: usize, output: &str, more: &str| {
+            let (input, output) = (folder.write("in.jsonl.gz", &packed[..bytes]), folder.path(output));
+            let ran = run_on("", &words(&format!("{input} {options} {more} --output {output}")));
+            assert!(
+                bytes == packed.len() || ran.said.contains("in.jsonl.gz cannot be read to its end"),
+                "{}",
+                ran.said
+            );
+            ran.status
+        };
+        let state = format!("--state {}", folder.path("state"));
+        assert_eq!(
+            [run(bytes, "none", ""), run(bytes, "first", &state), run(bytes, "second", &state)],
+            [1; 3],
+            "{bytes}"
+        );
+        assert_eq!(run(packed.len(), "third", &format!("{state} --end")), 0);
+        let rows = ["first", "second", "third"].map(|name| fs::read_to_string(folder.path(name)).unwrap_or_default());
+        assert_eq!(all_rows(&rows), all_rows(std::slice::from_ref(&whole.out)), "{bytes}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_input_that_is_cut_while_it_is_read_is_told() {
@@ -424,6 +457,8 @@ fn a_state_fits_one_command() {
             "--not = , but it is what=b now: use the same options, or another --state",
         ),
         (format!("--gap 30s --out-of-order 1s --state {damaged}"), "damaged is no state of a run like this"),
+        ("--gap 30s --out-of-order 1s --state /dev/full".to_owned(), "/dev/full is no file: --state needs one"),
+        ("--gap 30s --out-of-order 1s --state .".to_owned(), ". is no file: --state needs one"),
         (format!("--gap 30s --state {state}"), "--state is for streams only: say --out-of-order too"),
         (
             format!("--gap 30s --out-of-order 1s --state {state} --report"),
