@@ -1,6 +1,7 @@
 //! The records of one read of an input, on their way from the thread that parses to the one that sessionizes.
 
 use std::io;
+use std::ops::Range;
 
 use program::say::counted;
 use stagger::Timestamp;
@@ -8,14 +9,14 @@ use stagger::Timestamp;
 use crate::failure::plain;
 use crate::input::Source;
 use crate::parse::seen::Seen;
-use crate::parse::{Record, Reject};
+use crate::parse::{Record, Reject, keys};
 
 /// Records and rejects of one block, in order of their lines. All texts lie in one buffer, so that
 /// handing a block over costs no allocation per record.
 #[derive(Default)]
 pub struct Batch {
-    /// For each record its key, its value, then its further fields.
-    texts: String,
+    /// For each record its key, its value, then its further fields, as UTF-8.
+    texts: Vec<u8>,
     records: Vec<Stored>,
     /// If a field for it was named, for each record.
     arrivals: Vec<Timestamp>,
@@ -65,17 +66,51 @@ impl Batch {
         Some(format!("{name} cannot be read to its end: after {after}, which are used, {why}"))
     }
 
-    #[inline(always)]
-    pub fn add(&mut self, line: u64, record: &Record<'_>) {
-        self.texts.push_str(record.key);
-        self.texts.push_str(record.value);
-        if !record.more.is_empty() {
-            self.texts.push_str(record.more);
+    /// Adds a record, or why a line is none.
+    pub fn take(&mut self, line: u64, bytes: &[u8], record: Result<Record<'_>, Reject>) {
+        match record {
+            Ok(record) => self.add(line, &record),
+            Err(reject) => self.reject(line, bytes, reject),
         }
-        let Record { time, arrival, marks, .. } = *record;
-        let [key, value, more] = [record.key, record.value, record.more].map(|text| text.len() as u32);
+    }
+
+    #[inline]
+    fn add(&mut self, line: u64, record: &Record<'_>) {
+        let Record { key, time, arrival, value, marks, more } = *record;
+        let texts = [key, value, more];
+        texts.iter().for_each(|text| self.texts.extend_from_slice(text.as_bytes()));
+        let [key, value, more] = texts.map(|text| text.len() as u32);
         self.records.push(Stored { time, line, key, value, more, marks });
         self.arrivals.extend(arrival);
+    }
+
+    /// Adds a record of a key and a value that are parts of a text. A key of several parts has separators between them.
+    /// Nothing is added if one of them is missing.
+    #[inline(always)]
+    pub fn add_parts(
+        &mut self,
+        line: u64,
+        time: Timestamp,
+        bytes: &[u8],
+        first: Range<usize>,
+        others: impl Iterator<Item = Option<Range<usize>>>,
+        value: Range<usize>,
+    ) -> Option<()> {
+        let start = self.texts.len();
+        push_part(&mut self.texts, bytes, first);
+        for part in others {
+            let Some(part) = part else {
+                self.texts.truncate(start);
+                return None;
+            };
+            self.texts.push(keys::SEPARATOR as u8);
+            push_part(&mut self.texts, bytes, part);
+        }
+        let key = (self.texts.len() - start) as u32;
+        let value_length = value.len() as u32;
+        push_part(&mut self.texts, bytes, value);
+        self.records.push(Stored { time, line, key, value: value_length, more: 0, marks: 0 });
+        Some(())
     }
 
     #[cold]
@@ -89,7 +124,8 @@ impl Batch {
 
     /// Everything in order of its lines.
     pub fn iter(&self) -> Items<'_> {
-        Items { batch: self, records: 0, rejects: 0, texts: &self.texts }
+        let texts = simdutf8::basic::from_utf8(&self.texts).expect("only whole texts are added");
+        Items { batch: self, records: 0, rejects: 0, texts }
     }
 
     /// How many bytes its texts have.
@@ -104,6 +140,21 @@ impl Batch {
         self.arrivals.clear();
         self.rejects.clear();
         (self.lines, self.empty, self.left_out) = (0, 0, 0);
+    }
+}
+
+/// Appends a part of some bytes. A short one is copied with bytes behind it, which are cut off again: so many at once
+/// take no loop and no call.
+#[inline(always)]
+fn push_part(texts: &mut Vec<u8>, bytes: &[u8], part: Range<usize>) {
+    const SHORT: usize = 32;
+    match bytes.get(part.start..).and_then(<[u8]>::first_chunk::<SHORT>) {
+        Some(bytes) if part.len() <= SHORT => {
+            let end = texts.len() + part.len();
+            texts.extend_from_slice(bytes);
+            texts.truncate(end);
+        }
+        _ => texts.extend_from_slice(&bytes[part]),
     }
 }
 

@@ -31,6 +31,14 @@ const fn quotes_and_controls(bytes: u64) -> u64 {
     turned.wrapping_sub(EACH * 0x21) & !turned
 }
 
+/// The high bit of each quote, control character and byte that is equal to one. Behind such a byte others may be taken
+/// for it, too.
+#[inline]
+pub const fn marks(eight: [u8; 8], byte: u8) -> u64 {
+    let bytes = u64::from_le_bytes(eight);
+    (quotes_and_controls(bytes) | zeros(bytes ^ (EACH * byte as u64))) & HIGH
+}
+
 /// The place of the first byte that is no digit.
 #[inline]
 pub const fn no_digit(eight: [u8; 8]) -> Option<usize> {
@@ -72,33 +80,49 @@ pub const fn has_separator(eight: [u8; 8]) -> bool {
 /// Whether there is a quote, a comma or a control character.
 #[inline]
 pub const fn has_mark(eight: [u8; 8]) -> bool {
-    let bytes = u64::from_le_bytes(eight);
-    (quotes_and_controls(bytes) | zeros(bytes ^ (EACH * b',' as u64))) & HIGH != 0
+    marks(eight, b',') != 0
 }
 
-/// Whether a text begins with another: for texts that are too short to call a function for each.
-#[inline(always)]
-pub fn begins(text: &[u8], with: &[u8]) -> bool {
-    let Some(text) = text.get(..with.len()) else { return false };
-    let same = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
-    match (text.last_chunk(), with.last_chunk()) {
-        (Some(a), Some(b)) => same(a, b) && text.as_chunks().0.iter().zip(with.as_chunks().0).all(|(a, b)| same(a, b)),
-        _ => text.iter().zip(with).all(|(a, b)| a == b),
+/// A text of at most 32 bytes of which some may be any: others are compared with it at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pattern {
+    text: [u8; Self::LENGTH],
+    /// All bits of each byte that counts.
+    counts: [u8; Self::LENGTH],
+}
+
+impl Pattern {
+    pub const LENGTH: usize = 32;
+
+    /// Of the beginning of a text. The bytes behind it may be any, and those at some places.
+    pub fn of(text: &[u8], may_be_any: &[usize]) -> Self {
+        let mut pattern = Self::default();
+        let length = text.len().min(Self::LENGTH);
+        pattern.text[..length].copy_from_slice(&text[..length]);
+        pattern.counts[..length].fill(0xff);
+        may_be_any.iter().for_each(|place| pattern.counts[*place] = 0);
+        pattern
+    }
+
+    #[inline(always)]
+    pub fn fits(&self, text: &[u8; Self::LENGTH]) -> bool {
+        let parts = text.iter().zip(&self.text).zip(&self.counts);
+        parts.fold(0, |differences, ((a, b), counts)| differences | ((a ^ b) & counts)) == 0
     }
 }
 
-/// The place of the first byte that something holds for, which is found among eight at once, or for one alone.
+/// The first place, from another one on, of a byte that something holds for, which is found among eight at once, or for
+/// one alone.
 #[inline(always)]
-pub fn first(bytes: &[u8], among: fn([u8; 8]) -> Option<usize>, holds: fn(u8) -> bool) -> Option<usize> {
-    let (eights, rest) = bytes.as_chunks();
-    let mut before = 0;
-    for eight in eights {
+pub fn first(bytes: &[u8], from: usize, among: fn([u8; 8]) -> Option<usize>, holds: fn(u8) -> bool) -> Option<usize> {
+    let mut at = from;
+    while let Some(eight) = bytes.get(at..)?.first_chunk() {
         if let Some(place) = among(*eight) {
-            return Some(before + place);
+            return Some(at + place);
         }
-        before += eight.len();
+        at += eight.len();
     }
-    rest.iter().position(|byte| holds(*byte)).map(|place| before + place)
+    bytes[at..].iter().position(|byte| holds(*byte)).map(|place| at + place)
 }
 
 /// Whether something holds for any byte, which is told of eight at once, or of one alone.
@@ -141,11 +165,11 @@ mod tests {
             );
             assert_eq!(separator(eight), first(|byte| matches!(byte, 0x1e | 0x1f)), "{eight:?}");
             assert_eq!(has_separator(eight), separator(eight).is_some(), "{eight:?}");
-            assert_eq!(
-                has_mark(eight),
-                first(|byte| byte < b' ' || byte == b'"' || byte == b',').is_some(),
-                "{eight:?}"
-            );
+            let is_mark = |byte: u8| byte < b' ' || byte == b'"' || byte == b',';
+            assert_eq!(has_mark(eight), first(is_mark).is_some(), "{eight:?}");
+            let marks = marks(eight, b',').to_le_bytes();
+            assert!(eight.iter().zip(marks).all(|(byte, mark)| !is_mark(*byte) || mark == 0x80), "{eight:?}");
+            assert_eq!(marks.iter().position(|mark| *mark != 0), first(is_mark), "{eight:?}");
         });
     }
 
@@ -157,11 +181,25 @@ mod tests {
                 let mut text = vec![b'a'; length];
                 text.get_mut(place).into_iter().for_each(|byte| *byte = 0x1e);
                 let expected = (place < length).then_some(place);
-                assert_eq!(super::first(&text, no_plain, is), expected, "{text:?}");
+                for from in 0..=length {
+                    let expected = expected.filter(|place| *place >= from);
+                    assert_eq!(super::first(&text, from, separator, is), expected, "{text:?} from {from}");
+                }
                 assert_eq!(any(&text, has_separator, is), expected.is_some(), "{text:?}");
-                let other = vec![b'a'; length];
-                assert_eq!(begins(&text, &other), expected.is_none(), "{text:?}");
-                assert!(begins(&text, &text[..place]), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_fits_whatever_equals_it_where_it_counts() {
+        let text: [u8; Pattern::LENGTH] = std::array::from_fn(|place| b'a' + place as u8 % 3);
+        for length in 0..=40 {
+            let pattern = Pattern::of(&[&text[..], &[b'a'; 8]].concat()[..length], &[5, 31]);
+            assert!(pattern.fits(&text), "{length}");
+            for place in 0..Pattern::LENGTH {
+                let mut other = text;
+                other[place] ^= 0x80;
+                assert_eq!(pattern.fits(&other), place >= length || [5, 31].contains(&place), "{length}, {place}");
             }
         }
     }

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read};
 
 use memchr::{memchr, memrchr};
 
+use crate::batch::Batch;
 use crate::parse::{End, Line, Parser, Record, Reject};
 
 /// How much is read at once. It stays in a core's cache while its lines are parsed.
@@ -110,35 +111,26 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The records of a block: all that can be had without waiting for more input, and at least one.
-    /// Each comes with its first line and its bytes. `false` at the end of the input.
-    pub fn parse_block<P: Parser>(
-        &mut self,
-        parser: &mut P,
-        mut take: impl FnMut(u64, &[u8], Result<Record<'_>, Reject>),
-    ) -> io::Result<bool> {
+    /// The records of a block: all that can be had without waiting for more input, and at least one. `false` at the end
+    /// of the input.
+    pub fn parse_block<P: Parser>(&mut self, parser: &mut P, batch: &mut Batch) -> io::Result<bool> {
         let mut is_first = true;
         loop {
             let block = &self.buffer[self.start..self.end];
             let text = text_of(block);
             let mut at = 0;
             let stopped_by = loop {
+                let before = self.number;
+                at += parse_quickly(text.get(at..).unwrap_or_default(), &mut self.number, parser, batch);
+                is_first &= self.number == before;
                 let number = self.number + 1;
-                let first = |record: Record<'_>| take(number, &[], Ok(record));
-                let next = text.get(at..).filter(|next| !next.starts_with(ZERO));
-                if let Some(length) = next.and_then(|next| parser.parse_first(next, first)) {
-                    self.number = number;
-                    at += length;
-                    is_first = false;
-                    continue;
-                }
                 match framed(&block[at..], self.is_over, parser) {
                     Frame::Record { length, lines, whole } => {
                         let bytes = without_end(&block[at..at + length]);
                         let line = text.get(at..at + bytes.len()).map_or(Line::Bytes(bytes), Line::Text);
                         match whole {
-                            Ok(()) => parser.parse_each(line, |bytes, record| take(number, bytes, record)),
-                            Err(reject) => take(number, bytes, Err(reject)),
+                            Ok(()) => parser.parse_each(line, |bytes, record| batch.take(number, bytes, record)),
+                            Err(reject) => batch.reject(number, bytes, reject),
                         }
                         at += length;
                         self.number += lines;
@@ -161,7 +153,7 @@ impl<R: Read> Lines<R> {
                 Frame::Nothing => return Ok(false),
                 Frame::TooLong => {
                     let Framed { line, bytes, whole } = self.skip()?;
-                    take(line, bytes, whole.and_then(|()| parser.parse_line(Line::Bytes(bytes))));
+                    batch.take(line, bytes, whole.and_then(|()| parser.parse_line(Line::Bytes(bytes))));
                     is_first = false;
                 }
                 _ if is_first => self.fill()?,
@@ -211,6 +203,21 @@ impl<R: Read> Lines<R> {
         self.end += read;
         Ok(())
     }
+}
+
+/// Reads the lines that begin a text as long as that can be done without looking for their ends before. Gives their
+/// length, and counts them.
+#[inline(never)] // a loop of its own keeps its values in registers
+fn parse_quickly(text: &str, number: &mut u64, parser: &mut impl Parser, batch: &mut Batch) -> usize {
+    let (mut rest, mut line) = (text, *number);
+    while !rest.starts_with(ZERO)
+        && let Some(length) = parser.parse_first(rest, line + 1, batch)
+    {
+        line += 1;
+        rest = &rest[length..];
+    }
+    *number = line;
+    text.len() - rest.len()
 }
 
 /// The lines that end in a block as text, or none if one of them is not text: telling it for many at once is

@@ -4,7 +4,7 @@
 //! more input, but one that goes on over several lines. The thread is not joined when the work stops
 //! early, since it may be waiting for input that never comes.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::panic::resume_unwind;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &mut Fil
     let mut batch = Batch::default();
     let (mut told, mut told_empty) = (0, 0);
     loop {
-        let goes_on = fill(&mut batch, &mut lines, &mut parser).unwrap_or_else(|error| {
+        let goes_on = lines.parse_block(&mut parser, &mut batch).unwrap_or_else(|error| {
             batch.failure = Some(error);
             false
         });
@@ -107,12 +107,4 @@ fn read<R: Read>(mut lines: Lines<R>, mut parser: impl Parser, filling: &mut Fil
             filling.start_anew();
         }
     }
-}
-
-/// Parses a block. `false` at the end of the input.
-fn fill<R: Read>(batch: &mut Batch, lines: &mut Lines<R>, parser: &mut impl Parser) -> io::Result<bool> {
-    lines.parse_block(parser, |line, bytes, record| match record {
-        Ok(record) => batch.add(line, &record),
-        Err(reject) => batch.reject(line, bytes, reject),
-    })
 }

@@ -222,7 +222,12 @@ mod quick_json {
         "\"nul\0\"",
         "\"del\u{7f}\"",
         "\"open",
+        r#""a text of more than thirty-two bytes, which no copy of a fixed length holds""#,
+        r#""-""#,
         r#""2018-11-29T23:35:10.123456""#,
+        r#""2018-11-29T23:35:11.123457""#,
+        r#""2018-11-29T23:35:60.123457""#,
+        r#""2018-11-29T23:35:11.123456Z""#,
         r#""\u001f""#,
         "[]",
         "[1, 2]",
@@ -245,7 +250,9 @@ mod quick_json {
         "1 1",
         "1,",
     ];
-    const NAMES: &[&str] = &["u", "t", "v", "a", "a.b", "b", "x", r"\u0075", r"\ud800", "é", "", "u\t", "a long name"];
+    const NAMES: &[&str] =
+        &["u", "t", "v", "a", "a.b", "b", "x", r"\u0075", r"\ud800", "é", "", "u\t", "a long name", LONG_NAME];
+    const LONG_NAME: &str = "a name that is longer than what is compared at once";
     const BLANKS: &[&str] = &["", "", "", " ", "  ", "\t", "\r", "\n ", "\u{a0}"];
 
     fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
@@ -297,6 +304,7 @@ mod quick_json {
             for fields in [
                 || wanted(&["u"], "t", Some("v")),
                 || wanted(&["a.b", "u"], "t", Some("a")),
+                || wanted(&["u", "a"], "t", None),
                 || wanted(&["a.b.c"], "u", None),
                 || wanted(&["a.b"], "u", Some("a")),
                 || wanted(&["a"], "u", Some("a.b")),
@@ -332,7 +340,11 @@ mod quick_json {
                 file.extend_from_slice(line);
                 file.extend_from_slice(end.as_bytes());
             }
-            for fields in [|| wanted(&["u"], "t", Some("v")), || wanted(&["a.b"], "u", Some("a"))] {
+            for fields in [
+                || wanted(&["u"], "t", Some("v")),
+                || wanted(&["u", "v", "a"], "t", None),
+                || wanted(&["a.b"], "u", Some("a")),
+            ] {
                 let expected = one_by_one(&file, Jsonl::thorough(fields()));
                 prop_assert_eq!(in_blocks(&file, Jsonl::new(fields()), block, usize::MAX), expected);
             }
@@ -472,6 +484,10 @@ mod blocks {
         "\0",
         "1,5,x\n",
         "4,8,z\r\n",
+        "4,2018-11-29T23:35:10.123456,a text of more than thirty-two bytes\n",
+        "4,2018-11-29T23:35:11.123457,-\n",
+        "-,2018-11-29T23:35:11.123457,\u{1f}\n",
+        "\t",
         "1,5,\"x\"\n",
         "2,6,\"one\ntwo\"\n",
         "3,7,\"never closed\n",
@@ -492,7 +508,9 @@ mod blocks {
     proptest! {
         #[test]
         fn give_the_same_records_lines_and_rejects(file in file(), block in 1..40_usize, at_once in 1..40_usize) {
+            let of_two = || csv(wanted(&["u", "v"], "t", Some("v")), "u,t,v");
             prop_assert_eq!(in_blocks(&file, rows(), block, at_once), one_by_one(&file, rows()));
+            prop_assert_eq!(in_blocks(&file, of_two(), block, at_once), one_by_one(&file, of_two()));
             let objects = || Jsonl::new(wanted(&["u"], "t", Some("v")));
             prop_assert_eq!(in_blocks(&file, objects(), block, at_once), one_by_one(&file, objects()));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use events::batch::{Batch, Item};
 use events::failure::{Failure, Outcome};
 use events::fields::Fields;
 use events::input::Source;
@@ -83,13 +84,17 @@ impl Loaded {
         max_future: Option<Duration>,
     ) -> Outcome<()> {
         let (before, mut first) = (self.stored.len(), None);
+        let mut batch = Batch::default();
         let mut goes_on = true;
         while goes_on {
-            let block = lines.parse_block(&mut parser, |line, _, record| match record {
-                Ok(record) => self.take(record, max_future),
-                Err(Reject::LeftOut) => {}
-                Err(reject) => self.reject(line, &reject, &mut first),
-            });
+            let block = lines.parse_block(&mut parser, &mut batch);
+            for item in batch.iter() {
+                match item {
+                    Item::Record(_, record) => self.take(record, max_future),
+                    Item::Rejected(bad) => self.reject(bad.line, &bad.reject, &mut first),
+                }
+            }
+            batch.clear();
             goes_on = match block {
                 Ok(goes_on) => goes_on,
                 Err(error) if self.stored.len() == before => return Err(source.unreadable(&error)),

@@ -7,10 +7,14 @@
 //! closed costs one line, not the rest of the file, and the byte after a closing quote must be a delimiter.
 //! The tests compare the two on arbitrary bytes.
 
+use std::ops::Range;
+
 use memchr::{memchr, memchr2_iter};
 
 use super::seen::Seen;
 use super::{End, Field, Line, Parser, Record, Reject, Wanted};
+use crate::batch::Batch;
+use crate::eight;
 use crate::lines::LONGEST_LINE;
 
 pub struct Csv {
@@ -91,15 +95,14 @@ impl Csv {
 }
 
 impl Csv {
-    /// Finds the ends of the fields of the first line, eight bytes at a time. Gives the place of the
-    /// line end, or nothing if there is a quote before it, or the text is nearly over.
+    /// Finds the ends of the fields of the first line, eight bytes at a time. Gives the place of the line end, or
+    /// nothing if there is a quote or another control character before it, or the text is nearly over.
     #[inline]
     fn find_ends(&mut self, bytes: &[u8]) -> Option<usize> {
         self.ends.clear();
         let mut start = 0;
         loop {
-            let eight = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
-            let mut marks = equal(eight, self.delimiter) | equal(eight, b'"') | equal(eight, b'\n');
+            let mut marks = eight::marks(*bytes.get(start..)?.first_chunk()?, self.delimiter);
             while marks != 0 {
                 let at = start + marks.trailing_zeros() as usize / 8;
                 marks &= marks - 1;
@@ -110,22 +113,28 @@ impl Csv {
                         self.ends.push(at - usize::from(has_return));
                         return Some(at);
                     }
-                    _ => return None,
+                    b'\r' if bytes.get(at + 1) == Some(&b'\n') => {}
+                    b'"' | 0..b' ' => return None,
+                    _ => {}
                 }
             }
             start += 8;
         }
     }
 
-    /// The record of a line without quotes whose fields have been found.
+    /// The place of a wanted field in a line without quotes whose fields have been found.
+    #[inline]
+    fn place(&self, index: usize) -> Option<Range<usize>> {
+        place(&self.ends, self.columns[index])
+    }
+
+    /// The record of such a line.
     #[inline]
     fn record<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
         let (ends, columns) = (&self.ends, &self.columns);
-        self.wanted.record(&mut self.joined, |index| {
-            let column = columns[index];
-            let Some(&end) = ends.get(column) else { return Field::Missing };
-            let start = column.checked_sub(1).map_or(0, |before| ends[before] + 1);
-            cell(line.field(start..end))
+        self.wanted.record(&mut self.joined, |index| match place(ends, columns[index]) {
+            Some(place) => cell(line.field(place)),
+            None => Field::Missing,
         })
     }
 
@@ -153,21 +162,25 @@ impl Csv {
     }
 }
 
-/// The high bit of each of eight bytes that is equal to another.
+/// The place of a column in a line whose fields end there.
 #[inline]
-fn equal(eight: u64, byte: u8) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = EACH * 0x7f;
-    let difference = eight ^ (EACH * u64::from(byte));
-    !(((difference & LOW) + LOW) | difference | LOW)
+fn place(ends: &[usize], column: usize) -> Option<Range<usize>> {
+    let end = *ends.get(column)?;
+    let start = column.checked_sub(1).map_or(0, |before| ends[before] + 1);
+    Some(start..end)
+}
+
+/// Whether a cell is a text without blanks around it.
+#[inline]
+fn is_bare(cell: &[u8]) -> bool {
+    matches!(cell, [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'])
 }
 
 /// A cell without the blanks around it. An empty one is no value.
 #[inline]
 fn cell(field: Field<'_>) -> Field<'_> {
-    let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
     match field {
-        Field::Text(text) if is_bare(text.as_bytes().first()) && is_bare(text.as_bytes().last()) => field,
+        Field::Text(text) if is_bare(text.as_bytes()) => field,
         Field::Text(text) => match text.trim() {
             "" => Field::Absent("empty"),
             text => Field::Text(text),
@@ -192,19 +205,27 @@ impl Parser for Csv {
         }
         self.ends.push(bytes.len());
         let ends = &self.ends;
-        let start = |column: usize| column.checked_sub(1).map_or(0, |before| ends[before] + 1);
-        self.check_width(ends.len(), |column| &bytes[start(column)..ends[column]])?;
+        self.check_width(ends.len(), |column| place(ends, column).map_or(&[], |place| &bytes[place]))?;
         self.record(line)
     }
 
-    #[inline]
-    fn parse_first(&mut self, text: &str, take: impl FnOnce(Record<'_>)) -> Option<usize> {
+    #[inline(always)]
+    fn parse_first(&mut self, text: &str, line: u64, batch: &mut Batch) -> Option<usize> {
         let end = self.find_ends(text.as_bytes())?;
         // An empty line is no row of one column either: it has no time that could be read.
         if self.ends.len() != self.width || end >= LONGEST_LINE {
             return None;
         }
-        take(self.record(Line::Text(text)).ok()?);
+        let time = self.place(self.wanted.time.0).and_then(|place| {
+            let read = self.wanted.time.1.read_alike(text.as_bytes().get(place.start..)?);
+            read.filter(|(_, length)| *length == place.len()).map(|(time, _)| time)
+        });
+        let bytes = text.as_bytes();
+        let usual = |index| self.place(index).filter(|place| is_bare(&bytes[place.clone()]));
+        if self.wanted.add_usual(batch, line, text, time, usual).is_none() {
+            let record = self.record(Line::Text(text)).ok()?;
+            batch.take(line, &[], Ok(record));
+        }
         Some(end + 1)
     }
 

@@ -17,7 +17,7 @@ use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use super::tree::{Found, ROOT, Slots, Tree};
-use crate::eight::{self, first};
+use crate::eight::{self, Pattern, first};
 
 /// Reads lines, one after the other.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(super) struct Walker {
     /// The layout of the last line that was walked.
     gaps: Vec<Gap>,
     /// The text behind its last value. Empty as long as no line was walked.
-    end: Gap,
+    end: Box<Gap>,
     /// Whether each wanted value has a place in it.
     fills_all: bool,
     /// The layout of the line that is being walked.
@@ -35,8 +35,33 @@ pub(super) struct Walker {
 /// The text before a value.
 #[derive(Default)]
 struct Gap {
+    /// Its beginning, to be compared at once.
+    pattern: Pattern,
+    length: usize,
     text: Vec<u8>,
     step: Step,
+}
+
+impl Gap {
+    fn new(step: Step, line: &[u8]) -> Self {
+        let text = line[step.gap.clone()].to_vec();
+        Self { pattern: Pattern::of(&text, &[]), length: text.len(), text, step }
+    }
+
+    /// Whether it begins some bytes.
+    #[inline(always)]
+    fn begins(&self, bytes: &[u8]) -> bool {
+        match bytes.first_chunk() {
+            Some(first) if self.length <= Pattern::LENGTH => self.pattern.fits(first),
+            _ => self.begins_long_or_last(bytes),
+        }
+    }
+
+    /// The same of a long gap, or of few bytes.
+    #[cold]
+    fn begins_long_or_last(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(&self.text)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -99,36 +124,43 @@ impl Walker {
         slots: &mut Slots,
         known: &mut impl Known,
     ) -> Option<usize> {
-        let (line, bytes) = (text, text.as_bytes());
+        let bytes = text.as_bytes();
         if !self.fills_all {
             slots.clear();
         }
+        let known_slot = known.slot();
         let mut at = 0;
-        for Gap { text, step } in &self.gaps {
-            if !eight::begins(&bytes[at..], text) {
+        for gap in &self.gaps {
+            if !gap.begins(&bytes[at..]) {
                 return None;
             }
-            at += text.len();
+            at += gap.length;
+            let step = &gap.step;
             if !step.objects.is_empty() {
                 step.apply_objects(tree, slots);
             }
-            let end = match step.slot {
-                Some(slot) if slot == known.slot() => Step::known(slot, bytes, at, slots, known),
-                _ => None,
+            let value = match step.slot {
+                Some(slot) if slot == known_slot => known_text(bytes, at, known),
+                _ => simple(bytes, at),
             };
-            at = match end {
-                Some(end) => end,
-                None => step.value(line, at, slots)?,
+            at = match value {
+                Some((place, end)) => {
+                    if let Some(slot) = step.slot {
+                        slots.set(slot, Found::in_line(place));
+                    }
+                    end
+                }
+                None => step.value(text, at, slots)?,
             };
         }
-        let Gap { text, step } = &self.end;
-        if text.is_empty() || !eight::begins(&bytes[at..], text) {
+        let Gap { length, step, .. } = &*self.end;
+        if *length == 0 || !self.end.begins(&bytes[at..]) {
             return None;
         }
         if !step.objects.is_empty() {
             step.apply_objects(tree, slots);
         }
-        Some(at + text.len())
+        Some(at + length)
     }
 
     /// Reads a line of any layout, and remembers it.
@@ -148,10 +180,10 @@ impl Walker {
         let length: usize = self.steps.iter().map(|step| step.gap.len()).sum();
         let is_one_line = memchr(b'\n', line.as_bytes()).is_none();
         if is_one_line && self.steps.len() <= MOST_GAPS && length + end.gap.len() <= LONGEST_GAPS {
-            let remember = |step: Step| Gap { text: line.as_bytes()[step.gap.clone()].to_vec(), step };
+            let remember = |step| Gap::new(step, line.as_bytes());
             self.gaps.clear();
             self.gaps.extend(self.steps.drain(..).map(remember));
-            self.end = remember(end);
+            *self.end = remember(end);
             self.fills_all = slots.has_all();
         }
         Some(())
@@ -166,18 +198,8 @@ impl Step {
         }
     }
 
-    /// Passes over the value behind the gap, if it is known. Gives its end.
-    #[inline(always)]
-    fn known(slot: usize, bytes: &[u8], at: usize, slots: &mut Slots, known: &mut impl Known) -> Option<usize> {
-        let text = bytes.get(at..).and_then(|bytes| bytes.strip_prefix(b"\"")).unwrap_or_default();
-        let length = known.length(text)?;
-        let (start, end) = (at + 1, at + 1 + length);
-        slots.set(slot, Found::in_line(start..end));
-        Some(end + 1)
-    }
-
-    /// Reads the value behind the gap. Gives its end.
-    #[inline(always)]
+    /// Reads the value behind the gap, of any kind. Gives its end.
+    #[inline(never)]
     fn value(&self, line: &str, at: usize, slots: &mut Slots) -> Option<usize> {
         match plain(line.as_bytes(), at) {
             Some((found, end)) => {
@@ -261,8 +283,33 @@ impl Walk<'_> {
     }
 }
 
-/// A plain value: its kind, and where it ends.
+/// The place of a text that is known, and the end of its JSON.
 #[inline(always)]
+fn known_text(bytes: &[u8], at: usize, known: &mut impl Known) -> Option<(Range<usize>, usize)> {
+    let text = bytes.get(at..).and_then(|bytes| bytes.strip_prefix(b"\"")).unwrap_or_default();
+    let end = at + 1 + known.length(text)?;
+    Some((at + 1..end, end + 1))
+}
+
+/// The place of a value of the most frequent kinds, and the end of its JSON: a text without escapes, or digits.
+#[inline(always)]
+fn simple(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
+    match bytes.get(at)? {
+        b'"' => string(bytes, at + 1),
+        b'1'..=b'9' => {
+            let end = first(bytes, at, eight::no_digit, |byte| !byte.is_ascii_digit())?;
+            let goes_on = matches!(bytes[end], b'.' | b'e' | b'E');
+            (end - at <= MOST_DIGITS && !goes_on).then_some((at..end, end))
+        }
+        _ => None,
+    }
+}
+
+/// One less than the greatest u64 and i64 have.
+const MOST_DIGITS: usize = 18;
+
+/// A plain value: its kind, and where it ends.
+#[inline]
 fn plain(bytes: &[u8], at: usize) -> Option<(Found, usize)> {
     let end = match bytes.get(at)? {
         b'"' => {
@@ -296,13 +343,10 @@ fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 /// A whole number that prints as it is written.
 #[inline]
 fn integer(bytes: &[u8], at: usize) -> Option<usize> {
-    /// One less than the greatest u64 and i64 have.
-    const MOST_DIGITS: usize = 18;
     let is_negative = bytes[at] == b'-';
     let start = at + usize::from(is_negative);
-    let digits = first(bytes.get(start..)?, eight::no_digit, |byte| !byte.is_ascii_digit());
-    let digits = digits.unwrap_or(bytes.len() - start);
-    let end = start + digits;
+    let end = first(bytes, start, eight::no_digit, |byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
+    let digits = end - start;
     let has_zero = bytes.get(start) == Some(&b'0') && (digits > 1 || is_negative);
     let goes_on = matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
     ((1..=MOST_DIGITS).contains(&digits) && !has_zero && !goes_on).then_some(end)
@@ -311,7 +355,6 @@ fn integer(bytes: &[u8], at: usize) -> Option<usize> {
 /// A string without escapes, by where it is behind its opening quote: its content, and its end.
 #[inline]
 fn string(bytes: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
-    let length = first(bytes.get(start..)?, eight::no_plain, |byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
-    let end = start + length;
+    let end = first(bytes, start, eight::no_plain, |byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
     (bytes[end] == b'"').then_some((start..end, end + 1))
 }

@@ -13,6 +13,7 @@ use super::json::{self, pick, unquoted};
 use super::row::{JsonRow, reject};
 use super::seen::Seen;
 use super::{Line, Parser, Record, Reject, Wanted};
+use crate::batch::Batch;
 use crate::lines::{Frame, LONGEST_LINE};
 
 pub struct Jsonl {
@@ -131,8 +132,8 @@ impl Parser for Jsonl {
         self.wanted.record(&mut self.joined, |index| self.row.field(index, line))
     }
 
-    #[inline]
-    fn parse_first(&mut self, text: &str, take: impl FnOnce(Record<'_>)) -> Option<usize> {
+    #[inline(always)]
+    fn parse_first(&mut self, text: &str, line: u64, batch: &mut Batch) -> Option<usize> {
         let Self { wanted, row, joined, .. } = self;
         let mut ahead = Ahead { wanted, time: None };
         let end = row.read_alike(text, &mut ahead).filter(|end| *end < LONGEST_LINE)?;
@@ -142,10 +143,9 @@ impl Parser for Jsonl {
             [b'\r', b'\n', ..] => 2,
             _ => return None,
         };
-        if let Some(record) = wanted.usual_record(joined, time, |index| row.plain(index, text)) {
-            take(record);
-        } else {
-            take(wanted.record(joined, |index| row.field(index, text)).ok()?);
+        if wanted.add_usual(batch, line, text, time, |index| row.place(index)).is_none() {
+            let record = wanted.record(joined, |index| row.field(index, text)).ok()?;
+            batch.take(line, &[], Ok(record));
         }
         Some(end + line_end)
     }

@@ -13,7 +13,7 @@ use crate::columns::KeyKind;
 use crate::eight;
 
 // Both are ASCII: they can be looked for among bytes.
-const SEPARATOR: char = '\u{1f}';
+pub(crate) const SEPARATOR: char = '\u{1f}';
 const ESCAPE: char = '\u{1e}';
 const ESCAPED_SEPARATOR: &str = "\u{1e}s";
 const ESCAPED_ESCAPE: &str = "\u{1e}e";
@@ -49,13 +49,6 @@ pub(super) fn push_text(key: &mut String, index: usize, field: &str) {
     }
 }
 
-/// Appends a further field that holds no control character.
-#[inline]
-pub(super) fn push_plain(key: &mut String, field: &str) {
-    key.push(SEPARATOR);
-    key.push_str(field);
-}
-
 #[cold]
 fn escaped(field: &str) -> String {
     field.replace(ESCAPE, ESCAPED_ESCAPE).replace(SEPARATOR, ESCAPED_SEPARATOR)
@@ -70,7 +63,7 @@ pub fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
         if fields == 1 {
             return Some(Cow::Borrowed(key));
         }
-        let mark = eight::first(key.as_bytes(), eight::separator, |byte| matches!(byte, 0x1e | 0x1f));
+        let mark = eight::first(key.as_bytes(), 0, eight::separator, |byte| matches!(byte, 0x1e | 0x1f));
         let has_escape = mark.is_some_and(|mark| key.as_bytes()[mark] == ESCAPE as u8);
         let end = if has_escape { key.find(SEPARATOR) } else { mark };
         let field = match end {

@@ -41,6 +41,7 @@ use std::ops::Range;
 
 use stagger::Timestamp;
 
+use crate::batch::Batch;
 use crate::columns::{Columns, KeyKind};
 use crate::lines::{self, Frame};
 use condition::Condition;
@@ -74,9 +75,9 @@ pub trait Parser: Sized {
         self.parse_line(Line::Bytes(bytes))
     }
 
-    /// Reads the first line of a text, if that can be done without looking for its end before. Gives its length with
-    /// the line end.
-    fn parse_first(&mut self, _text: &str, _take: impl FnOnce(Record<'_>)) -> Option<usize> {
+    /// Reads the first line of a text into a batch, if that can be done without looking for its end before. Gives its
+    /// length with the line end.
+    fn parse_first(&mut self, _text: &str, _line: u64, _batch: &mut Batch) -> Option<usize> {
         None
     }
 
@@ -171,12 +172,12 @@ pub struct Wanted {
     pub names: Vec<String>,
     keys: Vec<(usize, KeyKind)>,
     time: (usize, TimeReader),
-    arrival: Option<(usize, TimeReader)>,
+    arrival: Option<Box<(usize, TimeReader)>>,
     value: Option<usize>,
     more: Option<Box<More>>,
     no_user: NoUser,
-    /// Whether no key field is declared an integer.
-    has_text_keys: bool,
+    /// Whether no key field is declared an integer, and nothing beside key, time and value is asked for.
+    is_usual: bool,
     /// The fields of key, time and value, as bits.
     usual: u64,
     /// Which fields any record had, and which any record lacked, as bits.
@@ -227,27 +228,13 @@ impl Wanted {
         let arrival = arrival.map(&mut index_of);
         let value = value.map(&mut index_of);
         let reader = |field| (field, TimeReader::new(meaning.clone()));
-        let (time, arrival) = (reader(time), arrival.map(reader));
-        let has_text_keys = keys.iter().all(|(_, kind)| *kind == KeyKind::Text);
+        let (time, arrival) = (reader(time), arrival.map(|field| Box::new(reader(field))));
+        let is_usual = arrival.is_none() && keys.iter().all(|(_, kind)| *kind == KeyKind::Text);
         let usual = keys.iter().map(|(index, _)| *index).chain([time.0]).chain(value);
         let usual = usual.fold(0, |bits, index| bits | bit(index));
         let (found, lacked, empty_keys) = (Cell::new(0), Cell::new(0), Cell::new(0));
         let (more, no_user, nobodies) = (None, NoUser::Refuse, RefCell::default());
-        Self {
-            names,
-            keys,
-            time,
-            arrival,
-            value,
-            more,
-            no_user,
-            has_text_keys,
-            usual,
-            found,
-            lacked,
-            empty_keys,
-            nobodies,
-        }
+        Self { names, keys, time, arrival, value, more, no_user, is_usual, usual, found, lacked, empty_keys, nobodies }
     }
 
     /// Leaves records out by conditions, and takes further fields along.
@@ -255,6 +242,7 @@ impl Wanted {
     pub fn more(mut self, only: &[Condition], except: &[Condition], more: &MoreFields) -> Self {
         let names = &mut self.names;
         self.more = More::new(only, except, more, |name| json::number_of(names, name));
+        self.is_usual &= self.more.is_none();
         self
     }
 
@@ -268,45 +256,41 @@ impl Wanted {
     /// The format of times of arrival, if it is another than that of times of events.
     #[must_use]
     pub fn arrival_meaning(mut self, meaning: TimeMeaning) -> Self {
-        if let Some((_, reader)) = &mut self.arrival {
-            *reader = TimeReader::new(meaning);
+        if let Some(arrival) = &mut self.arrival {
+            arrival.1 = TimeReader::new(meaning);
         }
         self
     }
 
-    /// Makes the record of fields that are texts without control characters, as nearly all are. None if one is
-    /// missing or means anything but itself, or if more is asked for: then [`record`](Self::record) decides. `time` is
-    /// that of the event, if it has been read.
-    #[inline]
-    pub fn usual_record<'a>(
+    /// Adds the record of fields that are parts of a text and have no control characters, as nearly all have. Nothing is
+    /// added if one is missing or means anything but itself, or if more is asked for: then [`record`](Self::record)
+    /// decides. `time` is that of the event, if it has been read.
+    #[inline(always)]
+    pub fn add_usual(
         &self,
-        joined: &'a mut String,
+        batch: &mut Batch,
+        line: u64,
+        text: &str,
         time: Option<Timestamp>,
-        field: impl Fn(usize) -> Option<&'a str>,
-    ) -> Option<Record<'a>> {
-        if self.more.is_some() || self.arrival.is_some() || !self.has_text_keys {
+        place: impl Fn(usize) -> Option<Range<usize>>,
+    ) -> Option<()> {
+        if !self.is_usual {
             return None;
         }
-        let value = self.value.map_or(Some(""), &field)?;
-        let [(first, _), others @ ..] = &self.keys[..] else { return None };
-        let first = field(*first).filter(|text| !nobody::may_be(text))?;
-        let key = if others.is_empty() {
-            first
-        } else {
-            joined.clear();
-            joined.push_str(first);
-            for (index, _) in others {
-                keys::push_plain(joined, field(*index)?);
-            }
-            joined
-        };
+        let value = self.value.map_or(Some(0..0), &place)?;
+        let first = place(self.keys.first()?.0)?;
+        if nobody::may_be(text.as_bytes().get(first.clone())?) {
+            return None;
+        }
         let (index, reader) = &self.time;
         let time = match time {
             Some(time) => time,
-            None => reader.read(field(*index)?)?,
+            None => reader.read(text.get(place(*index)?)?)?,
         };
+        let others = self.keys.iter().skip(1).map(|(index, _)| place(*index));
+        batch.add_parts(line, time, text.as_bytes(), first, others, value)?;
         self.found.set(self.found.get() | self.usual);
-        Some(Record { key, time, arrival: None, value, marks: 0, more: "" })
+        Some(())
     }
 
     /// Makes the record of the fields found. `joined` is a buffer for keys that are not one text of the record.
@@ -384,7 +368,7 @@ impl Wanted {
         let record = Record {
             key,
             time: self.instant(&self.time, &field)?,
-            arrival: self.arrival.as_ref().map(|arrival| self.instant(arrival, &field)).transpose()?,
+            arrival: self.arrival.as_deref().map(|arrival| self.instant(arrival, &field)).transpose()?,
             value: self.value.map_or(Ok(""), |value| self.value(value, field(value)))?,
             marks: 0,
             more: "",
@@ -392,7 +376,7 @@ impl Wanted {
         if key.is_empty() {
             self.empty_keys.set(self.empty_keys.get() + 1);
         }
-        if !first.is_empty() && nobody::may_be(first) {
+        if !first.is_empty() && nobody::may_be(first.as_bytes()) {
             self.note_nobody(first);
         }
         Ok(record)
@@ -542,7 +526,7 @@ impl Wanted {
             is_lacked: has(&self.lacked, index),
         };
         let fields = self.names.iter().enumerate().map(field).collect();
-        let times = std::iter::once(&self.time).chain(&self.arrival);
+        let times = std::iter::once(&self.time).chain(self.arrival.as_deref());
         let times = times.map(|(index, reader)| (self.names[*index].clone(), reader.seen())).collect();
         let key = self.keys.first().map(|(index, _)| self.names[*index].clone()).unwrap_or_default();
         let nobodies = self.nobodies.borrow().clone();

@@ -1,5 +1,7 @@
 //! The wanted fields of one JSON object, for any purpose.
 
+use std::ops::Range;
+
 use super::flat::{Known, Walker};
 use super::json::{Place, number_of, pick, place};
 use super::tree::{Found, Slots, Tree};
@@ -54,10 +56,10 @@ impl JsonRow {
         self.slots.field(index, line)
     }
 
-    /// The same, if it is a plain text.
+    /// The place of the same, if it is a plain text.
     #[inline]
-    pub(super) fn plain<'a>(&self, index: usize, line: &'a str) -> Option<&'a str> {
-        self.slots.plain(index, line)
+    pub(super) fn place(&self, index: usize) -> Option<Range<usize>> {
+        self.slots.place(index)
     }
 
     /// Reads one object by the library.

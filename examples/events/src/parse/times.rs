@@ -34,7 +34,7 @@ use stagger::Timestamp;
 
 use super::numbers::Decimal;
 use super::seen::{Forms, TimesSeen};
-use crate::eight;
+use crate::eight::{self, Pattern};
 use crate::zones::{AnyZone, Local};
 
 #[derive(Clone, Debug)]
@@ -205,7 +205,7 @@ impl TimeReader {
 
     /// The instant of a time that begins a text, if it is written like the one before and lies in the same minute.
     /// Comes with its length; it has no control character, quote or backslash.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read_alike(&self, text: &[u8]) -> Option<(Timestamp, usize)> {
         self.recent.alike.get()?.read(text)
     }
@@ -347,35 +347,51 @@ impl Recent {
 /// and microseconds read.
 #[derive(Clone, Copy, Debug)]
 struct Alike {
-    minute: Minute,
-    /// The text behind the microseconds, of so many bytes.
-    zone: [u8; 6],
-    zone_length: usize,
+    /// The text of `2018-11-29T23:35:10.123456` and a zone, whose seconds and microseconds may be any.
+    pattern: Pattern,
+    length: usize,
     /// When the minute began, in microseconds since 1970.
     start: i64,
 }
 
 impl Alike {
+    /// The places of the digits within the minute.
+    const DIGITS: [usize; 8] = [17, 18, 20, 21, 22, 23, 24, 25];
+
     /// Of a text and its meaning, if they are of that form.
     fn to(text: &[u8], micros: i64) -> Option<Self> {
-        let (minute, rest) = text.split_first_chunk()?;
-        let (within, rest) = rest.split_first_chunk()?;
+        let (_, rest) = text.split_first_chunk::<16>()?;
+        let (within, zone) = rest.split_first_chunk()?;
         let start = micros.checked_sub(micros_of(within)?)?;
-        let mut zone = [0; 6];
-        zone.get_mut(..rest.len())?.copy_from_slice(rest);
-        let is_plain = text.iter().all(|byte| matches!(byte, b' '..=b'~')) && !zone[0].is_ascii_digit();
-        is_plain.then_some(Self { minute: *minute, zone, zone_length: rest.len(), start })
+        let is_plain =
+            text.iter().all(|byte| matches!(byte, b' '..=b'~')) && !zone.first().is_some_and(u8::is_ascii_digit);
+        let is_alike = is_plain && text.len() <= Pattern::LENGTH;
+        is_alike.then(|| Self { pattern: Pattern::of(text, &Self::DIGITS), length: text.len(), start })
     }
 
     /// The meaning and the length of a text that is like it.
-    #[inline]
+    #[inline(always)]
     fn read(&self, text: &[u8]) -> Option<(Timestamp, usize)> {
-        let (minute, rest) = text.split_first_chunk()?;
-        let (within, rest) = rest.split_first_chunk()?;
-        let is_alike = u128::from_ne_bytes(*minute) == u128::from_ne_bytes(self.minute)
-            && eight::begins(rest, self.zone.get(..self.zone_length)?);
-        let micros = micros_of(within).filter(|micros| is_alike && *micros < MINUTE)?;
-        Some((Timestamp::from_micros(self.start + micros), text.len() - rest.len() + self.zone_length))
+        match text.first_chunk() {
+            Some(text) => self.read_first(text),
+            None => self.read_short(text),
+        }
+    }
+
+    /// The same of a text with nothing behind it.
+    #[inline(never)]
+    fn read_short(&self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        let mut first = [0; Pattern::LENGTH];
+        first.get_mut(..text.len())?.copy_from_slice(text);
+        self.read_first(&first)
+    }
+
+    #[inline(always)]
+    fn read_first(&self, text: &[u8; Pattern::LENGTH]) -> Option<(Timestamp, usize)> {
+        let [a, b, c, d, e, f, g, h] = Self::DIGITS;
+        let micros = eight::number([text[a], text[b], text[c], text[d], text[e], text[f], text[g], text[h]])?;
+        let is_alike = self.pattern.fits(text) && micros < MINUTE;
+        is_alike.then(|| (Timestamp::from_micros(self.start + micros), self.length))
     }
 }
 

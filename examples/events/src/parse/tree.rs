@@ -162,11 +162,11 @@ impl Slots {
         }
     }
 
-    /// The value for a wanted name, if it stands in the line as it is; then it has no control character.
+    /// The place of the value for a wanted name, if it stands in the line as it is; then it has no control character.
     #[inline(always)]
-    pub(super) fn plain<'a>(&self, index: usize, line: &'a str) -> Option<&'a str> {
+    pub(super) fn place(&self, index: usize) -> Option<Range<usize>> {
         match self.found.get(index) {
-            Some(Found { kind: Kind::InLine, place }) if !self.is_dotted => line.get(place.clone()),
+            Some(Found { kind: Kind::InLine, place }) if !self.is_dotted => Some(place.clone()),
             _ => None,
         }
     }
@@ -174,7 +174,7 @@ impl Slots {
     /// The value of the line for a wanted name.
     #[inline(always)]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {
-        match self.plain(index, line) {
+        match self.place(index).and_then(|place| line.get(place)) {
             Some(text) => Field::Text(text),
             None => self.any_field(index, line),
         }
