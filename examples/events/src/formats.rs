@@ -173,11 +173,18 @@ pub fn in_objects(sample: &[u8]) -> Offered {
     let mut offered = Offered::default();
     let mut count = 0;
     for object in objects(sample).take(10 * ENOUGH_OBJECTS) {
+        in_docker(&object).iter().for_each(|inner| add_names(inner, "", &mut offered));
         add_names(&object, "", &mut offered);
         count += 1;
     }
     offered.is_complete = count >= ENOUGH_OBJECTS;
     offered
+}
+
+/// The object that lies in one of docker.
+pub fn in_docker(object: &Value) -> Option<Value> {
+    object.get("stream")?;
+    serde_json::from_str(object.get("log")?.as_str()?).ok().filter(Value::is_object)
 }
 
 /// The first objects of a sample, which may end within one.

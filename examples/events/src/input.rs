@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use program::say::say;
 use program::{same, stdin};
 
+use crate::cri;
 use crate::failure::{Failure, Outcome};
 use crate::packed;
 use crate::parse::csv;
@@ -179,7 +180,16 @@ impl Input {
         if let Some(how) = unusable(&sample) {
             return Ok(Err(how));
         }
-        Ok(Ok(Self { sample, rest, failure }))
+        let input = Self { sample, rest, failure };
+        let first = input.sample.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        Ok(Ok(if first.is_some_and(cri::is_framed) { input.unframed() } else { input }))
+    }
+
+    /// The text in the frames that Kubernetes puts around each line.
+    fn unframed(self) -> Self {
+        let mut rest = cri::Unframed::new(self.content());
+        let (sample, failure) = beginning(&mut rest, SAMPLE, has_first_line);
+        Self { sample, rest: Box::new(rest), failure }
     }
 
     /// An input that begins with a sample and goes on elsewhere.

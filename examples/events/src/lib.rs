@@ -18,6 +18,7 @@
 
 pub mod batch;
 pub mod columns;
+mod cri;
 pub mod eight;
 pub mod fields;
 pub mod formats;

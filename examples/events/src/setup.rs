@@ -116,6 +116,8 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
         Format::W3c => formats::known(w3c::names(sample)),
         Format::Alb => formats::known(layout.names()),
     };
+    let is_docker = format == Format::Jsonl
+        && formats::objects(sample).take(10).any(|object| formats::in_docker(&object).is_some());
     offered.is_complete &= !has_log_events;
     let chosen = chosen(fields, source, format, &offered, sample.is_empty())?;
     let usual = if format == Format::Alb { layout.time_format(&chosen.time) } else { None };
@@ -128,6 +130,7 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
         Format::Jsonl => {
             let mut parser = Jsonl::new(wanted);
             parser.begin(sample);
+            let parser = if is_docker { parser.with_docker() } else { parser };
             AnyParser::Jsonl(if has_log_events { parser.with_cloudwatch_logs() } else { parser })
         }
         Format::Csv => AnyParser::Csv(Csv::new(wanted, dialect)),

@@ -1,5 +1,6 @@
-//! JSON: objects on a line each, over several lines, one after the other, or in one list; and records of
-//! CloudWatch Logs, whose log events are events of their own.
+//! JSON: objects on a line each, over several lines, one after the other, or in one list; records of
+//! CloudWatch Logs, whose log events are events of their own; and docker's objects around objects,
+//! `{"log":"{…}\n","stream":"stdout","time":"…"}`.
 //!
 //! Only the wanted fields are kept; everything else is checked and skipped without building
 //! anything; [`super::json`] says which field has a name. `files` and `kinesis` read JSON here.
@@ -8,6 +9,7 @@ use memchr::memmem;
 use serde_json::value::RawValue;
 use stagger::Timestamp;
 
+use super::combined;
 use super::flat::Known;
 use super::json::{self, pick, unquoted};
 use super::row::{JsonRow, reject};
@@ -20,16 +22,20 @@ pub struct Jsonl {
     wanted: Wanted,
     row: JsonRow,
     joined: String,
+    /// An object of docker, and the one in it.
+    text: String,
     /// The objects are elements of one list.
     is_list: bool,
     /// Numbers of the two fields that tell a record of CloudWatch Logs, where those are expected.
     logs: Option<[usize; 2]>,
+    /// Objects may lie in those of docker.
+    is_docker: bool,
 }
 
 impl Jsonl {
     pub fn new(wanted: Wanted) -> Self {
         let row = JsonRow::new(&wanted.names);
-        Self { wanted, row, joined: String::new(), is_list: false, logs: None }
+        Self { wanted, row, joined: String::new(), text: String::new(), is_list: false, logs: None, is_docker: false }
     }
 
     /// Reads every object with `serde_json`, which is what decides.
@@ -48,6 +54,23 @@ impl Jsonl {
     pub fn with_cloudwatch_logs(mut self) -> Self {
         self.logs = Some(LOGS.map(|name| self.row.also(name)));
         self
+    }
+
+    /// Looks for objects in those of docker too. A field is looked for in the inner one first.
+    #[must_use]
+    pub fn with_docker(self) -> Self {
+        Self { is_docker: true, ..self }
+    }
+
+    /// The record of an object that lies in one of docker.
+    #[cold]
+    fn in_docker(&mut self, line: &str) -> Option<Result<Record<'_>, Reject>> {
+        combined::in_object(line.as_bytes()).filter(|text| text.starts_with('{'))?;
+        let text = self.fill_by_log_event(line, "log", "{}");
+        Some(text.and_then(|text| {
+            self.text = text;
+            self.wanted.record(&mut self.joined, |index| self.row.field(index, &self.text))
+        }))
     }
 
     /// Each log event by itself, if this is a record of CloudWatch Logs. The bytes of each are a record that holds
@@ -69,7 +92,7 @@ impl Jsonl {
         let begin = events.as_ptr() as usize - line.as_ptr() as usize; // `events` is a part of `line`
         let (before, after) = (&line[..begin], &line[begin + events.len()..]);
         for event in all {
-            let text = self.fill_by_log_event(event.get(), &format!("{before}[]{after}"));
+            let text = self.fill_by_log_event(event.get(), "message", &format!("{before}[]{after}"));
             let record = match &text {
                 Ok(text) => self.wanted.record(&mut self.joined, |index| self.row.field(index, text)),
                 Err(reject) => Err(reject.clone()),
@@ -80,9 +103,9 @@ impl Jsonl {
     }
 
     /// Fills the row from a log event, its message, and what surrounds it. Gives a text in which they lie.
-    fn fill_by_log_event(&mut self, event: &str, around: &str) -> Result<String, Reject> {
+    fn fill_by_log_event(&mut self, event: &str, name: &str, around: &str) -> Result<String, Reject> {
         let mut message = [None];
-        pick(event, &["message".to_owned()], &mut message).map_err(|error| reject(event, &error))?;
+        pick(event, &[name.to_owned()], &mut message).map_err(|error| reject(event, &error))?;
         let message = message[0].filter(|json| json.starts_with('"')).and_then(|json| unquoted(json).ok());
         let text = format!("{around}{event}{}", message.as_deref().unwrap_or_default().trim());
         let (before, message) = text.split_at(around.len() + event.len());
@@ -159,6 +182,12 @@ impl Parser for Jsonl {
             && self.log_events(text, &mut each).is_some()
         {
             return;
+        }
+        if self.is_docker
+            && let Ok(text) = std::str::from_utf8(line.bytes())
+            && let Some(record) = self.in_docker(text)
+        {
+            return each(line.bytes(), record);
         }
         each(line.bytes(), self.parse_line(line));
     }

@@ -49,6 +49,50 @@ fn objects() {
 }
 
 #[test]
+fn logs_of_containers() {
+    let docker = |object: &str| {
+        let log = serde_json::Value::from(format!("{object}\n"));
+        format!("{{\"log\":{log},\"stream\":\"stdout\",\"time\":\"2024-03-04T10:00:00.5Z\"}}\n")
+    };
+    let start = r#"{"log":"server starts\n","stream":"stderr","time":"2024-03-04T08:59:59Z"}"#;
+    let cri = |object: &str| format!("2024-03-04T10:00:00.123456789Z stdout F {object}\n");
+    let (first, last) = B.split_at(10);
+    check(&[
+        case("docker", &format!("{}{}", docker(A), docker(B))),
+        Case {
+            says: &["line 1: `u` is missing", " 2 events, 1 rejected,"],
+            ..case("docker, a text before and objects of their own", &format!("{start}\n{}{B}\n", docker(A)))
+        },
+        Case {
+            options: "--key u,stream --time time --value v",
+            rows: &["ann+stdout 2 2024-03-04T10:00:00.500000Z a b"],
+            ..case("docker, fields around the object", &format!("{}{}", docker(A), docker(B)))
+        },
+        Case {
+            options: "--key stream --time time --value log",
+            rows: &["stdout 1 2024-03-04T10:00:00.500000Z {}\n {}"],
+            says: &[" 1 event, 0 rejected,"],
+            ..case("docker, the object as it is", &docker("{}"))
+        },
+        Case {
+            options: "--key usr --time t",
+            rows: &[],
+            status: 2,
+            says: &["has no field `usr`; it has u, t, v, log, stream, time"],
+            ..case("docker, a field that there is not", &docker(A).repeat(30))
+        },
+        case("Kubernetes", &format!("{}{}", cri(A), cri(B))),
+        case(
+            "Kubernetes, a long line in parts, another one between them",
+            &format!(
+                "{}2024-03-04T10:00:00Z stdout P {first}\n2024-03-04T10:00:00Z stderr F \n2024-03-04T10:00:00Z stdout F {last}\n",
+                cri(A)
+            ),
+        ),
+    ]);
+}
+
+#[test]
 fn a_long_line_of_objects() {
     let many = format!("{A}{B}").repeat(20_000);
     let rows = &["ann 40000 2024-03-04T09:00:00Z a b"];

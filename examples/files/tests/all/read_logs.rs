@@ -70,6 +70,14 @@ fn the_client() {
              \"stream\":\"stdout\",\"time\":\"2024-03-04T09:00:00.1Z\"}\n",
             ONE,
         ),
+        case(
+            "Kubernetes, in parts",
+            "2024-03-04T09:00:00.1Z stdout P 192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /\n\
+             2024-03-04T09:00:00.1Z stdout F a HTTP/1.1\" 200 100 \"-\" \"UA\"\n",
+            "",
+            ONE,
+            &[" 1 event, 0 rejected,"],
+        ),
         // A message of the start before it, as docker keeps it.
         case(
             "docker, from the start of the server",
