@@ -12,6 +12,8 @@ use program::{same, stdin};
 use crate::cri;
 use crate::failure::{Failure, Outcome};
 use crate::packed;
+#[cfg(feature = "parquet")]
+use crate::parquet;
 use crate::parse::csv;
 
 /// A day of clicks made by the program `generate`; the README beside it has the command.
@@ -79,12 +81,18 @@ impl Source {
                 Box::new(io::stdin())
             }
             Self::File(path) => {
-                let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+                #[cfg_attr(not(feature = "parquet"), expect(unused_mut, reason = "it is read for its first bytes"))]
+                let mut file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
                 if file.metadata().is_ok_and(|meta| meta.is_dir()) {
                     return Err(Failure::usage(format_args!(
                         "cannot read {0}: it is a folder; give its files, as in {0}/*",
                         path.display()
                     )));
+                }
+                #[cfg(feature = "parquet")]
+                if parquet::is_parquet(&mut file) {
+                    let rows = parquet::JsonLines::open(file).map_err(|error| self.unreadable(&error))?;
+                    return Ok(Input::of_rows(rows));
                 }
                 let has_length = file.metadata().is_ok_and(|meta| meta.len() > 0);
                 Box::new(Whole { file, has_length, read: 0 })
@@ -160,6 +168,8 @@ pub struct Input {
     rest: Box<dyn Read + Send>,
     /// What failed behind the sample.
     failure: Option<io::Error>,
+    /// Its lines are JSON, whatever the options say about formats.
+    pub(crate) is_table: bool,
 }
 
 impl Input {
@@ -180,21 +190,31 @@ impl Input {
         if let Some(how) = unusable(&sample) {
             return Ok(Err(how));
         }
-        let input = Self { sample, rest, failure };
+        let input = Self { sample, rest, failure, is_table: false };
         let first = input.sample.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
         Ok(Ok(if first.is_some_and(cri::is_framed) { input.unframed() } else { input }))
     }
 
     /// The text in the frames that Kubernetes puts around each line.
     fn unframed(self) -> Self {
-        let mut rest = cri::Unframed::new(self.content());
+        let rest = cri::Unframed::new(self.content());
+        Self::beginning_of(rest, false)
+    }
+
+    /// Rows of a table as lines of JSON.
+    #[cfg(feature = "parquet")]
+    fn of_rows(rows: impl Read + Send + 'static) -> Self {
+        Self::beginning_of(rows, true)
+    }
+
+    fn beginning_of(mut rest: impl Read + Send + 'static, is_table: bool) -> Self {
         let (sample, failure) = beginning(&mut rest, SAMPLE, has_first_line);
-        Self { sample, rest: Box::new(rest), failure }
+        Self { sample, rest: Box::new(rest), failure, is_table }
     }
 
     /// An input that begins with a sample and goes on elsewhere.
     pub fn going_on(sample: Vec<u8>, rest: Box<dyn Read + Send>) -> Self {
-        Self { sample, rest, failure: None }
+        Self { sample, rest, failure: None, is_table: false }
     }
 
     /// The whole content, from its beginning.
@@ -219,11 +239,14 @@ impl Read for Rest {
 }
 
 /// What other programs must unpack or convert first, by the first bytes.
-const UNREADABLE: [(&[u8], &str); 3] = [
+const UNREADABLE: [(&[u8], &str); 4] = [
+    (b"PAR1", PARQUET),
     (b"PK\x03\x04", "a zip file: unpack it with `unzip -p` and give `-` as the input"),
     (b"\xff\xfe", IN_UTF_16),
     (b"\xfe\xff", IN_UTF_16),
 ];
+const PARQUET: &str = "a Parquet file: give it by its name to `files` built with `--features parquet`, or give `-` the output \
+    of `duckdb -c \"COPY (FROM 'x.parquet') TO '/dev/stdout' (FORMAT json)\"`";
 const IN_UTF_16: &str = "in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8` and give `-` as the input";
 
 /// What other programs must unpack or convert first, by the first bytes after unpacking. The sample has a line end,

@@ -26,6 +26,8 @@ pub mod input;
 pub mod lengths;
 pub mod lines;
 pub mod packed;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod parse;
 pub mod reading;
 pub mod relay;

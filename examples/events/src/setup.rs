@@ -91,6 +91,7 @@ pub fn check(fields: &Fields, sources: &[Source]) -> Outcome<()> {
 pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyParser> {
     let sample = &input.sample;
     let format = match fields.format {
+        _ if input.is_table => Format::Jsonl,
         _ if fields.log_format.is_some() => Format::Alb,
         Some(format) => format,
         None if fields.no_header || fields.delimiter.is_some() => Format::Csv,

@@ -18,6 +18,10 @@ pub const CANNOT: u8 = 2;
 /// pipe.
 pub const CLOSED_PIPE: u8 = 128 + 13;
 
+/// Options that users of one program look for in others.
+const OF_FILES: [&str; 10] =
+    ["--sum", "--min", "--max", "--avg", "--distinct", "--list", "--where", "--not", "--unique", "--visit-number"];
+
 /// One clear sentence, and the exit status that goes with it.
 #[derive(Debug)]
 pub struct Failure {
@@ -81,7 +85,8 @@ pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> Stri
         let option = option.to_string();
         let similar = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
         let meant = similar.or_else(|| nearly(&option, command)).map(|similar| format!("; did you mean {similar}?"));
-        return format!("there is no option {option}{}", meant.unwrap_or_default());
+        let elsewhere = || OF_FILES.contains(&&*option).then(|| "; only the program `files` has it".to_owned());
+        return format!("there is no option {option}{}", meant.or_else(elsewhere).unwrap_or_default());
     }
     let text = error.render().to_string();
     let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
@@ -108,6 +113,16 @@ fn differ_by_a_letter(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_of_files_is_known_elsewhere() {
+        let said = |name: &'static str, wrong: &str| {
+            let command = clap::Command::new(name).subcommand(clap::Command::new("run"));
+            one_sentence(&command.clone().try_get_matches_from([name, "run", wrong]).unwrap_err(), &command)
+        };
+        assert_eq!(said("kafka", "--sum"), "there is no option --sum; only the program `files` has it");
+        assert_eq!(said("kafka", "--xyzzy"), "there is no option --xyzzy");
+    }
 
     #[test]
     fn a_letter_may_be_missing_wrong_or_too_much() {

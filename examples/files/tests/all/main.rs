@@ -12,6 +12,8 @@ mod read_csv;
 mod read_json;
 mod read_logs;
 mod read_packed;
+#[cfg(feature = "parquet")]
+mod read_parquet;
 mod read_times;
 mod shared_data;
 mod state;

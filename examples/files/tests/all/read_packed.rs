@@ -155,3 +155,16 @@ fn nothing_but_a_beginning_leaves_an_earlier_result() {
     assert_eq!((ran.status, folder.read("visits.csv").as_str()), (1, "yesterday\n"), "{}", ran.said);
     assert!(ran.said.contains("cannot be read to its end: after 0 lines"), "{}", ran.said);
 }
+
+#[test]
+fn parquet_that_cannot_be_read_says_what_to_do() {
+    let folder = Folder::new();
+    let path = folder.write("in.parquet", "PAR1 and more\n");
+    let by_name =
+        if cfg!(feature = "parquet") { "in.parquet: it is no parquet file" } else { "it is a Parquet file: " };
+    for (input, content, sentence) in [(path.as_str(), "", by_name), ("-", "PAR1 and more\n", "it is a Parquet file: ")]
+    {
+        let ran = run_on(content, &words(&format!("{input} --key user --time time")));
+        assert!(ran.status == 2 && ran.said.contains(sentence), "{}", ran.said);
+    }
+}
