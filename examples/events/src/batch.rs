@@ -107,9 +107,9 @@ impl Batch {
             push_part(&mut self.texts, bytes, part);
         }
         let key = (self.texts.len() - start) as u32;
-        let value_length = value.len() as u32;
         push_part(&mut self.texts, bytes, value);
-        self.records.push(Stored { time, line, key, value: value_length, more: 0, marks: 0 });
+        let value = (self.texts.len() - start) as u32 - key;
+        self.records.push(Stored { time, line, key, value, more: 0, marks: 0 });
         Some(())
     }
 
@@ -148,9 +148,10 @@ impl Batch {
 #[inline(always)]
 fn push_part(texts: &mut Vec<u8>, bytes: &[u8], part: Range<usize>) {
     const SHORT: usize = 32;
+    let length = part.end.saturating_sub(part.start); // `len` of a range asserts more than is to tell here
     match bytes.get(part.start..).and_then(<[u8]>::first_chunk::<SHORT>) {
-        Some(bytes) if part.len() <= SHORT => {
-            let end = texts.len() + part.len();
+        Some(bytes) if length <= SHORT => {
+            let end = texts.len() + length;
             texts.extend_from_slice(bytes);
             texts.truncate(end);
         }

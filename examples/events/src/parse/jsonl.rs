@@ -137,6 +137,7 @@ impl Known for Ahead<'_> {
     }
 
     /// The value before in the same slot, if there was one, does not count.
+    #[inline(always)]
     fn length(&mut self, bytes: &[u8]) -> Option<usize> {
         let read = self.wanted.time.1.read_alike(bytes);
         let read = read.filter(|(_, length)| bytes.get(*length) == Some(&b'"'));

@@ -11,8 +11,14 @@ const SPELLINGS: [&str; 12] =
 const ZEROS: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Whether a text could be nobody: asked for each event, and seldom true.
-#[inline]
+#[inline(always)]
 pub(super) fn may_be(text: &[u8]) -> bool {
+    // Most begin in one of these ways, which is told without a call.
+    !matches!(text, [b'1'..=b'9' | b'a'..=b'm' | b'A'..=b'M', ..]) && begins_like_one(text)
+}
+
+#[inline(never)]
+fn begins_like_one(text: &[u8]) -> bool {
     match text {
         [] | [b'-'] | [b' ' | b'\t' | b'"' | b'\'' | b'(' | b'<' | b'[' | b'{' | b'\\' | b'#' | 0x80.., ..] => true,
         [b'n' | b'N', rest @ ..] => rest.len() < 4,
