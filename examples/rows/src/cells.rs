@@ -5,6 +5,9 @@ use std::io::Write as _;
 use events::eight;
 use stagger::{SessionId, Timestamp};
 
+use crate::columns::FilesCell;
+use crate::lines::texts;
+
 const DAY: u64 = 86_400_000_000;
 /// `2018-11-29T23:35:10.123456Z`
 const TIME: usize = 27;
@@ -110,6 +113,22 @@ impl Cells {
         self.bytes.push(b',');
     }
 
+    /// Any cell of the rows of `files`.
+    #[inline(always)]
+    pub(crate) fn cell(&mut self, cell: FilesCell<'_>) {
+        match cell {
+            FilesCell::Id(id) => self.id(id),
+            FilesCell::Text(text) => self.text(text),
+            FilesCell::Name(name) => self.name(name),
+            FilesCell::Time(time) | FilesCell::TimeOrNull(Some(time)) => self.time(time),
+            FilesCell::TimeOrNull(None) => self.text(""),
+            // Parts and counts are, mostly.
+            FilesCell::Number(number @ ..10) => _ = self.put([b'0' + number as u8, b',']),
+            FilesCell::Number(number) => self.number(number),
+            FilesCell::Ids(ids) => self.text(texts(ids).join(" ")),
+        }
+    }
+
     #[inline]
     pub fn id(&mut self, id: SessionId) {
         for (pair, byte) in self.put([b','; 33]).chunks_exact_mut(2).zip(id.as_u128().to_be_bytes()) {
@@ -154,6 +173,15 @@ impl Cells {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_written_as_it_is_shown() {
+        let mut cells = Cells::default();
+        let numbers = [0, 1, 9, 10, 11, 99, 100, u64::MAX];
+        numbers.iter().for_each(|number| cells.cell(FilesCell::Number(*number)));
+        let expected: String = numbers.iter().map(|number| format!("{number},")).collect();
+        assert_eq!(String::from_utf8(cells.bytes).unwrap(), expected);
+    }
 
     #[test]
     fn a_time_is_written_as_it_is_shown() {

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stagger::{CloseReason, SessionId, SessionSummary, Superseded, Timestamp, Window};
 
+use crate::cells::Cells;
+
 /// A session on its way to where it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionRow {
@@ -227,6 +229,8 @@ pub struct FilesColumn {
     pub name: &'static str,
     pub written: Written,
     pub cell: for<'s> fn(&ClosedSession<'s>) -> FilesCell<'s>,
+    /// Writes that cell: a function of its own for each column, without a choice by kind.
+    pub(crate) put: fn(&ClosedSession<'_>, &mut Cells),
 }
 
 /// Which outputs have a column.
@@ -253,26 +257,32 @@ pub enum FilesCell<'a> {
     Ids(&'a [Superseded]),
 }
 
+macro_rules! column {
+    ($name:expr, $written:expr, |$row:ident| $cell:expr) => {
+        FilesColumn { name: $name, written: $written, cell: |$row| $cell, put: |$row, cells| cells.cell($cell) }
+    };
+}
+
 /// The columns of the CSV and the JSON lines of `files`, in order. The key fields stand behind the first.
 #[rustfmt::skip] // a line for each
 pub static FILES: [FilesColumn; 14] = {
     use FilesCell::{Id, Ids, Name, Number, Text, Time, TimeOrNull};
     use Written::{Always, InJson, WithRevisions};
     [
-        FilesColumn { name: "session_id", written: Always, cell: |row| Id(row.id) },
-        FilesColumn { name: "window_start", written: Always, cell: |row| Time(row.window.start) },
-        FilesColumn { name: "window_end", written: Always, cell: |row| Time(row.window.end) },
-        FilesColumn { name: "bucket", written: InJson, cell: |row| TimeOrNull(row.bucket) },
-        FilesColumn { name: "part", written: Always, cell: |row| Number(row.part.into()) },
-        FilesColumn { name: "count", written: Always, cell: |row| Number(row.count) },
-        FilesColumn { name: "first_time", written: Always, cell: |row| Time(row.first_time) },
-        FilesColumn { name: "last_time", written: Always, cell: |row| Time(row.last_time) },
-        FilesColumn { name: "duration_us", written: Always, cell: |row| Number(row.duration_us()) },
-        FilesColumn { name: "first_event", written: Always, cell: |row| Text(row.first_event) },
-        FilesColumn { name: "last_event", written: Always, cell: |row| Text(row.last_event) },
-        FilesColumn { name: "reason", written: Always, cell: |row| Name(row.reason.name()) },
-        FilesColumn { name: REVISION, written: WithRevisions, cell: |row| Number(row.revision.into()) },
-        FilesColumn { name: SUPERSEDES, written: WithRevisions, cell: |row| Ids(row.supersedes) },
+        column!("session_id", Always, |row| Id(row.id)),
+        column!("window_start", Always, |row| Time(row.window.start)),
+        column!("window_end", Always, |row| Time(row.window.end)),
+        column!("bucket", InJson, |row| TimeOrNull(row.bucket)),
+        column!("part", Always, |row| Number(row.part.into())),
+        column!("count", Always, |row| Number(row.count)),
+        column!("first_time", Always, |row| Time(row.first_time)),
+        column!("last_time", Always, |row| Time(row.last_time)),
+        column!("duration_us", Always, |row| Number(row.duration_us())),
+        column!("first_event", Always, |row| Text(row.first_event)),
+        column!("last_event", Always, |row| Text(row.last_event)),
+        column!("reason", Always, |row| Name(row.reason.name())),
+        column!(REVISION, WithRevisions, |row| Number(row.revision.into())),
+        column!(SUPERSEDES, WithRevisions, |row| Ids(row.supersedes)),
     ]
 };
 

@@ -53,12 +53,12 @@ impl Lines {
     /// A row, with the cells of the further columns.
     pub fn csv(&self, session: &ClosedSession<'_>, more: &[More], cells: &mut Cells) {
         let [first, others @ ..] = &FILES;
-        put(cells, (first.cell)(session));
+        (first.put)(session, cells);
         for field in keys::split(session.key, self.columns.key.len()) {
             cells.text(field.as_bytes());
         }
         for column in others.iter().filter(|column| self.is_in_csv(column)) {
-            put(cells, (column.cell)(session));
+            (column.put)(session, cells);
         }
         more.iter().for_each(|cell| put_more(cells, cell));
         cells.end_row();
@@ -77,18 +77,6 @@ impl Lines {
 
     fn is_in_json(&self, column: &FilesColumn) -> bool {
         column.written != Written::WithRevisions || self.has_revisions
-    }
-}
-
-fn put(cells: &mut Cells, cell: FilesCell<'_>) {
-    match cell {
-        FilesCell::Id(id) => cells.id(id),
-        FilesCell::Text(text) => cells.text(text),
-        FilesCell::Name(name) => cells.name(name),
-        FilesCell::Time(time) | FilesCell::TimeOrNull(Some(time)) => cells.time(time),
-        FilesCell::TimeOrNull(None) => cells.text(""),
-        FilesCell::Number(number) => cells.number(number),
-        FilesCell::Ids(ids) => cells.text(texts(ids).join(" ")),
     }
 }
 
@@ -115,7 +103,7 @@ impl Serialize for More {
     }
 }
 
-fn texts(ids: &[Superseded]) -> Vec<String> {
+pub(crate) fn texts(ids: &[Superseded]) -> Vec<String> {
     ids.iter().map(|earlier| earlier.id.to_string()).collect()
 }
 
