@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
-use clap::Parser;
 use program::failure::{Failure, Outcome};
 use program::say::say;
-use program::stdout;
+use program::{command, stdout};
 use timely_sessions::job::{self, Ended};
 use timely_sessions::options::{Command, Options};
 use timely_sessions::state::Folder;
 
 fn main() -> ExitCode {
-    match work(Options::parse().command) {
+    let options = command::parse::<Options>(std::env::args_os());
+    match options.and_then(|options| options.map_or(Ok(()), |options| work(options.command))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.end("timely-sessions"),
     }

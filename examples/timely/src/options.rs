@@ -11,7 +11,7 @@ use stagger::{Bucket, Config, Gap, Stagger, Strategy, Unit};
 
 /// Sessions from files, on several threads and machines, by timely dataflow.
 #[derive(Debug, Parser)]
-#[command(name = "timely-sessions", max_term_width = 100, disable_version_flag = true)]
+#[command(name = "timely-sessions", max_term_width = 100, version)]
 pub struct Options {
     #[command(subcommand)]
     pub command: Command,

@@ -285,10 +285,19 @@ fn failures_have_the_status_of_all_programs() {
         ("PROGRAM rows state >&-", 2),
         ("PROGRAM rows state > /dev/full", 2),
         ("PROGRAM rows state", 0),
+        ("PROGRAM --version", 0),
+        ("PROGRAM --help >&-", 2),
+        ("PROGRAM run --help > /dev/full", 2),
     ] {
         let shell = ["-c", &command.replace("PROGRAM", PROGRAM)].map(str::to_owned);
         let ran = Command::new("sh").args(shell).current_dir(&folder).output().unwrap();
         assert_eq!(ran.status.code(), Some(status), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    for arguments in [["rows", "state"], ["--help", ""], ["--version", ""]] {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments.iter().filter(|argument| !argument.is_empty())).current_dir(&folder);
+        command.stdout(program::testing::closed_pipe()).stderr(program::testing::closed_pipe());
+        assert_eq!(command.status().unwrap().code(), Some(141), "{arguments:?}");
     }
 }
 
