@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use options::{Command, Options, Serve};
 use program::failure::{Failure, Outcome};
-use program::{command, signals};
+use program::{command, signals, stdout};
 
 fn main() -> ExitCode {
     signals::watch("kafka");
@@ -44,6 +44,10 @@ fn main() -> ExitCode {
 
 fn work() -> Outcome<()> {
     let Some(options) = command::parse::<Options>(std::env::args_os())? else { return Ok(()) };
+    // The others print nothing.
+    if !matches!(options.command, Command::Run(_) | Command::Repartition(_)) {
+        stdout::check()?;
+    }
     let done = match options.command {
         Command::Produce(options) => produce::produce(&options),
         Command::Run(options) => sessions::run(&options),

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::process::Command;
 use std::time::Duration;
 
 use common::Kafka;
@@ -71,4 +72,29 @@ fn a_process_without_a_partition_tells_the_group_that_it_leaves() {
     kafka.produce(&topic, &clicks);
     kafka.until_done(&topic, &group, PATIENCE);
     third.end();
+}
+
+/// No broker is asked: all of it is told before.
+#[test]
+fn what_the_command_line_cannot_mean_is_told_at_once() {
+    for (command, status, sentence) in [
+        ("watch >&-", 2, "kafka: cannot write to standard output: it is closed\n"),
+        ("report >&-", 2, "kafka: cannot write to standard output: it is closed\n"),
+        ("produce >&-", 2, "kafka: cannot write to standard output: it is closed\n"),
+        ("--help >&-", 2, "kafka: cannot write to standard output: it is closed\n"),
+        ("--help >/dev/full", 2, "kafka: cannot write the results: no space left on device\n"),
+        ("run --sum amount", 2, "kafka: there is no option --sum; only the program `files` has it\n"),
+        ("run --where a=b", 2, "kafka: there is no option --where; only the program `files` has it\n"),
+        ("--version", 0, ""),
+    ] {
+        let shell = format!("{} {command}", env!("CARGO_BIN_EXE_kafka"));
+        let ran = Command::new("sh").args(["-c", &shell]).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!((ran.status.code(), said.as_str()), (Some(status), sentence), "{command}");
+    }
+    for argument in ["--help", "--version"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kafka"));
+        command.arg(argument).stdout(program::testing::closed_pipe()).stderr(program::testing::closed_pipe());
+        assert_eq!(command.status().unwrap().code(), Some(141), "{argument}");
+    }
 }
