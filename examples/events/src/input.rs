@@ -239,8 +239,12 @@ impl Read for Rest {
 }
 
 /// What other programs must unpack or convert first, by the first bytes.
-const UNREADABLE: [(&[u8], &str); 4] = [
+const UNREADABLE: [(&[u8], &str); 8] = [
+    (b"\x1f\x9d", "packed by compress: unpack it with `zcat` and give `-` as the input"),
+    (b"\x04\x22\x4d\x18", "packed by lz4: unpack it with `lz4 -dc` and give `-` as the input"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it with `7z x -so` and give `-` as the input"),
     (b"PAR1", PARQUET),
+    (b"PK\x05\x06", "a zip file without content"),
     (b"PK\x03\x04", "a zip file: unpack it with `unzip -p` and give `-` as the input"),
     (b"\xff\xfe", IN_UTF_16),
     (b"\xfe\xff", IN_UTF_16),

@@ -18,6 +18,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 
+use super::odd::Example;
 use super::{Field, Line};
 
 /// Which address of an `X-Forwarded-For` list is the client.
@@ -76,6 +77,16 @@ impl Client {
             Self::At(range) => line.log_field(range.clone()),
             Self::Spelled(text) => Field::Text(text),
         }
+    }
+}
+
+/// Notes an address that stands beside the client's, as behind a proxy.
+#[cold]
+pub(super) fn note_beside(proxied: &mut Example, forwarded: Forwarded, list: &[u8]) {
+    let Some(found) = forwarded.client(list) else { return };
+    let client = &list[found];
+    if address(client).is_some() {
+        proxied.count(&String::from_utf8_lossy(client));
     }
 }
 

@@ -19,6 +19,7 @@ use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::client::{self, Client, Forwarded};
 use super::json;
+use super::odd::Example;
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
 
@@ -30,12 +31,20 @@ pub const FIELDS: [&str; 13] = [
 
 const ADDRESS: usize = 0;
 
+/// For the format of nginx's `main`.
+const BEHIND_PROXY: &str = "--key forwarded_for --log-format '$remote_addr - $remote_user [$time_local] \"$request\" \
+    $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" \"$http_x_forwarded_for\"'";
+
 pub struct Combined {
     wanted: Wanted,
     /// Which of [`FIELDS`] each wanted field is.
     indices: Vec<usize>,
     forwarded: Forwarded,
     client: Client,
+    /// Whether the address is a part of the key.
+    counts_addresses: bool,
+    /// How many lines have an address behind the agent, and the first one.
+    proxied: Example,
     /// A line that lay in an object of JSON.
     message: String,
     joined: String,
@@ -47,13 +56,23 @@ impl Combined {
         let index = |name: &String| FIELDS.iter().position(|field| field == name).ok_or_else(|| name.clone());
         let indices = wanted.names.iter().map(index).collect::<Result<_, _>>()?;
         let (message, joined) = (String::new(), String::new());
-        Ok(Self { wanted, indices, forwarded, client: Client::None, message, joined })
+        let counts_addresses = wanted.has_key(FIELDS[ADDRESS]);
+        Ok(Self {
+            wanted,
+            indices,
+            forwarded,
+            client: Client::None,
+            counts_addresses,
+            proxied: Example::default(),
+            message,
+            joined,
+        })
     }
 }
 
 impl Parser for Combined {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let Self { wanted, indices, forwarded, client, message, joined } = self;
+        let Self { wanted, indices, forwarded, client, counts_addresses, proxied, message, joined } = self;
         let line = match line.bytes() {
             [b'{', ..] => {
                 *message = in_object(line.bytes()).ok_or(Reject::NotCombined { what: "no line in this object" })?;
@@ -63,6 +82,12 @@ impl Parser for Combined {
         };
         let parts = split(line.bytes(), *forwarded)?;
         *client = Client::new(line.bytes(), Some(parts.address.clone()));
+        if *counts_addresses
+            && let [b' ', b'"', list @ .., b'"'] = &line.bytes()[parts.end..]
+            && list != b"-"
+        {
+            client::note_beside(proxied, *forwarded, list);
+        }
         wanted.record(joined, |index| match indices[index] {
             ADDRESS => client.field(line),
             index => parts.field(index).map_or(Field::Missing, |part| line.log_field(part)),
@@ -70,7 +95,7 @@ impl Parser for Combined {
     }
 
     fn seen(&self) -> Seen {
-        self.wanted.seen()
+        Seen { proxied: self.proxied.clone(), instead: BEHIND_PROXY, ..self.wanted.seen() }
     }
 }
 
@@ -87,6 +112,8 @@ pub struct Parts {
     bytes: Range<usize>,
     referrer: Option<Range<usize>>,
     agent: Option<Range<usize>>,
+    /// Where the line goes on behind them.
+    end: usize,
 }
 
 #[derive(Debug)]
@@ -251,7 +278,7 @@ fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
     let bytes = bytes.unwrap_or(rest.at..line.len());
     let Head { host, address, ident, user, .. } = head;
     let request = Request::new(line, request);
-    Ok(Parts { host, address, ident, user, time, request, status, bytes, referrer, agent })
+    Ok(Parts { host, address, ident, user, time, request, status, bytes, referrer, agent, end: rest.at })
 }
 
 impl Request {
@@ -314,6 +341,9 @@ impl Rest<'_> {
         let referrer = self.quoted().ok_or("the referrer has no closing quote")?;
         self.expect(b" \"").ok_or("no user agent in quotes after the referrer")?;
         let agent = self.quoted().ok_or("the user agent has no closing quote")?;
+        if self.rest().first().is_some_and(u8::is_ascii_alphanumeric) {
+            return Err("another line begins right behind the user agent: a line end is missing");
+        }
         Ok((referrer, agent))
     }
 }

@@ -122,6 +122,11 @@ impl Operand {
         Self { text: text.to_owned(), number, time, address }
     }
 
+    /// Whether it begins like a number or a time, but is none.
+    fn is_half_a_number(&self) -> bool {
+        self.number.is_none() && self.time.is_none() && self.text.starts_with(|first: char| first.is_ascii_digit())
+    }
+
     /// The order of a value and this one, if they have one: a text is neither more nor less than a number or a time.
     fn compare(&self, value: &str) -> Option<Ordering> {
         let equal_text = || (value == self.text).then_some(Ordering::Equal);
@@ -163,7 +168,17 @@ impl FromStr for Condition {
         });
         let Some((field, sign, operator, value)) = found else { return Err(explain()) };
         let test = match operator {
-            Some(operator) => Test::Compare(operator, Operand::new(operand(field, sign, value.trim())?)),
+            Some(operator) => {
+                let operand = Operand::new(operand(field, sign, value.trim())?);
+                if operand.is_half_a_number() && !matches!(operator, Operator::Equal | Operator::NotEqual) {
+                    return Err(format!(
+                        "{} is neither a number nor a time, and letters have another order: write a time as 2024-03-04 or \
+                         2024-03-04T09:00:00Z",
+                        operand.text
+                    ));
+                }
+                Test::Compare(operator, operand)
+            }
             None if sign == "!~" => Test::DoesNotMatch(pattern(field, value.trim())?),
             None => Test::Matches(pattern(field, value.trim())?),
         };
@@ -336,6 +351,9 @@ mod tests {
             ("v!~ ", "every text matches \"\""),
             ("v~bot|", "every text matches \"bot|\""),
             ("v~.*", "every text matches \".*\""),
+            ("t>2024-03", "2024-03 is neither a number nor a time, and letters"),
+            ("t>=04.03.2024", "04.03.2024 is neither a number nor a time"),
+            ("version<1.10.0", "1.10.0 is neither a number nor a time"),
             ("v>", "> has nothing to compare with; for records that have a v write v!=,"),
             ("v >= ", ">= has nothing to compare with"),
             ("v<", "< has nothing to compare with"),

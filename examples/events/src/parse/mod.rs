@@ -12,7 +12,7 @@
 //! - **No user.** The first key field says whose event it is. JSON null, a field that is not there, an empty cell of
 //!   CSV and the `-` of logs are nobody: the record is refused, or, by [`NoUser::Keep`], counted under the empty
 //!   text. An empty text of JSON is a text. Further key fields divide the events of a user: nothing in them is the
-//!   empty text. Texts such as `NULL` are users, and told; see [`nobody`].
+//!   empty text. Texts such as `NULL` are users, and told; see [`odd`].
 //! - **Time.** See [`times`]. **Value.** As it is written; nothing is the empty text.
 
 pub mod client;
@@ -25,7 +25,7 @@ pub mod jsonl;
 pub mod keys;
 pub mod layout;
 pub mod more;
-mod nobody;
+mod odd;
 pub mod numbers;
 mod reject;
 pub mod row;
@@ -46,6 +46,7 @@ use crate::columns::{Columns, KeyKind};
 use crate::lines::{self, Frame};
 use condition::Condition;
 use more::{More, MoreFields};
+use odd::OddKeys;
 use seen::{FieldSeen, Seen};
 use times::{TimeMeaning, TimeReader};
 
@@ -184,8 +185,8 @@ pub struct Wanted {
     found: Cell<u64>,
     lacked: Cell<u64>,
     empty_keys: Cell<u64>,
-    /// Texts of the first key field that mean nobody in all likelihood, and how many events have each.
-    nobodies: RefCell<Vec<(String, u64)>>,
+    /// Texts of the first key field that may mean another user than they seem to, or none.
+    odd_keys: RefCell<OddKeys>,
 }
 
 /// The finding of a parser for one field.
@@ -233,8 +234,8 @@ impl Wanted {
         let usual = keys.iter().map(|(index, _)| *index).chain([time.0]).chain(value);
         let usual = usual.fold(0, |bits, index| bits | bit(index));
         let (found, lacked, empty_keys) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        let (more, no_user, nobodies) = (None, NoUser::Refuse, RefCell::default());
-        Self { names, keys, time, arrival, value, more, no_user, is_usual, usual, found, lacked, empty_keys, nobodies }
+        let (more, no_user, odd_keys) = (None, NoUser::Refuse, RefCell::default());
+        Self { names, keys, time, arrival, value, more, no_user, is_usual, usual, found, lacked, empty_keys, odd_keys }
     }
 
     /// Leaves records out by conditions, and takes further fields along.
@@ -244,6 +245,11 @@ impl Wanted {
         self.more = More::new(only, except, more, |name| json::number_of(names, name));
         self.is_usual &= self.more.is_none();
         self
+    }
+
+    /// Whether a field is a part of the key.
+    fn has_key(&self, name: &str) -> bool {
+        self.keys.iter().any(|(index, _)| self.names[*index] == name)
     }
 
     /// What becomes of records without a user.
@@ -279,7 +285,7 @@ impl Wanted {
         }
         let value = self.value.map_or(Some(0..0), &place)?;
         let first = place(self.keys.first()?.0)?;
-        if nobody::may_be(text.as_bytes().get(first.clone())?) {
+        if odd::may_be(text.as_bytes().get(first.clone())?) {
             return None;
         }
         let (index, reader) = &self.time;
@@ -376,8 +382,8 @@ impl Wanted {
         if key.is_empty() {
             self.empty_keys.set(self.empty_keys.get() + 1);
         }
-        if !first.is_empty() && nobody::may_be(first.as_bytes()) {
-            self.note_nobody(first);
+        if !first.is_empty() && odd::may_be(first.as_bytes()) {
+            self.note_odd(first);
         }
         Ok(record)
     }
@@ -392,12 +398,9 @@ impl Wanted {
         self.lacked.set(self.lacked.get() | bit(index));
     }
 
-    /// Counts a user who is none, if the text means that.
     #[cold]
-    fn note_nobody(&self, text: &str) {
-        if nobody::is(text) {
-            seen::count(&mut self.nobodies.borrow_mut(), text, 1);
-        }
+    fn note_odd(&self, key: &str) {
+        self.odd_keys.borrow_mut().note(key);
     }
 
     /// That a field holds nothing.
@@ -529,7 +532,8 @@ impl Wanted {
         let times = std::iter::once(&self.time).chain(self.arrival.as_deref());
         let times = times.map(|(index, reader)| (self.names[*index].clone(), reader.seen())).collect();
         let key = self.keys.first().map(|(index, _)| self.names[*index].clone()).unwrap_or_default();
-        let nobodies = self.nobodies.borrow().clone();
-        Seen { fields, times, empty_keys: self.empty_keys.get(), nobodies, key }
+        let idle = self.more.iter().flat_map(|more| more.idle()).collect();
+        let odd_keys = self.odd_keys.borrow().clone();
+        Seen { fields, times, empty_keys: self.empty_keys.get(), odd_keys, idle, key, ..Seen::default() }
     }
 }

@@ -24,11 +24,31 @@ pub fn values(more: &str, count: usize) -> impl Iterator<Item = std::borrow::Cow
 #[derive(Clone, Debug)]
 pub(super) struct More {
     /// Conditions that must hold, and those that must not.
-    filters: Vec<(usize, Condition, bool)>,
-    marks: Vec<(usize, Condition)>,
+    filters: Vec<Filter>,
+    marks: Vec<(usize, Condition, Cell<bool>)>,
     fields: Vec<usize>,
     /// A buffer for keys.
     pub(super) spare: Spare,
+}
+
+#[derive(Clone, Debug)]
+struct Filter {
+    index: usize,
+    condition: Condition,
+    /// Whether it must hold.
+    holds: bool,
+    /// Whether it left a record out.
+    has_left_out: Cell<bool>,
+}
+
+impl Filter {
+    fn admits<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> bool {
+        let admits = self.condition.holds(text_of(field(self.index))) == self.holds;
+        if !admits {
+            self.has_left_out.set(true);
+        }
+        admits
+    }
 }
 
 #[derive(Default)]
@@ -54,11 +74,17 @@ impl More {
         more: &MoreFields,
         mut index_of: impl FnMut(&str) -> usize,
     ) -> Option<Box<Self>> {
-        let mut filter = |condition: &Condition, holds| (index_of(condition.field()), condition.clone(), holds);
+        let mut filter = |condition: &Condition, holds| Filter {
+            index: index_of(condition.field()),
+            condition: condition.clone(),
+            holds,
+            has_left_out: Cell::new(false),
+        };
         let filters: Vec<_> = only.iter().map(|condition| filter(condition, true)).collect();
         let filters: Vec<_> =
             filters.into_iter().chain(except.iter().map(|condition| filter(condition, false))).collect();
-        let marks: Vec<_> = more.marks.iter().map(|mark| (index_of(mark.field()), mark.clone())).collect();
+        let marks: Vec<_> =
+            more.marks.iter().map(|mark| (index_of(mark.field()), mark.clone(), Cell::new(false))).collect();
         let fields: Vec<_> = more.names.iter().map(|name| index_of(name)).collect();
         let is_empty = filters.is_empty() && marks.is_empty() && fields.is_empty();
         (!is_empty).then(|| Box::new(Self { filters, marks, fields, spare: Spare::default() }))
@@ -66,17 +92,35 @@ impl More {
 
     /// All fields that are looked at.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        let filters = self.filters.iter().map(|(index, ..)| *index);
-        filters.chain(self.marks.iter().map(|(index, _)| *index)).chain(self.fields.iter().copied())
+        let filters = self.filters.iter().map(|filter| filter.index);
+        filters.chain(self.marks.iter().map(|(index, ..)| *index)).chain(self.fields.iter().copied())
     }
 
     pub(super) fn admits<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> bool {
-        self.filters.iter().all(|(index, condition, holds)| condition.holds(text_of(field(*index))) == *holds)
+        self.filters.iter().all(|filter| filter.admits(field))
+    }
+
+    /// What is to be told of each condition if it made no difference, and whether it made none.
+    pub(super) fn idle(&self) -> impl Iterator<Item = (String, bool)> + '_ {
+        let filters = self.filters.iter().map(|filter| {
+            let text = filter.condition.text();
+            let note = match filter.holds {
+                true => format!("--where {text} held for every line"),
+                false => format!("--not {text} left no line out"),
+            };
+            (note, !filter.has_left_out.get())
+        });
+        let marks = self.marks.iter().map(|(_, mark, has_held)| {
+            (format!("no event fulfils {}, the condition of a rule", mark.text()), !has_held.get())
+        });
+        filters.chain(marks)
     }
 
     pub(super) fn marks<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> u8 {
-        let bit = |(place, (index, mark)): (usize, &(usize, Condition))| {
-            u8::from(mark.holds(text_of(field(*index)))) << place
+        let bit = |(place, (index, mark, has_held)): (usize, &(usize, Condition, Cell<bool>))| {
+            let holds = mark.holds(text_of(field(*index)));
+            has_held.set(has_held.get() || holds);
+            u8::from(holds) << place
         };
         self.marks.iter().enumerate().map(bit).sum()
     }

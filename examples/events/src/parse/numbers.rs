@@ -45,6 +45,11 @@ impl Decimal {
         Some(Self { digits, exponent: exponent - kept as i32, is_cut: rest.bytes().any(|b| b != b'0') })
     }
 
+    /// What the last digit that is written is worth: ten to this power.
+    pub fn last_digit(self) -> i32 {
+        self.exponent
+    }
+
     /// The number times ten to the power of `shift`, rounded down.
     pub fn scaled(self, shift: i32) -> Option<i64> {
         let shift = self.exponent + shift;

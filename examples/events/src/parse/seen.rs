@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use stagger::Timestamp;
 
-use super::nobody;
+use super::odd::{Example, OddKeys};
 use crate::zones::Local;
 
 /// Forms in which times were written: a set.
@@ -27,6 +27,10 @@ impl Forms {
     pub const DIGITS: Self = Self(128);
     /// Second 60.
     pub const LEAP: Self = Self(256);
+    /// A number whose last digits are worth more than a second.
+    pub const ROUNDED: Self = Self(512);
+    /// In a form that was given, but not plausible.
+    pub const OUTSIDE: Self = Self(1_024);
 
     #[inline]
     pub const fn with(self, other: Self) -> Self {
@@ -45,6 +49,12 @@ pub struct TimesSeen {
     forms: Forms,
     /// For each form that was guessed, the first text and its meaning.
     guessed: Vec<(Forms, String, Timestamp)>,
+    /// The first number whose last digits are worth more than a second.
+    rounded: Option<String>,
+    /// The first time that is not plausible, and its meaning.
+    outside: Option<(String, Timestamp)>,
+    /// The plausible times, in words.
+    pub(super) span: String,
     /// The zone of local times, if one was given.
     pub(super) zone: Option<String>,
     /// Local times that the clocks showed twice, or never.
@@ -55,6 +65,12 @@ pub struct TimesSeen {
 impl TimesSeen {
     pub(super) fn add(&mut self, form: Forms, text: &str, time: Timestamp) {
         self.forms = self.forms.with(form);
+        if form.has(Forms::ROUNDED) && self.rounded.is_none() {
+            self.rounded = Some(super::start_of(text));
+        }
+        if form.has(Forms::OUTSIDE) && self.outside.is_none() {
+            self.outside = Some((super::start_of(text), time));
+        }
         let unit = [Forms::SECONDS, Forms::MILLIS, Forms::MICROS, Forms::NANOS, Forms::DIGITS];
         if let Some(guess) = unit.into_iter().find(|guess| form.has(*guess))
             && !self.guessed.iter().any(|(known, ..)| *known == guess)
@@ -74,6 +90,9 @@ impl TimesSeen {
                 self.guessed.push((form, text, time));
             }
         }
+        self.rounded = self.rounded.take().or(other.rounded);
+        self.outside = self.outside.take().or(other.outside);
+        self.span = other.span;
         self.zone = self.zone.take().or(other.zone);
         self.twice += other.twice;
         self.never += other.never;
@@ -90,6 +109,17 @@ impl TimesSeen {
                 _ => "digits of date and time",
             };
             notes.push(format!("`{field}` is read as {what}: {text} is {time}"));
+        }
+        if let Some((text, time)) = &self.outside {
+            notes.push(format!(
+                "`{field}` has times that are not {}: {text} is {time} by --time-format (--plausible makes it usual)",
+                self.span
+            ));
+        }
+        if let Some(text) = &self.rounded {
+            notes.push(format!(
+                "`{field}` has numbers such as {text}: if a spreadsheet rounded them, their seconds are lost"
+            ));
         }
         match &self.zone {
             None if self.forms.has(Forms::LOCAL) => {
@@ -132,21 +162,14 @@ pub struct Seen {
     pub(super) times: Vec<(String, TimesSeen)>,
     /// Events whose only key field is an empty text.
     pub(super) empty_keys: u64,
-    /// Texts that mean nobody in all likelihood, and how many events have each.
-    pub(super) nobodies: Vec<(String, u64)>,
+    pub(super) odd_keys: OddKeys,
+    /// What is to be told of each condition if it made no difference, and whether it made none.
+    pub(super) idle: Vec<(String, bool)>,
+    /// Clients that an access log names beside the address.
+    pub(super) proxied: Example,
+    /// The options that count that one.
+    pub(super) instead: &'static str,
     pub(super) key: String,
-}
-
-/// Counts a text. Of very many texts the last ones count as one.
-pub(super) fn count(counts: &mut Vec<(String, u64)>, text: &str, events: u64) {
-    const MOST: usize = 16;
-    let is_full = counts.len() >= MOST;
-    let shown = if text.trim().is_empty() { " " } else { text };
-    match counts.iter().position(|(known, _)| known == shown) {
-        Some(known) => counts[known].1 += events,
-        None if is_full => counts[MOST - 1].1 += events,
-        None => counts.push((super::start_of(shown), events)),
-    }
 }
 
 impl Seen {
@@ -168,8 +191,14 @@ impl Seen {
             }
         }
         self.empty_keys += other.empty_keys;
-        for (text, events) in &other.nobodies {
-            count(&mut self.nobodies, text, *events);
+        self.odd_keys.merge(other.odd_keys);
+        self.proxied.merge(other.proxied);
+        self.instead = if self.instead.is_empty() { other.instead } else { self.instead };
+        for (condition, is_idle) in other.idle {
+            match self.idle.iter_mut().find(|(known, _)| *known == condition) {
+                Some((_, known)) => *known &= is_idle,
+                None => self.idle.push((condition, is_idle)),
+            }
         }
         self.key = other.key;
     }
@@ -192,14 +221,16 @@ impl Seen {
                 self.empty_keys, self.key
             ));
         }
-        for (text, count) in &self.nobodies {
-            let events = if *count == 1 { "event has" } else { "events have" };
+        self.odd_keys.notes(&self.key, &mut notes);
+        if let Some((count, example)) = self.proxied.get() {
+            let lines = if count == 1 { "line names" } else { "lines name" };
             notes.push(format!(
-                "{count} {events} {text:?} as `{}`: they count as one user (--not {} leaves them out)",
-                self.key,
-                nobody::condition(&self.key, text)
+                "{count} {lines} another client beside `address`, such as {example}: `address` may be that of a proxy. To \
+                 count the others, pass {}",
+                self.instead
             ));
         }
+        notes.extend(self.idle.iter().filter(|(_, is_idle)| *is_idle).map(|(note, _)| note.clone()));
         notes
     }
 }

@@ -226,6 +226,7 @@ impl TimeReader {
             return None;
         }
         let known = self.forms.get();
+        let form = if span.contains(micros) { form } else { form.with(Forms::OUTSIDE) };
         if known.with(form) != known {
             self.remember(form, text, micros);
         }
@@ -253,7 +254,13 @@ impl TimeReader {
         let outside = || format!("it is not {}", self.meaning.span);
         let Some(number) = Decimal::parse(text).filter(|_| is_auto) else {
             let is_outside = is_auto && self.meaning.format.parse(text).is_some();
-            return is_outside.then(|| format!("{}: widen --plausible if that is right", outside()));
+            let is_numeric = is_auto && looks_numeric(text);
+            return match is_outside {
+                true => Some(format!("{}: widen --plausible if that is right", outside())),
+                false => is_numeric.then(|| {
+                    "say its form: --time-format '%d.%m.%Y %H:%M:%S', or '%m/%d/%Y %I:%M:%S %p' if the month is first".to_owned()
+                }),
+            };
         };
         if plausible(text, self.meaning.span).is_some() && has_date(text.as_bytes(), self.meaning.span) {
             let pattern = &"%Y%m%d%H%M%S"[..text.len().min(14) - 2];
@@ -263,7 +270,10 @@ impl TimeReader {
             ));
         }
         let is_date = text.len() == 8 && date_of_digits(text.as_bytes()).is_some();
-        let is_sheet = number.scaled(0).is_some_and(|days| (30_000..80_000).contains(&days)) && text.contains('.');
+        let is_sheet = number.scaled(0).is_some_and(|days| (30_000..80_000).contains(&days));
+        if number.scaled(-3).is_some_and(is_ticks) {
+            return Some("it looks like ticks of .NET: write them as Unix times or ISO 8601".to_owned());
+        }
         let way = match (is_date, is_sheet) {
             (true, _) => "--time-format %Y%m%d reads it as a date",
             (_, true) => "--time-format excel reads it as days of a spreadsheet",
@@ -274,6 +284,7 @@ impl TimeReader {
 
     pub fn seen(&self) -> TimesSeen {
         let mut seen = self.seen.borrow().clone();
+        seen.span = self.meaning.span.to_string();
         seen.zone = self.meaning.zone.as_ref().map(stagger::calendar::Zone::name);
         seen
     }
@@ -410,6 +421,15 @@ fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
     }
 }
 
+/// Whether a text begins with a day and a month in numbers.
+fn looks_numeric(text: &str) -> bool {
+    let mut parts = text.split(['.', '/', ' ']);
+    let mut has = |digits: std::ops::RangeInclusive<usize>| {
+        parts.next().is_some_and(|part| digits.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    has(1..=2) && has(1..=2) && has(2..=4)
+}
+
 /// Whether the digits of a number are those of a date and an hour of the span too, perhaps with minutes and seconds.
 #[inline]
 fn has_date(text: &[u8], span: Span) -> bool {
@@ -423,12 +443,23 @@ fn date_and_hour(text: &[u8], span: Span) -> bool {
     digits(&whole).is_some_and(|read| span.contains(read.micros))
 }
 
+/// Whether a number of nanoseconds, here in microseconds, is that of ticks of .NET in 1990 to 2100: these are 100 ns
+/// since the year 1. Taken for nanoseconds they lie between 1989 and 1991, when nobody counted any.
+fn is_ticks(micros: i64) -> bool {
+    (627_000_000_000_000..663_000_000_000_000).contains(&micros)
+}
+
 /// The Unix time that a number is, in the first unit that puts it into the span.
 fn plausible(text: &str, span: Span) -> Option<Read> {
     const UNITS: [(Forms, i32); 4] = [(Forms::SECONDS, 6), (Forms::MILLIS, 3), (Forms::MICROS, 0), (Forms::NANOS, -3)];
     let number = Decimal::parse(text)?;
-    let in_unit = |&(form, shift)| Some(Read { micros: number.scaled(shift)?, form });
-    UNITS.iter().filter_map(in_unit).find(|read| span.contains(read.micros))
+    let in_unit = |&(form, shift): &(Forms, i32)| {
+        let is_rounded = number.last_digit() + shift > 6;
+        let form = if is_rounded { form.with(Forms::ROUNDED) } else { form };
+        Some(Read { micros: number.scaled(shift)?, form })
+    };
+    let read = UNITS.iter().filter_map(in_unit).find(|read| span.contains(read.micros))?;
+    (!read.form.has(Forms::NANOS) || !is_ticks(read.micros)).then_some(read)
 }
 
 /// A decimal number of units of 10^-digits seconds, rounded down to microseconds.

@@ -4,7 +4,8 @@
 //! A field has the name of its column (`cs-uri-stem`), and the usual ones have a second name ([`ALIASES`]). `time` is
 //! date and time together. A `-` is no value.
 
-use super::client::{Client, Forwarded};
+use super::client::{self, Client, Forwarded};
+use super::odd::Example;
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted};
 
@@ -85,6 +86,9 @@ pub struct W3c {
     cells: Vec<(usize, usize)>,
     /// The client in each wanted field that holds one.
     clients: Vec<Client>,
+    /// The column of the clients behind a proxy, where the addresses of others are counted.
+    beside: Option<usize>,
+    proxied: Example,
     time: String,
     request: String,
     joined: String,
@@ -95,7 +99,8 @@ impl W3c {
         let places = vec![None; wanted.names.len()];
         let (time, request, joined, date) = (String::new(), String::new(), String::new(), String::new());
         let (cells, clients) = (Vec::new(), vec![Client::None; places.len()]);
-        Self { wanted, forwarded, columns: 0, places, date, cells, clients, time, request, joined }
+        let (beside, proxied) = (None, Example::default());
+        Self { wanted, forwarded, columns: 0, places, date, cells, clients, beside, proxied, time, request, joined }
     }
 
     /// Takes a line that begins with a `#`.
@@ -104,6 +109,11 @@ impl W3c {
         if let Some(columns) = columns_of(line) {
             self.places = self.wanted.names.iter().map(|name| find(name, &columns)).collect();
             self.columns = columns.len();
+            let beside = ["address", "c-ip"].iter().any(|name| self.wanted.has_key(name));
+            self.beside = match find("forwarded_for", &columns) {
+                Some(Place::Client(column)) if beside => Some(column),
+                _ => None,
+            };
         } else if let Some(date) = line.strip_prefix(DATE) {
             let date = String::from_utf8_lossy(date);
             self.date = date.split_whitespace().next().unwrap_or_default().to_owned();
@@ -160,13 +170,17 @@ impl Parser for W3c {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
         self.split(line.bytes())?;
         self.join(line);
-        let Self { wanted, forwarded, places, cells, clients, time, request, joined, .. } = self;
+        let Self { wanted, forwarded, places, cells, clients, beside, proxied, time, request, joined, .. } = self;
         for (client, place) in clients.iter_mut().zip(&*places) {
             if let Some(Place::Client(column)) = place {
                 let (start, end) = cells[*column];
                 let host = forwarded.client(&line.bytes()[start..end]);
                 *client = Client::new(line.bytes(), host.map(|host| start + host.start..start + host.end));
             }
+        }
+        if let Some(column) = beside {
+            let (start, end) = cells[*column];
+            client::note_beside(proxied, *forwarded, &line.bytes()[start..end]);
         }
         wanted.record(joined, |index| {
             let cell = |column: usize| cells[column].0..cells[column].1;
@@ -189,6 +203,6 @@ impl Parser for W3c {
     }
 
     fn seen(&self) -> Seen {
-        self.wanted.seen()
+        Seen { proxied: self.proxied.clone(), instead: "--key forwarded_for", ..self.wanted.seen() }
     }
 }

@@ -135,6 +135,49 @@ fn what_is_told() {
             says: &[" 1 event, 0 rejected,"],
             ..case("", "export", "\"sep=\t\"\nu\tt\nann\t1709542800\n", "--key u --time t")
         },
+        Case {
+            what: "quotes that are a part of a name",
+            rows: &[
+                "\"ann\" 1 2024-03-04T09:00:00Z",
+                "'bob' 1 2024-03-04T09:00:00Z",
+                "=\"007\" 1 2024-03-04T09:00:00Z",
+            ],
+            says: &["note: 3 events have quotes around `u` that are a part of it, such as \"ann\"\n"],
+            status: 0,
+            ..case(
+                "",
+                "in.csv",
+                "u,t\n \"ann\",1709542800\n'bob',1709542800\n=\"007\",1709542800\n",
+                "--key u --time t",
+            )
+        },
+        Case {
+            what: "numbers that a spreadsheet rounded",
+            rows: &["1.23457E+11 2 2024-03-04T08:13:20Z"],
+            says: &[
+                "note: 2 events have a number as `u` that a spreadsheet has rounded, such as 1.23457E+11: several users may",
+                "note: `t` has numbers such as 1.70954E+12: if a spreadsheet rounded them, their seconds are lost\n",
+            ],
+            status: 0,
+            ..case("", "in.csv", "u,t\n1.23457E+11,1.70954E+12\n1.23457E+11,1.70954E+12\n", "--key u --time t")
+        },
+        Case {
+            what: "conditions that make no difference",
+            rows: &["ann 1 2024-03-04T09:00:00Z"],
+            says: &[
+                "note: --not u=\"bob\" left no line out\n",
+                "note: --where t>2024 held for every line\n",
+                "note: no event fulfils u=logout, the condition of a rule\n",
+                " 1 left out by",
+            ],
+            status: 0,
+            ..case(
+                "",
+                "in.csv",
+                "u,t\nann,1709542800\nbob,1709542800\n",
+                "--key u --time t --not u=\"bob\" --not u=bob --where t>2024 --end-at u=logout",
+            )
+        },
         none("a delimiter of two characters", "u,t\n", "--key u --time t --delimiter ;;", &["give one character"]),
     ]);
 }

@@ -98,6 +98,61 @@ fn the_client() {
 }
 
 #[test]
+fn what_stands_behind_the_agent() {
+    const ONE: &[&str] = &["192.0.2.1 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    let line =
+        |client: &str, behind: &str| line!("192.0.2.1 - -").replace("192.0.2.1", client).replace("\"UA\"", behind);
+    let proxied = [
+        line("10.0.0.1", "\"UA\" \"198.51.100.7, 10.0.0.9\""),
+        line("10.0.0.1", "\"UA\" \"198.51.100.8\""),
+        line("192.0.2.1", "\"UA\" \"-\""),
+    ]
+    .concat();
+    let main = "--log-format '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+                \"$http_referer\" \"$http_user_agent\" \"$http_x_forwarded_for\"'";
+    let w3c = "#Fields: date time c-ip cs-method cs-uri-stem X-Forwarded-For\n2024-03-04 09:00:00 10.0.0.1 GET /a 192.0.2.1\n";
+    check(&[
+        case("times and the like", &line("192.0.2.1", "\"UA\" 0.005 \"-\""), "", ONE, &[]),
+        case(
+            "clients behind a proxy, in nginx's main",
+            &proxied,
+            "",
+            &["10.0.0.1 2 2024-03-04T09:00:00Z GET /a GET /a", "192.0.2.1 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &[
+                "note: 2 lines name another client beside `address`, such as 198.51.100.7: `address` may be that of a proxy. ",
+                &format!("pass --key forwarded_for {main}\n"),
+            ],
+        ),
+        case(
+            "as the note says",
+            &proxied,
+            &format!("--key forwarded_for --no-user keep {main}"),
+            &[
+                " 1 2024-03-04T09:00:00Z GET /a GET /a",
+                "198.51.100.7 1 2024-03-04T09:00:00Z GET /a GET /a",
+                "198.51.100.8 1 2024-03-04T09:00:00Z GET /a GET /a",
+            ],
+            &[],
+        ),
+        case(
+            "in a column of W3C",
+            w3c,
+            "",
+            &["10.0.0.1 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &["note: 1 line names another client beside `address`, such as 192.0.2.1: ", "pass --key forwarded_for\n"],
+        ),
+        case("as the note says", w3c, "--key forwarded_for", ONE, &[]),
+        case(
+            "another line, where a line end is missing",
+            &format!("{}{}", line("192.0.2.1", "\"UA\"").trim_end(), line("192.0.2.2", "\"UA\"").repeat(2)),
+            "",
+            &["192.0.2.2 1 2024-03-04T09:00:00Z GET /a GET /a"],
+            &["line 1: not a line of the combined log format: another line begins right behind the user agent"],
+        ),
+    ]);
+}
+
+#[test]
 fn mixed_forms_are_one_visitor() {
     let input = concat!(
         line!("192.0.2.1, 10.0.0.1 - -"),

@@ -109,6 +109,11 @@ fn no_lines() {
         none("the other way round", &utf_16(u16::to_be_bytes), &["it is in UTF-16: convert it with `iconv"]),
         none("a tar archive", &tar, &["it is a tar archive: unpack its files"]),
         none("the same, packed", &gzip(std::str::from_utf8(&tar).unwrap()), &["it is a tar archive: unpack its files"]),
+        none("packed by compress", b"\x1f\x9d\x90u\n", &["it is packed by compress: unpack it with `zcat`"]),
+        none("packed by lz4", b"\x04\x22\x4d\x18d@\xa7", &["it is packed by lz4: unpack it with `lz4 -dc`"]),
+        none("a 7z archive", b"7z\xbc\xaf'\x1c\0\x04", &["it is a 7z archive: unpack it"]),
+        none("a zip file", b"PK\x03\x04\x14\0", &["it is a zip file: unpack it with `unzip -p`"]),
+        none("an empty zip file", b"PK\x05\x06\0\0", &["it is a zip file without content"]),
         none("packed twice", &twice.finish().unwrap(), &["it is packed twice: unpack it once"]),
         Case {
             rows: &["ann 1 2024-03-04T09:00:00Z", "bob 1 2024-03-04T09:00:00Z"],

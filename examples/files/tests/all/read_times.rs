@@ -187,6 +187,44 @@ fn times() {
             0,
         ),
         csv(
+            "nor is a day of one, without a time",
+            "u,t\na,45355\nb,1709542800\n",
+            "--key u --time t",
+            &["b 1 2024-03-04T09:00:00Z"],
+            &["--time-format excel reads it as days of a spreadsheet"],
+            0,
+        ),
+        csv(
+            "ticks of .NET are no nanoseconds of 1990",
+            "u,t\na,638451396000000000\nb,1709542800\n",
+            "--key u --time t",
+            &["b 1 2024-03-04T09:00:00Z"],
+            &[
+                "line 2: `t` is not a time that can be read: \"638451396000000000\"; it looks like ticks of .NET: write them",
+            ],
+            0,
+        ),
+        csv(
+            "days and months in numbers: which is which must be said",
+            "u,t\na,04.03.2024 09:00:00\na,3/4/2024 9:00:00 AM\nb,1709542800\n",
+            "--key u --time t",
+            &["b 1 2024-03-04T09:00:00Z"],
+            &[
+                "\"04.03.2024 09:00:00\"; say its form: --time-format '%d.%m.%Y %H:%M:%S', or '%m/%d/%Y %I:%M:%S %p' if the \
+                 month is first\n",
+                "\"3/4/2024 9:00:00 AM\"; say its form",
+            ],
+            0,
+        ),
+        csv(
+            "and can be read",
+            "u,t\na,3/4/2024 9:00:00 AM\n",
+            "--key u --time t --time-format '%m/%d/%Y %I:%M:%S %p'",
+            &["a 1 2024-03-04T09:00:00Z"],
+            &[],
+            0,
+        ),
+        csv(
             "the span can be set",
             "u,t\na,86400\nb,4102444801000\n",
             "--key u --time t --plausible 1970..2200",
@@ -199,7 +237,10 @@ fn times() {
             "u,t\na,5000\n",
             "--key u --time t --time-format millis",
             &["a 1 1970-01-01T00:00:05Z"],
-            &[],
+            &[
+                "note: `t` has times that are not from 1990-01-01 to 2100-01-01: 5000 is 1970-01-01T00:00:05.000000Z by \
+               --time-format (--plausible makes it usual)\n",
+            ],
             0,
         ),
         csv(
