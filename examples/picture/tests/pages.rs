@@ -15,6 +15,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
+use proptest::prelude::*;
 use serde_json::json;
 use support::{csv, data, page, picture, rows, shared_data, time, totals};
 
@@ -144,6 +145,28 @@ fn parquet_files_are_read() {
     assert_eq!((&data["groups"]["names"], &data["users"]), (&json!(["mobile"]), &json!(["9"])));
     assert_eq!(data["times"]["origin"], 1_543_449_600);
     assert!(said.contains("2 rows are left out"), "{said}");
+}
+
+proptest! {
+    // A quarter of the usual 256, or of what PROPTEST_CASES says.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+
+    /// Bytes of a Parquet file changed anywhere: a page, or a sentence.
+    #[test]
+    fn damaged_parquet_is_never_a_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let folder = folder();
+        let path = folder.path().join("clicks.parquet");
+        parquet(&path);
+        let mut content = fs::read(&path).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(content.len());
+            content[at] = byte;
+        }
+        fs::write(&path, content).unwrap();
+        let output = picture(folder.path(), &["clicks.parquet"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        prop_assert!(matches!(output.status.code(), Some(0..=2)) && !said.contains("panicked"), "{:?}: {said}", output.status);
+    }
 }
 
 #[test]

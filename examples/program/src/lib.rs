@@ -3,6 +3,7 @@
 //! - [`command`]: the command line.
 //! - [`failure`]: why a program stops, and with which exit status.
 //! - [`growing`]: files and folders that get their names when they are complete.
+//! - [`panics`]: damaged files that make another crate panic.
 //! - [`signals`]: SIGINT, SIGTERM and SIGHUP.
 //! - [`same`]: whether an output is an input.
 //! - [`say`]: messages, safe for a terminal.
@@ -15,6 +16,7 @@
 pub mod command;
 pub mod failure;
 pub mod growing;
+pub mod panics;
 pub mod same;
 pub mod say;
 pub mod share;

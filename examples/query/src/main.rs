@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use chrono::{NaiveDate, Utc};
 use program::failure::CLOSED_PIPE;
+use program::say::escaped;
 use program::{command, stdout};
 
 use engine::Engine;
@@ -116,9 +117,17 @@ fn answer(options: &Options, folder: &Path, today: NaiveDate, sql: &str) -> Resu
     asked
 }
 
-/// Writes on standard error. That nobody reads it is no reason to stop.
+/// Writes lines on standard error, safe for a terminal. That nobody reads them is no reason to stop.
 fn say(message: &str) {
-    let _ = io::stderr().write_all(message.as_bytes());
+    let lines: String = message.split_inclusive('\n').map(escaped_line).collect();
+    let _ = io::stderr().write_all(lines.as_bytes());
+}
+
+fn escaped_line(line: &str) -> String {
+    match line.strip_suffix('\n') {
+        Some(line) => format!("{}\n", escaped(line)),
+        None => escaped(line).into_owned(),
+    }
 }
 
 /// Whether nobody reads the output any more, as behind `| head`.

@@ -1,10 +1,11 @@
 //! The rows of one file.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, RecordBatch, RecordBatchOptions, StringBuilder, new_null_array,
 };
@@ -15,7 +16,8 @@ use datafusion::arrow::json::ReaderBuilder;
 use flate2::bufread::MultiGzDecoder;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::ColumnChunkMetaData;
+use program::panics::caught;
+use program::say::escaped;
 use serde_json::{Map, Value};
 
 use crate::columns::PARTITION;
@@ -79,9 +81,9 @@ fn parquet_rows(file: &DataFile, columns: &SchemaRef, each: Each<'_>) -> Result<
     let wanted: Vec<usize> =
         wanted.filter(|(_, field)| columns.index_of(field.name()).is_ok()).map(|(at, _)| at).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let reader = builder.with_projection(mask).with_batch_size(BATCH).build();
-    for batch in reader.map_err(|error| damaged(file, &error))? {
-        if !each(batch.map_err(|error| damaged(file, &error))?)? {
+    let mut reader = of_parquet(file, || builder.with_projection(mask).with_batch_size(BATCH).build())?;
+    while let Some(batch) = of_parquet(file, || reader.next().transpose())? {
+        if !each(batch)? {
             break;
         }
     }
@@ -90,20 +92,17 @@ fn parquet_rows(file: &DataFile, columns: &SchemaRef, each: Each<'_>) -> Result<
 
 fn parquet(file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let opened = File::open(&file.path).with_context(|| format!("cannot open {}", file.path.display()))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| damaged(file, &error))?;
-    let mut columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
-    ensure!(columns.all(has_place), damaged(file, &"a column lies before the beginning"));
-    Ok(builder)
+    of_parquet(file, || ParquetRecordBatchReaderBuilder::try_new(opened))
 }
 
-fn damaged(file: &DataFile, error: &dyn std::fmt::Display) -> anyhow::Error {
-    anyhow!("{} is not a whole Parquet file ({error}): {DAMAGED}", file.path.display())
-}
-
-/// Whether a column says where in the file it is. The reader takes it for granted, and panics.
-fn has_place(column: &ColumnChunkMetaData) -> bool {
-    let first = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
-    first >= 0 && column.compressed_size() >= 0
+/// What the reader of Parquet gives. It refuses most damaged files, and panics over others.
+fn of_parquet<T, E: Display>(file: &DataFile, read: impl FnOnce() -> Result<T, E>) -> Result<T> {
+    let error = match caught(read) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic,
+    };
+    Err(anyhow!("{} is not a whole Parquet file ({}): {DAMAGED}", file.path.display(), escaped(&error)))
 }
 
 /// The columns of a Parquet file that a table can have.

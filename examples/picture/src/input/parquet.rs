@@ -3,21 +3,30 @@
 use std::fs::File;
 
 use events::parse::times::Recent;
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
+use program::panics::caught;
 
 use super::Reading;
 use crate::row::{Cell, Draft, Role};
 
 pub(super) fn read(file: File, reading: &mut Reading<'_>) -> Result<(), String> {
-    let broken = |error: parquet::errors::ParquetError| format!("it is no Parquet file that can be read: {error}");
-    let reader = SerializedFileReader::new(file).map_err(broken)?;
+    let reader = whole(|| SerializedFileReader::new(file))?;
+    let mut rows = whole(|| reader.get_row_iter(None))?;
     let recent = Recent::default();
-    for (number, row) in reader.get_row_iter(None).map_err(broken)?.enumerate() {
-        let row = row.map_err(broken)?;
-        reading.take(&format!("row {}", number + 1), draft(&row, &recent));
+    let mut number = 0;
+    while let Some(row) = whole(|| rows.next().transpose())? {
+        number += 1;
+        reading.take(&format!("row {number}"), draft(&row, &recent));
     }
     Ok(())
+}
+
+/// What the reader of Parquet gives. It refuses most damaged files, and panics over others.
+fn whole<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    let read = caught(read).and_then(|result| result.map_err(|error| error.to_string()));
+    read.map_err(|error| format!("it is no Parquet file that can be read: {error}"))
 }
 
 fn draft(row: &Row, recent: &Recent) -> Result<Draft, String> {

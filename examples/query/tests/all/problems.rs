@@ -180,7 +180,8 @@ fn a_folder_instead_of_a_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    // A quarter of the usual 256, or of what PROPTEST_CASES says.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     /// Bytes changed anywhere: rows or a sentence.
     #[test]
