@@ -5,7 +5,7 @@
 //!                   formats  (or a Reject that says why)
 //! ```
 //!
-//! - [`input`]: files, standard input and the bundled clicks, unpacked.
+//! - [`input`]: files, standard input and the bundled clicks, unpacked; with the feature `parquet` rows of Parquet too.
 //! - [`formats`], [`setup`]: the format of an input and its parser.
 //! - [`lines`], [`parse`]: records and their fields; [`reading`] does both on a thread of its own.
 //! - [`columns`]: key fields and their types; [`parse::keys`]: several key fields as one text.

@@ -12,7 +12,7 @@
 //! - **No user.** The first key field says whose event it is. JSON null, a field that is not there, an empty cell of
 //!   CSV and the `-` of logs are nobody: the record is refused, or, by [`NoUser::Keep`], counted under the empty
 //!   text. An empty text of JSON is a text. Further key fields divide the events of a user: nothing in them is the
-//!   empty text. Texts such as `NULL` are users, and told; see [`odd`].
+//!   empty text. Texts such as `NULL` are users, and told; see `odd`.
 //! - **Time.** See [`times`]. **Value.** As it is written; nothing is the empty text.
 
 pub mod client;
