@@ -84,8 +84,10 @@ impl Client {
 #[cold]
 pub(super) fn note_beside(proxied: &mut Example, forwarded: Forwarded, list: &[u8]) {
     let Some(found) = forwarded.client(list) else { return };
+    // One with a port is rather a server that nginx asked.
+    let has_port = list.get(found.end) == Some(&b':');
     let client = &list[found];
-    if address(client).is_some() {
+    if !has_port && address(client).is_some() {
         proxied.count(&String::from_utf8_lossy(client));
     }
 }

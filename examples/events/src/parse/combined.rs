@@ -83,10 +83,11 @@ impl Parser for Combined {
         let parts = split(line.bytes(), *forwarded)?;
         *client = Client::new(line.bytes(), Some(parts.address.clone()));
         if *counts_addresses
-            && let [b' ', b'"', list @ .., b'"'] = &line.bytes()[parts.end..]
-            && list != b"-"
+            && let [b' ', b'"', rest @ ..] = &line.bytes()[parts.end..]
+            && !rest.starts_with(b"-")
         {
-            client::note_beside(proxied, *forwarded, list);
+            let end = memchr(b'"', rest).unwrap_or(rest.len());
+            client::note_beside(proxied, *forwarded, &rest[..end]);
         }
         wanted.record(joined, |index| match indices[index] {
             ADDRESS => client.field(line),
@@ -225,6 +226,16 @@ fn unusual_head(line: &[u8], time: usize, forwarded: Forwarded) -> Option<Head> 
             || (is_dash(index + 1) && (is_name || (this == b"-" && (*index == 0 || follows_host))))
     };
     let client = (0..=last).rev().find(is_client)?;
+    // A name before an address is that of a host, and the form is another one: `shop.example - 192.0.2.1 [`.
+    let has_address = |word: &Range<usize>| {
+        line[word.clone()].split(|byte| matches!(byte, b' ' | b'"' | b',')).any(|part| client::address(part).is_some())
+    };
+    let is_named = forwarded
+        .client(&line[words[client].clone()])
+        .is_none_or(|found| client::address(&line[words[client].clone()][found]).is_none());
+    if is_named && words[client + 1..].iter().any(has_address) {
+        return None;
+    }
     let word = &line[words[client].clone()];
     let found = forwarded.client(word).or_else(|| client::is_label_or_name(word).then_some(0..word.len()))?;
     let start = words[client].start;

@@ -92,6 +92,8 @@ fn the_client() {
         refused("a word", line!("Mar 4 x")),
         refused("no real address", line!("999.0.2.1 - -")),
         refused("a socket", line!("unix: - -")),
+        refused("a host before the client, in another order", line!("shop.example - 192.0.2.1")),
+        refused("a client in words of its own", line!("shop.example - \"ProxyBy: 192.0.2.1\" - -")),
         refused("a list without an address", line!("unknown, unknown - -")),
         Case { status: 1, ..case("nobody", line!("- - -"), "--format combined", &[], &["line 1: `address` is -"]) },
     ]);
@@ -113,6 +115,13 @@ fn what_stands_behind_the_agent() {
     let w3c = "#Fields: date time c-ip cs-method cs-uri-stem X-Forwarded-For\n2024-03-04 09:00:00 10.0.0.1 GET /a 192.0.2.1\n";
     check(&[
         case("times and the like", &line("192.0.2.1", "\"UA\" 0.005 \"-\""), "", ONE, &[]),
+        case(
+            "more behind the clients",
+            &line("192.0.2.1", "\"UA\" \"198.51.100.7\" \"10.0.0.9:80\" 0.005"),
+            "",
+            ONE,
+            &["note: 1 line names another client beside `address`, such as 198.51.100.7: "],
+        ),
         case(
             "clients behind a proxy, in nginx's main",
             &proxied,
