@@ -175,13 +175,15 @@ fn without_zone(address: &str) -> &str {
 
 /// Most addresses are of this kind.
 fn is_v4(word: &[u8]) -> bool {
-    let mut parts = word.split(|byte| *byte == b'.');
-    let is_part = |part: &[u8]| {
-        (1..=3).contains(&part.len())
-            && part.iter().all(u8::is_ascii_digit)
-            && part.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')) < 256
-    };
-    word.len() <= 15 && parts.by_ref().take(4).filter(|part| is_part(part)).count() == 4 && parts.next().is_none()
+    let (mut parts, mut digits, mut number) = (1, 0, 0);
+    for byte in word {
+        match byte {
+            b'0'..=b'9' if digits < 3 => (digits, number) = (digits + 1, number * 10 + u32::from(byte - b'0')),
+            b'.' if digits > 0 && number < 256 => (parts, digits, number) = (parts + 1, 0, 0),
+            _ => return false,
+        }
+    }
+    parts == 4 && digits > 0 && number < 256
 }
 
 fn is_port(text: &[u8]) -> bool {
@@ -212,4 +214,21 @@ pub(super) fn is_host(word: &[u8]) -> bool {
         _ => word,
     };
     is_label_or_name(name) || address(word).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_numbers_below_256_are_an_address() {
+        for word in ["0.0.0.0", "192.0.2.10", "255.255.255.255", "010.001.000.7"] {
+            assert!(is_v4(word.as_bytes()), "{word}");
+        }
+        let others =
+            ["", ".", "1.2.3", "1.2.3.", ".1.2.3", "1..2.3", "1.2.3.4.", "1.2.3.4.5", "1.2.3.256", "256.1.1.1"];
+        for word in others.into_iter().chain(["1.2.3.0004", "1.2.3.x", "1.2.3.4:80", "1.2.3.4 ", "1234", "1.2.3.+4"]) {
+            assert!(!is_v4(word.as_bytes()), "{word}");
+        }
+    }
 }
