@@ -12,6 +12,7 @@ use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::reader::RowIter;
 use ::parquet::record::{Field, Row};
 use ::parquet::schema::types::Type;
+use program::panics::caught;
 use serde_json::{Map, Number, Value};
 use stagger::Timestamp;
 
@@ -58,10 +59,10 @@ pub fn is_parquet(file: &mut File) -> bool {
 
 impl JsonLines {
     pub fn open(file: File) -> io::Result<Self> {
-        let reader = SerializedFileReader::new(file).map_err(|error| broken(&error))?;
+        let reader = whole(|| SerializedFileReader::new(file)).map_err(io::Error::other)?;
         let columns = reader.metadata().file_metadata().schema().get_fields();
         let times = columns.iter().map(|column| times(column)).collect();
-        let rows = RowIter::from_file_into(Box::new(reader));
+        let rows = whole(|| Ok(RowIter::from_file_into(Box::new(reader)))).map_err(io::Error::other)?;
         Ok(Self { rows, times, text: Vec::new(), read: 0, failure: None })
     }
 
@@ -70,10 +71,10 @@ impl JsonLines {
         self.text.clear();
         self.read = 0;
         while self.text.len() < BLOCK && self.failure.is_none() {
-            match self.rows.next() {
-                None => return,
-                Some(Ok(row)) => self.add(&row),
-                Some(Err(error)) => self.failure = Some(broken(&error)),
+            match whole(|| self.rows.next().transpose()) {
+                Ok(None) => return,
+                Ok(Some(row)) => self.add(&row),
+                Err(error) => self.failure = Some(io::Error::other(error)),
             }
         }
     }
@@ -101,9 +102,13 @@ impl Read for JsonLines {
     }
 }
 
-fn broken(error: &ParquetError) -> io::Error {
-    let hint = if error.to_string().contains("Disabled feature") { "; write it again with Snappy" } else { "" };
-    io::Error::other(format!("it is no Parquet file that can be read: {error}{hint}"))
+/// What the reader of Parquet gives. It refuses most damaged files, and panics over others.
+pub fn whole<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    let read = caught(read).and_then(|result| result.map_err(|error| error.to_string()));
+    read.map_err(|error| {
+        let hint = if error.contains("Disabled feature") { "; write it again with Snappy" } else { "" };
+        format!("it is no Parquet file that can be read: {error}{hint}")
+    })
 }
 
 /// What the numbers of a column are, if they are times. Those in groups and lists are left as they are.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -183,4 +184,25 @@ fn files_that_cannot_be_read_are_told() {
     let said = String::from_utf8(ran.stderr).unwrap();
     let sentence = "cannot read standard input: it is a Parquet file: give it by its name to `files` built with";
     assert!(ran.status.code() == Some(2) && said.contains(sentence), "{said}");
+}
+
+proptest! {
+    // A quarter of the usual 256, or of what PROPTEST_CASES says.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+
+    /// Bytes changed anywhere: rows or a sentence.
+    #[test]
+    fn damaged_tables_are_never_a_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let folder = Folder::new();
+        let table = folder.path("in.parquet");
+        write_parquet(Path::new(&table));
+        let mut bytes = fs::read(&table).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        fs::write(&table, bytes).unwrap();
+        let ran = run_on("", &words(&format!("{table} --key user --time time --gap 30s")));
+        prop_assert!((0..=2).contains(&ran.status) && !ran.said.contains("panicked"), "{}: {}", ran.status, ran.said);
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::fs::File;
 
+use events::parquet::whole;
 use events::parse::times::Recent;
-use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
-use program::panics::caught;
 
 use super::Reading;
 use crate::row::{Cell, Draft, Role};
@@ -21,12 +20,6 @@ pub(super) fn read(file: File, reading: &mut Reading<'_>) -> Result<(), String> 
         reading.take(&format!("row {number}"), draft(&row, &recent));
     }
     Ok(())
-}
-
-/// What the reader of Parquet gives. It refuses most damaged files, and panics over others.
-fn whole<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    let read = caught(read).and_then(|result| result.map_err(|error| error.to_string()));
-    read.map_err(|error| format!("it is no Parquet file that can be read: {error}"))
 }
 
 fn draft(row: &Row, recent: &Recent) -> Result<Draft, String> {
