@@ -6,7 +6,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::data::Key;
 use crate::time::Timestamp;
@@ -184,8 +184,8 @@ impl<'de> serde::Deserialize<'de> for SessionId {
 /// Feeds a hasher the same bytes on every platform. The bytes come in many small parts; they
 /// are gathered, since hashing once is far cheaper than hashing part by part.
 struct Portable {
-    /// Of the bytes that have left the room for them.
-    hasher: SipHasher13,
+    /// Has the bytes that left the room, once some have.
+    hasher: Option<SipHasher13>,
     gathered: [u8; ROOM],
     length: usize,
 }
@@ -196,19 +196,30 @@ const ROOM: usize = 104;
 impl Portable {
     #[inline]
     fn new() -> Self {
-        Self { hasher: SipHasher13::new(), gathered: [0; ROOM], length: 0 }
+        Self { hasher: None, gathered: [0; ROOM], length: 0 }
     }
 
     #[cold]
     fn write_through(&mut self, bytes: &[u8]) {
-        self.hasher.write(&self.gathered[..self.length]);
+        let hasher = self.hasher.get_or_insert_default();
+        hasher.write(&self.gathered[..self.length]);
+        hasher.write(bytes);
         self.length = 0;
-        self.hasher.write(bytes);
     }
 
     #[inline]
     fn finish128(self) -> u128 {
-        self.hasher.hash(&self.gathered[..self.length]).as_u128()
+        let hash = match self.hasher {
+            None => SipHasher13::new().hash(&self.gathered[..self.length]),
+            Some(_) => self.hasher_of_all().finish128(),
+        };
+        hash.as_u128()
+    }
+
+    fn hasher_of_all(&self) -> SipHasher13 {
+        let mut hasher = self.hasher.unwrap_or_default();
+        hasher.write(&self.gathered[..self.length]);
+        hasher
     }
 }
 
@@ -254,9 +265,7 @@ impl Hasher for Portable {
     }
 
     fn finish(&self) -> u64 {
-        let Self { mut hasher, gathered, length } = *self;
-        hasher.write(&gathered[..length]);
-        hasher.finish()
+        self.hasher_of_all().finish()
     }
 }
 
@@ -319,7 +328,6 @@ pub fn kinesis_sql_id(user: impl fmt::Display, device: &str, bucket: Timestamp) 
 mod tests {
     use super::*;
     use alloc::string::ToString;
-    use siphasher::sip128::Hasher128;
 
     fn id<K: Key>(key: &K, bucket: Option<Timestamp>, part: u32, anchor: i64, flushes: u32) -> SessionId {
         let identity = Identity { anchor: Timestamp::from_micros(anchor), part, flushes };
