@@ -219,17 +219,17 @@ impl Input {
 
     /// The whole content, from its beginning.
     pub fn content(self) -> impl Read + Send {
-        Cursor::new(self.sample).chain(Rest { failure: self.failure, rest: self.rest })
+        Cursor::new(self.sample).chain(Failing { failure: self.failure, rest: self.rest })
     }
 }
 
-/// The content after the sample.
-struct Rest {
-    failure: Option<io::Error>,
-    rest: Box<dyn Read + Send>,
+/// The content after a beginning that has been read, perhaps up to a failure.
+pub struct Failing<R> {
+    pub failure: Option<io::Error>,
+    pub rest: R,
 }
 
-impl Read for Rest {
+impl<R: Read> Read for Failing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.failure.take() {
             Some(error) => Err(error),

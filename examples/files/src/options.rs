@@ -24,7 +24,8 @@ use crate::facts::Measures;
 #[derive(Debug, Parser)]
 #[command(name = "files", after_help = EXAMPLES, max_term_width = 100, version)]
 pub(crate) struct Options {
-    /// Files to read, `-` for standard input; gzip, zstd, bzip2 and xz are unpacked; Parquet with --features parquet. None: the bundled clicks
+    /// Files to read, `-` for standard input; gzip, zstd, bzip2 and xz are unpacked; Parquet with
+    /// --features parquet. None: the bundled clicks
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
 

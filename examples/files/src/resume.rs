@@ -8,7 +8,7 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::failure::{Failure, Outcome};
-use events::input::{Input, Source};
+use events::input::{Failing, Input, Source};
 use events::setup::AnyParser;
 use program::say::say;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ pub(crate) fn resume(known: &[Known], source: &Source, parser: &AnyParser, input
     let mut content = input.content();
     let mut head = Vec::new();
     let failure = content.by_ref().take(HEAD).read_to_end(&mut head).err();
-    let content = Failing { failure, inner: content };
+    let content = Failing { failure, rest: content };
     let is_known = |known: &&Known| {
         known.head_bytes <= head.len() as u64 && hash(&head[..known.head_bytes as usize]) == known.head
     };
@@ -243,18 +243,6 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(bytes);
     hasher.finish()
-}
-
-/// An input whose beginning has failed to be read.
-struct Failing<R> {
-    failure: Option<io::Error>,
-    inner: R,
-}
-
-impl<R: Read> Read for Failing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.failure.take().map_or_else(|| self.inner.read(buffer), Err)
-    }
 }
 
 /// Counts what passes through.

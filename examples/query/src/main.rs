@@ -119,15 +119,8 @@ fn answer(options: &Options, folder: &Path, today: NaiveDate, sql: &str) -> Resu
 
 /// Writes lines on standard error, safe for a terminal. That nobody reads them is no reason to stop.
 fn say(message: &str) {
-    let lines: String = message.split_inclusive('\n').map(escaped_line).collect();
+    let lines: String = message.split_terminator('\n').map(|line| escaped(line) + "\n").collect();
     let _ = io::stderr().write_all(lines.as_bytes());
-}
-
-fn escaped_line(line: &str) -> String {
-    match line.strip_suffix('\n') {
-        Some(line) => format!("{}\n", escaped(line)),
-        None => escaped(line).into_owned(),
-    }
 }
 
 /// Whether nobody reads the output any more, as behind `| head`.

@@ -192,7 +192,8 @@ impl Rows {
         self.push_with(row, &[])
     }
 
-    /// Takes a session with the cells of the further columns, and says how many bytes it takes, roughly. After an error the rows are of no use any more.
+    /// Takes a session with the cells of the further columns, and says how many bytes it takes, roughly. After an error
+    /// the rows are of no use any more.
     ///
     /// Fails if there are too few key fields, if one is no integer though it was declared so, or if a
     /// number is too large for its column.

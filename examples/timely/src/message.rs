@@ -15,7 +15,8 @@ pub type Timed<M> = (Epoch, M);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Message {
     Event(Occurrence),
-    /// A line that holds no event, or the place where a file cannot be read any further. It goes the same way as events do, so that it is reported once.
+    /// A line that holds no event, or the place where a file cannot be read any further. It goes the same way as events
+    /// do, so that it is reported once.
     Unreadable {
         at: Place,
         text: String,

@@ -71,6 +71,12 @@ impl Client {
         }
     }
 
+    /// The client in a part of a line, found there by its place in that part.
+    pub(super) fn within(line: &[u8], part: Range<usize>, find: impl FnOnce(&[u8]) -> Option<Range<usize>>) -> Self {
+        let start = part.start;
+        Self::new(line, find(&line[part]).map(|found| start + found.start..start + found.end))
+    }
+
     pub(super) fn field<'a>(&'a self, line: Line<'a>) -> Field<'a> {
         match self {
             Self::None => Field::Bad("no address or host name of a client"),

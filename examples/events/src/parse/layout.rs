@@ -293,13 +293,11 @@ impl Parser for Layouted {
         layout.split_behind_prefix(bytes, *forwarded, found)?;
         for (client, (field, part)) in clients.iter_mut().zip(&*places) {
             let range = found[*field].clone();
-            let text = &bytes[range.clone()];
-            let host = match part {
-                Part::Client => forwarded.client(text),
-                Part::ClientAndPort => client::with_port(text),
-                _ => continue,
-            };
-            *client = Client::new(bytes, host.map(|host| range.start + host.start..range.start + host.end));
+            match part {
+                Part::Client => *client = Client::within(bytes, range, |text| forwarded.client(text)),
+                Part::ClientAndPort => *client = Client::within(bytes, range, client::with_port),
+                _ => {}
+            }
         }
         let field = |index: usize| {
             let (field, part) = places[index];

@@ -174,8 +174,7 @@ impl Parser for W3c {
         for (client, place) in clients.iter_mut().zip(&*places) {
             if let Some(Place::Client(column)) = place {
                 let (start, end) = cells[*column];
-                let host = forwarded.client(&line.bytes()[start..end]);
-                *client = Client::new(line.bytes(), host.map(|host| start + host.start..start + host.end));
+                *client = Client::within(line.bytes(), start..end, |text| forwarded.client(text));
             }
         }
         if let Some(column) = beside {
