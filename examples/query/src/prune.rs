@@ -146,14 +146,15 @@ mod tests {
         assert_eq!(implied("not (partition_2 = '09' and events > 1)"), None);
     }
 
+    /// No list has a NULL: DataFusion 55 joins two lists of one column without a look at it, and returns rows that
+    /// SQL does not (a kind of apache/datafusion#17681).
     fn atoms() -> impl Strategy<Value = String> {
         let comparison = || prop::sample::select(vec!["=", "<>", "<", ">=", "is distinct from"]);
         prop_oneof![
             (1..4_usize, comparison(), 0..13_u32)
                 .prop_map(|(at, op, n)| format!("cast(partition_{at} as integer) {op} {n}")),
             (1..4_usize, comparison(), 0..13_u32).prop_map(|(at, op, n)| format!("partition_{at} {op} {n}")),
-            (1..4_usize, 0..13_u32, 0..13_u32)
-                .prop_map(|(at, a, b)| format!("partition_{at} in ({a}, '{b:02}', null)")),
+            (1..4_usize, 0..13_u32, 0..13_u32).prop_map(|(at, a, b)| format!("partition_{at} in ({a}, '{b:02}')")),
             (1..4_usize, 0..10_u32).prop_map(|(at, n)| format!("cast(partition_{at} as varchar) not like '%{n}'")),
             (0..13_u32).prop_map(|n| format!(
                 "day(cast(concat_ws('-', partition_0, partition_1, partition_2) as date)) > {n}"
