@@ -152,7 +152,7 @@ pub(crate) struct WorkingOptions {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// End when no record has come for this time
+    /// End when all records have been read and no other has come for this time
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) stop_when_idle: Option<Duration>,
 }

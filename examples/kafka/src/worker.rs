@@ -141,6 +141,8 @@ struct Worker<'a, J: Job> {
     slots: BTreeMap<i32, Slot<J::Task>>,
     /// Partitions that another process has written for, although the group gave them to this one.
     fenced: Vec<(i32, Instant)>,
+    /// The group has answered once, perhaps with no partition.
+    has_joined: bool,
 }
 
 /// How often to look at the time.
@@ -168,7 +170,8 @@ pub(crate) fn work<J: Job>(
     let figures = metrics::serve(working.listen)?;
     let state_topic = topics::state_topic(&group.group).into();
     let (slots, fenced) = (BTreeMap::new(), Vec::new());
-    let mut worker = Worker { job, connection, group, working, state_topic, consumer: &consumer, slots, fenced };
+    let mut worker =
+        Worker { job, connection, group, working, state_topic, consumer: &consumer, slots, fenced, has_joined: false };
     let done = worker.until_the_end(signals, &figures);
     drop(worker);
     leave(consumer, &group.input);
@@ -194,20 +197,27 @@ fn leave(consumer: BaseConsumer<Member>, input: &str) {
 
 impl<J: Job> Worker<'_, J> {
     fn until_the_end(&mut self, signals: &Orderly, figures: &Figures) -> Result<()> {
-        let mut heard = Instant::now();
-        let idle = self.working.stop_when_idle;
-        while !signals.is_asked_to_end() && idle.is_none_or(|idle| heard.elapsed() < idle) {
-            if self.poll()? {
-                heard = Instant::now();
-            }
+        let mut busy = Instant::now();
+        while !signals.is_asked_to_end() {
+            let has_heard = self.poll()?;
             self.rebalance()?;
             self.reopen_fenced()?;
+            if has_heard || !self.has_read_all() {
+                busy = Instant::now();
+            } else if self.working.stop_when_idle.is_some_and(|idle| busy.elapsed() >= idle) {
+                break;
+            }
             self.go_on_in_silence();
             self.commit_due(false)?;
             figures.set(self.figures());
         }
         self.commit_due(true)?;
         Ok(())
+    }
+
+    /// Whether the group has given its partitions to this process, and each has been read to its end.
+    fn has_read_all(&self) -> bool {
+        self.has_joined && self.fenced.is_empty() && self.slots.values().all(|slot| slot.is_at_end)
     }
 
     /// Takes records until it is time to look. Returns whether one came.
@@ -244,7 +254,10 @@ impl<J: Job> Worker<'_, J> {
     fn rebalance(&mut self) -> Result<()> {
         for wanted in self.consumer.context().take() {
             match wanted {
-                Rebalance::Assign(list) => self.assign(&self.own(&list))?,
+                Rebalance::Assign(list) => {
+                    self.assign(&self.own(&list))?;
+                    self.has_joined = true;
+                }
                 Rebalance::Revoke(list) => {
                     let partitions = self.own(&list);
                     if !self.consumer.assignment_lost() {

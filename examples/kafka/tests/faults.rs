@@ -103,7 +103,7 @@ impl<'a> Faults<'a> {
                 self.start(place);
             }
         });
-        self.kafka.until_done(&self.topic, &self.group, Duration::from_secs(300));
+        self.kafka.until_done(&self.topic, &self.group, Duration::from_secs(900));
         self.workers.drain(..).flatten().for_each(Worker::end);
     }
 }
@@ -158,7 +158,7 @@ fn committed_rows_are_those_of_one_undisturbed_process() {
 fn assert_same_as_undisturbed(faults: &Faults<'_>) {
     let kafka = faults.kafka;
     let (topic, group, undisturbed) = (faults.topic.clone(), faults.group.clone(), kafka.name("undisturbed"));
-    let alone = [&RULES[..], &["--stop-when-idle", "3s"]].concat();
+    let alone = [&RULES[..], &["--stop-when-idle", "1ms"]].concat();
     assert!(kafka.worker(&topic, &undisturbed, &alone).wait());
     assert_eq!(kafka.lag(&topic, &undisturbed), 0);
     let (expected, found) = (kafka.all_rows(&undisturbed), kafka.all_rows(&group));
