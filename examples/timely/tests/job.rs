@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use program::testing::free_port;
 use serde_json::Value;
 use tempfile::TempDir;
 use timely_sessions::state::CRASH;
@@ -107,10 +107,8 @@ impl Input {
     }
 }
 
-/// Ports that are free now.
 fn free_addresses(processes: usize) -> String {
-    let listeners: Vec<_> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<String> = listeners.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
+    let addresses: Vec<String> = (0..processes).map(|_| format!("127.0.0.1:{}", free_port())).collect();
     addresses.join(",")
 }
 

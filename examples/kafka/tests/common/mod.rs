@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use program::testing::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -36,14 +37,11 @@ impl Kafka {
         Self { own: Mutex::new(Some(own)), journal: None, bootstrap, prefix }
     }
 
-    /// A broker with a journal. Its port is none that the system gives to connections: they would take it while the broker
-    /// is away.
+    /// A broker with a journal.
     pub fn lasting(name: &str) -> Self {
         let prefix = format!("{name}-{}", std::process::id());
         let journal = format!("{}/{prefix}.journal", env!("CARGO_TARGET_TMPDIR"));
-        let ports = (0..).map(|n| (20_000 + (std::process::id() + n) % 12_000).to_string());
-        let started = ports.take(100).find_map(|port| serve(&["--port", &port, "--journal", &journal]));
-        let (own, bootstrap) = started.expect("one of a hundred ports is free");
+        let (own, bootstrap) = serve(&["--port", &free_port().to_string(), "--journal", &journal]).unwrap();
         Self { own: Mutex::new(Some(own)), journal: Some(journal), bootstrap, prefix }
     }
 
@@ -60,8 +58,8 @@ impl Kafka {
     }
 
     /// Tansu on a port of this machine, in memory.
-    pub fn tansu(name: &str, program: &Path, port: u16) -> Self {
-        let (bootstrap, prefix) = (format!("127.0.0.1:{port}"), format!("{name}-{}", std::process::id()));
+    pub fn tansu(name: &str, program: &Path) -> Self {
+        let (bootstrap, prefix) = (format!("127.0.0.1:{}", free_port()), format!("{name}-{}", std::process::id()));
         let listener = format!("tcp://{bootstrap}");
         let own = Command::new(program)
             .args(["broker", "--listener-url", &listener, "--advertised-listener-url", &listener])
