@@ -19,15 +19,15 @@ use crate::zones::{self, AnyZone};
 pub struct Fields {
     /// Key fields: who the event belongs to; nested ones as a.b, elements of lists as a[0]. An integer may be
     /// declared as F:int, which counts for JSON lines and Parquet [logs: address]
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = name)]
     pub key: Vec<String>,
 
     /// Field with the time of the event [logs: time]
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = name)]
     pub time: Option<String>,
 
     /// Field that first and last event report [logs: request, without its protocol]
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = name)]
     pub value: Option<String>,
 
     /// Format of the inputs; by default told by name and content
@@ -52,7 +52,7 @@ pub struct Fields {
     pub no_header: bool,
 
     /// Field with the arrival time; by default events arrive when they happen
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = name)]
     pub arrival: Option<String>,
 
     #[command(flatten)]
@@ -121,6 +121,14 @@ impl Fields {
     pub fn arrivals(&self) -> Option<TimeMeaning> {
         let format = self.arrival_format.clone()?;
         Some(TimeMeaning { format, ..self.meaning.times(TimeFormat::Auto) })
+    }
+}
+
+/// Reads the name of a field, trimmed as the names of a header are.
+pub fn name(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("it names no field: write its name; names in a list have a comma between them"),
+        name => Ok(name.to_owned()),
     }
 }
 

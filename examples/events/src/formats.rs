@@ -13,12 +13,13 @@ use crate::parse::{combined, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// JSON objects: one on each line, over several lines, one after the other, or in one list
-    #[value(alias = "json")]
+    #[value(aliases = ["json", "ndjson"])]
     Jsonl,
     /// Cells with commas, or another character, between them
     #[value(alias = "tsv")]
     Csv,
     /// The access log of Apache and nginx: combined or common, with a virtual host or a prefix before it
+    #[value(aliases = ["common", "apache", "nginx"])]
     Combined,
     /// The extended log format of the W3C: IIS, CloudFront
     W3c,
@@ -140,6 +141,10 @@ impl Offered {
             "; if its first line is no header, pass --no-header"
         } else if !self.has_header && !missing.is_empty() && self.cells.iter().any(|cell| cell == missing) {
             "; its first line has that name: leave out --no-header"
+        } else if let ([name], true) = (&self.names[..], self.has_header)
+            && name.split(DELIMITERS.map(char::from)).any(|part| part.trim() == missing)
+        {
+            "; that is one name: another --delimiter separates them"
         } else {
             ""
         }

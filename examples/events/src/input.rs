@@ -85,8 +85,9 @@ impl Source {
                 let mut file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
                 if file.metadata().is_ok_and(|meta| meta.is_dir()) {
                     return Err(Failure::usage(format_args!(
-                        "cannot read {0}: it is a folder; give its files, as in {0}/*",
-                        path.display()
+                        "cannot read {}: it is a folder; give its files, as in {}",
+                        path.display(),
+                        path.join("*").display()
                     )));
                 }
                 #[cfg(feature = "parquet")]

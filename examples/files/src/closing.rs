@@ -56,7 +56,10 @@ pub(crate) fn tell(amount: &Amount, unused: &Unused, counters: &Counters, open: 
             line += &format!(", {} {what}", grouped(count));
         }
     }
-    for (count, what) in [(left_out, "left out by --where and --not"), (no_numbers, "values that are no numbers")] {
+    for (count, what) in [
+        (left_out, "left out by --where and --not"),
+        (no_numbers, if no_numbers == 1 { "value that is no number" } else { "values that are no numbers" }),
+    ] {
         if count > 0 {
             line += &format!(", {} {what}", grouped(count));
         }

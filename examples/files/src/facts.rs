@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
+use events::fields;
 use events::parse::more;
 use rows::lines::{More, MoreKind};
 use serde::de::DeserializeOwned;
@@ -17,27 +18,27 @@ use crate::text::{KeptOrigin, Origin, Payload, Place, Text, Unkept};
 #[command(next_help_heading = "Columns of the rows")]
 pub(crate) struct Measures {
     /// Sum of a field as a column sum_F; numbers add up exactly. A value that is no number is not counted, and told
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = fields::name)]
     pub(crate) sum: Vec<String>,
 
     /// Least number in a field, as a column min_F
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = fields::name)]
     pub(crate) min: Vec<String>,
 
     /// Greatest number in a field, as a column max_F
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = fields::name)]
     pub(crate) max: Vec<String>,
 
     /// Average of the numbers in a field, as a column avg_F
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = fields::name)]
     pub(crate) avg: Vec<String>,
 
     /// How many different values a field has, as a column distinct_F
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = fields::name)]
     pub(crate) distinct: Vec<String>,
 
     /// The values of a field in order of time, as a column list_F: a JSON array in CSV too, a list in Parquet
-    #[arg(long, value_name = "F[,F...]", value_delimiter = ',')]
+    #[arg(long, value_name = "F[,F...]", value_delimiter = ',', value_parser = fields::name)]
     pub(crate) list: Vec<String>,
 }
 

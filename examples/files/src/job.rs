@@ -126,10 +126,14 @@ where
         if options.writes_stdout() {
             same::check_beside_stdout(options.files())?;
         }
+        options.check_names()?;
         setup::check(&options.fields, &sources)?;
         for path in same::repeated(sources.iter().filter_map(Source::input)) {
             let path = path.display();
             say(format_args!("note: {path} is given more than once: unless that is meant, name it once"));
+        }
+        if let Some(path) = &options.going_on.state {
+            state::check(path)?;
         }
         let columns = setup::columns(&options.fields, &sources)?;
         let names: Vec<String> = sources.iter().map(Source::name).collect();

@@ -1,17 +1,18 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use events::failure::{Failure, Outcome};
-use events::fields::{Fields, Meaning};
+use events::fields::{self, Fields, Meaning};
 use events::lengths::{self, unit};
 use events::parse::condition::Condition;
 use events::parse::more::MoreFields;
 use events::zones::{self, AnyZone};
 use program::command;
+use program::say::say;
 use program::share::Share;
 use stagger::{Clock, Unit, calendar::Zone};
 
@@ -138,7 +139,7 @@ pub(crate) struct StrategyOptions {
 
     /// Take each event once for a session: leave out events whose value in this field the session has already, as
     /// retries and replays make them. Events without a value are all taken
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = fields::name)]
     pub(crate) unique: Option<String>,
 
     /// Zone of the results: days and hours of --floor, --cut-daily and --report, such as Europe/Berlin or +05:45; UTC if
@@ -161,6 +162,16 @@ impl StrategyOptions {
             next <<= u8::from(condition.is_some());
             bit
         })
+    }
+
+    /// Says what becomes of events between windows: size and slide may have been swapped.
+    fn note_swapped(&self) {
+        let Some((size, slide)) = self.sliding.filter(|(size, slide)| size < slide) else { return };
+        let (size, slide) = (lengths::compact(size), lengths::compact(slide));
+        say(format_args!(
+            "note: a window of {size} begins every {slide}, and events between two windows are left out; for windows that \
+             overlap the size comes first: --sliding {slide}/{size}"
+        ));
     }
 
     /// The clock that closes sessions. It also orders first and last event.
@@ -285,6 +296,7 @@ pub(crate) enum OutputFormat {
     /// A header line and one line for each session
     Csv,
     /// One object for each session; has the bucket too
+    #[value(aliases = ["json", "ndjson"])]
     Jsonl,
     /// The columns of the SQL in AWS's clickstream article; the key is user and device
     KinesisSql,
@@ -322,8 +334,15 @@ fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
         Some(("step", width)) => lengths::parse(width).map(StaggerBucket::Step),
         Some(("floor", name)) => unit(name).map(StaggerBucket::Floor),
         None if text == "none" => Ok(StaggerBucket::None),
+        None if unit(text).is_ok() => Err(format!("say floor={text}")),
+        None if lengths::parse(text).is_ok() => Err(format!("say step={text}")),
         _ => Err("say step=LENGTH, floor=UNIT or none".to_owned()),
     }
+}
+
+/// What follows the last point of the name of a file.
+fn ending(path: &Path) -> &str {
+    path.extension().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 /// Reads the command line, the program's name first. None if it asked for help, which is written.
@@ -331,6 +350,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Outcome<Option<
     let options: Option<Options> = command::parse(arguments)?;
     let Some(mut options) = options else { return Ok(None) };
     options.check()?;
+    options.strategy.note_swapped();
     options.fields.more = options.more();
     Ok(Some(options))
 }
@@ -415,23 +435,42 @@ impl Options {
             !(results.report && rows),
             "--report takes the place of the rows: leave out --output and --output-format",
         )?;
-        self.check_kinesis_sql()?;
-        self.check_parquet()
+        self.check_kinesis_sql()
     }
 
-    fn check_parquet(&self) -> Outcome<()> {
-        let Results { output, output_format, .. } = &self.results;
-        let output = output.as_deref().filter(|path| *path != Path::new("-"));
-        match (output_format, output) {
+    /// Refuses outputs whose names promise another form than they would have.
+    pub(crate) fn check_names(&self) -> Outcome<()> {
+        let Results { output_format, output, .. } = &self.results;
+        let refused = |path: &Path, why: String| Err(Failure::usage(format_args!("{} {why}", path.display())));
+        for path in self.results.files().chain(self.going_on.state.as_deref()) {
+            let packed = match ending(path) {
+                "gz" => "gzip",
+                "zst" => "zstd",
+                "bz2" => "bzip2",
+                "xz" => "xz",
+                _ => continue,
+            };
+            return refused(path, format!("would not be packed: leave out its ending, and pack it with {packed} then"));
+        }
+        let rows = output.as_deref().filter(|path| *path != Path::new("-"));
+        match (output_format, rows) {
             (Some(OutputFormat::Parquet), None) => {
                 Err(Failure::usage("--output-format parquet needs a folder to write: --output FOLDER"))
             }
-            (None, Some(path)) if path.extension().is_some_and(|ending| ending == "parquet") => {
-                Err(Failure::usage(format_args!(
-                    "{} would be CSV: say --output-format parquet, which makes a folder of that name",
-                    path.display()
-                )))
-            }
+            (None, Some(path)) => match ending(path) {
+                "parquet" => refused(
+                    path,
+                    "would be CSV: say --output-format parquet, which makes a folder of that name".to_owned(),
+                ),
+                "json" | "jsonl" | "ndjson" => {
+                    refused(path, "would be CSV: say --output-format jsonl, or csv if that is meant".to_owned())
+                }
+                "xlsx" | "xls" | "ods" => {
+                    let csv = path.with_extension("csv");
+                    refused(path, format!("would be CSV, which spreadsheets open too: name it {}", csv.display()))
+                }
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }

@@ -60,6 +60,9 @@ impl<V: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> State<V, 
         let no_state = |error: &dyn std::fmt::Display| {
             Failure::usage(format_args!("{shown} is no state of a run like this: {error}"))
         };
+        if bytes.is_empty() {
+            return Err(Failure::usage(format_args!("{shown} is empty: remove it to begin with a new state")));
+        }
         let text = std::str::from_utf8(&bytes).map_err(|error| no_state(&error))?;
         let (json, checksum) = text.trim_end().rsplit_once('\n').unwrap_or((text, ""));
         let header: Header = serde_json::from_str(json).map_err(|error| no_state(&error))?;
@@ -96,6 +99,11 @@ impl<V: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> State<V, 
         file.sync().map_err(|(_, error)| failed(error))?;
         Ok(file)
     }
+}
+
+/// Fails if a state cannot be written here, while nothing else has been written.
+pub(crate) fn check(path: &Path) -> Outcome<()> {
+    Growing::file(path).map(drop).map_err(|error| Failure::file("write", path, &error))
 }
 
 /// Keeps other runs from writing a state in the same folder, as long as it lives: each sees whether another was first.

@@ -5,8 +5,6 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ErrorKind};
-
 use crate::say::say;
 use crate::signals;
 
@@ -17,10 +15,6 @@ pub const CANNOT: u8 = 2;
 /// The exit status that a shell gives a program that SIGPIPE has ended: output is missing, and the reader closed the
 /// pipe.
 pub const CLOSED_PIPE: u8 = 128 + 13;
-
-/// Options that users of one program look for in others.
-const OF_FILES: [&str; 10] =
-    ["--sum", "--min", "--max", "--avg", "--distinct", "--list", "--where", "--not", "--unique", "--visit-number"];
 
 /// One clear sentence, and the exit status that goes with it.
 #[derive(Debug)]
@@ -61,7 +55,9 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::writing(error);
         }
-        Self::usage(format_args!("cannot {doing} {}: {}", path.display(), plain(error)))
+        let hint = if doing == "read" && error.kind() == io::ErrorKind::NotFound { unfound(path) } else { None };
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        Self::usage(format_args!("cannot {doing} {}: {}{hint}", path.display(), plain(error)))
     }
 
     /// Writing the results failed. A reader that has seen enough (`| head`) needs no message.
@@ -79,65 +75,66 @@ pub fn plain(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// The message of an error in the command line without the usage that follows it.
-pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> String {
-    if let (ErrorKind::UnknownArgument, Some(option)) = (error.kind(), error.get(ContextKind::InvalidArg)) {
-        let option = option.to_string();
-        let similar = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
-        let meant = similar.or_else(|| nearly(&option, command)).map(|similar| format!("; did you mean {similar}?"));
-        let elsewhere = || OF_FILES.contains(&&*option).then(|| "; only the program `files` has it".to_owned());
-        return format!("there is no option {option}{}", meant.or_else(elsewhere).unwrap_or_default());
+/// What may be meant by the name of a file that is not there.
+fn unfound(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    if let Some((scheme, rest)) = name.split_once("://") {
+        let fetch = match scheme {
+            "file" => return Some(format!("write the path alone: {rest}")),
+            "s3" => format!("aws s3 cp {name} ."),
+            "gs" => format!("gcloud storage cp {name} ."),
+            "http" | "https" | "ftp" => format!("curl -LO {name}"),
+            _ => return None,
+        };
+        return Some(format!("fetch it first, as with `{fetch}`"));
     }
-    let text = error.render().to_string();
-    let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    let is_option = |(option, _): &(&str, &str)| {
+        option.starts_with(|c: char| c.is_ascii_lowercase())
+            && option.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    };
+    match name {
+        "help" | "version" => Some(format!("did you mean --{name}?")),
+        _ if name.starts_with('~') => Some("the shell replaces ~ only without quotes".to_owned()),
+        _ if name.contains(['*', '?']) => {
+            Some("no file fits the pattern, or it stands in quotes, where the shell leaves it as it is".to_owned())
+        }
+        _ if name.starts_with(DASHES) => {
+            Some(format!("an option begins with two hyphens: did you mean --{}?", name.trim_start_matches(DASHES)))
+        }
+        _ if !name.contains('/') && name.split_once('=').as_ref().is_some_and(is_option) => {
+            Some(format!("did you mean --{name}?"))
+        }
+        _ => None,
+    }
 }
 
-/// The option of which one letter is missing, wrong or too much. clap compares longer names only.
-fn nearly(wrong: &str, command: &clap::Command) -> Option<String> {
-    let names = command.get_arguments().filter_map(clap::Arg::get_long);
-    names.map(|name| format!("--{name}")).find(|name| differ_by_a_letter(name, wrong))
-}
-
-fn differ_by_a_letter(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let before = one.iter().zip(other).take_while(|(a, b)| a == b).count();
-    let (one, other) = (&one[before..], &other[before..]);
-    match (one, other) {
-        ([_, one_rest @ ..], [_, other_rest @ ..]) => one_rest == other_rest || one_rest == other || one == other_rest,
-        ([_], []) | ([], [_]) => true,
-        _ => false,
-    }
-}
+/// Characters that text programs put in the place of hyphens.
+const DASHES: [char; 3] = ['\u{2013}', '\u{2014}', '\u{2212}'];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_option_of_files_is_known_elsewhere() {
-        let said = |name: &'static str, wrong: &str| {
-            let command = clap::Command::new(name).subcommand(clap::Command::new("run"));
-            one_sentence(&command.clone().try_get_matches_from([name, "run", wrong]).unwrap_err(), &command)
-        };
-        assert_eq!(said("kafka", "--sum"), "there is no option --sum; only the program `files` has it");
-        assert_eq!(said("kafka", "--xyzzy"), "there is no option --xyzzy");
-    }
-
-    #[test]
-    fn a_letter_may_be_missing_wrong_or_too_much() {
-        let command = clap::Command::new("files").arg(clap::Arg::new("gap").long("gap"));
-        for (wrong, meant) in [
-            ("--gp", Some("--gap")),
-            ("--ap", Some("--gap")),
-            ("--ga", Some("--gap")),
-            ("--gop", Some("--gap")),
-            ("--gapp", Some("--gap")),
-            ("--g", None),
-            ("--xyz", None),
-            ("--", None),
+    fn a_file_that_is_not_there_is_guessed_at() {
+        for (name, hint) in [
+            ("none.log", ""),
+            ("a=b/none.log", ""),
+            ("Year=2024", ""),
+            ("access*.log", "; no file fits the pattern, or it stands in quotes, where the shell leaves it as it is"),
+            ("~/access.log", "; the shell replaces ~ only without quotes"),
+            ("file:///var/log/x", "; write the path alone: /var/log/x"),
+            ("s3://b/k.gz", "; fetch it first, as with `aws s3 cp s3://b/k.gz .`"),
+            ("https://e.org/x", "; fetch it first, as with `curl -LO https://e.org/x`"),
+            ("gap=30m", "; did you mean --gap=30m?"),
+            ("\u{2013}gap", "; an option begins with two hyphens: did you mean --gap?"),
+            ("\u{2014}gap", "; an option begins with two hyphens: did you mean --gap?"),
+            ("help", "; did you mean --help?"),
         ] {
-            assert_eq!(nearly(wrong, &command).as_deref(), meant, "{wrong}");
+            let error = io::ErrorKind::NotFound.into();
+            let said = |doing| Failure::file(doing, Path::new(name), &error).message;
+            assert_eq!(said("read"), format!("cannot read {name}: entity not found{hint}"));
+            assert_eq!(said("write"), format!("cannot write {name}: entity not found"));
         }
     }
 }

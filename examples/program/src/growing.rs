@@ -5,13 +5,15 @@
 //! the next run with the same output: a lock tells it from one that is still growing.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::Builder;
+
+use crate::places::{self, Opened, folder_of};
 
 const ENDING: &str = ".unfinished";
 
@@ -36,33 +38,54 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// Begins a file. A device or a pipe is written directly. The target of a link is replaced, not the link.
+    /// Begins a file. A device or a pipe is written directly. The target of a link is replaced, not the link. A file
+    /// that is replaced leaves its permissions and, as far as the system allows, its owner to the new one.
     pub fn file(path: &Path) -> io::Result<Self> {
-        if is_direct(path) {
-            let file = File::options().write(true).open(path)?;
-            return Ok(Self { place: path.to_owned(), hidden: None, file });
-        }
-        if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let place = match places::open(path)? {
+            Opened::Directly(file) => return Ok(Self { place: path.to_owned(), hidden: None, file }),
+            Opened::NotYet(place) => place,
+        };
+        if place.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let permissions = fs::metadata(&place).map(|known| known.permissions());
-        if permissions.is_ok() {
+        let replaced = fs::metadata(&place).ok();
+        if replaced.is_some() {
             File::options().write(true).open(&place)?; // who made it read-only does not want it replaced
         }
+        let permissions = replaced.as_ref().map_or_else(usual, Metadata::permissions);
         let hidden = hidden(&place, |builder, folder| {
-            builder.permissions(permissions.unwrap_or_else(|_| usual())).tempfile_in(folder)?.keep().map_err(Into::into)
+            builder.permissions(permissions).tempfile_in(folder)?.keep().map_err(Into::into)
         });
         let (file, hidden) = hidden?;
-        Self::locked(place, hidden, file)
+        let growing = Self::locked(place, hidden, file)?;
+        if let Some(replaced) = replaced {
+            growing.inherit(&replaced);
+        }
+        Ok(growing)
+    }
+
+    /// Takes owner and permissions over from the file that is replaced, as far as the system allows: only root may give
+    /// files away. The permissions are set whatever the umask says.
+    fn inherit(&self, replaced: &Metadata) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            let (user, group) = (replaced.uid(), replaced.gid());
+            let _ = fchown(&self.file, Some(user), Some(group)).or_else(|_| fchown(&self.file, None, Some(group)));
+        }
+        let _ = self.file.set_permissions(replaced.permissions());
     }
 
     /// Begins a folder, at a place that is new or an empty folder. Folders above are made.
     pub fn folder(place: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder_of(place))?;
-        let hidden = hidden(place, |builder, folder| Ok(builder.tempdir_in(folder)?.keep()))?;
+        let place = fs::canonicalize(place).or_else(|_| places::behind_links(place))?;
+        if place.exists() && !place.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        fs::create_dir_all(folder_of(&place))?;
+        let hidden = hidden(&place, |builder, folder| Ok(builder.tempdir_in(folder)?.keep()))?;
         let file = File::open(&hidden)?;
-        Self::locked(place.to_owned(), hidden, file)
+        Self::locked(place, hidden, file)
     }
 
     fn locked(place: PathBuf, hidden: PathBuf, file: File) -> io::Result<Self> {
@@ -159,10 +182,6 @@ fn hidden<T>(place: &Path, make: impl FnOnce(&mut Builder<'_, '_>, &Path) -> io:
     make(Builder::new().prefix(&prefix).suffix(ENDING), folder)
 }
 
-fn folder_of(place: &Path) -> &Path {
-    place.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
-}
-
 /// Removes what nobody holds any more.
 fn sweep(folder: &Path, prefix: &OsString) {
     let prefix = prefix.as_encoded_bytes();
@@ -187,12 +206,6 @@ fn remove(path: &Path) -> io::Result<()> {
     }
     // The first way also works when no more files can be opened.
     fs::remove_dir(path).or_else(|_| fs::remove_dir_all(path))
-}
-
-/// Whether a path is no place for a file that is renamed: a device, a pipe, `/dev/stdout`.
-fn is_direct(path: &Path) -> bool {
-    let is_special = path.metadata().is_ok_and(|known| !known.is_file() && !known.is_dir());
-    is_special || path.starts_with("/dev") || path.starts_with("/proc")
 }
 
 /// The permissions of a new file, less the umask.
@@ -263,11 +276,77 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("rows.csv"), folder.path().join("link.csv"));
         fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         symlink(&path, &link).unwrap();
-        write(&link, b"new").unwrap();
-        assert!(link.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        for mode in [0o640, 0o666, 0o600] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            write(&link, b"new").unwrap();
+            assert!(link.symlink_metadata().unwrap().is_symlink());
+            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+        }
+        // To a file that is not there yet, by way of another link.
+        let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+        symlink("second", &first).unwrap();
+        symlink("target", &second).unwrap();
+        write(&first, b"new").unwrap();
+        assert!(first.symlink_metadata().unwrap().is_symlink() && second.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(folder.path().join("target")).unwrap(), "new");
+        let (circle, nowhere) = (folder.path().join("circle"), folder.path().join("nowhere"));
+        symlink("circle", &circle).unwrap();
+        symlink("none/x", &nowhere).unwrap();
+        for path in [circle, nowhere] {
+            assert!(write(&path, b"new").is_err());
+            assert!(path.symlink_metadata().unwrap().is_symlink(), "it stays");
+        }
+    }
+
+    /// Only root can give a file away.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_stays_its_owners() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        fs::write(&path, "old").unwrap();
+        if chown(&path, Some(1_234), Some(2_345)).is_err() {
+            return;
+        }
+        write(&path, b"new").unwrap();
+        let known = path.metadata().unwrap();
+        assert_eq!((known.uid(), known.gid(), fs::read(&path).unwrap().as_slice()), (1_234, 2_345, &b"new"[..]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_takes_the_place_of_the_target_of_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        for _ in 0..2 {
+            let growing = Growing::folder(&link).unwrap();
+            fs::write(growing.path().join("x"), "1").unwrap();
+            Growing::place([growing]).unwrap();
+            assert_eq!((names(&target), link.symlink_metadata().unwrap().is_symlink()), (vec!["x".to_owned()], true));
+            fs::remove_file(target.join("x")).unwrap(); // it is there, and empty
+        }
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(Growing::folder(&file).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    }
+
+    /// Where a disk in memory is, as on Linux.
+    #[test]
+    fn a_disk_in_memory_is_a_disk() {
+        let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
+        let path = folder.path().join("rows.csv");
+        write(&path, b"yesterday, and longer").unwrap();
+        let mut growing = Growing::file(&path).unwrap();
+        growing.write_all(b"to").unwrap();
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), growing.is_direct()),
+            ("yesterday, and longer", false)
+        );
+        Growing::place([growing]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "to");
     }
 }

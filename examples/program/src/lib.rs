@@ -3,6 +3,7 @@
 //! - [`command`]: the command line.
 //! - [`failure`]: why a program stops, and with which exit status.
 //! - [`growing`]: files and folders that get their names when they are complete.
+//! - `places`: the file behind a name.
 //! - [`panics`]: damaged files that make another crate panic.
 //! - [`signals`]: SIGINT, SIGTERM and SIGHUP.
 //! - [`same`]: whether an output is an input.
@@ -17,6 +18,7 @@ pub mod command;
 pub mod failure;
 pub mod growing;
 pub mod panics;
+mod places;
 pub mod same;
 pub mod say;
 pub mod share;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use same_file::Handle;
 
 use crate::failure::{Failure, Outcome};
+use crate::places;
 
 /// An input.
 #[derive(Clone, Copy, Debug)]
@@ -150,8 +151,8 @@ fn regular(file: std::io::Result<Handle>) -> Option<Handle> {
 /// The path without links. The file itself need not be there.
 fn resolved(path: &Path) -> PathBuf {
     let of_folder = || {
-        let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+        let place = places::behind_links(path).ok()?;
+        Some(places::folder_of(&place).canonicalize().ok()?.join(place.file_name()?))
     };
     path.canonicalize().ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
 }

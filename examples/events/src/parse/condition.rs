@@ -61,6 +61,9 @@ const OPERATORS: [(&str, Option<Operator>); 10] = [
     (">", Some(Operator::Greater)),
 ];
 
+/// Words that stand for times elsewhere.
+const NAMES_OF_DAYS: [&str; 4] = ["now", "today", "yesterday", "tomorrow"];
+
 /// Conditions that have a name: the field that is meant unless another is named, as in `bots:user_agent`, and the
 /// pattern.
 const PRESETS: [(&str, &str, &str); 2] = [
@@ -124,7 +127,8 @@ impl Operand {
 
     /// Whether it begins like a number or a time, but is none.
     fn is_half_a_number(&self) -> bool {
-        self.number.is_none() && self.time.is_none() && self.text.starts_with(|first: char| first.is_ascii_digit())
+        let digits = self.text.trim_start_matches(['-', '+', '.']);
+        self.number.is_none() && self.time.is_none() && digits.starts_with(|first: char| first.is_ascii_digit())
     }
 
     /// The order of a value and this one, if they have one: a text is neither more nor less than a number or a time.
@@ -170,7 +174,14 @@ impl FromStr for Condition {
         let test = match operator {
             Some(operator) => {
                 let operand = Operand::new(operand(field, sign, value.trim())?);
-                if operand.is_half_a_number() && !matches!(operator, Operator::Equal | Operator::NotEqual) {
+                let is_order = !matches!(operator, Operator::Equal | Operator::NotEqual);
+                if is_order && NAMES_OF_DAYS.contains(&&*operand.text) {
+                    return Err(format!(
+                        "{} is no time: write a date or a time, such as {field}{sign}$(date -I)",
+                        operand.text
+                    ));
+                }
+                if is_order && operand.is_half_a_number() {
                     return Err(format!(
                         "{} is neither a number nor a time, and letters have another order: write a time as 2024-03-04 or \
                          2024-03-04T09:00:00Z",
@@ -202,14 +213,30 @@ fn operand<'a>(field: &str, sign: &str, value: &'a str) -> Result<&'a str, Strin
     if value.is_empty() && !matches!(sign, "=" | "==" | "!=") {
         return Err(format!("{sign} has nothing to compare with; {}", instead(field)));
     }
-    let joined = [" and ", " or ", " AND ", " OR ", "&&", "||"];
-    let second = joined.iter().find_map(|word| value.split_once(word)).map(|(_, second)| second.trim());
-    if second.is_some_and(|second| second.starts_with(field) && second.parse::<Condition>().is_ok()) {
+    if [b'"', b'\'']
+        .iter()
+        .any(|quote| matches!(value.as_bytes(), [first, .., last] if first == quote && last == quote))
+    {
+        let inner = &value[1..value.len() - 1];
+        return Err(format!(
+            "its value has quotes: write {field}{sign}{inner}; for a text that has quotes itself write {field}~^{value}$"
+        ));
+    }
+    let joined = [" and ", " or ", " AND ", " OR ", " && ", " || ", "&&", "||"];
+    let parts = joined.iter().find_map(|word| Some((*word, value.split_once(word)?.1.trim())));
+    if parts.is_some_and(|(word, second)| is_condition(second, field, word)) {
         return Err("it holds two conditions: give each with an option of its own; all of --where must hold, and any \
                     of --not leaves a record out"
             .to_owned());
     }
     Ok(value)
+}
+
+/// Whether a text behind a word such as ` and ` is a condition of its own: on the same field, or on one without blanks.
+fn is_condition(text: &str, field: &str, word: &str) -> bool {
+    let other = text.split(['=', '!', '<', '>', '~']).next().unwrap_or_default().trim();
+    let is_field = text.starts_with(field) || (word.starts_with(' ') && !other.contains(' '));
+    is_field && text.parse::<Condition>().is_ok()
 }
 
 /// The expression of a condition. Refuses one that every text matches.
@@ -308,6 +335,11 @@ mod tests {
             ("query=a>b", "a>b", true),
             ("name=salt and pepper", "salt and pepper", true),
             ("name=a&&b=c", "a&&b=c", true),
+            ("name=a and b c=d", "a and b c=d", true),
+            ("name='", "'", true),
+            ("name='a", "'a", true),
+            ("name=today", "today", true),
+            ("n>-1", "0", true),
             // Times, in whatever form.
             ("time>=2024-03-04T09:00:00Z", "04/Mar/2024:09:00:00 +0000", true),
             ("time>=2024-03-04T09:00:00Z", "03/Apr/2024:00:00:00 +0000", true),
@@ -344,6 +376,14 @@ mod tests {
             ("v=<5", "there is no operator =<: choose"),
             ("v===5", "there is no operator ===: choose"),
             ("v>5 and v<9", "it holds two conditions: give each"),
+            ("v>5 and w=9", "it holds two conditions: give each"),
+            ("v=x OR w = y", "it holds two conditions: give each"),
+            ("v=a && w.x!=b", "it holds two conditions: give each"),
+            ("v='a'", "its value has quotes: write v=a; for a text that has quotes itself write v~^'a'$"),
+            ("v != \"a b\"", "its value has quotes: write v!=a b;"),
+            ("t>-1h", "-1h is neither a number nor a time"),
+            ("t>+5x", "+5x is neither a number nor a time"),
+            ("t>=today", "today is no time: write a date or a time, such as t>=$(date -I)"),
             ("v>5&&v<9", "it holds two conditions: give each"),
             ("v=5 || v=9", "it holds two conditions: give each"),
             ("v~", "every text matches \"\"; for records that have a v write v!=, and for those without one v="),

@@ -580,7 +580,7 @@ fn mistakes_are_one_sentence_and_status_2() {
             ),
         ),
         (format!("{none} {FIELDS}"), format!("cannot read {none}: no such file or directory")),
-        (format!("{here} {FIELDS}"), format!("cannot read {here}: it is a folder; give its files, as in {here}/*")),
+        (format!("{here} {FIELDS}"), format!("cannot read {here}: it is a folder; give its files, as in {here}*")),
         (
             prose.clone(),
             format!(

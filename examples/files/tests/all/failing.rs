@@ -230,6 +230,69 @@ fn a_pipe_is_read_and_written_once() {
     }
 }
 
+/// Under a name such as `/dev/stdout`, rows go behind what is there already, and before what comes later.
+#[cfg(unix)]
+#[test]
+fn what_is_open_is_gone_on_with() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", clicks(&[("ann", 0, "a")]));
+    let header = "session_id,user,";
+    for (command, first, lines) in [
+        ("files in.jsonl FIELDS --output /dev/stdout >> out", "earlier", 3),
+        ("files in.jsonl FIELDS --output /dev/fd/1 >> out", "earlier", 3),
+        ("files in.jsonl FIELDS --output link >> out", "earlier", 3),
+        ("files in.jsonl FIELDS --output /dev/fd/3 3>> out", "earlier", 3),
+        ("(files in.jsonl FIELDS --output /dev/stdout; echo end) > out", header, 3),
+        ("files in.jsonl FIELDS --output rows --events /dev/stdout >> out", "earlier", 2),
+        // Between a note and the closing line.
+        ("files in.jsonl FIELDS --output /dev/stderr 2> out", "note: ", 4),
+        ("files in.jsonl FIELDS --output /dev/stderr 2>> out", "earlier", 5),
+    ] {
+        folder.write("out", "earlier\n");
+        let _ = std::os::unix::fs::symlink("/dev/stdout", folder.path("link"));
+        let (status, said) = shell(&folder, &command.replace("FIELDS", FIELDS));
+        let out = folder.read("out");
+        assert!(status == 0 && out.starts_with(first) && out.lines().count() == lines, "{command}: {out}{said}");
+        let is_told = out.contains("1 line read: 1 event") || said.contains("1 line read: 1 event");
+        assert!(is_told && folder.0.join("link").is_symlink(), "{command}: {out}{said}");
+    }
+    let (status, said) = shell(&folder, &format!("files in.jsonl {FIELDS} --output /dev/stdout >&-"));
+    assert_eq!((status, said.as_str()), (2, "files: cannot write /dev/stdout: it is closed\n"));
+}
+
+/// Also where one of the names is a link to a file that is not there yet.
+#[cfg(unix)]
+#[test]
+fn a_link_is_its_target() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", clicks(&[("ann", 0, "a")]));
+    std::os::unix::fs::symlink("rows", folder.path("link")).unwrap();
+    let (status, said) = shell(&folder, &format!("files in.jsonl {FIELDS} --output link --events rows"));
+    assert_eq!((status, said.as_str()), (2, "files: rows is written twice: name two files\n"));
+    let (status, said) = shell(&folder, &format!("files in.jsonl {FIELDS} --output link"));
+    assert_eq!((status, folder.0.join("link").is_symlink()), (0, true), "{said}");
+    assert!(folder.read("rows").starts_with("session_id,"));
+}
+
+/// Rows on standard output cannot be taken back.
+#[cfg(unix)]
+#[test]
+fn a_state_that_cannot_be_written_is_told_before_any_row() {
+    let folder = Folder::new();
+    folder.write("empty", "");
+    let input = clicks(&[("ann", 0, "a"), ("ann", 9_999, "b")]);
+    for (state, why) in [
+        ("none/state", "cannot write none/state: no such file or directory"),
+        ("empty", "empty is empty: remove it to begin with a new state"),
+    ] {
+        let options = format!("{FIELDS} --out-of-order 1s --state");
+        let (path, why) = (folder.path(state), why.replacen(state, &folder.path(state), 1));
+        let ran = run_on(&input, &words(&format!("- {options} {path}")));
+        assert_eq!((ran.status, ran.out.as_str(), ran.said), (2, "", format!("files: {why}\n")));
+    }
+    assert_eq!(names(&folder), ["empty"]);
+}
+
 /// Places where no output can be, told before anything is read.
 #[cfg(unix)]
 #[test]
@@ -477,6 +540,45 @@ fn a_second_signal_ends_it_at_once() {
         (names(&folder), folder.read("events").as_str()),
         (vec!["events".to_owned(), "in.jsonl".to_owned()], YESTERDAY)
     );
+}
+
+/// As `nohup`, and a shell for its jobs in the background, ignore some for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_ignored_stays_so() {
+    let folder = Folder::new();
+    let output = folder.path("rows");
+    for (name, signal) in [("HUP", Signal::HUP), ("INT", Signal::INT)] {
+        let script = format!("trap '' {name}; exec {} - {FIELDS} --output {output}", env!("CARGO_BIN_EXE_files"));
+        let mut child =
+            Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(clicks(&[("ann", 0, "a")]).repeat(20_000).as_bytes()).unwrap(); // more than a pipe holds
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        drop(input);
+        let ran = child.wait_with_output().unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(folder.read("rows").lines().count(), 2, "{name}");
+    }
+}
+
+/// It ends as if it did not know the signal, but for what it has begun to write.
+#[cfg(unix)]
+#[test]
+fn other_signals_leave_nothing_behind() {
+    use std::os::unix::process::ExitStatusExt;
+    for signal in [Signal::QUIT, Signal::ALARM, Signal::USR1, Signal::USR2, Signal::XCPU] {
+        let folder = Folder::new();
+        let output = folder.write("rows", YESTERDAY);
+        let script = format!("ulimit -c 0; exec {} - {FIELDS} --output {output}", env!("CARGO_BIN_EXE_files"));
+        let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(clicks(&[("ann", 0, "a")]).repeat(20_000).as_bytes()).unwrap();
+        assert_eq!(names(&folder).len(), 2);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        assert_eq!((names(&folder), folder.read("rows").as_str()), (vec!["rows".to_owned()], YESTERDAY));
+    }
 }
 
 /// Also where it waits for the first line.

@@ -29,6 +29,29 @@ fn careless_values_are_understood_or_explained() {
         ("--step 5m --range 30s", range),
         ("--stagger none", "--stagger needs a --range: how long a window stays open, such as --range 30s"),
         ("--allowed-lateness 5m", "--allowed-lateness is for streams only: say --out-of-order too"),
+        ("--stagger 30s --range 30s", "invalid value '30s' for '--stagger <BUCKET>': say step=30s"),
+        ("--stagger minute --range 30s", "invalid value 'minute' for '--stagger <BUCKET>': say floor=minute"),
+        (
+            "--out-of-order 1s --update-every-events 0",
+            "invalid value '0' for '--update-every-events <N>': 0 is not 1 or more",
+        ),
+        ("--output rows.json", "rows.json would be CSV: say --output-format jsonl, or csv if that is meant"),
+        ("--output rows.xlsx", "rows.xlsx would be CSV, which spreadsheets open too: name it rows.csv"),
+        ("--output rows.csv.gz", "rows.csv.gz would not be packed: leave out its ending, and pack it with gzip then"),
+        (
+            "--events e.zst --output-format jsonl",
+            "e.zst would not be packed: leave out its ending, and pack it with zstd then",
+        ),
+        (
+            "--sum time,",
+            "invalid value '' for '--sum <F[,F...]>': it names no field: write its name; names in a list have a comma between them",
+        ),
+        (
+            "--delimiter ;",
+            "standard input has no field `user`; it has user,time; that is one name: another --delimiter separates them",
+        ),
+        ("-o x", "there is no option -o; did you mean --output, --output-format or --out-of-order?"),
+        ("gap=5m", "cannot read gap=5m: no such file or directory; did you mean --gap=5m?"),
         ("--max-delay 5m", "--max-delay is for streams only: say --out-of-order too"),
         (
             "--floor day --zone -3",
@@ -38,6 +61,11 @@ fn careless_values_are_understood_or_explained() {
         let (status, said) = said(input, &format!("- --key user --time time {options}"));
         assert_eq!((status, said), (2, format!("files: {sentence}\n")), "{options}");
     }
+    // Names in a list may have blanks around them; values that can be listed are taken in capitals too.
+    let ran = run_on(input, &["-", "--key", " user, time ", "--time", "time", "--output-format", "CSV"]);
+    assert_eq!((ran.status, pick(&ran.rows(), "user")), (0, vec!["ann".to_owned(), "ann".to_owned()]), "{}", ran.said);
+    let swapped = ok(input, "--key user --time time --sliding 1m/10m").said;
+    assert!(swapped.contains("for windows that overlap the size comes first: --sliding 10m/1m\n"), "{swapped}");
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn what_is_told() {
             what: "conditions that make no difference",
             rows: &["ann 1 2024-03-04T09:00:00Z"],
             says: &[
-                "note: --not u=\"bob\" left no line out\n",
+                "note: --not u=bobby left no line out\n",
                 "note: --where t>2024 held for every line\n",
                 "note: no event fulfils u=logout, the condition of a rule\n",
                 " 1 left out by",
@@ -175,7 +175,7 @@ fn what_is_told() {
                 "",
                 "in.csv",
                 "u,t\nann,1709542800\nbob,1709542800\n",
-                "--key u --time t --not u=\"bob\" --not u=bob --where t>2024 --end-at u=logout",
+                "--key u --time t --not u=bobby --not u=bob --where t>2024 --end-at u=logout",
             )
         },
         none("a delimiter of two characters", "u,t\n", "--key u --time t --delimiter ;;", &["give one character"]),
