@@ -17,7 +17,7 @@ use crate::event::EventRef;
 use crate::gap_rules::{CutWithRule, EndRule, JoinOnly, JoinRule, Rules};
 use crate::open::OpenSession;
 use crate::rules::{CutRule, FirstLast, GapRule, IdRule, Options, TimedValue, UpdateRule, WhenFull};
-use crate::strategy::{Gap, StaggerClock, Strategy, length, positive};
+use crate::strategy::{Strategy, length, length_text, or_none, positive};
 use crate::table::MAX_SESSIONS;
 
 /// A rule with its name.
@@ -573,72 +573,35 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
 
     /// The settings that a snapshot is only restored under, as names and values.
     fn settings(&self) -> Vec<(String, String)> {
-        let mut all = Vec::new();
-        let mut say = |name: &str, value: String| all.push((name.to_owned(), value));
-        let or_none = |value: Option<Duration>| value.map_or_else(|| "none".to_owned(), |d| format!("{d:?}"));
-        match &self.strategy {
-            Strategy::Stagger(stagger) => {
-                say("strategy", "stagger".to_owned());
-                match &stagger.clock {
-                    StaggerClock::Event { bucket } => {
-                        say("bucket", bucket.to_string());
-                        say("clock", "event time".to_owned());
-                    }
-                    StaggerClock::Arrival { bucket, range } => {
-                        say("bucket", bucket.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
-                        say("clock", "arrival time".to_owned());
-                        say("range", format!("{range:?}"));
-                        say("remember_parts", format!("{:?}", stagger.remember.unwrap_or(*range)));
-                    }
-                }
-            }
-            Strategy::Sliding(sliding) => {
-                say("strategy", "sliding".to_owned());
-                say("size", format!("{:?}", sliding.size));
-                say("slide", format!("{:?}", sliding.slide));
-                say("origin", sliding.origin.to_string());
-            }
-            Strategy::Gap(gap) => {
-                say("strategy", "gap".to_owned());
-                say("gap", format!("{:?}", gap.gap));
-                say("inclusive", gap.inclusive.to_string());
-                say("max_duration", or_none(gap.max_duration));
-                say("cut_between", gap.cut_between.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
-            }
-        }
+        let mut all = self.strategy.settings();
         // Later settings are only named where they are used: earlier snapshots stay valid.
-        if let Strategy::Gap(Gap { max_events: Some(max), .. }) = &self.strategy {
-            say("max_events", max.to_string());
-        }
-        if let Some((name, _)) = &self.cut_with {
-            say("cut_with", name.clone());
-        }
-        if let Some((name, _)) = &self.end_at {
-            say("end_at", name.clone());
-        }
-        if let Some((name, _)) = &self.join_only {
-            say("join_only", name.clone());
-        }
-        if let Some((name, _)) = &self.unique {
-            say("unique_by", name.clone());
-        }
-        if let Some(every) = self.update_every {
-            say("update_every", format!("{every:?}"));
-        }
-        if let Some(events) = self.update_every_events {
-            say("update_every_events", events.to_string());
-        }
-        say("out_of_order", or_none(self.out_of_order));
-        say("max_future", or_none(self.max_future));
-        say("allowed_lateness", format!("{:?}", self.allowed_lateness));
-        say("first_last_by", format!("{:?}", self.first_last));
-        let max_open = if self.max_open == MAX_SESSIONS { "none".to_owned() } else { self.max_open.to_string() };
-        say("max_open_sessions", max_open);
-        say("when_full", format!("{:?}", self.when_full));
-        say("gap_per_event", self.gap_of.as_ref().map_or_else(|| "none".to_owned(), |(name, _)| name.clone()));
-        say("cut", self.cut.as_ref().map_or_else(|| "none".to_owned(), |(name, _)| name.clone()));
-        all
+        let later = [
+            ("cut_with", name_of(&self.cut_with)),
+            ("end_at", name_of(&self.end_at)),
+            ("join_only", name_of(&self.join_only)),
+            ("unique_by", name_of(&self.unique)),
+            ("update_every", self.update_every.map(length_text)),
+            ("update_every_events", self.update_every_events.map(|events| events.to_string())),
+        ];
+        all.extend(later.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        let max_open = Some(self.max_open).filter(|max| *max != MAX_SESSIONS);
+        all.extend([
+            ("out_of_order", or_none(self.out_of_order, length_text)),
+            ("max_future", or_none(self.max_future, length_text)),
+            ("allowed_lateness", length_text(self.allowed_lateness)),
+            ("first_last_by", format!("{:?}", self.first_last)),
+            ("max_open_sessions", or_none(max_open, |max| max.to_string())),
+            ("when_full", format!("{:?}", self.when_full)),
+            ("gap_per_event", or_none(name_of(&self.gap_of), |name| name)),
+            ("cut", or_none(name_of(&self.cut), |name| name)),
+        ]);
+        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// The name of a rule, if it is set.
+fn name_of<R>(rule: &Option<Named<R>>) -> Option<String> {
+    rule.as_ref().map(|(name, _)| name.clone())
 }
 
 /// Refuses settings that have no meaning together.

@@ -49,6 +49,19 @@ pub(crate) struct Rules<K: Key, V: Value, S> {
 }
 
 impl<K: Key, V: Value, S> Rules<K, V, S> {
+    /// The setting of a rule that only gap sessions have, if one is there.
+    pub(crate) fn of_gap_sessions(&self) -> Option<&'static str> {
+        let Self { gap, cut, cut_with, end_at, join_only, unique: _ } = self;
+        let all = [
+            (gap.is_some(), "gap_per_event"),
+            (cut.is_some(), "cut"),
+            (cut_with.is_some(), "cut_with"),
+            (end_at.is_some(), "end_at"),
+            (join_only.is_some(), "join_only"),
+        ];
+        all.into_iter().find_map(|(is_there, name)| is_there.then_some(name))
+    }
+
     /// Whether there is one that looks at events in order of time.
     pub(crate) const fn need_order(&self) -> bool {
         let cuts = self.cut.is_some() || self.cut_with.is_some() || self.end_at.is_some();

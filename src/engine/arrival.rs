@@ -176,20 +176,56 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         self.get(number)
     }
 
-    /// Assigns an event to the window of its partition, which is never over.
+    /// Assigns an event to the window of its partition, which is never over. `hash`: that of the partition, if it is
+    /// known.
     #[inline(never)]
     pub(crate) fn assign<A: Aggregate<K, V, State = S>>(
         &mut self,
         event: &EventRef<'_, K, V>,
-        hash: u64,
+        hash: Option<u64>,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
+        let hash = hash.unwrap_or_else(|| self.hash(event, shared));
         let bucket = self.bucket_of(event.event_time);
         let pending = shared.has_pending().then_some(shared.clock.now());
-        // The part before, if it is over and pending.
+        let (found, before) = self.find(event, hash, bucket, pending);
+        if let Some((number, session)) =
+            found.and_then(|number| Some((number, self.sessions.get_mut(number)?.as_mut()?)))
+        {
+            shared.extend::<V, false>(session, event);
+            let at = Whereabouts::numbered(number);
+            if shared.updates.is_on() {
+                let was_current = self.rare.get_mut(&number).is_some_and(RareState::outdate);
+                self.follow_up(at, was_current, shared, out);
+            }
+            return Outcome::Extended(at);
+        }
+        if shared.is_bounded() && shared.has_pending() && self.closed.is_on() {
+            self.drain_pending(shared, out); // it may make room for itself among the parts that are remembered
+        }
+        if !self.make_room(1, shared, out) {
+            return shared.full();
+        }
+        let at = self.open(event, hash, bucket, before, shared);
+        if shared.updates.is_on() {
+            self.follow_up(at, true, shared, out);
+        }
+        Outcome::Opened(at)
+    }
+
+    /// The number of the open window of an event's partition; and that of the part before it, if it is over and pending.
+    /// `pending`: windows that are over by this time are pending.
+    #[inline(always)]
+    fn find(
+        &self,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        bucket: Option<Window>,
+        pending: Option<Timestamp>,
+    ) -> (Option<u32>, Option<u32>) {
         let mut before: Option<u32> = None;
-        let found = self.index.find(hash, |number| {
+        let open = self.index.find(hash, |number| {
             let Some(session) = self.get(number).filter(|session| session.key.key_eq(event.key)) else { return false };
             let is_here = bucket.is_none_or(|bucket| self.is_in_bucket(session, bucket));
             let is_over = pending.is_some_and(|now| self.deadline_of(session.edge) <= now);
@@ -199,22 +235,19 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
             }
             is_here && !is_over
         });
-        if let Some((number, session)) =
-            found.and_then(|number| Some((number, self.sessions.get_mut(number)?.as_mut()?)))
-        {
-            shared.extend::<V, false>(session, event);
-            if shared.updates.is_on() {
-                let was_current = self.rare.get_mut(&number).is_some_and(RareState::outdate);
-                self.follow_up(Whereabouts::numbered(number), was_current, shared, out);
-            }
-            return Outcome::Extended(Whereabouts::numbered(number));
-        }
-        if shared.is_bounded() && shared.has_pending() && self.closed.is_on() {
-            self.drain_pending(shared, out); // it may make room for itself among the parts that are remembered
-        }
-        if !self.make_room(1, shared, out) {
-            return shared.full();
-        }
+        (open, before)
+    }
+
+    /// Opens a window. `before`: the part before it, if it is pending.
+    #[inline(always)]
+    fn open<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        bucket: Option<Window>,
+        before: Option<u32>,
+        shared: &mut Shared<K, A>,
+    ) -> Whereabouts {
         let now = shared.clock.now();
         self.closed.forget(now);
         let start = bucket.map_or(0, |bucket| bucket.start.as_micros());
@@ -228,10 +261,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         if part != 1 {
             self.set_rare(number, RareState { part, ..RareState::default() });
         }
-        if shared.updates.is_on() {
-            self.follow_up(Whereabouts::numbered(number), true, shared, out);
-        }
-        Outcome::Opened(Whereabouts::numbered(number))
+        Whereabouts::numbered(number)
     }
 
     /// Whether the open window of an event's partition holds an event of an id. `pending`: windows that are over

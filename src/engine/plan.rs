@@ -25,7 +25,7 @@ use crate::id::SessionId;
 use crate::reorder::ReorderBuffer;
 use crate::rules::IdRule;
 use crate::session::{RareState, Session};
-use crate::strategy::{Bucket, Hops, Reach, Rounding, StaggerClock, Strategy, length, positive};
+use crate::strategy::{Bucket, Gap, Hops, Reach, Rounding, Stagger, StaggerClock, Strategy, length, positive};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 use crate::windows::{BY_INDEX, BY_START};
@@ -89,53 +89,53 @@ macro_rules! each {
 impl<K: Key, V: Value, S> Plan<K, V, S> {
     /// Checks a strategy and the rules that go with it.
     pub(crate) fn new(strategy: &Strategy, rules: Rules<K, V, S>) -> Result<Self, ConfigError> {
-        let has_rules = [
-            (rules.gap.is_some(), "gap_per_event"),
-            (rules.cut.is_some(), "cut"),
-            (rules.cut_with.is_some(), "cut_with"),
-            (rules.end_at.is_some(), "end_at"),
-            (rules.join_only.is_some(), "join_only"),
-        ];
+        let rule = rules.of_gap_sessions();
         let plan = match strategy {
-            Strategy::Stagger(stagger) => match &stagger.clock {
-                StaggerClock::Event { bucket } => Self::Bucketed(bucket.rounding()?, Windows::new(BY_START)),
-                StaggerClock::Arrival { bucket, range } => {
-                    let rounding = bucket.as_ref().map(Bucket::rounding).transpose()?;
-                    let remember = length("time to remember parts", stagger.remember.unwrap_or(*range))?;
-                    Self::Arrival(ArrivalWindows::new(rounding, positive("range", *range)?, remember))
-                }
-            },
+            Strategy::Stagger(stagger) => Self::stagger(stagger)?,
             Strategy::Sliding(sliding) => Self::Sliding(sliding.hops()?, Windows::new(BY_INDEX)),
-            Strategy::Gap(gap) => {
-                let max = gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?;
-                let reach = Reach::new(positive("gap", gap.gap)?, gap.inclusive, max);
-                let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
-                let has_limit = reach.max.is_some() || gap.max_events.is_some();
-                let is_ordered = has_limit || buckets.is_some() || rules.need_order();
-                let Rules { gap: gap_rule, cut, cut_with, end_at, join_only, unique } = rules;
-                let sessions = Keyed::new(reach, gap_rule);
-                if is_ordered {
-                    let max_events = gap.max_events.unwrap_or(u64::MAX);
-                    Self::Ordered(OrderedSessions::new(
-                        sessions,
-                        OrderRules { buckets, cut, cut_with, end_at, join_only, unique, max_events },
-                    ))
-                } else {
-                    Self::Gap(GapSessions::new(sessions))
+            Strategy::Gap(gap) => Self::gap(gap, rules)?,
+        };
+        match rule {
+            Some(rule) if !plan.shape().has_gap => Err(plan.refusal(rule, "use it with `Gap`")),
+            _ => Ok(plan),
+        }
+    }
+
+    fn stagger(stagger: &Stagger) -> Result<Self, ConfigError> {
+        match &stagger.clock {
+            StaggerClock::Event { bucket } => {
+                let plan = Self::Bucketed(bucket.rounding()?, Windows::new(BY_START));
+                match stagger.remember {
+                    Some(_) => Err(plan.refusal("remember_parts", "nothing opens again there, so leave it out")),
+                    None => Ok(plan),
                 }
             }
-        };
-        let Shape { name, has_gap, is_on_arrival, .. } = plan.shape();
-        let refuse = |setting, instead| Err(ConfigError::NotForThisStrategy { setting, strategy: name, instead });
-        if let Some((_, rule)) = has_rules.into_iter().find(|(has, _)| *has && !has_gap) {
-            return refuse(rule, "use it with `Gap`");
-        }
-        match strategy {
-            Strategy::Stagger(stagger) if stagger.remember.is_some() && !is_on_arrival => {
-                refuse("remember_parts", "nothing opens again there, so leave it out")
+            StaggerClock::Arrival { bucket, range } => {
+                let rounding = bucket.as_ref().map(Bucket::rounding).transpose()?;
+                let remember = length("time to remember parts", stagger.remember(*range))?;
+                Ok(Self::Arrival(ArrivalWindows::new(rounding, positive("range", *range)?, remember)))
             }
-            Strategy::Stagger(_) | Strategy::Sliding(_) | Strategy::Gap(_) => Ok(plan),
         }
+    }
+
+    fn gap(gap: &Gap, rules: Rules<K, V, S>) -> Result<Self, ConfigError> {
+        let max = gap.max_duration.map(|max| positive("maximum duration", max)).transpose()?;
+        let reach = Reach::new(positive("gap", gap.gap)?, gap.inclusive, max);
+        let buckets = gap.cut_between.as_ref().map(Bucket::rounding).transpose()?;
+        let has_limit = reach.max.is_some() || gap.max_events.is_some() || buckets.is_some();
+        let is_ordered = has_limit || rules.need_order();
+        let Rules { gap: gap_rule, cut, cut_with, end_at, join_only, unique } = rules;
+        let sessions = Keyed::new(reach, gap_rule);
+        if !is_ordered {
+            return Ok(Self::Gap(GapSessions::new(sessions)));
+        }
+        let max_events = gap.max_events.unwrap_or(u64::MAX);
+        let rules = OrderRules { buckets, cut, cut_with, end_at, join_only, unique, max_events };
+        Ok(Self::Ordered(OrderedSessions::new(sessions, rules)))
+    }
+
+    fn refusal(&self, setting: &'static str, instead: &'static str) -> ConfigError {
+        ConfigError::NotForThisStrategy { setting, strategy: self.shape().name, instead }
     }
 
     pub(crate) fn shape(&self) -> Shape {
@@ -187,18 +187,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        let of_key = |shared: &Shared<K, A>| hash.unwrap_or_else(|| shared.hash(event.key));
-        match self {
-            Self::Bucketed(rounding, windows) => {
-                windows.assign_bucket::<A, true>(rounding, event, of_key(shared), shared, out)
-            }
-            Self::Gap(sessions) => sessions.assign::<A, true>(event, of_key(shared), shared, out),
-            Self::Sliding(hops, windows) => {
-                windows.assign_all::<A, true>(hops, event, of_key(shared), None, shared, out)
-            }
-            // An event takes longer there than a call.
-            Self::Arrival(_) | Self::Ordered(_) => self.assign_with_options(event, hash, shared, out),
-        }
+        self.assign_as::<A, true>(event, hash, shared, out)
     }
 
     /// The same in any engine.
@@ -210,19 +199,27 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
+        self.assign_as::<A, false>(event, hash, shared, out)
+    }
+
+    #[inline(always)]
+    fn assign_as<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
+        &mut self,
+        event: &EventRef<'_, K, V>,
+        hash: Option<u64>,
+        shared: &mut Shared<K, A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
         let of_key = |shared: &Shared<K, A>| hash.unwrap_or_else(|| shared.hash(event.key));
         match self {
             Self::Bucketed(rounding, windows) => {
-                windows.assign_bucket::<A, false>(rounding, event, of_key(shared), shared, out)
+                windows.assign_bucket::<A, PLAIN>(rounding, event, of_key(shared), shared, out)
             }
-            Self::Gap(sessions) => sessions.assign::<A, false>(event, of_key(shared), shared, out),
             Self::Sliding(hops, windows) => {
-                windows.assign_all::<A, false>(hops, event, of_key(shared), None, shared, out)
+                windows.assign_all::<A, PLAIN>(hops, event, of_key(shared), None, shared, out)
             }
-            Self::Arrival(windows) => {
-                let hash = hash.unwrap_or_else(|| windows.hash(event, shared));
-                windows.assign(event, hash, shared, out)
-            }
+            Self::Arrival(windows) => windows.assign(event, hash, shared, out),
+            Self::Gap(sessions) => sessions.assign::<A, PLAIN>(event, of_key(shared), shared, out),
             Self::Ordered(sessions) => sessions.assign(event, hash, shared, out),
         }
     }
@@ -245,9 +242,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         };
         let is_there = match self {
             Self::Bucketed(rounding, windows) => {
-                if shared.may_leave_pending() {
-                    windows.drain_for_correction(event, shared, out); // a pending window holds ids too
-                }
+                windows.drain_for_correction(event, shared, out); // a pending window holds ids too
                 let start = rounding.window_of(event.event_time).start;
                 windows.holds(start.as_micros(), hash, event.key, id)
             }
@@ -613,7 +608,7 @@ mod tests {
     use crate::config::Config;
     use crate::event::Event;
     use crate::sessionizer::Pushed;
-    use crate::strategy::{Gap, Sliding, Stagger};
+    use crate::strategy::Sliding;
     use crate::testing::{Run, at, config, us};
 
     type Made = Result<Plan<u8, i64, ()>, ConfigError>;

@@ -1,8 +1,9 @@
 //! Sessions that end with a silence.
 
+use alloc::string::ToString;
 use core::time::Duration;
 
-use super::Bucket;
+use super::{Bucket, Settings, length_text, or_none};
 use crate::time::Timestamp;
 use crate::window::is_past;
 
@@ -94,6 +95,20 @@ impl Gap {
     pub fn cut_between(mut self, buckets: Bucket) -> Self {
         self.cut_between = Some(buckets);
         self
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        let mut all: Settings = [
+            ("strategy", "gap".into()),
+            ("gap", length_text(self.gap)),
+            ("inclusive", self.inclusive.to_string()),
+            ("max_duration", or_none(self.max_duration, length_text)),
+            ("cut_between", or_none(self.cut_between.as_ref(), ToString::to_string)),
+        ]
+        .into();
+        // Snapshots from before it was there do not name it.
+        all.extend(self.max_events.map(|max| ("max_events", max.to_string())));
+        all
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) use gap::Reach;
 pub(crate) use sliding::Hops;
 pub(crate) use stagger::StaggerClock;
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::error::ConfigError;
@@ -48,6 +51,29 @@ impl From<Sliding> for Strategy {
     fn from(sliding: Sliding) -> Self {
         Self::Sliding(sliding)
     }
+}
+
+/// Settings as a snapshot carries them, to be compared: names and values.
+pub(crate) type Settings = Vec<(&'static str, String)>;
+
+impl Strategy {
+    pub(crate) fn settings(&self) -> Settings {
+        match self {
+            Self::Stagger(stagger) => stagger.settings(),
+            Self::Gap(gap) => gap.settings(),
+            Self::Sliding(sliding) => sliding.settings(),
+        }
+    }
+}
+
+/// The text of a value that may be missing.
+pub(crate) fn or_none<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "none".into(), text)
+}
+
+/// The text of a length of time.
+pub(crate) fn length_text(length: Duration) -> String {
+    format!("{length:?}")
 }
 
 /// Checks a length of time at the edge and turns it into microseconds. Zero is allowed.

@@ -1,8 +1,9 @@
 //! Windows of one size at regular distances.
 
+use alloc::string::ToString;
 use core::time::Duration;
 
-use super::positive;
+use super::{Settings, length_text, positive};
 use crate::error::ConfigError;
 use crate::time::Timestamp;
 use crate::window::Window;
@@ -24,9 +25,9 @@ use crate::window::Window;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sliding {
-    pub(crate) size: Duration,
-    pub(crate) slide: Duration,
-    pub(crate) origin: Timestamp,
+    size: Duration,
+    slide: Duration,
+    origin: Timestamp,
 }
 
 impl Sliding {
@@ -61,6 +62,16 @@ impl Sliding {
     pub fn windows_of(&self, time: Timestamp) -> Result<impl Iterator<Item = Window> + use<>, ConfigError> {
         let hops = self.hops()?;
         Ok(hops.indices_of(time).map(move |index| hops.window(index)))
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        [
+            ("strategy", "sliding".into()),
+            ("size", length_text(self.size)),
+            ("slide", length_text(self.slide)),
+            ("origin", self.origin.to_string()),
+        ]
+        .into()
     }
 
     /// Checks the settings.

@@ -1,8 +1,9 @@
 //! Stagger windows: partitions of (key, bucket), closed by age or by the watermark.
 
+use alloc::string::ToString;
 use core::time::Duration;
 
-use super::Bucket;
+use super::{Bucket, Settings, length_text, or_none};
 
 /// Kinesis SQL's stagger windows, and their counterpart on the event clock.
 ///
@@ -68,5 +69,26 @@ impl Stagger {
     pub const fn remember_parts(mut self, remember: Duration) -> Self {
         self.remember = Some(remember);
         self
+    }
+    /// How long parts are remembered on the arrival clock with this range.
+    pub(crate) fn remember(&self, range: Duration) -> Duration {
+        self.remember.unwrap_or(range)
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        let strategy = ("strategy", "stagger".into());
+        match &self.clock {
+            StaggerClock::Event { bucket } => {
+                [strategy, ("bucket", bucket.to_string()), ("clock", "event time".into())].into()
+            }
+            StaggerClock::Arrival { bucket, range } => [
+                strategy,
+                ("bucket", or_none(bucket.as_ref(), ToString::to_string)),
+                ("clock", "arrival time".into()),
+                ("range", length_text(*range)),
+                ("remember_parts", length_text(self.remember(*range))),
+            ]
+            .into(),
+        }
     }
 }
