@@ -17,7 +17,14 @@ use crate::time::Timestamp;
 /// `out` is any closure: `&mut |session| all.push(session)` keeps them in a `Vec`. To leave with `?` or to wait
 /// with `.await`, take them from a [`Queued`](crate::Queued) instead: a write that fails loses no session.
 ///
-/// Snapshots are not part of the trait, since their type names the state of the aggregate, which
+/// # Panics in `out`
+/// If `out` panics and the panic is caught, the session that it was called with is gone, and so may be the event that
+/// was being pushed. All other sessions stay, and every method can be called as before: what was due comes with the next
+/// advance or flush. (A panic in a rule, an aggregate or a key may leave a session with half of an event: go on from a
+/// snapshot then.)
+///
+/// # Snapshots
+/// They are not part of the trait, since their type names the state of the aggregate, which
 /// `dyn Sessionizer` hides. Keep the [`Engine`](crate::Engine) and lend it, as in `Queued::new(&mut engine)`, or
 /// reach it through the wrapper, as in `queued.sessionizer().snapshot()`.
 pub trait Sessionizer {
@@ -280,6 +287,12 @@ impl Counters {
     #[must_use]
     pub const fn open_events(&self) -> u64 {
         self.placed.saturating_sub(self.reported)
+    }
+
+    /// The events whose fate is known. Each push decides one, unless it ends in a panic; so they are not counted apart.
+    pub(crate) const fn accounted_for(&self) -> u64 {
+        let went = self.late + self.refused() + self.held + self.placed + self.carried_out;
+        went.saturating_sub(self.extra_windows + self.carried_in)
     }
 
     /// Whether every event is accounted for. Always true, unless a snapshot was tampered with.

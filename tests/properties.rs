@@ -7,6 +7,7 @@ mod oracle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
 use oracle::generate::{Family, wild, within};
@@ -17,6 +18,8 @@ use oracle::{
     sliding_windows,
 };
 use proptest::array;
+use proptest::bool::weighted;
+use proptest::collection::vec;
 use proptest::option::of as maybe;
 use proptest::prelude::any;
 use proptest::strategy::Strategy as Arbitrary;
@@ -36,35 +39,37 @@ macro_rules! each_family {
 
 each_family! {
     Step as step_of_event_time: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
-        loses_nothing, is_deterministic, tells_its_deadlines,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Floor as floor_of_event_time: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
-        loses_nothing, is_deterministic, tells_its_deadlines,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Gap as gap: is_exact_or_counted, ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
-        loses_nothing, is_deterministic, tells_its_deadlines,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     OrderedGap as gap_with_maximum_or_cut: updates_what_is_settled, is_exact_or_counted, ids_differ_after_other_settings, equals_the_batch, ignores_the_order_of_arrival, shows_what_is_settled,
-        loses_nothing, is_deterministic, tells_its_deadlines,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
     Sliding as sliding: is_exact_or_counted, equals_the_batch, ignores_the_order_of_arrival, equals_the_simulation, shows_what_is_open,
-        loses_nothing, is_deterministic, tells_its_deadlines,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
-    Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
+    Stagger as stagger_on_arrival: equals_the_simulation, shows_what_is_open,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
-    StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open, loses_nothing, is_deterministic, tells_its_deadlines,
+    StaggerPerKey as stagger_per_key: equals_the_simulation, shows_what_is_open,
+        loses_nothing, outlives_panics, is_deterministic, tells_its_deadlines, goes_on_after_upkeep,
         goes_on_after_snapshots, goes_on_after_changes, goes_on_after_portions, goes_on_in_pieces, is_the_same_in_every_form,
         is_the_same_in_batches, is_the_same_in_shards, is_the_same_in_portions, tags_every_event, ids_tell_of_their_key_alone,
         ids_differ_after_other_bounds;
@@ -414,6 +419,56 @@ fn loses_nothing(family: Family) {
     });
 }
 
+/// A callback that panics takes the session in its hand with it, and perhaps the event that was pushed. Nothing else: all
+/// other sessions are emitted in the end, the counters add up, and the state can be saved and restored.
+fn outlives_panics(family: Family) {
+    holds((wild(family), maybe(1_usize..4), array::uniform8(weighted(0.3))), |(case, most, panics)| {
+        let config = || match most {
+            Some(most) => config(&case.spec).close_at_most(most),
+            None => config(&case.spec),
+        };
+        let mut engine = config().build().expect("a configuration that works");
+        let (mut pushed, mut found, mut calls) = (Vec::new(), Vec::new(), 0);
+        let end = [Op::Advance(i64::MAX), Op::Flush];
+        for op in case.ops.iter().chain(&end) {
+            let is_end = matches!(op, Op::Advance(i64::MAX) | Op::Flush);
+            let mut out = |summary: Summary| {
+                found.extend(summary.aggregate.0);
+                calls += 1;
+                if panics[calls % panics.len()] && !is_end {
+                    resume_unwind(Box::new(())); // without a message
+                }
+            };
+            let call = AssertUnwindSafe(|| match op {
+                Op::Push(event) => engine.push(lend(event), &mut out).returned().map(|event| event.value.0),
+                Op::Advance(time) => {
+                    engine.advance_to(Timestamp::from_micros(*time), &mut out);
+                    None
+                }
+                Op::Flush => {
+                    engine.flush(&mut out);
+                    None
+                }
+            });
+            match (catch_unwind(call), op) {
+                (Ok(returned), Op::Push(event)) => {
+                    pushed.push(event.id);
+                    found.extend(returned);
+                }
+                (Ok(_), _) => {}
+                (Err(panic), _) => assert!(panic.is::<()>(), "the engine itself panics in {op:?}"),
+            }
+            assert!(engine.counters().is_conserved(), "{:?} after {op:?}", engine.counters());
+            let restored = config().restore(engine.snapshot()).map(|restored| restored.counters());
+            assert_eq!(restored, Ok(engine.counters()), "after {op:?}");
+        }
+        let left = engine.take_orphans().into_iter().chain(engine.take_duplicates());
+        found.extend(left.map(|event| event.value.0));
+        assert!(pushed.iter().all(|id| found.contains(id)), "{pushed:?} {found:?}");
+        assert_nothing_left(&engine);
+    });
+}
+
 /// However far events are out of order: the last revisions are the sessions of the events in order of time,
 /// or a counter says that they may not be.
 fn is_exact_or_counted(family: Family) {
@@ -507,6 +562,59 @@ fn goes_on_after_snapshots(family: Family) {
             assert_eq!(Snapshot::from_bytes(&bytes), Ok(resumed.snapshot()));
             assert_eq!(serde_json::to_string(&resumed.snapshot()).expect("again"), json);
         }
+    });
+}
+
+/// Whatever is done to keep an engine, in any order, changes nothing that it emits: memory given back, the state saved
+/// as bytes, in portions with calls in between, or split and joined again.
+fn goes_on_after_upkeep(family: Family) {
+    let upkeep = vec((0_u8..8, 1_usize..5), 1..12);
+    holds((wild(family), maybe(1_usize..4), upkeep), |(case, most, upkeep)| {
+        let spec = &case.spec;
+        let config = || match most {
+            Some(most) => config(spec).close_at_most(most),
+            None => config(spec),
+        };
+        let restore = |snapshot| config().restore(snapshot).unwrap_or_else(|error| panic!("{error}"));
+        let [mut left_alone, mut kept] = [(); 2].map(|()| config().build().expect("a configuration that works"));
+        let (mut expected, mut got) = (Vec::new(), Vec::new());
+        let mut portions = None;
+        for (op, (act, number)) in case.ops.iter().chain([&Op::Flush]).zip(upkeep.iter().cycle()) {
+            match act {
+                0 => kept.shrink_to_fit(),
+                1 => {
+                    let bytes = kept.snapshot().to_bytes().expect("it has a form as bytes");
+                    (kept, portions) = (restore(Snapshot::from_bytes(&bytes).expect("as written")), None);
+                }
+                2 => {
+                    let pieces = kept.snapshot().split(*number, |key| usize::from(key.as_bytes()[0]) % number);
+                    (kept, portions) = (restore(Snapshot::join(pieces).expect("of one configuration")), None);
+                }
+                3 => {
+                    kept.begin_snapshot();
+                    portions = Some(Vec::new());
+                }
+                4 | 5 => {
+                    if let (Some(taken), Some(portion)) = (&mut portions, kept.next_portion(*number)) {
+                        taken.push(portion);
+                    }
+                    if let Some(taken) = portions.take_if(|_| !kept.is_taking_snapshot()) {
+                        kept = restore(Snapshot::from_portions(taken).expect("of one configuration"));
+                    }
+                }
+                _ => {}
+            }
+            let (alone, kept) = (step(&mut left_alone, op), step(&mut kept, op));
+            assert_eq!((kept.fate, kept.now), (alone.fate, alone.now), "{op:?}");
+            // Sessions that a bounded call has to pass without a summary are not restored.
+            if most.is_none() {
+                assert_eq!(kept, alone, "{op:?}");
+            }
+            expected.extend(alone.summaries.into_iter().filter_map(|summary| final_of(spec, summary)));
+            got.extend(kept.summaries.into_iter().filter_map(|summary| final_of(spec, summary)));
+        }
+        assert_eq!(got, expected);
+        assert_nothing_left(&kept);
     });
 }
 

@@ -47,7 +47,7 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        if !PLAIN && shared.may_leave_pending() {
+        if !PLAIN {
             self.drain_for_correction(event, shared, out);
         }
         let (time, now) = (event.event_time, shared.clock.now());

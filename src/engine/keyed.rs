@@ -351,8 +351,11 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         }
         let was_final = self.is_final(surfaced.slot);
         if shared.options.lateness > 0 && !was_final {
+            // Before anything that may panic: it is looked at again when it can be corrected no more.
+            let due = Due { deadline: deadline.shift(shared.options.lateness), ..surfaced };
+            self.queue.push(due);
+            shared.clock.schedule(due.deadline);
             self.emit_and_keep(surfaced.slot, shared, out);
-            self.enqueue(surfaced.slot, shared);
         } else {
             let removal = self.removal(surfaced.slot, session, None, shared);
             self.emit_and_remove(removal, shared, out);
@@ -489,14 +492,12 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         };
         let mut all: Vec<_> = self.table.iter().map(order).collect();
         all.sort_unstable();
+        let flushing = Flushing { sessions: self, shared };
         for (.., slot) in all {
-            let ending = self.ending(slot, Some(reason));
-            self.emit_and_take(slot, ending, shared, out);
+            let ending = flushing.sessions.ending(slot, Some(reason));
+            flushing.sessions.emit_and_take(slot, ending, flushing.shared, out);
         }
-        self.table.clear();
-        self.queue.clear();
-        self.ages = BinaryHeap::new();
-        self.ended.clear();
+        flushing.sessions.ended.clear();
     }
 
     /// Closes the session that opened first. False: there is none.
@@ -516,6 +517,26 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
             }
         }
         false
+    }
+}
+
+/// A flush. The index is not told of each session that goes. At the end it is cleared, or made anew for those that are
+/// left because `out` has panicked.
+struct Flushing<'f, K: Key, V: Value, A: Aggregate<K, V>> {
+    sessions: &'f mut Keyed<K, V, A::State>,
+    shared: &'f mut Shared<K, A>,
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Drop for Flushing<'_, K, V, A> {
+    fn drop(&mut self) {
+        let Keyed { table, queue, ages, .. } = &mut *self.sessions;
+        if table.len() > 0 {
+            self.sessions.rebuild(self.shared);
+            return;
+        }
+        table.clear();
+        queue.clear();
+        *ages = BinaryHeap::new();
     }
 }
 

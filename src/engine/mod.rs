@@ -150,7 +150,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     #[inline(always)]
     fn take(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
         let Self { shared, plan, .. } = self;
-        shared.counters.pushed += 1;
         shared.last_seq += 1;
         if shared.is_plain {
             if shared.clock.is_moved_by(event) {
@@ -352,7 +351,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Counts of all events and sessions.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { held: self.held() as u64, ..self.shared.counters }
+        let counters = Counters { held: self.held() as u64, ..self.shared.counters };
+        Counters { pushed: counters.accounted_for(), ..counters }
     }
 
     /// How many sessions are open, counting those kept only for corrections.

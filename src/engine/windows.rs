@@ -67,6 +67,25 @@ struct Place {
     span: Window,
 }
 
+/// The sliding windows that an event may join.
+struct Joinable {
+    windows: RangeInclusive<i128>,
+    /// Those of them whose session holds a copy of the event.
+    copies: SmallVec<[i128; 2]>,
+}
+
+impl Joinable {
+    #[inline(always)]
+    fn iter(&self) -> impl Iterator<Item = i128> {
+        self.windows.clone().filter(|index| !self.copies.contains(index))
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        (self.windows.end() - self.windows.start()) as usize + 1 - self.copies.len()
+    }
+}
+
 /// So many cells are noted at most: events that are out of order lie in several.
 const CELLS: usize = 8;
 const NOWHERE: WindowId = WindowId::MAX;
@@ -213,7 +232,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Outcome {
-        if !PLAIN && shared.may_leave_pending() {
+        if !PLAIN {
             self.drain_for_correction(event, shared, out);
         }
         let Recent { span, id } = *self.bucket_of(rounding, event.event_time);
@@ -267,10 +286,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if !self.make_room(1, shared, out) {
             return shared.full();
         }
-        let opened = self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out);
-        let recent = self.recent.iter_mut().filter(|recent| recent.span == span);
-        recent.for_each(|recent| recent.id = opened.window());
-        Outcome::Opened(opened)
+        Outcome::Opened(self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out))
     }
 
     /// Assigns an event to the windows of its cell, if they are noted and have room: none of them is past, and each
@@ -340,7 +356,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             }
         }
         let id = if PLAIN { None } else { id };
-        if !PLAIN && shared.may_leave_pending() {
+        if !PLAIN {
             self.drain_for_correction(event, shared, out);
         }
         let indices = hops.indices_of(event.event_time);
@@ -348,57 +364,69 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             shared.counters.between_windows += 1;
             return Outcome::Refused(Refusal::BetweenWindows);
         }
-        // Ends grow with the index: the windows that are over come first.
-        let (first, last) = indices.into_inner();
-        let past = (first..=last).take_while(|&index| shared.is_late(hops.window(index).end)).count();
-        let open = (last - first) as u64 + 1 - past as u64;
-        if open == 0 {
+        let past = indices.clone().take_while(|&index| shared.is_late(hops.window(index).end)).count();
+        let windows = indices.start() + past as i128..=*indices.end(); // ends grow with the index
+        if windows.is_empty() {
             return shared.late();
         }
-        let windows = first + past as i128..=last;
-        let holds = |windows: &Self, index| id.is_some_and(|id| windows.holds(index as i64, hash, event.key, id));
-        // (Making room may close them.)
-        let repeats: SmallVec<[i128; 2]> = match id {
-            Some(_) => windows.clone().filter(|index| holds(self, *index)).collect(),
-            None => SmallVec::new(),
-        };
-        let open = open - repeats.len() as u64;
-        if open == 0 {
+        let open = self.without_copies(windows, event, hash, id);
+        if open.len() == 0 {
             return shared.unplaced(Unplaced::Duplicate);
         }
-        if !self.make_room_for_all(event, hash, windows.clone(), &repeats, shared, out) {
+        if !self.make_room_for_all(event, hash, &open, shared, out) {
             return shared.full();
         }
         shared.counters.late_windows += past as u64;
-        shared.counters.extra_windows += open - 1;
-        let mut outcome = Outcome::Late;
-        let mut has_opened = false;
-        for index in windows {
-            if repeats.contains(&index) {
-                continue;
-            }
-            let (found, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
-            let assigned = self.assign_to::<A, PLAIN>(found, span.end, event, hash, shared, out);
-            outcome = match assigned {
-                Some(Outcome::Extended(at)) if has_opened => Outcome::Opened(at),
-                Some(extended @ Outcome::Extended(_)) => extended,
-                Some(opened) => {
-                    has_opened = true;
-                    opened
-                }
-                None => {
-                    has_opened = true;
-                    Outcome::Opened(self.open(event, hash, Place { start: index as i64, span }, shared, out))
-                }
-            };
-            if let (Some(id), Some(at)) = (id, outcome.place()) {
-                Store::<K, V, A>::note_id(self, at, id);
-            }
-        }
+        let outcome = self.assign_to_each::<A, PLAIN>((hops, &open), event, hash, id, shared, out);
         if PLAIN && past == 0 {
             self.note_cell(hops, event.event_time);
         }
         outcome
+    }
+
+    /// These windows, and which of them hold a copy of the event. (That is asked once: making room may close them.)
+    #[inline(always)]
+    fn without_copies(
+        &self,
+        windows: RangeInclusive<i128>,
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        id: Option<u128>,
+    ) -> Joinable {
+        let holds = |index: &i128| id.is_some_and(|id| self.holds(*index as i64, hash, event.key, id));
+        let copies = if id.is_some() { windows.clone().filter(holds).collect() } else { SmallVec::new() };
+        Joinable { windows, copies }
+    }
+
+    /// Assigns an event to these sliding windows, for which there is room.
+    #[inline(always)]
+    fn assign_to_each<A: Aggregate<K, V, State = S>, const PLAIN: bool>(
+        &mut self,
+        (hops, windows): (&Hops, &Joinable),
+        event: &EventRef<'_, K, V>,
+        hash: u64,
+        id: Option<u128>,
+        shared: &mut Shared<K, A>,
+        out: Out<'_, K, V, A>,
+    ) -> Outcome {
+        let (mut latest, mut has_opened) = (Outcome::Late, false);
+        for (i, index) in windows.iter().enumerate() {
+            shared.counters.extra_windows += u64::from(i > 0);
+            let (found, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
+            let assigned = self.assign_to::<A, PLAIN>(found, span.end, event, hash, shared, out);
+            let assigned = assigned.unwrap_or_else(|| {
+                Outcome::Opened(self.open(event, hash, Place { start: index as i64, span }, shared, out))
+            });
+            if let (Some(id), Some(at)) = (id, assigned.place()) {
+                Store::<K, V, A>::note_id(self, at, id);
+            }
+            has_opened |= matches!(assigned, Outcome::Opened(_));
+            latest = assigned;
+        }
+        match latest {
+            Outcome::Extended(at) if has_opened => Outcome::Opened(at),
+            latest => latest,
+        }
     }
 
     /// Whether the session of a key in a window holds an event of an id.
@@ -434,16 +462,16 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         Some(sighting_of(window, at.number(), session))
     }
 
+    /// Makes room for the sessions that an event would open in these windows. False: refuse.
     fn make_room_for_all<A: Aggregate<K, V, State = S>>(
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        windows: RangeInclusive<i128>,
-        repeats: &[i128],
+        windows: &Joinable,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> bool {
-        if shared.has_room(self.len, (windows.end() - windows.start()) as usize + 1) {
+        if shared.has_room(self.len, windows.len()) {
             return true;
         }
         if shared.has_pending() {
@@ -455,7 +483,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 let id = self.table.find(*index as i64);
                 id.is_none_or(|id| self.table.get(id).find(hash, event.key).is_none())
             };
-            let new = windows.clone().filter(|index| !repeats.contains(index) && is_new(index)).count();
+            let new = windows.iter().filter(&mut is_new).count();
             if shared.has_room(self.len, new) {
                 return true;
             }
@@ -525,6 +553,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         let deadline = if is_emitted { place.span.end.shift(shared.options.lateness) } else { place.span.end };
         shared.clock.schedule(deadline);
         let id = self.table.find_or_open(place.start, place.span, (deadline, is_emitted));
+        let recent = self.recent.iter_mut().filter(|recent| recent.span == place.span);
+        recent.for_each(|recent| recent.id = id);
         let opened = session.opened;
         let window = self.table.get_mut(id);
         if shared.may_evict() && window.len() == 0 {
@@ -553,6 +583,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
 
     // --- Closing ---
 
+    /// Emits the windows that the clock has passed. They stay in place meanwhile: should `out` panic, only the session in
+    /// its hand is gone.
     fn close<A: Aggregate<K, V, State = S>>(
         &mut self,
         now: Timestamp,
@@ -563,20 +595,20 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         let mut looks = shared.looks();
         loop {
             self.begin_closing(now);
-            let Some(mut closing) = self.closing.pop_front() else { return self.trim() };
+            let Some(closing) = self.closing.front_mut() else { return self.trim() };
             let keeps = early.is_none() && shared.options.lateness > 0 && !closing.was_emitted;
             let reason = early.unwrap_or(CloseReason::Watermark);
             let is_done = if keeps {
-                emit_and_keep_all(&mut closing, &mut looks, shared, out)
+                emit_and_keep_all(closing, &mut looks, shared, out)
             } else {
-                self.emit_and_remove_all(&mut closing, reason, &mut looks, shared, out)
+                emit_and_remove_all(closing, &mut self.len, reason, &mut looks, shared, out)
             };
             if !is_done {
-                return self.closing.push_front(closing);
+                return;
             }
-            for (window, _) in closing.windows {
+            for (window, _) in self.closing.pop_front().into_iter().flat_map(|closing| closing.windows) {
                 if keeps {
-                    self.keep(window, closing.deadline.shift(shared.options.lateness), shared);
+                    self.keep(window, shared);
                 } else {
                     self.table.recycle(window);
                 }
@@ -608,66 +640,10 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         }
     }
 
-    /// Emits and removes sessions as far as the quota reaches. Returns whether all are done.
-    fn emit_and_remove_all<A: Aggregate<K, V, State = S>>(
-        &mut self,
-        closing: &mut Closing<K, V, S>,
-        reason: CloseReason,
-        looks: &mut usize,
-        shared: &mut Shared<K, A>,
-        out: Out<'_, K, V, A>,
-    ) -> bool {
-        if let [(window, next)] = &mut closing.windows[..] {
-            return self.emit_and_remove_from(window, next, reason, looks, shared, out);
-        }
-        while let Some((i, number)) = closing.next() {
-            let (window, next) = &mut closing.windows[i];
-            if !shared.pass(!is_final(window, number), looks) {
-                return false;
-            }
-            *next = number.wrapping_add(1);
-            if let Some(removed) = window.remove(number, None) {
-                self.len -= 1;
-                shared.emit_removed(removed, ending(window.span, reason), out);
-            }
-        }
-        true
-    }
-
-    /// The same for one window, whose sessions lie in the order in which they are emitted.
-    fn emit_and_remove_from<A: Aggregate<K, V, State = S>>(
-        &mut self,
-        window: &mut OpenWindow<K, V, S>,
-        next: &mut Number,
-        reason: CloseReason,
-        looks: &mut usize,
-        shared: &mut Shared<K, A>,
-        out: Out<'_, K, V, A>,
-    ) -> bool {
-        let ending = ending(window.span, reason);
-        while let (Some(slots), rare) = window.slots_from(*next) {
-            for slot in slots {
-                let is_rare = slot.as_ref().is_some_and(Session::has_rare_state);
-                let was_final = is_rare && rare.get(next).is_some_and(RareState::is_final);
-                if slot.is_some() && !shared.pass(!was_final, looks) {
-                    return false;
-                }
-                self.len -= usize::from(slot.is_some());
-                if is_rare {
-                    emit_with_rare(slot.take(), rare.remove(next), ending, shared, out);
-                } else if let Some(session) = slot.take() {
-                    shared.emit(session, ending, out);
-                }
-                *next = next.wrapping_add(1);
-            }
-        }
-        true
-    }
-
-    /// Keeps a window for corrections until a later deadline.
-    fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, deadline: Timestamp, shared: &Shared<K, A>) {
+    /// Keeps a window for corrections.
+    fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, shared: &Shared<K, A>) {
         let oldest = window.oldest().map(|(_, session)| session.opened);
-        let start = window.start;
+        let (start, deadline) = (window.start, window.span.end.shift(shared.options.lateness));
         self.forget_recent();
         self.table.keep_until(deadline, window);
         if let (true, Some(opened)) = (shared.may_evict(), oldest) {
@@ -702,6 +678,61 @@ fn emit_with_rare<K: Key, V: Value, A: Aggregate<K, V>>(
     if let Some(session) = session {
         shared.emit_removed(Removed { session, rare }, ending, out);
     }
+}
+
+/// Emits and removes sessions as far as the quota reaches. Returns whether all are done. `len` counts those that are left.
+fn emit_and_remove_all<K: Key, V: Value, A: Aggregate<K, V>>(
+    closing: &mut Closing<K, V, A::State>,
+    len: &mut usize,
+    reason: CloseReason,
+    looks: &mut usize,
+    shared: &mut Shared<K, A>,
+    out: Out<'_, K, V, A>,
+) -> bool {
+    if let [window] = &mut closing.windows[..] {
+        return emit_and_remove_from(window, len, reason, looks, shared, out);
+    }
+    while let Some((i, number)) = closing.next() {
+        let (window, next) = &mut closing.windows[i];
+        if !shared.pass(!is_final(window, number), looks) {
+            return false;
+        }
+        *next = number.wrapping_add(1);
+        if let Some(removed) = window.remove(number, None) {
+            *len -= 1;
+            shared.emit_removed(removed, ending(window.span, reason), out);
+        }
+    }
+    true
+}
+
+/// The same for one window, whose sessions lie in the order in which they are emitted.
+fn emit_and_remove_from<K: Key, V: Value, A: Aggregate<K, V>>(
+    (window, next): &mut ClosingWindow<K, V, A::State>,
+    len: &mut usize,
+    reason: CloseReason,
+    looks: &mut usize,
+    shared: &mut Shared<K, A>,
+    out: Out<'_, K, V, A>,
+) -> bool {
+    let ending = ending(window.span, reason);
+    while let (Some(slots), rare) = window.slots_from(*next) {
+        for slot in slots {
+            let is_rare = slot.as_ref().is_some_and(Session::has_rare_state);
+            let was_final = is_rare && rare.get(next).is_some_and(RareState::is_final);
+            if slot.is_some() && !shared.pass(!was_final, looks) {
+                return false;
+            }
+            *len -= usize::from(slot.is_some());
+            if is_rare {
+                emit_with_rare(slot.take(), rare.remove(next), ending, shared, out);
+            } else if let Some(session) = slot.take() {
+                shared.emit(session, ending, out);
+            }
+            *next = next.wrapping_add(1);
+        }
+    }
+    true
 }
 
 /// Emits sessions that stay for corrections, as far as the quota reaches. Returns whether all are done.
