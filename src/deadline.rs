@@ -156,10 +156,10 @@ impl DeadlineQueue {
         self.bound
     }
 
-    /// Takes the first entry that is due at or before `now`. `look` tells the deadline of an entry,
-    /// unless it is obsolete, `prefetch` brings what that needs into the cache. `looks` bounds how often it is asked, and is counted down: when it
-    /// reaches zero the answer may be `None` although entries are due, and [`bound`](Self::bound) is
-    /// not after `now`.
+    /// Takes the first entry that is due at or before `now`. `look` tells the deadline of an entry, unless it is
+    /// obsolete; `prefetch` brings the session that `look` needs into the cache. `looks` bounds how often `look` is
+    /// called, and is counted down: when it reaches zero the answer may be `None` although entries are due, and
+    /// [`bound`](Self::bound) is not after `now`.
     #[inline]
     pub(crate) fn pop_due(
         &mut self,
@@ -207,7 +207,9 @@ impl DeadlineQueue {
         let index = next.remove();
         self.reached = tick;
         self.frontier = tick.saturating_add(1);
-        self.recent.iter_mut().skip(tick as usize % RECENT).take(1).for_each(|noted| *noted = NOWHERE); // the last tick of all may be used again
+        if let Some(noted) = self.recent.get_mut(tick as usize % RECENT) {
+            *noted = NOWHERE; // the last tick of all may be used again
+        }
         if self.sweeping.len() > SMALL {
             self.sweeping = Segments::new();
         }

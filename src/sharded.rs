@@ -245,19 +245,19 @@ where
     /// Takes the events that found no session to join, in order of time, then of arrival; see
     /// [`Engine::take_orphans`].
     pub fn take_orphans(&mut self) -> Vec<Event<K, V>> {
-        self.take_left(Unplaced::Orphan)
+        self.take_unplaced(Unplaced::Orphan)
     }
 
     /// Takes the events that were in their session already, in order of time, then of arrival; see
     /// [`Engine::take_duplicates`].
     pub fn take_duplicates(&mut self) -> Vec<Event<K, V>> {
-        self.take_left(Unplaced::Duplicate)
+        self.take_unplaced(Unplaced::Duplicate)
     }
 
-    fn take_left(&mut self, why: Unplaced) -> Vec<Event<K, V>> {
-        let mut left: Vec<_> = self.shards.iter_mut().flat_map(|shard| shard.engine.take_left(why)).collect();
-        left.sort_by_key(|left| (left.event.event_time, left.seq));
-        left.into_iter().map(|left| left.event).collect()
+    fn take_unplaced(&mut self, why: Unplaced) -> Vec<Event<K, V>> {
+        let mut all: Vec<_> = self.shards.iter_mut().flat_map(|shard| shard.engine.take_unplaced(why)).collect();
+        all.sort_by_key(|unplaced| (unplaced.event.event_time, unplaced.seq));
+        all.into_iter().map(|unplaced| unplaced.event).collect()
     }
 
     /// Where the clock stands; [`Timestamp::MIN`] in the beginning.

@@ -16,7 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, LeftEvent, Placement, Plan, Unplaced};
+use crate::engine::{Engine, Placement, Plan, Shared, Sighting, Unplaced, UnplacedEvent};
 use crate::error::RestoreError;
 use crate::event::Event;
 use crate::id::SessionId;
@@ -75,12 +75,12 @@ pub struct Snapshot<K, V, S = ()> {
     /// In order of their opening.
     sessions: Vec<Saved<K, V, S>>,
     /// In order of time.
-    held: Vec<HeldEvent<K, V>>,
+    held: Vec<SavedEvent<K, V>>,
     /// In the order in which they will be forgotten.
     parts: Vec<RememberedPart>,
     /// Events that no session took, and that the caller has not taken.
     #[cfg_attr(feature = "serde", serde(default = "Vec::new"))] // `default` alone wants K and V to have a default
-    orphans: Vec<HeldEvent<K, V>>,
+    orphans: Vec<SavedEvent<K, V>>,
     /// Some updates are due that a bounded call has not emitted.
     #[cfg_attr(feature = "serde", serde(default))]
     has_updates_due: bool,
@@ -110,7 +110,7 @@ struct Saved<K, V, S> {
 
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct HeldEvent<K, V> {
+struct SavedEvent<K, V> {
     arrival: u64,
     event: Event<K, V>,
     /// Of those that no session took: its session held an event of its id.
@@ -175,7 +175,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
         let mut sessions = Vec::with_capacity(self.open_sessions());
-        self.plan.for_each(|session, rare, placement| sessions.push(Saved::new(session, rare, placement)));
+        sessions.extend(self.plan.sightings().map(|sighting| self.save(&sighting)));
         let mut snapshot = self.snapshot_with(sessions);
         self.copy_waiting(&mut snapshot);
         snapshot.parts = self.parts();
@@ -221,12 +221,16 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         Some(Changes { state: Snapshot { parts: self.parts(), ..self.snapshot_of(&keys) }, keys })
     }
 
+    fn save(&self, sighting: &Sighting<'_, K, V, A::State>) -> Saved<K, V, A::State> {
+        Saved::new(sighting.session, sighting.rare, self.plan.placement_of(sighting))
+    }
+
     /// With the sessions of some keys, and without events and parts.
     fn snapshot_of(&self, keys: &[K]) -> Snapshot<K, V, A::State> {
         let (mut known, mut sessions) = (KeySet::default(), Vec::new());
         for key in keys.iter().filter(|key| known.insert(*key)) {
-            let save = |session: &_, rare: Option<&_>, placement| sessions.push(Saved::new(session, rare, placement));
-            self.plan.for_each_of(key.key_ref(), &self.shared, save);
+            let all = self.plan.sightings_of(key.key_ref(), &self.shared);
+            sessions.extend(all.map(|sighting| self.save(&sighting)));
         }
         self.snapshot_with(sessions)
     }
@@ -254,15 +258,15 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     /// Adds the events that wait, and those without a session.
     fn copy_waiting(&self, snapshot: &mut Snapshot<K, V, A::State>) {
-        let copy = |event: &Event<K, V>, arrival, why| HeldEvent {
+        let copy = |event: &Event<K, V>, arrival, why| SavedEvent {
             arrival,
             event: event.as_event_ref().into_owned(),
             is_duplicate: why == Some(Unplaced::Duplicate),
         };
         let held = self.plan.held().into_iter().flat_map(|held| held.iter());
         snapshot.held.extend(held.map(|(event, seq)| copy(event, seq, None)));
-        let left = self.plan.left().into_iter().flatten();
-        snapshot.orphans.extend(left.map(|left| copy(&left.event, left.seq, Some(left.why))));
+        let unplaced = self.plan.unplaced().into_iter().flatten();
+        snapshot.orphans.extend(unplaced.map(|one| copy(&one.event, one.seq, Some(one.why))));
     }
 
     fn parts(&self) -> Vec<RememberedPart> {
@@ -407,16 +411,14 @@ fn length_of(text: &str) -> Option<i64> {
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Takes over a snapshot; the engine must be unused.
-    pub(crate) fn go_on_from(self, snapshot: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
-        let mut engine = self;
+    pub(crate) fn go_on_from(mut self, snapshot: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
         if snapshot.version != VERSION {
             return Err(RestoreError::Version { found: snapshot.version, expected: VERSION });
         }
-        same_settings(&snapshot.settings, engine.settings())?;
-        check(&snapshot, &engine.plan)?;
-        let Snapshot { now, given_up, gap_changed, mut sessions, held, parts, orphans, .. } = snapshot;
-        let has_updates_due = snapshot.has_updates_due;
-        let Engine { shared, plan, .. } = &mut engine;
+        same_settings(&snapshot.settings, self.settings())?;
+        check(&snapshot, &self.plan)?;
+        let Snapshot { now, given_up, gap_changed, sessions, held, parts, orphans, .. } = snapshot;
+        let Self { shared, plan, .. } = &mut self;
         shared.clock.advance(now);
         if let Some(end) = given_up {
             shared.clock.give_up(end);
@@ -426,50 +428,70 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         }
         (shared.flushes, shared.early_closings) = (snapshot.flushes, snapshot.early_closings);
         (shared.last_seq, shared.counters) = (snapshot.arrivals, snapshot.counters);
-        let plan_is_on_arrival = plan.shape().is_on_arrival;
-        if plan_is_on_arrival {
-            // Pieces of different clocks: those that are over first come first.
-            sessions.sort_by_key(|session| (session.end, session.opened));
-        }
-        plan.reserve(sessions.len());
-        for session in sessions {
-            if session.is_obsolete() && shared.is_late(session.latest_reach()) {
-                continue; // kept for corrections, in a state older than its changes
-            }
-            let bucket = session.bucket;
-            let (session, rare) = session.open();
-            plan.resume(session, rare, bucket, shared);
-        }
-        for HeldEvent { arrival, event, .. } in held {
-            plan.hold(&event.as_event_ref(), arrival, shared);
-        }
-        if has_updates_due {
+        resume(sessions, plan, shared);
+        held.iter().for_each(|held| plan.hold(&held.event.as_event_ref(), held.arrival, shared));
+        if snapshot.has_updates_due {
             shared.updates.bring_forward(now);
             shared.clock.schedule(shared.updates.due());
         }
-        if let Some(left) = plan.left_mut() {
-            left.extend(orphans.into_iter().map(|HeldEvent { event, arrival: seq, is_duplicate }| {
-                let why = if is_duplicate { Unplaced::Duplicate } else { Unplaced::Orphan };
-                LeftEvent { event, seq, why }
-            }));
+        if let Some(unplaced) = plan.unplaced_mut() {
+            unplaced.extend(orphans.into_iter().map(SavedEvent::unplaced));
         }
         let max = shared.options.max_open;
         parts.into_iter().for_each(|part| plan.restore_part(part.partition, part.part, part.opened, max));
-        Ok(engine)
+        Ok(self)
     }
 }
 
-fn same_settings(snapshot: &[(String, String)], current: &[(String, String)]) -> Result<(), RestoreError> {
-    let of = |settings: &[(String, String)], name: &str| {
-        settings.iter().find(|(n, _)| n == name).map_or_else(|| String::from("nothing"), |(_, value)| value.clone())
-    };
-    for (setting, _) in current.iter().chain(snapshot) {
-        let (old, new) = (of(snapshot, setting), of(current, setting));
-        if old != new {
-            return Err(RestoreError::Setting { setting: setting.clone(), snapshot: old, current: new });
-        }
+/// Opens the sessions of a snapshot again.
+fn resume<K: Key, V: Value, A: Aggregate<K, V>>(
+    mut sessions: Vec<Saved<K, V, A::State>>,
+    plan: &mut Plan<K, V, A::State>,
+    shared: &mut Shared<K, A>,
+) {
+    if plan.shape().is_on_arrival {
+        // Pieces of different clocks: those that are over first come first.
+        sessions.sort_by_key(|session| (session.end, session.opened));
     }
-    Ok(())
+    plan.reserve(sessions.len());
+    for session in sessions {
+        if session.is_obsolete() && shared.is_late(session.latest_reach()) {
+            continue; // kept for corrections, in a state older than its changes
+        }
+        let bucket = session.bucket;
+        let (session, rare) = session.open();
+        plan.resume(session, rare, bucket, shared);
+    }
+}
+
+impl<K, V> SavedEvent<K, V> {
+    /// The event, if no session took it.
+    fn unplaced(self) -> UnplacedEvent<K, V> {
+        let why = if self.is_duplicate { Unplaced::Duplicate } else { Unplaced::Orphan };
+        UnplacedEvent { event: self.event, seq: self.arrival, why }
+    }
+}
+
+/// Names and values of settings.
+type Settings = [(String, String)];
+
+fn value_of(settings: &Settings, name: &str) -> String {
+    settings.iter().find(|(n, _)| n == name).map_or_else(|| String::from("nothing"), |(_, value)| value.clone())
+}
+
+/// The settings that differ: their names, with the old and the new value.
+fn differences<'s>(old: &'s Settings, new: &'s Settings) -> impl Iterator<Item = (&'s String, String, String)> {
+    let all = new.iter().chain(old).map(|(name, _)| (name, value_of(old, name), value_of(new, name)));
+    all.filter(|(_, old, new)| old != new)
+}
+
+fn same_settings(snapshot: &Settings, current: &Settings) -> Result<(), RestoreError> {
+    match differences(snapshot, current).next() {
+        Some((setting, snapshot, current)) => {
+            Err(RestoreError::Setting { setting: setting.clone(), snapshot, current })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a snapshot that contradicts itself: no state that is let in makes the engine go wrong.
@@ -531,20 +553,20 @@ fn repeated<'s, K: Key, V: Value, S, T>(
 
 impl<K, V, S> Snapshot<K, V, S> {
     /// Puts other settings in the place of its own, if all that differ may change.
-    fn change_settings(&mut self, new: &[(String, String)]) -> Result<(), RestoreError> {
-        let of = |settings: &[(String, String)], name: &str| {
-            settings.iter().find(|(n, _)| n == name).map_or_else(|| String::from("nothing"), |(_, value)| value.clone())
-        };
-        for (setting, _) in new.iter().chain(&self.settings) {
-            let (snapshot, current) = (of(&self.settings, setting), of(new, setting));
-            if let Some(why) = unchangeable(setting, &current).filter(|_| snapshot != current) {
+    fn change_settings(&mut self, new: &Settings) -> Result<(), RestoreError> {
+        for (setting, snapshot, current) in differences(&self.settings, new) {
+            if let Some(why) = unchangeable(setting, &current) {
                 return Err(RestoreError::Unchangeable { setting: setting.clone(), snapshot, current, why });
             }
+            match &**setting {
+                "allowed_lateness" => {
+                    let given_up = length_of(&snapshot).map(|lateness| self.now.shift(-lateness));
+                    self.given_up = self.given_up.max(given_up);
+                }
+                "gap" | "gap_per_event" => self.gap_changed = true,
+                _ => {}
+            }
         }
-        let (old, current) = (of(&self.settings, "allowed_lateness"), of(new, "allowed_lateness"));
-        let lateness = length_of(&old).filter(|_| old != current);
-        self.given_up = self.given_up.max(lateness.map(|lateness| self.now.shift(-lateness)));
-        self.gap_changed |= ["gap", "gap_per_event"].iter().any(|name| of(&self.settings, name) != of(new, name));
         self.settings = new.to_vec();
         Ok(())
     }
@@ -808,7 +830,7 @@ mod tests {
 
     #[test]
     fn held_events_are_refused_where_none_are_held_or_none_was_pushed() {
-        let held = HeldEvent { arrival: 3, event: Event::new(1, at(50), 50), is_duplicate: false };
+        let held = SavedEvent { arrival: 3, event: Event::new(1, at(50), 50), is_duplicate: false };
         let add = |s: &mut Saved| {
             (s.counters.held, s.counters.pushed) = (s.counters.held + 1, s.counters.pushed + 1);
             s.held.push(held.clone());

@@ -63,15 +63,6 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         }
     }
 
-    /// Every open session, with its rare state and the start of its bucket.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>, i64)> {
-        self.sessions.iter().filter_map(|(number, session)| {
-            let session = session.as_ref()?;
-            let rare = if session.has_rare_state() { self.rare.get(&number) } else { None };
-            Some((session, rare, self.start_of(session.first)))
-        })
-    }
-
     /// Every session, with how it would end.
     pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
         self.sessions.iter().filter_map(|(number, _)| self.sighting(number))
@@ -214,8 +205,8 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         Outcome::Opened(at)
     }
 
-    /// The number of the open window of an event's partition; and that of the part before it, if it is over and pending.
-    /// `pending`: windows that are over by this time are pending.
+    /// The number of the open window of an event's partition; and that of the part before it, if it is over and
+    /// pending. `pending`: windows that are over by this time are pending.
     #[inline(always)]
     fn find(
         &self,

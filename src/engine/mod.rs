@@ -44,14 +44,15 @@ use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 
-use self::shared::{Out, Outcome, Shared};
+use self::shared::{Out, Outcome};
 
 pub(crate) use clock::Clock as EngineClock;
 #[cfg(feature = "std")]
 pub(crate) use clock::Movers;
-pub(crate) use ordered::LeftEvent;
+pub(crate) use look::Sighting;
+pub(crate) use ordered::UnplacedEvent;
 pub(crate) use plan::{Placement, Plan, Shape};
-pub(crate) use shared::Unplaced;
+pub(crate) use shared::{Shared, Unplaced};
 pub use tag::Tagged;
 pub(crate) use touched::Touched;
 
@@ -76,7 +77,7 @@ pub(crate) use touched::Touched;
 pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
     pub(crate) shared: Shared<K, A>,
     pub(crate) plan: Plan<K, V, A::State>,
-    pub(crate) settings: Vec<(String, String)>,
+    settings: Vec<(String, String)>,
     unique: Option<IdRule<K, V>>,
     /// While a snapshot is taken in portions.
     pub(crate) touched: Option<Box<Touched<K>>>,
@@ -120,20 +121,20 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// (A push answers long before, and summaries of others may be on their way to the callback when
     /// it is decided; so such events have a list of their own.)
     pub fn take_orphans(&mut self) -> Vec<Event<K, V>> {
-        self.take_left(Unplaced::Orphan).into_iter().map(|left| left.event).collect()
+        self.take_unplaced(Unplaced::Orphan).into_iter().map(|unplaced| unplaced.event).collect()
     }
 
     /// Takes the events that waited for the watermark, and whose session held one of their
     /// [id](crate::Config::unique_by) by then: in the order in which that was decided. They are counted as
     /// [`duplicates`](Counters::duplicates), and kept like [orphans](Self::take_orphans) until they are taken.
     pub fn take_duplicates(&mut self) -> Vec<Event<K, V>> {
-        self.take_left(Unplaced::Duplicate).into_iter().map(|left| left.event).collect()
+        self.take_unplaced(Unplaced::Duplicate).into_iter().map(|unplaced| unplaced.event).collect()
     }
 
-    pub(crate) fn take_left(&mut self, why: Unplaced) -> Vec<LeftEvent<K, V>> {
-        let Some(left) = self.plan.left_mut() else { return Vec::new() };
-        let (taken, others) = core::mem::take(left).into_iter().partition(|left| left.why == why);
-        *left = others;
+    pub(crate) fn take_unplaced(&mut self, why: Unplaced) -> Vec<UnplacedEvent<K, V>> {
+        let Some(all) = self.plan.unplaced_mut() else { return Vec::new() };
+        let (taken, others) = core::mem::take(all).into_iter().partition(|unplaced| unplaced.why == why);
+        *all = others;
         taken
     }
 

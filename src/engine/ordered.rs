@@ -32,12 +32,12 @@ pub(crate) struct OrderedSessions<K: Key, V: Value, S> {
     sessions: Keyed<K, V, S>,
     held: ReorderBuffer<K, V>,
     /// Events that waited and that no session took, until the caller takes them.
-    left: Vec<LeftEvent<K, V>>,
+    unplaced: Vec<UnplacedEvent<K, V>>,
     rules: OrderRules<K, V, S>,
 }
 
 /// An event that no session took, with the number of its push, and why.
-pub(crate) struct LeftEvent<K, V> {
+pub(crate) struct UnplacedEvent<K, V> {
     pub(crate) event: Event<K, V>,
     pub(crate) seq: u64,
     pub(crate) why: Unplaced,
@@ -80,7 +80,7 @@ struct Arriving<'a, 'e, K: Key, V: Value> {
 
 impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     pub(crate) const fn new(sessions: Keyed<K, V, S>, rules: OrderRules<K, V, S>) -> Self {
-        Self { sessions, held: ReorderBuffer::new(), left: Vec::new(), rules }
+        Self { sessions, held: ReorderBuffer::new(), unplaced: Vec::new(), rules }
     }
 
     pub(crate) const fn sessions(&self) -> &Keyed<K, V, S> {
@@ -97,12 +97,12 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
     }
 
     /// The events that no session took.
-    pub(crate) const fn left(&self) -> &Vec<LeftEvent<K, V>> {
-        &self.left
+    pub(crate) const fn unplaced(&self) -> &Vec<UnplacedEvent<K, V>> {
+        &self.unplaced
     }
 
-    pub(crate) const fn left_mut(&mut self) -> &mut Vec<LeftEvent<K, V>> {
-        &mut self.left
+    pub(crate) const fn unplaced_mut(&mut self) -> &mut Vec<UnplacedEvent<K, V>> {
+        &mut self.unplaced
     }
 
     /// Holds an event until the watermark reaches it.
@@ -140,7 +140,7 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if !matches!(fit, Fit::Joins(_) | Fit::Repeats) && shared.is_late(reach.deadline(event.event_time, end)) {
             return shared.late();
         }
-        if let Some(unplaced) = unplaced(fit, joins) {
+        if let Some(unplaced) = why_unplaced(fit, joins) {
             return shared.unplaced(unplaced);
         }
         let (slot, outcome, is_first) = self.put(&arriving, fit, shared);
@@ -196,10 +196,10 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let joins = self.joins(event);
         let arriving = Arriving { event, hash, seq: first.seq, end, is_behind: false, joins, id: self.id_of(event) };
         let fit = self.find_fit(&arriving, shared);
-        if let Some(why) = unplaced(fit, joins) {
+        if let Some(why) = why_unplaced(fit, joins) {
             shared.count_unplaced(why);
             let seq = first.seq;
-            self.left.push(LeftEvent { event: self.held.release(first), seq, why });
+            self.unplaced.push(UnplacedEvent { event: self.held.release(first), seq, why });
             return Some(None);
         }
         let (slot, _, is_first) = self.put(&arriving, fit, shared);
@@ -482,7 +482,7 @@ fn prolong<K, V, S>(session: &mut Session<K, V, S>, end: Timestamp, joins: JoinO
 }
 
 /// Why no session takes an event, if none does.
-const fn unplaced(fit: Fit, joins: JoinOnly) -> Option<Unplaced> {
+const fn why_unplaced(fit: Fit, joins: JoinOnly) -> Option<Unplaced> {
     match (fit, joins) {
         (Fit::Repeats, _) => Some(Unplaced::Duplicate),
         (Fit::Joins(_), _) | (_, JoinOnly::No) => None,

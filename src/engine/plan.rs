@@ -12,7 +12,7 @@ use crate::engine::clock::ClockSource;
 use crate::engine::gap::GapSessions;
 use crate::engine::keyed::Keyed;
 use crate::engine::look::Sighting;
-use crate::engine::ordered::{LeftEvent, OrderRules, OrderedSessions};
+use crate::engine::ordered::{OrderRules, OrderedSessions, UnplacedEvent};
 use crate::engine::shared::{Out, Outcome, Shared, Unplaced};
 use crate::engine::store::Store;
 use crate::engine::touched::Cursor;
@@ -52,7 +52,7 @@ pub(crate) struct Shape {
     /// Its windows follow the arrival clock; else the watermark.
     pub(crate) is_on_arrival: bool,
     /// It has a gap, and takes rules about it.
-    pub(crate) has_gap: bool,
+    has_gap: bool,
     /// A key may have several open sessions that only their times tell apart.
     pub(crate) has_several_per_key: bool,
     /// Events may wait for the watermark.
@@ -386,38 +386,13 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
 
     // --- Snapshots ---
 
-    /// Visits every open session, in no particular order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement)) {
-        match self {
-            Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows
-                .iter()
-                .for_each(|(session, rare, bucket)| visit(session, rare, Placement { bucket, end: session.edge })),
-            Self::Arrival(windows) => windows
-                .iter()
-                .for_each(|(session, rare, bucket)| visit(session, rare, Placement { bucket, end: session.edge })),
-            Self::Gap(sessions) => visit_keyed(sessions.sessions(), visit),
-            Self::Ordered(sessions) => visit_keyed(sessions.sessions(), visit),
-        }
-    }
-
-    /// Visits the open sessions of a key.
-    pub(crate) fn for_each_of<A>(
-        &self,
-        key: K::Ref<'_>,
-        shared: &Shared<K, A>,
-        mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
-    ) {
-        self.sightings_of(key, shared).for_each(|one| visit(one.session, one.rare, self.placement_of(&one)));
-    }
-
     /// Visits the open sessions from a place on, and moves it on: O(`most`), and the number of windows.
-    pub(crate) fn for_each_from(
-        &self,
+    pub(crate) fn for_each_from<'e>(
+        &'e self,
         cursor: &mut Cursor,
         most: usize,
-        mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
+        visit: impl FnMut(Sighting<'e, K, V, S>),
     ) {
-        let visit = |one: Sighting<'_, K, V, S>| visit(one.session, one.rare, self.placement_of(&one));
         match self {
             Self::Bucketed(_, windows) | Self::Sliding(_, windows) => windows.sessions_from(cursor, most, visit),
             Self::Arrival(windows) => windows.sessions_from(cursor, most, visit),
@@ -426,9 +401,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         }
     }
 
-    fn placement_of(&self, sighting: &Sighting<'_, K, V, S>) -> Placement {
+    /// What places a session.
+    pub(crate) fn placement_of(&self, sighting: &Sighting<'_, K, V, S>) -> Placement {
         let bucket = match self {
-            Self::Arrival(windows) => windows.start_of(sighting.session.first),
+            Self::Arrival(_) => sighting.ending.bucket.map_or(0, Timestamp::as_micros),
             Self::Bucketed(..) | Self::Sliding(..) | Self::Gap(_) | Self::Ordered(_) => sighting.window,
         };
         Placement { bucket, end: sighting.session.edge }
@@ -513,16 +489,16 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
     }
 
     /// The events that waited and found no session, where there may be any.
-    pub(crate) const fn left(&self) -> Option<&Vec<LeftEvent<K, V>>> {
+    pub(crate) const fn unplaced(&self) -> Option<&Vec<UnplacedEvent<K, V>>> {
         match self {
-            Self::Ordered(sessions) => Some(sessions.left()),
+            Self::Ordered(sessions) => Some(sessions.unplaced()),
             Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
         }
     }
 
-    pub(crate) const fn left_mut(&mut self) -> Option<&mut Vec<LeftEvent<K, V>>> {
+    pub(crate) const fn unplaced_mut(&mut self) -> Option<&mut Vec<UnplacedEvent<K, V>>> {
         match self {
-            Self::Ordered(sessions) => Some(sessions.left_mut()),
+            Self::Ordered(sessions) => Some(sessions.unplaced_mut()),
             Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) | Self::Gap(_) => None,
         }
     }
@@ -589,13 +565,6 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
             Self::Bucketed(..) | Self::Sliding(..) | Self::Arrival(_) => {}
         }
     }
-}
-
-fn visit_keyed<K: Key, V: Value, S>(
-    sessions: &Keyed<K, V, S>,
-    mut visit: impl FnMut(&Session<K, V, S>, Option<&RareState<V>>, Placement),
-) {
-    sessions.iter().for_each(|(session, rare)| visit(session, rare, Placement { bucket: 0, end: session.edge }));
 }
 
 #[cfg(test)]

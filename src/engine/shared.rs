@@ -14,7 +14,7 @@ use crate::event::{Event, EventRef};
 use crate::id::{Distinction, Identity, SummaryId};
 use crate::rules::{FirstLast, Options, WhenFull};
 use crate::session::{IdParts, Opening, Origin, RareState, Removed, Report, Session};
-use crate::sessionizer::{Counters, Pushed, Refusal};
+use crate::sessionizer::{self, Counters, Pushed, Refusal};
 use crate::summary::{CloseReason, SessionSummary};
 use crate::table::MAX_SESSIONS;
 use crate::time::Timestamp;
@@ -216,8 +216,8 @@ impl<K: Key, A> Shared<K, A> {
 
     #[cold]
     #[inline(never)]
-    pub(crate) fn note_behind(&mut self) {
-        if self.clock.kind() == crate::sessionizer::Clock::Event {
+    fn note_behind(&mut self) {
+        if self.clock.kind() == sessionizer::Clock::Event {
             self.counters.behind += 1;
         }
     }

@@ -144,11 +144,6 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         closing.chain(self.table.ids().map(|id| self.table.get(id)))
     }
 
-    /// Every open session, with its rare state and the start of its window.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Session<K, V, S>, Option<&RareState<V>>, i64)> {
-        self.windows().flat_map(|window| window.iter().map(|(session, rare)| (session, rare, window.start)))
-    }
-
     /// Every session, with how it would end.
     pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_, K, V, S>> {
         self.windows().flat_map(|window| {
@@ -583,8 +578,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
 
     // --- Closing ---
 
-    /// Emits the windows that the clock has passed. They stay in place meanwhile: should `out` panic, only the session in
-    /// its hand is gone.
+    /// Emits the windows that the clock has passed. They stay in place meanwhile: if `out` panics, only the session
+    /// in its hand is gone.
     fn close<A: Aggregate<K, V, State = S>>(
         &mut self,
         now: Timestamp,
@@ -680,7 +675,8 @@ fn emit_with_rare<K: Key, V: Value, A: Aggregate<K, V>>(
     }
 }
 
-/// Emits and removes sessions as far as the quota reaches. Returns whether all are done. `len` counts those that are left.
+/// Emits and removes sessions as far as the quota reaches. Returns whether all are done. `len` counts those that are
+/// left.
 fn emit_and_remove_all<K: Key, V: Value, A: Aggregate<K, V>>(
     closing: &mut Closing<K, V, A::State>,
     len: &mut usize,

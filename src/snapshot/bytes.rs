@@ -13,7 +13,7 @@ use crate::error::{RestoreError, WriteError};
 use crate::event::Event;
 use crate::id::SessionId;
 use crate::session::RareState;
-use crate::snapshot::{Changes, HeldEvent, RememberedPart, Saved, Snapshot, VERSION};
+use crate::snapshot::{Changes, RememberedPart, Saved, SavedEvent, Snapshot, VERSION};
 use crate::time::Timestamp;
 
 /// The layout that this release writes and reads.
@@ -179,7 +179,7 @@ impl<'b, K: Deserialize<'b>, V: Deserialize<'b>, S: Deserialize<'b>> Snapshot<K,
         let sessions = reader.list(5, |reader| Saved::read(reader, &mut before))?;
         let [held, orphans] = [(); 2].map(|()| {
             let mut before = Timestamp::EPOCH;
-            reader.list(4, |reader| HeldEvent::read(reader, &mut before))
+            reader.list(4, |reader| SavedEvent::read(reader, &mut before))
         });
         let mut before = Timestamp::EPOCH;
         let parts = reader.list(18, |reader| RememberedPart::read(reader, &mut before))?;
@@ -388,7 +388,7 @@ impl<K, V, S> Saved<K, V, S> {
     }
 }
 
-impl<K, V> HeldEvent<K, V> {
+impl<K, V> SavedEvent<K, V> {
     fn write(&self, writer: &mut Writer, before: &mut Timestamp) -> Result<(), Failure>
     where
         K: Serialize,

@@ -6,7 +6,7 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::{Engine, Touched};
 use crate::error::RestoreError;
-use crate::snapshot::{Changes, RememberedPart, Saved, Snapshot};
+use crate::snapshot::{Changes, RememberedPart, Snapshot};
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Begins a snapshot that is taken in portions, so that no event waits for all of it: of 10 million sessions a
@@ -83,8 +83,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     fn portion(&self, touched: &mut Touched<K>, limit: usize) -> (Changes<K, V, A::State>, bool) {
         if !touched.cursor.is_done {
             let mut sessions = Vec::new();
-            let save = |session: &_, rare: Option<&_>, placement| sessions.push(Saved::new(session, rare, placement));
-            self.plan.for_each_from(&mut touched.cursor, limit, save);
+            self.plan.for_each_from(&mut touched.cursor, limit, |sighting| sessions.push(self.save(&sighting)));
             return (Changes { keys: Vec::new(), state: self.snapshot_with(sessions) }, false);
         }
         let parts_left = self.plan.count_parts_after(touched.closing);
