@@ -4,6 +4,8 @@
 use std::io::{Write, stderr};
 use std::time::Duration;
 
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How long a clean end may take. Work that is unfinished then is dropped, as by a crash.
@@ -34,11 +36,12 @@ fn begin(
 ) -> CancellationToken {
     let stop = CancellationToken::new();
     let asked = stop.clone();
+    let first = Signals::new(); // from here on, not from when the task first runs
     tokio::spawn(async move {
-        signal().await;
+        first.one().await;
         asked.cancel();
         let code = tokio::select! {
-            () = signal() => 130,
+            () = Signals::new().one() => 130,
             () = last => {
                 tell_that_it_hangs().await;
                 1
@@ -82,26 +85,50 @@ pub(crate) async fn until<T>(stop: &CancellationToken, after: Duration, work: im
     }
 }
 
+/// Signals that ask for an end. Where the system gives none, nothing will ask.
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return interrupted().await;
-    };
-    tokio::select! {
-        () = interrupted() => {}
-        _ = terminate.recv() => {}
+struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok());
+        Self { interrupt, terminate }
+    }
+
+    /// Waits for the first that comes.
+    async fn one(self) {
+        tokio::select! {
+            () = received(self.interrupt) => {}
+            () = received(self.terminate) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn received(signal: Option<Signal>) {
+    match signal {
+        Some(mut signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    interrupted().await;
-}
+struct Signals;
 
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await; // no signals here: nothing will ask
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn one(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -124,6 +151,16 @@ mod tests {
         });
         assert_eq!(until_deadline(&stop, pending::<()>()).await, None);
         assert_eq!(began.elapsed(), 11 * CLEAN_END + Duration::from_secs(5));
+    }
+
+    /// Also a signal that comes before the task that waits for it has run.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_signal_is_heard_from_the_beginning() {
+        let stop = on_signal();
+        let this = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &this]).status().unwrap().success());
+        stop.cancelled().await;
     }
 
     /// A webhook and CloudWatch one after the other leave time for the checkpoint.
