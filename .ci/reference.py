@@ -181,7 +181,7 @@ class Consumer:
 
     def finish(self):
         process = self.start("--stop-when-idle", "3s", "--flush")
-        _, messages = process.communicate(timeout=120)
+        _, messages = process.communicate(timeout=600)
         if process.returncode != 0 or "ruled out" in messages:
             raise SystemExit(f"FAILED: {messages}")
         return self.rows()
@@ -303,7 +303,7 @@ def history(kinesis, folder, seed):
         victim.send_signal(signal.SIGKILL)
         victim.communicate()
         reading.send_signal(signal.SIGTERM)
-        reading.communicate(timeout=60)
+        reading.communicate(timeout=600)
         records = server.records()
         if len(records) != BATCHES * IN_A_BATCH:
             raise SystemExit(f"FAILED: {len(records)} records on the stream, not {BATCHES * IN_A_BATCH}")

@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import boto3
 import botocore.exceptions
@@ -71,13 +72,20 @@ def check(what, holds, otherwise=""):
     print(f"ok: {what}", flush=True)
 
 
+def free_port():
+    """None that the system gives to connections: so it stays free until the stand-in listens."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise SystemExit("no port is free")
+
+
 class StandIn:
     """ministack on a free port."""
 
     def __enter__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         environment = os.environ | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "S3_PERSIST": "0"}
         self.server = subprocess.Popen(
             [sys.executable, "-c", SERVER],
@@ -87,7 +95,7 @@ class StandIn:
             stderr=subprocess.DEVNULL,
         )
         self.endpoint = f"http://127.0.0.1:{port}"
-        for _ in range(600):
+        for _ in range(3000):
             with socket.socket() as attempt:
                 if attempt.connect_ex(("127.0.0.1", port)) == 0:
                     return self
@@ -180,7 +188,7 @@ def generate(stand_in, stack, kinesis):
     """The clicks of the generator, fewer than it makes in five minutes."""
     command = task_command(stand_in, stack, "generator")
     made = subprocess.run(
-        [kinesis, *command, "--events", "20"], env=stand_in.environment(), capture_output=True, text=True, timeout=60, check=False
+        [kinesis, *command, "--events", "20"], env=stand_in.environment(), capture_output=True, text=True, timeout=300, check=False
     )
     check("the generator's command puts clicks on the stream", made.returncode == 0 and "20 records" in made.stdout, made)
 
@@ -189,7 +197,17 @@ def health_check(kinesis, stack, environment):
     """The check of the container, by the program that is tried. The stand-in does not keep it for its task."""
     _, program, *asked = stack.properties("Task")["ContainerDefinitions"][0]["HealthCheck"]["Command"]
     check(f"the health check is {program} {' '.join(asked)}", program == "/usr/local/bin/kinesis")
-    return subprocess.run([kinesis, *asked], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([kinesis, *asked], env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def records_read(address):
+    """How many the consumer that listens there says that it has read; none before it listens."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            count = re.search(r"^kinesis_consumer_records_total (\d+)$", answer.read().decode(), re.M)
+    except OSError:
+        return 0
+    return int(count[1]) if count else 0
 
 
 def consume(kinesis, stack, command, environment, checkpoint):
@@ -198,19 +216,21 @@ def consume(kinesis, stack, command, environment, checkpoint):
     seldom = ["--checkpoint-every", "1h"]  # so that what is kept was kept because of the signal
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     first = subprocess.Popen([kinesis, *command, *quick, *seldom], env=environment, text=True, **both)
-    time.sleep(5)
+    address, patience = command[command.index("--listen") + 1], time.monotonic() + 300
+    while first.poll() is None and records_read(address) == 0 and time.monotonic() < patience:
+        time.sleep(0.1)
     check("the consumer runs, and has kept nothing yet", first.poll() is None and checkpoint() == 0, checkpoint())
     answer = health_check(kinesis, stack, environment)
     check("its container is healthy", answer.returncode == 0 and answer.stdout == "ok\n", answer)
     first.send_signal(signal.SIGTERM)
     asked = time.monotonic()
-    told, _ = first.communicate(timeout=120)
+    told, _ = first.communicate(timeout=300)
     check(f"SIGTERM ends it in {time.monotonic() - asked:.2f} s", first.returncode == 0, told)
     check(f"its last checkpoint has {checkpoint()} records", checkpoint() > 0, told)
     answer = health_check(kinesis, stack, environment)
     check("a container without a consumer is not healthy", answer.returncode == 1 and "no answer from" in answer.stderr, answer)
     last = [kinesis, *command, *quick, "--stop-when-idle", "2s", "--flush"]
-    ended = subprocess.run(last, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(last, env=environment, capture_output=True, text=True, timeout=300, check=False)
     check("the next run goes on from there", ended.returncode == 0 and checkpoint() == CLICKS + 1, ended.stderr)
     return told + ended.stdout + ended.stderr
 

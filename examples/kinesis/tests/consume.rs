@@ -203,8 +203,8 @@ async fn it_begins_where_it_is_told_and_goes_on_where_it_stopped() {
     assert_eq!(written_sessions(&got["gap_1h"]), naive_gap_sessions(&clicks[..400], 3_600 * SECOND));
 
     server.until_the_next_second().await;
-    put(&server, &clicks[400..]).await;
     let second = Timestamp::from_micros(chrono_now() / SECOND * SECOND);
+    put(&server, &clicks[400..]).await; // in this second, or in one after it
     succeed(server.command(&to_the_end(&place("later"), &format!("--gap 1h --start {second}")))).await;
     assert_eq!(
         written_sessions(&rows(&place("later/output"))["gap_1h"]),

@@ -48,11 +48,19 @@ async fn read_to_the_end(server: &Server, folder: &Path) -> Rows {
     rows(&folder.join("output"))
 }
 
+async fn until_begun(folder: &Path) {
+    while !folder.join("state/checkpoint").exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 fn start(server: &Server, folder: &Path, more: &str) -> Child {
     spawn(server.command(&arguments(folder, more)))
 }
 
-async fn stop(mut child: Child) {
+/// Asks it to end. Before its first checkpoint the signal might kill it.
+async fn stop(mut child: Child, folder: &Path) {
+    until_begun(folder).await;
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     tokio::task::spawn_blocking(move || assert!(child.wait().unwrap().success())).await.unwrap();
@@ -72,10 +80,10 @@ async fn live_later_and_with_pauses_the_rows_are_the_same() {
         let paused = start(&server, &place("paused"), "");
         let pause = async {
             tokio::time::sleep(Duration::from_millis(1_500)).await;
-            stop(paused).await;
+            stop(paused, &place("paused")).await;
         };
         tokio::join!(happen(&server, &mut random), pause);
-        stop(live).await;
+        stop(live, &place("live")).await;
         let live = read_to_the_end(&server, &place("live")).await;
         assert_same(&format!("history {seed}, paused"), &read_to_the_end(&server, &place("paused")).await, &live);
 
@@ -141,11 +149,9 @@ async fn the_clock_of_the_consumer_does_not_matter_and_is_told() {
         server.until_the_next_second().await;
 
         let live = start(&server, &place("live"), "--start latest");
-        while !place("live/state/checkpoint").exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_begun(&place("live")).await;
         happen(&server, &mut random).await;
-        stop(live).await;
+        stop(live, &place("live")).await;
         let (_, messages) = succeed(server.command(&arguments(&place("live"), "--stop-when-idle 3s --flush"))).await;
         assert!(messages.contains(told), "{messages}");
         let live = rows(&place("live/output"));

@@ -15,7 +15,7 @@ threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).st
 runpy.run_module('ministack', run_name='__main__', alter_sys=True)
 ";
 /// How long it may take to start. It takes less than a second where nothing else runs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running ministack, empty at first; it ends with this value.
 pub(crate) struct StandIn {

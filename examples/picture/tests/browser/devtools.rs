@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The name of a program that can show pages, if there is one. `PICTURE_CHROMIUM` names another.
 pub(crate) fn chromium() -> Option<String> {
@@ -92,6 +92,11 @@ impl Browser {
 
     /// Sends a command and waits for its answer; notes what happens meanwhile.
     pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same, or the error that the browser answers.
+    fn try_call(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -103,8 +108,11 @@ impl Browser {
         loop {
             let answer = self.from.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no answer to {method}"));
             if answer["id"] == self.number {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                return if answer["error"].is_null() {
+                    Ok(answer["result"].clone())
+                } else {
+                    Err(answer["error"].clone())
+                };
             }
             self.note(&answer);
         }
@@ -131,8 +139,10 @@ impl Browser {
         self.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            let shown = self.value("document.documentElement?.dataset.shown");
-            if let Some(millis) = shown.as_str() {
+            // Between the empty page and this one there is none, and asking is an error.
+            let shown = json!({ "expression": "document.documentElement?.dataset.shown", "returnByValue": true });
+            let shown = self.try_call("Runtime.evaluate", &shown).unwrap_or_default();
+            if let Some(millis) = shown["result"]["value"].as_str() {
                 return millis.parse().expect("a number");
             }
             std::thread::sleep(Duration::from_millis(20));
