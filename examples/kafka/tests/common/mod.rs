@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -57,17 +58,21 @@ impl Kafka {
         *own = Some(serve(&["--port", port, "--journal", journal]).expect("the port is still free").0);
     }
 
-    /// Tansu on a port of this machine, in memory.
+    /// Tansu on a port of this machine, in memory, once it listens.
     pub fn tansu(name: &str, program: &Path) -> Self {
         let (bootstrap, prefix) = (format!("127.0.0.1:{}", free_port()), format!("{name}-{}", std::process::id()));
         let listener = format!("tcp://{bootstrap}");
-        let own = Command::new(program)
+        let mut own = Command::new(program)
             .args(["broker", "--listener-url", &listener, "--advertised-listener-url", &listener])
             .args(["--storage-engine", "memory://tansu/"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        while TcpStream::connect(&bootstrap).is_err() {
+            assert!(own.try_wait().unwrap().is_none(), "it has ended");
+            thread::sleep(Duration::from_millis(20));
+        }
         Self { own: Mutex::new(Some(own)), journal: None, bootstrap, prefix }
     }
 
