@@ -58,7 +58,24 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if DELIMITERS.iter().any(|delimiter| first.contains(delimiter)) || csv::named_delimiter(first).is_some() {
         return Ok(Format::Csv);
     }
-    Err("cannot detect its format: pass --format jsonl, csv, combined, w3c or alb, or --log-format")
+    let words = |line: &[u8]| line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count();
+    let has_columns =
+        first_lines.len() > 1 && words(first) > 2 && first_lines[..2].iter().all(|line| words(line) == words(first));
+    Err(if first.split(u8::is_ascii_whitespace).filter(|word| is_pair(word)).count() > 1 {
+        "its lines are pairs as in logfmt: give their order with --log-format, as in 'time=$time user=$user', or convert \
+         them to JSON"
+    } else if has_columns {
+        "cannot detect its format: pass --format jsonl, csv, combined, w3c or alb, or --log-format; or --delimiter ' ' if \
+         blanks are between its columns"
+    } else {
+        "cannot detect its format: pass --format jsonl, csv, combined, w3c or alb, or --log-format"
+    })
+}
+
+/// Whether a word is a name and a value.
+fn is_pair(word: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    word.iter().position(|byte| *byte == b'=').is_some_and(|end| end > 0 && word[..end].iter().all(is_name))
 }
 
 /// A log rotation may leave zeros before a line.
@@ -124,8 +141,9 @@ pub struct Offered {
     more: Vec<String>,
     /// Whether a name that is not among them cannot come later.
     pub is_complete: bool,
-    /// The cells in the first line of CSV.
+    /// The cells in the first line of CSV, and those of the lines after it.
     cells: Vec<String>,
+    later: Vec<Vec<String>>,
     /// Whether that line is taken for names.
     has_header: bool,
 }
@@ -135,20 +153,54 @@ impl Offered {
         self.names.iter().chain(&self.more).any(|known| known == name)
     }
 
-    /// What may be wrong with the header of CSV, if a name is missing.
-    pub fn hint(&self, missing: &str) -> &'static str {
-        if self.has_header && self.cells.iter().any(|cell| is_value(cell)) {
-            "; if its first line is no header, pass --no-header"
-        } else if !self.has_header && !missing.is_empty() && self.cells.iter().any(|cell| cell == missing) {
-            "; its first line has that name: leave out --no-header"
-        } else if let ([name], true) = (&self.names[..], self.has_header)
-            && name.split(DELIMITERS.map(char::from)).any(|part| part.trim() == missing)
-        {
-            "; that is one name: another --delimiter separates them"
-        } else {
-            ""
+    /// What may help, if a name is missing.
+    pub fn hint(&self, missing: &str) -> String {
+        let is_missing = |cell: &String| !missing.is_empty() && cell == missing;
+        if let Some(list) = self.list_with(missing) {
+            return format!("; to read each element of `{list}` as an event, {}", unpacking(&list));
         }
+        if self.has_header && self.cells.iter().any(|cell| is_value(cell)) {
+            return "; if its first line is no header, pass --no-header".to_owned();
+        }
+        if self.has_header
+            && let Some(line) = self.later.iter().position(|cells| cells.iter().any(is_missing))
+        {
+            let line = line + 2;
+            return format!(
+                "; line {line} has that name: if that is its header, give it from there on: `tail -n +{line} FILE | files -`"
+            );
+        }
+        if self.has_header
+            && let [only] = &self.cells[..]
+            && !missing.is_empty()
+            && only.contains(missing)
+        {
+            return "; that is one name: another --delimiter separates them".to_owned();
+        }
+        if !self.has_header && self.cells.iter().any(is_missing) {
+            return "; its first line has that name: leave out --no-header".to_owned();
+        }
+        String::new()
     }
+
+    /// The list whose elements have a field.
+    fn list_with(&self, missing: &str) -> Option<String> {
+        let of_elements = |name: &&String| name.strip_suffix(missing).is_some_and(|list| list.ends_with("[0]."));
+        let name = self.names.iter().filter(|_| !missing.is_empty()).find(of_elements)?;
+        Some(name[..name.len() - missing.len() - "[0].".len()].to_owned())
+    }
+
+    /// The list of which a name takes the first element only, though it has more.
+    pub fn cut_list(&self, name: &str) -> Option<String> {
+        let mut places = name.match_indices("[0].").map(|(at, _)| at);
+        let at = places.find(|at| self.has(&format!("{}[1]{}", &name[..*at], &name[at + 3..])))?;
+        Some(name[..at].to_owned())
+    }
+}
+
+/// How to make records of the elements of a list.
+pub fn unpacking(list: &str) -> String {
+    format!("unpack them with `jq -c '.{}[]' FILE | files -`", list.replace("[0]", "[]"))
 }
 
 /// Whether a cell holds a number or a time, as headers seldom do.
@@ -162,10 +214,15 @@ const ENOUGH_OBJECTS: usize = 20;
 
 /// The names of the columns of CSV.
 pub fn columns(sample: &[u8], dialect: Dialect) -> Offered {
+    const MOST_LATER: usize = 20;
     let line = first_line(sample);
-    let cells = Dialect { has_header: true, ..dialect }.titles(line);
+    let cells_of = |line| Dialect { has_header: true, ..dialect }.titles(line);
+    let cells = cells_of(line);
+    // With the empty lines, so that they can be counted.
+    let later = sample.split(|byte| *byte == b'\n').skip_while(|line| line.trim_ascii().is_empty());
+    let later = later.skip(1).take(MOST_LATER).map(|line| cells_of(line.trim_ascii())).collect();
     let has_header = dialect.has_header;
-    Offered { names: dialect.titles(line), is_complete: true, cells, has_header, ..Offered::default() }
+    Offered { names: dialect.titles(line), is_complete: true, cells, later, has_header, ..Offered::default() }
 }
 
 /// The names of a format whose fields are known.
@@ -183,7 +240,22 @@ pub fn in_objects(sample: &[u8]) -> Offered {
         count += 1;
     }
     offered.is_complete = count >= ENOUGH_OBJECTS;
+    if count == 0
+        && let Some((name, list)) = first_list(sample)
+    {
+        for (index, object) in objects(list).take(2).enumerate() {
+            add_names(&object, &format!("{name}[{index}]"), &mut offered);
+        }
+    }
     offered
+}
+
+/// The list that begins an object whose end is not in the sample, as a whole file of CloudTrail is one object.
+fn first_list(sample: &[u8]) -> Option<(String, &[u8])> {
+    let rest = sample.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
+    let (name, rest) = rest.split_at(rest.iter().position(|byte| *byte == b'"')?);
+    let list = rest[1..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    list.starts_with(b"[").then(|| (String::from_utf8_lossy(name).into_owned(), list))
 }
 
 /// The object that lies in one of docker.

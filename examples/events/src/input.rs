@@ -11,6 +11,7 @@ use program::{same, stdin};
 
 use crate::cri;
 use crate::failure::{Failure, Outcome};
+use crate::lines::BYTE_ORDER_MARK;
 use crate::packed;
 #[cfg(feature = "parquet")]
 use crate::parquet;
@@ -21,7 +22,6 @@ const BUNDLED: &[u8] = include_bytes!("../../data/clicks.jsonl.gz");
 
 /// The first lines, enough to tell the format and the names of the fields.
 const SAMPLE: usize = 64 << 10;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What to read.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,7 +240,7 @@ impl<R: Read> Read for Failing<R> {
 }
 
 /// What other programs must unpack or convert first, by the first bytes.
-const UNREADABLE: [(&[u8], &str); 8] = [
+const UNREADABLE: [(&[u8], &str); 13] = [
     (b"\x1f\x9d", "packed by compress: unpack it with `zcat` and give `-` as the input"),
     (b"\x04\x22\x4d\x18", "packed by lz4: unpack it with `lz4 -dc` and give `-` as the input"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it with `7z x -so` and give `-` as the input"),
@@ -249,6 +249,11 @@ const UNREADABLE: [(&[u8], &str); 8] = [
     (b"PK\x03\x04", "a zip file: unpack it with `unzip -p` and give `-` as the input"),
     (b"\xff\xfe", IN_UTF_16),
     (b"\xfe\xff", IN_UTF_16),
+    (b"\xd0\xcf\x11\xe0", "a file of an old Excel, or of another program of Office: save it as CSV"),
+    (b"SQLite", "a database of SQLite: give `-` the output of `sqlite3 -csv -header FILE 'SELECT …'`"),
+    (b"Obj\x01", "an Avro file: give `-` the output of `avro-tools tojson`"),
+    (b"\xff\x06\0\0sN", "packed by Snappy: unpack it with `snzip -dc` and give `-` as the input"),
+    (b"Rar!", "a rar archive: unpack it with `unrar p -inul` and give `-` as the input"),
 ];
 const PARQUET: &str = "a Parquet file: give it by its name to `files` built with `--features parquet`, or give `-` the output \
     of `duckdb -c \"COPY (FROM 'x.parquet') TO '/dev/stdout' (FORMAT json)\"`";
@@ -266,11 +271,20 @@ fn unusable(sample: &[u8]) -> Option<&'static str> {
         Some("a tar archive: unpack its files with `tar -xO` and give `-` as the input")
     } else if sample.len() >= 8 && (is_zero_at(1) || is_zero_at(0)) {
         Some(IN_UTF_16)
+    } else if is_markup(sample) {
+        Some("a page of HTML, or XML: fetch or save the data themselves")
     } else if !sample.contains(&b'\n') && sample.trim_ascii_end().contains(&b'\r') && !is_json() {
         Some("a text whose lines end with CR alone: convert it with `tr '\\r' '\\n'` and give `-` as the input")
     } else {
         None
     }
+}
+
+/// Whether a text begins a page or a document, as a server answers that asks for a password.
+fn is_markup(sample: &[u8]) -> bool {
+    let text = sample.trim_ascii_start();
+    let begins = |mark: &[u8]| text.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark));
+    [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|mark| begins(mark))
 }
 
 /// Whether the first line is there, and the second if the first one only names a delimiter.

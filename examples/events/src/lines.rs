@@ -18,7 +18,9 @@ pub(crate) const LONGEST_LINE: usize = 16 << 20;
 const LONGEST_RECORD: usize = 1 << 20;
 const MOST_LINES: u64 = 1_000;
 /// What a log rotation leaves where the old lines were.
-const ZERO: char = '\0';
+const ZERO: u8 = 0;
+/// It begins a file, and stands within one where files were put together.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a record begins, its bytes without the line end, and whether they can be used.
 pub struct Framed<'a> {
@@ -210,7 +212,7 @@ impl<R: Read> Lines<R> {
 #[inline(never)] // a loop of its own keeps its values in registers
 fn parse_quickly(text: &str, number: &mut u64, parser: &mut impl Parser, batch: &mut Batch) -> usize {
     let (mut rest, mut line) = (text, *number);
-    while !rest.starts_with(ZERO)
+    while !matches!(rest.as_bytes(), [ZERO | 0xef, ..])
         && let Some(length) = parser.parse_first(rest, line + 1, batch)
     {
         line += 1;
@@ -257,13 +259,17 @@ pub fn each_in<P: Parser>(
     }
 }
 
-/// The first record in an input. Zeros are no part of any line.
+/// The first record in an input. Zeros and marks of byte order are no part of any line.
 #[inline]
 fn framed(input: &[u8], is_all: bool, parser: &mut impl Parser) -> Frame {
-    match input.iter().take_while(|byte| **byte == ZERO as u8).count() {
-        0 => parser.frame(input, is_all),
-        length => Frame::Padding { length, lines: 0 },
-    }
+    let length = match input {
+        [ZERO, ..] => input.iter().take_while(|byte| **byte == ZERO).count(),
+        [0xef, ..] if input.starts_with(BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
+        // It must not depend on how much has been read.
+        [0xef] | [0xef, 0xbb] if !is_all => return Frame::Unfinished,
+        _ => return parser.frame(input, is_all),
+    };
+    Frame::Padding { length, lines: 0 }
 }
 
 /// Finds the end of the record that begins an input, line by line. If it never ends, only its first line is lost.
@@ -322,7 +328,7 @@ pub(crate) fn line(input: &[u8], is_all: bool) -> Frame {
 }
 
 /// A line without LF or CR LF.
-fn without_end(line: &[u8]) -> &[u8] {
+pub(crate) fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }

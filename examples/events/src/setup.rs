@@ -11,6 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::Fields;
 use crate::formats::{self, Format, Offered};
 use crate::input::{Input, Source};
+use crate::lines::{BYTE_ORDER_MARK, without_end};
 use crate::parse::Wanted;
 use crate::parse::client::Forwarded;
 use crate::parse::combined::{self, Combined};
@@ -33,12 +34,16 @@ impl AnyParser {
     /// Takes a line that is passed over to go on behind it. Keeps in `preamble` what must be read again for that: the
     /// lines that name the fields, of which the latest count.
     pub fn pass(&self, line: &[u8], preamble: &mut Vec<u8>) {
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         match self {
             // A line that names the delimiter, and the header.
             Self::Csv(parser) if !line.trim_ascii().is_empty() => {
                 let is_begun = !preamble.is_empty() && csv::named_delimiter(preamble).is_none();
                 if !is_begun && (parser.has_header() || csv::named_delimiter(line).is_some()) {
                     preamble.extend_from_slice(line);
+                } else if is_begun && parser.is_header(without_end(line)) {
+                    // The header of a file that was appended to the first.
+                    *preamble = line.to_vec();
                 }
             }
             Self::W3c(_) => {
@@ -123,6 +128,7 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
     let chosen = chosen(fields, source, format, &offered, sample.is_empty())?;
     let usual = if format == Format::Alb { layout.time_format(&chosen.time) } else { None };
     let wanted = chosen.wanted(fields, usual.unwrap_or(TimeFormat::Auto));
+    let wanted = if format == Format::Jsonl { informed(wanted, &chosen.time, &offered) } else { wanted };
     if offered.is_complete && !sample.is_empty() {
         check_names(source, &wanted, &offered)?;
     }
@@ -168,9 +174,27 @@ fn check_names(source: &Source, wanted: &Wanted, offered: &Offered) -> Outcome<(
 
 /// The failure of a field that an input does not have.
 fn no_field(source: &Source, name: &str, offered: &Offered) -> Failure {
+    Failure::usage(format_args!("{} has no field `{name}`{}", source.name(), instead(name, offered)))
+}
+
+/// The fields that there are, and what may help.
+fn instead(missing: &str, offered: &Offered) -> String {
     let names = &offered.names;
     let list = if names.is_empty() { String::new() } else { format!("; it has {}", list(names)) };
-    Failure::usage(format_args!("{} has no field `{name}`{list}{}", source.name(), offered.hint(name)))
+    list + &offered.hint(missing)
+}
+
+/// Tells the parser what the first objects have, for the end: later ones may have other fields.
+fn informed(wanted: Wanted, time: &str, offered: &Offered) -> Wanted {
+    let missing = wanted.names.iter().filter(|name| !offered.has(name));
+    let hints = missing.map(|name| (name.clone(), instead(name, offered))).collect();
+    let note = offered.cut_list(time).map(|list| {
+        format!(
+            "`{time}` is the time of the first element of `{list}` alone: to read each element as an event, {}",
+            formats::unpacking(&list)
+        )
+    });
+    wanted.informed(hints, note)
 }
 
 /// The names of the fields to read.

@@ -177,7 +177,8 @@ where
         progress.finish();
         // A run that goes on where another ended may see a few lines only.
         if let (None, Some(field)) = (&self.state, self.seen.missing_everywhere()) {
-            return Err(Failure::usage(format_args!("no line has the field `{field}`")));
+            let hint = self.seen.hint(field);
+            return Err(Failure::usage(format_args!("no line has the field `{field}`{hint}")));
         }
         self.close(started, is_whole)
     }

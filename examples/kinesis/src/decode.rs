@@ -184,8 +184,8 @@ mod tests {
         let with = |device: &str, time: &str| {
             reason(&format!(r#"{{"user_id":1,"device_id":{device},"client_timestamp":{time}}}"#))
         };
-        assert_eq!(with("{}", "1"), "`device_id` is an object");
-        assert_eq!(with("[1]", "1"), "`device_id` is an array");
+        assert_eq!(with("{}", "1"), "`device_id` is an object; name one of its fields, as in `device_id.name`");
+        assert_eq!(with("[1]", "1"), "`device_id` is an array; name one of its elements, such as `device_id[0]`");
         assert_eq!(with(r#""\ud800""#, "1"), "`device_id` is a text with an escape sequence without meaning");
         assert_eq!(with("1", "false"), "`client_timestamp` is not a time that can be read: \"false\"");
         assert_eq!(with("1", "null"), "`client_timestamp` is null");

@@ -190,7 +190,13 @@ fn head(line: &[u8], forwarded: Forwarded) -> Result<Head, Reject> {
     if &line[second.clone()] == b"-"
         && let Some(address) = client::address(&line[first.clone()])
     {
-        let user = rest.until(b" [").ok_or_else(|| not("no time in brackets"))?;
+        let mut user = rest.until(b" [").ok_or_else(|| not("no time in brackets"))?;
+        // A user name may have brackets itself.
+        if !rest.rest().first().is_some_and(u8::is_ascii_digit)
+            && let Some(time) = time(line)
+        {
+            (user.end, rest.at) = (time, time + 2);
+        }
         return Ok(Head { host: None, address, ident: second, user, end: rest.at });
     }
     let time = time(line).ok_or_else(|| not("no time in brackets"))?;
@@ -274,7 +280,10 @@ fn words(text: &[u8]) -> Vec<Range<usize>> {
 /// The text after the beginning of the time.
 fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
     let line = rest.line;
-    let time = rest.until(b"] \"").ok_or("no request in quotes after the time")?;
+    let usual = rest.until(b"] \"");
+    // API Gateway has no blank between them, and an identifier after the size.
+    let is_gateway = usual.is_none();
+    let time = usual.or_else(|| rest.until(b"]\"")).ok_or("no request in quotes after the time")?;
     let request = rest.quoted().ok_or("the request has no closing quote")?;
     rest.expect(b" ").ok_or("no status after the request")?;
     let status = rest.until(b" ").ok_or("no size after the status")?;
@@ -283,8 +292,8 @@ fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
     }
     let bytes = rest.until(b" ");
     let (referrer, agent) = match bytes {
-        Some(_) => rest.tail().map(|(referrer, agent)| (Some(referrer), Some(agent)))?,
-        None => (None, None),
+        Some(_) if !is_gateway => rest.tail().map(|(referrer, agent)| (Some(referrer), Some(agent)))?,
+        _ => (None, None),
     };
     let bytes = bytes.unwrap_or(rest.at..line.len());
     let Head { host, address, ident, user, .. } = head;

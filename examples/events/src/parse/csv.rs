@@ -92,6 +92,22 @@ impl Csv {
         self.width = titles.len();
         self.named = titles.iter().rposition(|title| !title.is_empty()).map_or(self.width, |last| last + 1);
     }
+
+    /// Whether a line names all wanted columns: a header, perhaps of another file that was appended to the first.
+    pub fn is_header(&self, line: &[u8]) -> bool {
+        let Wanted { names, time, .. } = &self.wanted;
+        let time = names[time.0].as_bytes();
+        let is_around = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'"';
+        let is_time = |cell: &[u8]| {
+            let start = cell.iter().take_while(|byte| is_around(byte)).count();
+            cell[start..].strip_prefix(time).is_some_and(|rest| rest.iter().all(is_around))
+        };
+        if !self.has_header || !line.split(|byte| *byte == self.delimiter).any(is_time) {
+            return false;
+        }
+        let titles = Dialect { delimiter: self.delimiter, has_header: true }.titles(line);
+        names.iter().all(|name| titles.contains(name))
+    }
 }
 
 impl Csv {
@@ -240,7 +256,15 @@ impl Parser for Csv {
                 return;
             }
         }
-        each(line.bytes(), self.parse_line(line));
+        let reject = match self.parse_line(line) {
+            Ok(record) => return each(line.bytes(), Ok(record)),
+            Err(reject) => reject,
+        };
+        // It is no record either: the name of the time is no time.
+        if self.is_header(line.bytes()) {
+            return self.begin(line.bytes());
+        }
+        each(line.bytes(), Err(reject));
     }
 
     fn end(&mut self, line: &[u8]) -> End {

@@ -1,7 +1,8 @@
 //! Fields of JSON objects, picked by name: each as the JSON that stands in the text.
 //!
 //! A field `a.b` is one whose own name is `a.b`, or else `b` within the object `a`; `a[0]` is the first
-//! element of the list `a`. Of a name that occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
+//! element of the list `a`. Names within objects may have dots, too: where nothing is found otherwise, `a.b.c` is
+//! `b.c` within `a`, or `c` within `a.b`. Of a name that occurs twice in one object the last one counts. Fields that are not wanted are only skipped: that
 //! an escape sequence or a number in one of them has no meaning is not noticed.
 
 use std::borrow::Cow;
@@ -20,6 +21,8 @@ pub struct Place {
     whole: usize,
     /// Of the first part of a name with dots or brackets, and the way on from there.
     nested: Option<(usize, Vec<Step>)>,
+    /// The same of each longer part, and of the rest of the name, in which dots may be parts of names.
+    dotted: Vec<(usize, Vec<Step>, String)>,
 }
 
 /// One level deeper.
@@ -32,11 +35,29 @@ enum Step {
 impl Place {
     /// The JSON of the field.
     pub fn find<'a>(&self, found: &[Option<&'a str>]) -> Option<&'a str> {
-        found[self.whole].or_else(|| {
+        let nested = || {
             let (first, path) = self.nested.as_ref()?;
-            path.iter().try_fold(found[*first]?, |json, step| step.find(json))
-        })
+            follow(found[*first]?, path)
+        };
+        let dotted = || self.dotted.iter().find_map(|(first, path, rest)| within(follow(found[*first]?, path)?, rest));
+        found[self.whole].or_else(nested).or_else(dotted)
     }
+}
+
+fn follow<'a>(json: &'a str, path: &[Step]) -> Option<&'a str> {
+    path.iter().try_fold(json, |json, step| step.find(json))
+}
+
+/// The field of an object whose name has dots, or that lies in objects within.
+fn within<'a>(json: &'a str, name: &str) -> Option<&'a str> {
+    let deeper = |(dot, _): (usize, &str)| within(follow(json, &steps(&name[..dot]))?, &name[dot + 1..]);
+    follow(json, &steps(name)).or_else(|| name.match_indices('.').find_map(deeper))
+}
+
+/// Whether dots of a name may be parts of names within: `a.b.c` may be `b.c` in `a`, as labels of Kubernetes and attributes of
+/// OpenTelemetry are. Names with very many dots are paths.
+pub(super) fn may_have_dots(name: &str) -> bool {
+    (2..=8).contains(&name.matches('.').count())
 }
 
 impl Step {
@@ -63,7 +84,15 @@ pub fn place(names: &mut Vec<String>, name: &str) -> Place {
         Some(Step::Field(first)) if first != name => Some(first),
         _ => None,
     };
-    Place { whole, nested: first.map(|first| (number_of(names, &first), steps.collect())) }
+    let nested = first.map(|first| (number_of(names, &first), steps.collect()));
+    let mut dotted = |dot: usize| {
+        let mut path = self::steps(&name[..dot]);
+        let Step::Field(first) = path.remove(0) else { return None };
+        Some((number_of(names, &first), path, name[dot + 1..].to_owned()))
+    };
+    let dots = name.match_indices('.').filter(|_| may_have_dots(name));
+    let dotted = dots.filter_map(|(dot, _)| dotted(dot)).collect();
+    Place { whole, nested, dotted }
 }
 
 /// The steps of `name`, or of `name[0][1]`.
@@ -106,6 +135,38 @@ pub fn name_of(json: &str) -> &'static str {
         Some(b'n') => "null",
         _ => "a number",
     }
+}
+
+/// A text with null in the place of NaN and Infinity, which Python and others write though JSON has no such numbers.
+/// Nothing if it has none of them.
+#[cold]
+pub(super) fn without_nan(json: &str) -> Option<String> {
+    const NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+    let (mut text, mut rest, mut in_quotes, mut is_changed) = (String::new(), json, false, false);
+    while let Some(at) = rest.find(['"', '\\', 'N', 'I', '-']) {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = match rest.as_bytes()[0] {
+            b'"' => {
+                in_quotes = !in_quotes;
+                1
+            }
+            b'\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            _ => match NUMBERS.iter().find(|number| !in_quotes && rest.starts_with(**number)) {
+                Some(number) => {
+                    text.push_str("null");
+                    rest = &rest[number.len()..];
+                    is_changed = true;
+                    continue;
+                }
+                None => 1,
+            },
+        };
+        text.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    text.push_str(rest);
+    is_changed.then_some(text)
 }
 
 /// Finds the object that begins a text of JSON: on a line of its own, over several lines, or followed by the next

@@ -22,7 +22,7 @@ pub struct Jsonl {
     wanted: Wanted,
     row: JsonRow,
     joined: String,
-    /// An object of docker, and the one in it.
+    /// An object of docker, and the one in it; or an object whose text had to be mended.
     text: String,
     /// The objects are elements of one list.
     is_list: bool,
@@ -152,7 +152,14 @@ impl Parser for Jsonl {
             Line::Text(text) => text,
             Line::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Reject::NotUtf8 { field: None })?,
         };
-        self.row.read(line)?;
+        let line = match self.row.read(line) {
+            Ok(()) => line,
+            Err(reject) => {
+                self.text = json::without_nan(line).ok_or_else(|| reject.clone())?;
+                self.row.read(&self.text).map_err(|_| reject)?;
+                &self.text
+            }
+        };
         self.wanted.record(&mut self.joined, |index| self.row.field(index, line))
     }
 

@@ -33,6 +33,7 @@ pub mod seen;
 pub mod times;
 mod tree;
 pub mod w3c;
+mod worded;
 
 pub use reject::{Reject, start_of};
 
@@ -187,6 +188,9 @@ pub struct Wanted {
     empty_keys: Cell<u64>,
     /// Texts of the first key field that may mean another user than they seem to, or none.
     odd_keys: RefCell<OddKeys>,
+    /// What helps if a field is in no record, and a note about the fields that are wanted.
+    hints: Vec<(String, String)>,
+    note: Option<String>,
 }
 
 /// The finding of a parser for one field.
@@ -235,7 +239,24 @@ impl Wanted {
         let usual = usual.fold(0, |bits, index| bits | bit(index));
         let (found, lacked, empty_keys) = (Cell::new(0), Cell::new(0), Cell::new(0));
         let (more, no_user, odd_keys) = (None, NoUser::Refuse, RefCell::default());
-        Self { names, keys, time, arrival, value, more, no_user, is_usual, usual, found, lacked, empty_keys, odd_keys }
+        let (hints, note) = (Vec::new(), None);
+        Self {
+            names,
+            keys,
+            time,
+            arrival,
+            value,
+            more,
+            no_user,
+            is_usual,
+            usual,
+            found,
+            lacked,
+            empty_keys,
+            odd_keys,
+            hints,
+            note,
+        }
     }
 
     /// Leaves records out by conditions, and takes further fields along.
@@ -250,6 +271,12 @@ impl Wanted {
     /// Whether a field is a part of the key.
     fn has_key(&self, name: &str) -> bool {
         self.keys.iter().any(|(index, _)| self.names[*index] == name)
+    }
+
+    /// What helps if a field is in no record, and a note about the fields that are wanted.
+    #[must_use]
+    pub fn informed(self, hints: Vec<(String, String)>, note: Option<String>) -> Self {
+        Self { hints, note, ..self }
     }
 
     /// What becomes of records without a user.
@@ -534,6 +561,7 @@ impl Wanted {
         let key = self.keys.first().map(|(index, _)| self.names[*index].clone()).unwrap_or_default();
         let idle = self.more.iter().flat_map(|more| more.idle()).collect();
         let odd_keys = self.odd_keys.borrow().clone();
-        Seen { fields, times, empty_keys: self.empty_keys.get(), odd_keys, idle, key, ..Seen::default() }
+        let (empty_keys, hints, note) = (self.empty_keys.get(), self.hints.clone(), self.note.clone());
+        Seen { fields, times, empty_keys, odd_keys, idle, key, hints, note, ..Seen::default() }
     }
 }

@@ -13,7 +13,7 @@ pub enum Reject {
     NotAnObject,
     #[error("`{field}` is missing")]
     Missing { field: String },
-    #[error("`{field}` is {what}")]
+    #[error("`{field}` is {what}{}", within(.field, .what))]
     Not { field: String, what: &'static str },
     #[error("`{field}` is not a time that can be read: {text:?}{}", match .hint { Some(hint) => format!("; {hint}"), None => String::new() })]
     Time { field: String, text: String, hint: Option<String> },
@@ -24,7 +24,7 @@ pub enum Reject {
     LeftOut,
     #[error("{found} columns where the header has {expected}")]
     Columns { found: usize, expected: usize },
-    #[error("a quoted field is never closed, or goes on after its closing quote")]
+    #[error("a quoted field is never closed, or goes on after its closing quote (a quote within is written twice)")]
     Quotes,
     #[error("not a line of the combined log format: {what}")]
     NotCombined { what: &'static str },
@@ -50,6 +50,15 @@ impl Reject {
             Self::Columns { .. } => "another number of columns than the header".to_owned(),
             other => other.to_string(),
         }
+    }
+}
+
+/// What to name in the place of a field that holds several values.
+fn within(field: &str, what: &str) -> String {
+    match what {
+        "an array" => format!("; name one of its elements, such as `{field}[0]`"),
+        "an object" => format!("; name one of its fields, as in `{field}.name`"),
+        _ => String::new(),
     }
 }
 

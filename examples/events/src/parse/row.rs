@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::flat::{Known, Walker};
-use super::json::{Place, number_of, pick, place};
+use super::json::{Place, may_have_dots, number_of, pick, place};
 use super::tree::{Found, Slots, Tree};
 use super::{Field, Reject};
 
@@ -16,6 +16,8 @@ pub struct JsonRow {
     places: Vec<Place>,
     /// Objects are tried the quick way first. Not where the tests ask for the other alone.
     quick: Option<Walker>,
+    /// Fields that the quick way may not find: within objects their names may have dots.
+    dotted: Vec<usize>,
 }
 
 /// The quick way goes into objects recursively: to this depth at most.
@@ -34,20 +36,28 @@ impl JsonRow {
         let (tree, slots) = (Tree::new(wanted), Slots::new(wanted));
         let mut names = Vec::new();
         let places = wanted.iter().map(|name| place(&mut names, name)).collect();
-        Self { tree, slots, names, places, quick: None }
+        let dotted = (0..wanted.len()).filter(|field| may_have_dots(&wanted[*field])).collect();
+        Self { tree, slots, names, places, quick: None, dotted }
     }
 
     /// Reads one object. Its fields can be looked at until the next one is read.
     #[inline]
     pub fn read(&mut self, line: &str) -> Result<(), Reject> {
         let quick = self.quick.as_mut().and_then(|quick| quick.read(line, &self.tree, &mut self.slots));
-        if quick.is_none() { self.deserialize(line) } else { Ok(()) }
+        if quick.is_none() || self.lacks_dotted() { self.deserialize(line) } else { Ok(()) }
+    }
+
+    /// Whether a field is not found that may have another place.
+    #[inline]
+    fn lacks_dotted(&self) -> bool {
+        self.dotted.iter().any(|field| self.slots.is_missing(*field))
     }
 
     /// Reads the object that begins a text, if it looks like the one before. Gives its length.
     #[inline]
     pub(super) fn read_alike(&mut self, text: &str, known: &mut impl Known) -> Option<usize> {
-        self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots, known)
+        let length = self.quick.as_ref()?.read_alike(text, &self.tree, &mut self.slots, known)?;
+        (!self.lacks_dotted()).then_some(length)
     }
 
     /// The wanted field with this index, of the line that was read.
@@ -97,7 +107,8 @@ pub(super) fn reject(text: &str, error: &serde_json::Error) -> Reject {
     if error.is_data() && !text.trim_start().starts_with('{') {
         return Reject::NotAnObject;
     }
-    Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") }
+    let hint = if text.trim_start().starts_with("{'") { "; names and texts need double quotes" } else { "" };
+    Reject::NotJson { what: error.to_string().replace(" at line 1 ", " at ") + hint }
 }
 
 #[cfg(test)]
@@ -125,6 +136,18 @@ mod tests {
         ] {
             row.read(line).expect("an object");
             assert_eq!([0, 1, 2, 3].map(|index| shown(row.field(index, line))), expected);
+        }
+        // Dots may be parts of names within, but do not hide a whole way.
+        let mut row = JsonRow::new(&["a.b.c".to_owned(), "a.x[0].k.l".to_owned()]);
+        for (line, expected) in [
+            (r#"{"a": {"b.c": 1}}"#, ["1", "Missing"]),
+            (r#"{"a.b": {"c": 2}, "a": {"x": [{"k.l": "t"}]}}"#, ["2", "t"]),
+            (r#"{"a": {"b.c": 1, "b": {"c": 3}}}"#, ["3", "Missing"]),
+            (r#"{"a": {"b.c": 1, "b": {"c": 3}}, "a.b.c": 4}"#, ["4", "Missing"]),
+            (r#"{"a": {"b": {"d": 3}}}"#, ["Missing", "Missing"]),
+        ] {
+            row.read(line).expect("an object");
+            assert_eq!([0, 1].map(|index| shown(row.field(index, line))), expected);
         }
         assert!(matches!(row.read("[1]"), Err(Reject::NotAnObject)));
         assert!(matches!(row.read("{\"a\": 1"), Err(Reject::NotJson { .. })));

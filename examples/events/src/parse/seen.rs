@@ -170,6 +170,10 @@ pub struct Seen {
     /// The options that count that one.
     pub(super) instead: &'static str,
     pub(super) key: String,
+    /// What helps if a field is in no record.
+    pub(super) hints: Vec<(String, String)>,
+    /// What is to be told of the fields that were wanted.
+    pub(super) note: Option<String>,
 }
 
 impl Seen {
@@ -201,11 +205,18 @@ impl Seen {
             }
         }
         self.key = other.key;
+        self.hints.extend(other.hints);
+        self.note = self.note.take().or(other.note);
     }
 
     /// A field that no record had, of the fields that were read.
     pub fn missing_everywhere(&self) -> Option<&str> {
         self.fields.iter().find(|field| field.is_lacked && !field.is_found).map(|field| field.name.as_str())
+    }
+
+    /// What helps about a field that no record had: a part of a sentence.
+    pub fn hint(&self, field: &str) -> &str {
+        self.hints.iter().find(|(known, _)| known == field).map_or("", |(_, hint)| hint)
     }
 
     /// The decisions made for the reader, in sentences.
@@ -230,6 +241,7 @@ impl Seen {
                 self.instead
             ));
         }
+        notes.extend(self.note.clone());
         notes.extend(self.idle.iter().filter(|(_, is_idle)| *is_idle).map(|(note, _)| note.clone()));
         notes
     }

@@ -13,6 +13,7 @@
 //! | Unix seconds, milliseconds, microseconds, nanoseconds | `1543534510.123`, `1.543534510123E12` |
 //! | digits of a date and a time: local time | `20181129233510`, `201811292335`, `20181129T233510Z` |
 //! | the web server log's own, with or without a fraction | `17/May/2015:10:05:03 +0000` |
+//! | with the name of a month, or the year first: see [`worded`](super::worded) | `Thu, 29 Nov 2018 23:35:10 GMT` |
 //!
 //! A number is a Unix time in the unit that puts it into the [`Span`] of plausible times, 1990 to 2100 if no
 //! other is given. A number that lies there in no unit is refused, and so is any other time outside of the span.
@@ -34,6 +35,7 @@ use stagger::Timestamp;
 
 use super::numbers::Decimal;
 use super::seen::{Forms, TimesSeen};
+use super::worded::{self, Lacks, Worded};
 use crate::eight::{self, Pattern};
 use crate::zones::{AnyZone, Local};
 
@@ -257,9 +259,11 @@ impl TimeReader {
             let is_numeric = is_auto && looks_numeric(text);
             return match is_outside {
                 true => Some(format!("{}: widen --plausible if that is right", outside())),
-                false => is_numeric.then(|| {
-                    "say its form: --time-format '%d.%m.%Y %H:%M:%S', or '%m/%d/%Y %I:%M:%S %p' if the month is first".to_owned()
-                }),
+                false if is_numeric => Some(
+                    "say its form: --time-format '%d.%m.%Y %H:%M:%S', or '%m/%d/%Y %I:%M:%S %p' if the month is first"
+                        .to_owned(),
+                ),
+                false => (is_auto && text.contains(|c: char| c.is_ascii_digit())).then(|| self.lack(text)),
             };
         };
         if plausible(text, self.meaning.span).is_some() && has_date(text.as_bytes(), self.meaning.span) {
@@ -274,12 +278,42 @@ impl TimeReader {
         if number.scaled(-3).is_some_and(is_ticks) {
             return Some("it looks like ticks of .NET: write them as Unix times or ISO 8601".to_owned());
         }
+        // Steps of 100 ns since 1601, from 1990 to 2100.
+        if number.scaled(-3).is_some_and(|micros| (122_000_000_000_000..158_000_000_000_000).contains(&micros)) {
+            return Some("it looks like a FILETIME of Windows: write it as a Unix time or in ISO 8601".to_owned());
+        }
         let way = match (is_date, is_sheet) {
             (true, _) => "--time-format %Y%m%d reads it as a date",
             (_, true) => "--time-format excel reads it as days of a spreadsheet",
             _ => "say its unit with --time-format, or widen --plausible",
         };
         Some(format!("as a Unix time in any unit it is not {}: {way}", self.meaning.span))
+    }
+
+    /// What a text lacks to be a time.
+    fn lack(&self, text: &str) -> String {
+        let is_time = |text: &str| self.meaning.format.parse(text).is_some();
+        if let Some((time, zone)) = text.rsplit_once(' ')
+            && zone.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && is_time(time)
+        {
+            return format!(
+                "no offset is known of `{zone}`: write it into a pattern, as in --time-format '%Y-%m-%d %H:%M:%S {zone}', \
+                 and name the zone with --input-zone"
+            );
+        }
+        match worded::read(text) {
+            Err(Lacks::Year) => "it names no year: have the program that writes it add one",
+            Err(Lacks::Century) => "its year has two digits: say its form, such as --time-format '%d-%b-%y %H:%M:%S'",
+            Err(Lacks::Date) => "it names no date: join the date and the time of day into one field",
+            Err(Lacks::Clock) => "it names no time of day: say its form, such as --time-format '%b %d, %Y'",
+            _ if text.contains(',') && Decimal::parse(&text.replacen(',', ".", 1)).is_some() => {
+                "it has a comma in the place of a point"
+            }
+            _ if looks_iso(text) => "there is no such date or time of day, or other text is behind it",
+            _ => "say its form, such as --time-format '%d.%m.%Y %H:%M:%S'",
+        }
+        .to_owned()
     }
 
     pub fn seen(&self) -> TimesSeen {
@@ -408,6 +442,18 @@ impl Alike {
 
 #[inline]
 fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
+    usual(text, span, recent).or_else(|| in_words(text))
+}
+
+#[cold]
+fn in_words(text: &str) -> Option<Read> {
+    let Worded { micros, is_local, is_leap } = worded::read(text).ok()?;
+    let form = if is_local { Forms::LOCAL } else { Forms::ZONED };
+    Some(Read { micros, form: if is_leap { form.with(Forms::LEAP) } else { form } })
+}
+
+#[inline]
+fn usual(text: &str, span: Span, recent: &Recent) -> Option<Read> {
     let bytes = text.as_bytes();
     match (bytes.get(2), bytes.get(4)) {
         (_, Some(b'-')) => iso(bytes, recent),
@@ -428,6 +474,12 @@ fn looks_numeric(text: &str) -> bool {
         parts.next().is_some_and(|part| digits.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
     };
     has(1..=2) && has(1..=2) && has(2..=4)
+}
+
+/// Whether a text begins with a year, a month and a day, as ISO 8601 writes them.
+fn looks_iso(text: &str) -> bool {
+    let is_like = |(byte, like): (u8, u8)| if like == b'0' { byte.is_ascii_digit() } else { byte == like };
+    text.len() > 10 && text.bytes().zip(*b"0000-00-00").all(is_like)
 }
 
 /// Whether the digits of a number are those of a date and an hour of the span too, perhaps with minutes and seconds.
@@ -528,22 +580,25 @@ fn seconds_to(minute: &Minute) -> Option<i64> {
     Some(days * 86_400 + of_day(&[h1, h2, b':', n1, n2, b':', b'0', b'0'])?)
 }
 
-/// `20181129233510`, `201811292335`, or `20181129T233510` with a zone.
+/// `20181129233510`, `201811292335`, `20181129T233510`, the first and the last perhaps with a zone.
 fn digits(bytes: &[u8]) -> Option<Read> {
     let (date, rest) = bytes.split_at_checked(8)?;
     let days = date_of_digits(date)?;
     let (clock, rest) = match rest {
         [h1, h2, m1, m2] => ([*h1, *h2, *m1, *m2, b'0', b'0'], &[][..]),
-        [b'T', clock @ ..] => {
+        [b'T', clock @ ..] | clock => {
             let (clock, rest) = clock.split_first_chunk()?;
             (*clock, rest)
         }
-        _ => (rest.try_into().ok()?, &[][..]),
     };
     let [h1, h2, m1, m2, s1, s2] = clock;
     let seconds = of_day(&[h1, h2, b':', m1, m2, b':', s1, s2])?;
     let (fraction, rest) = fraction(rest)?;
     let (offset, mut form) = zone(rest)?;
+    // With a fraction and no zone it may be a number.
+    if !is_basic(bytes) && form.has(Forms::LOCAL) && bytes.len() > 14 {
+        return None;
+    }
     if s1 == b'6' {
         form = form.with(Forms::LEAP);
     }
@@ -692,6 +747,17 @@ fn has_clock(items: &[Item<'_>]) -> bool {
     items.iter().any(|item| matches!(item, Item::Numeric(Hour | Hour12 | Minute | Second, _)))
 }
 
+/// Whether a pattern has the name of UTC in itself, as `%Y-%m-%dT%H:%M:%SZ` does.
+fn names_utc(items: &[Item<'_>]) -> bool {
+    let word = |item| match item {
+        &Item::Literal(text) => text,
+        Item::OwnedLiteral(text) => text,
+        _ => "",
+    };
+    let word = |item| word(item).trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    items.iter().any(|item| matches!(word(item), "UTC" | "GMT")) || items.last().is_some_and(|item| word(item) == "Z")
+}
+
 /// Without an offset it is a local time; a date without a time is its midnight.
 fn pattern(text: &str, items: &[Item<'_>]) -> Option<Read> {
     let mut parsed = Parsed::new();
@@ -701,7 +767,7 @@ fn pattern(text: &str, items: &[Item<'_>]) -> Option<Read> {
         return None;
     }
     let leap = if parsed.second() == Some(60) { Forms::LEAP } else { Forms::NONE };
-    if parsed.offset().is_some() || parsed.timestamp().is_some() {
+    if parsed.offset().is_some() || parsed.timestamp().is_some() || names_utc(items) {
         let local = parsed.to_naive_datetime_with_offset(parsed.offset().unwrap_or(0)).ok()?;
         let micros = micros(local)?.checked_sub(i64::from(parsed.offset().unwrap_or(0)) * 1_000_000)?;
         return Some(Read { micros, form: Forms::ZONED.with(leap) });

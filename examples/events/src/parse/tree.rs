@@ -171,6 +171,14 @@ impl Slots {
         }
     }
 
+    /// Whether a wanted name has no value in the line.
+    pub(super) fn is_missing(&self, index: usize) -> bool {
+        [Some(&self.found[index]), self.found.get(self.count + index)]
+            .into_iter()
+            .flatten()
+            .all(|found| found.kind == Kind::Missing)
+    }
+
     /// The value of the line for a wanted name.
     #[inline(always)]
     pub(super) fn field<'a>(&'a self, index: usize, line: &'a str) -> Field<'a> {

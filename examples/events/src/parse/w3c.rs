@@ -45,8 +45,15 @@ pub fn names(sample: &[u8]) -> Vec<String> {
 
 /// The columns that a line names.
 fn columns_of(line: &[u8]) -> Option<Vec<String>> {
-    let names = line.trim_ascii().strip_prefix(FIELDS)?;
-    Some(String::from_utf8_lossy(names).split_whitespace().map(str::to_owned).collect())
+    let names = String::from_utf8_lossy(line.trim_ascii().strip_prefix(FIELDS)?).into_owned();
+    let is_between = |c: char| c.is_whitespace() || (c == ',' && has_commas(line));
+    Some(names.split(is_between).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// Whether commas are between the columns, as Exchange writes them.
+fn has_commas(line: &[u8]) -> bool {
+    let names = line.trim_ascii().strip_prefix(FIELDS).unwrap_or_default().trim_ascii();
+    names.contains(&b',') && !names.contains(&b' ') && !names.contains(&b'\t')
 }
 
 /// Where a wanted field is.
@@ -79,6 +86,7 @@ pub struct W3c {
     wanted: Wanted,
     forwarded: Forwarded,
     columns: usize,
+    has_commas: bool,
     places: Vec<Option<Place>>,
     /// The day of the last line with `#Date`.
     date: String,
@@ -100,7 +108,22 @@ impl W3c {
         let (time, request, joined, date) = (String::new(), String::new(), String::new(), String::new());
         let (cells, clients) = (Vec::new(), vec![Client::None; places.len()]);
         let (beside, proxied) = (None, Example::default());
-        Self { wanted, forwarded, columns: 0, places, date, cells, clients, beside, proxied, time, request, joined }
+        let (columns, has_commas) = (0, false);
+        Self {
+            wanted,
+            forwarded,
+            columns,
+            has_commas,
+            places,
+            date,
+            cells,
+            clients,
+            beside,
+            proxied,
+            time,
+            request,
+            joined,
+        }
     }
 
     /// Takes a line that begins with a `#`.
@@ -108,7 +131,7 @@ impl W3c {
     fn directive(&mut self, line: &[u8]) {
         if let Some(columns) = columns_of(line) {
             self.places = self.wanted.names.iter().map(|name| find(name, &columns)).collect();
-            self.columns = columns.len();
+            (self.columns, self.has_commas) = (columns.len(), has_commas(line));
             let beside = ["address", "c-ip"].iter().any(|name| self.wanted.has_key(name));
             self.beside = match find("forwarded_for", &columns) {
                 Some(Place::Client(column)) if beside => Some(column),
@@ -125,12 +148,19 @@ impl W3c {
         if self.columns == 0 {
             return Err(Reject::NoFields);
         }
-        let delimiter = if memchr::memchr(b'\t', line).is_some() { b'\t' } else { b' ' };
+        let delimiter = match self.has_commas {
+            true => b',',
+            false if memchr::memchr(b'\t', line).is_some() => b'\t',
+            false => b' ',
+        };
         self.cells.clear();
         let mut start = 0;
         for end in memchr::memchr_iter(delimiter, line).chain(std::iter::once(line.len())) {
             self.cells.push((start, end));
             start = end + 1;
+        }
+        if (self.cells.len() > self.columns || self.has_commas) && memchr::memchr(b'"', line).is_some() {
+            self.split_quoted(line, delimiter);
         }
         let (found, expected) = (self.cells.len(), self.columns);
         // A delimiter at the end of a line ends its last cell.
@@ -140,6 +170,28 @@ impl W3c {
             return Ok(());
         }
         if found == expected { Ok(()) } else { Err(Reject::Columns { found, expected }) }
+    }
+
+    /// Finds the cells where texts with blanks stand in quotes, as the format has it. The quotes are no part of a cell.
+    #[cold]
+    fn split_quoted(&mut self, line: &[u8], delimiter: u8) {
+        self.cells.clear();
+        let mut start = 0;
+        while start <= line.len() {
+            let rest = &line[start..];
+            let find = |mark: &[u8], from: usize| memchr::memmem::find(&rest[from..], mark).map(|at| from + at);
+            let cell = match rest {
+                [b'"', ..] if rest.len() > 1 && rest.ends_with(b"\"") => {
+                    Some((1, find(&[b'"', delimiter], 1).unwrap_or(rest.len() - 1), 1))
+                }
+                [b'"', ..] => find(&[b'"', delimiter], 1).map(|end| (1, end, 1)),
+                _ => None,
+            };
+            let (from, to, quote) =
+                cell.unwrap_or_else(|| (0, memchr::memchr(delimiter, rest).unwrap_or(rest.len()), 0));
+            self.cells.push((start + from, start + to));
+            start += to + quote + 1;
+        }
     }
 
     /// Joins the fields that are made of two columns.

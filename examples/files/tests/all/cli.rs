@@ -649,7 +649,7 @@ fn mistakes_are_one_sentence_and_status_2() {
     }
     // Too few lines to tell at once: it is said at the end.
     let ran = run_on(&clicks(&[("ann", 0, "a")]), &words("- --key usr --time time"));
-    assert_eq!((ran.status, ran.said), (2, "files: no line has the field `usr`\n".to_owned()));
+    assert_eq!((ran.status, ran.said), (2, "files: no line has the field `usr`; it has user, time, what\n".to_owned()));
     // A field that only some lines have is no mistake.
     let ran = run_on(
         &format!("{}{{\"usr\": 1, \"time\": 1543534500}}\n", clicks(&[("ann", 0, "a"); 3])),

@@ -181,3 +181,77 @@ fn what_is_told() {
         none("a delimiter of two characters", "u,t\n", "--key u --time t --delimiter ;;", &["give one character"]),
     ]);
 }
+
+/// Files that were put together, and lines that are no rows.
+#[test]
+fn headers_within() {
+    let ann = |what, input| case(what, "in.csv", input, "--key u --time t");
+    let none = |what, input, says| Case { rows: &[], says, status: 2, ..ann(what, input) };
+    let gone_on = "u,d,t\nann,x,1709542800\nd,u,t\ny,ann,1709543400\n";
+    check(&[
+        ann("the same header again", "u,t\nann,1709542800\nu,t\nann,1709543400\n"),
+        ann("with a mark of byte order", "\u{feff}u,t\nann,1709542800\n\u{feff}u,t\nann,1709543400\n"),
+        ann("in quotes", "u,t\nann,1709542800\n\"u\",\"t\"\nann,1709543400\n"),
+        ann("in another order", gone_on),
+        Case {
+            what: "in another order, where a condition leaves lines out",
+            options: "--key u --time t --not d=bot --value d",
+            rows: &["ann 2 2024-03-04T09:00:00Z x y"],
+            ..ann("", "u,d,t\nann,x,1709542800\nd,u,t\nbot,ann,1709543000\ny,ann,1709543400\n")
+        },
+        ann("with other columns", "u,t,v\nann,1709542800,1\nt,u\n1709543400,ann\n"),
+        Case {
+            what: "only some of the names",
+            says: &["line 3: `t` is not a time that can be read: \"t\"", " 2 events, 1 rejected,"],
+            ..ann("", "u,t\nann,1709542800\nx,t\nann,1709543400\n")
+        },
+        case(
+            "a mark of byte order where there is no header",
+            "in.csv",
+            "\u{feff}ann,1709542800\n\u{feff}ann,1709543400\n",
+            "--no-header --key 1 --time 2",
+        ),
+        none(
+            "lines before the header",
+            "# made by a program\n\nu,t\nann,1709542800\n",
+            &[
+                "has no field `u`; it has # made by a program; line 3 has that name: if that is its header, give it from there on: \
+               `tail -n +3 FILE | files -`\n",
+            ],
+        ),
+        none(
+            "another delimiter",
+            "u^t\nann^1709542800\n",
+            &["it has u^t; that is one name: another --delimiter separates them\n"],
+        ),
+        Case {
+            status: 2,
+            file: "flows.log",
+            ..none(
+                "blanks between the columns",
+                "u t note\nann 1709542800 1\n",
+                &["or --delimiter ' ' if blanks are between its columns\n"],
+            )
+        },
+        Case {
+            options: "--key u --time t --delimiter ' '",
+            file: "flows.log",
+            ..ann("as the message says", "u t n\nann 1709542800 1\nann 1709543400 1\n")
+        },
+        Case {
+            file: "in.log",
+            ..none(
+                "pairs",
+                "time=1 user=ann\n",
+                &["its lines are pairs as in logfmt: give their order with --log-format"],
+            )
+        },
+        Case {
+            what: "a quote behind a backslash",
+            says: &[
+                "line 2: a quoted field is never closed, or goes on after its closing quote (a quote within is written twice)",
+            ],
+            ..ann("", "u,t\n\"O\\\"Brien\",1709542800\nann,1709542800\nann,1709543400\n")
+        },
+    ]);
+}

@@ -35,6 +35,7 @@ fn objects() {
         case("with commas behind them", &format!("{A},\n{B},\n")),
         case("with record separators (RFC 7464)", &format!("\x1e{A}\n\x1e{B}\n")),
         case("behind zeros of a log rotation", &format!("\0\0\0{}", both("\n"))),
+        case("behind marks of byte order, where files were put together", &format!("\u{feff}{}", both("\n\u{feff}"))),
         Case {
             rows: ANN,
             says: &[
@@ -183,5 +184,96 @@ fn records_of_cloudwatch_logs() {
             says: &[" 3 events, 0 rejected,"],
             ..case("fields around the messages", "")
         },
+    ]);
+}
+
+#[test]
+fn names_with_dots() {
+    fn named<'a>(what: &'a str, input: &'a str) -> Case<'a> {
+        let rows = &["ann 2 2024-03-04T09:00:00Z"];
+        Case { options: "--key k.labels.app.io/name --time t", rows, ..case(what, input) }
+    }
+    let labels = r#"{"k":{"labels":{"app.io/name":"ann"}},"t":1709542800}"#;
+    let nested = r#"{"k":{"labels":{"app":{"io/name":"ann"}}},"t":1709543400}"#;
+    let before = r#"{"k.labels":{"app.io/name":"ann"},"t":1709543400}"#;
+    let whole = r#"{"k.labels.app.io/name":"ann","k":{"labels":{"app.io/name":"bob"}},"t":1709543400}"#;
+    check(&[
+        named("labels of Kubernetes, attributes of OpenTelemetry", &format!("{labels}\n{labels}\n")),
+        named("and objects all the way", &format!("{labels}\n{nested}\n")),
+        named("a name with a dot before", &format!("{labels}\n{before}\n")),
+        named("the whole name counts first", &format!("{labels}\n{whole}\n")),
+        Case {
+            options: "--key k.labels.app.io/name --time t --value k.x[0].y.z",
+            rows: &["ann 1 2024-03-04T09:00:00Z 7 7"],
+            says: &[" 1 event, 0 rejected,"],
+            ..case("in elements of lists", r#"{"k":{"labels":{"app.io/name":"ann"},"x":[{"y.z":7}]},"t":1709542800}"#)
+        },
+    ]);
+}
+
+#[test]
+fn what_helps() {
+    fn none<'a>(what: &'a str, options: &'a str, input: &'a str, says: &'a [&'a str]) -> Case<'a> {
+        Case { options, rows: &[], says, status: 2, ..case(what, input) }
+    }
+    let trail = r#"{"Records":[{"user":{"arn":"ann"},"time":"2024-03-04T09:00:00Z"},{"user":{"arn":"ann"},"time":"2024-03-04T09:10:00Z"}]}"#;
+    let long = trail.replacen(r#""time""#, &format!("\"x\":\"{}\",\"time\"", "x".repeat(20_000)), 2);
+    let long = format!("{},{}", &long[..long.len() - 2], &long[12..]);
+    let refused = |what, input, says| Case { status: 1, ..none(what, FIELDS, input, says) };
+    check(&[
+        none(
+            "a list of events in an object, as of CloudTrail",
+            "--key user.arn --time time",
+            trail,
+            &[
+                "no line has the field `user.arn`; it has Records[0].",
+                "; to read each element of `Records` as an event, unpack them with `jq -c '.Records[]' FILE | files -`\n",
+            ],
+        ),
+        none(
+            "in an object that is longer than what is looked at before",
+            "--key user.arn --time time",
+            &long,
+            &["unpack them with `jq -c '.Records[]' FILE | files -`\n"],
+        ),
+        Case {
+            options: "--key Records[0].user.arn --time Records[0].time",
+            rows: &["ann 1 2024-03-04T09:00:00Z"],
+            says: &[
+                "note: `Records[0].time` is the time of the first element of `Records` alone: to read each element as an \
+                     event, unpack them with `jq -c '.Records[]' FILE | files -`\n",
+            ],
+            ..case("the first element alone", trail)
+        },
+        none(
+            "lists in lists, as of OpenTelemetry",
+            "--key traceId --time timeUnixNano",
+            r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1709542800000000000","traceId":"x"}]}]}]}"#,
+            &["`jq -c '.resourceLogs[].scopeLogs[].logRecords[]' FILE | files -`\n"],
+        ),
+        refused(
+            "a key with several values",
+            r#"{"u":{"id":"ann"},"t":1709542800}"#,
+            &["`u` is an object; name one of its fields, as in `u.name`\n"],
+        ),
+        refused(
+            "a list as a key",
+            r#"{"u":["ann"],"t":1709542800}"#,
+            &["`u` is an array; name one of its elements, such as `u[0]`\n"],
+        ),
+        refused(
+            "as Python shows objects",
+            "{'u': 'ann', 't': 1709542800}",
+            &["; names and texts need double quotes\n"],
+        ),
+        case(
+            "numbers that JSON does not have",
+            &format!(
+                "{}\n{}\n",
+                A.replace("{", r#"{"x":NaN,"y":[-Infinity,"NaN \" N"],"#),
+                B.replace("{", r#"{"x":Infinity,"#)
+            ),
+        ),
+        refused("such a number as the key", r#"{"u":NaN,"t":1709542800}"#, &["line 1: `u` is null\n"]),
     ]);
 }

@@ -34,6 +34,8 @@ fn the_client() {
         read(line!("192.0.2.1 - -"), ONE),
         read(line!("192.0.2.1 - frank of the house"), ONE),
         read(line!("192.0.2.1 id frank"), ONE),
+        read(line!("192.0.2.1 - John [x] Doe"), ONE),
+        read("\u{feff}192.0.2.1 - - [04/Mar/2024:09:00:00 +0000]\"GET /a HTTP/1.1\" 200 100 a1-b2\n", ONE),
         read(line!("2001:db8::1 - -"), V6),
         read(line!("[2001:db8::1]:443 - -"), V6),
         read(line!("[2001:db8::1] - -"), V6),
@@ -435,6 +437,22 @@ fn w3c() {
             "",
             &["192.0.2.1 4 2024-03-04T09:00:00Z GET /a GET /b"],
             &[" 4 events, 0 rejected,"],
+        ),
+        case(
+            "texts in quotes, as Blue Coat writes them",
+            "#Fields: date time c-ip cs(User-Agent) cs-method cs-uri-stem x-note\n\
+             2024-03-04 09:00:00 192.0.2.1 \"UA 1 (x)\" GET /a \"-\"\n2024-03-04 09:10:00 192.0.2.1 UA GET /b \"a b\"\n",
+            "",
+            rows,
+            &[" 2 events, 0 rejected,"],
+        ),
+        case(
+            "commas, as Exchange writes them",
+            "\u{feff}#Software: Microsoft Exchange Server\r\n#Fields: date-time,client-ip,subject,event-id\r\n\
+             2024-03-04T09:00:00.000Z,192.0.2.1,\"Hi, you\",SEND\r\n2024-03-04T09:10:00.000Z,192.0.2.1,,\"A \"\"B\"\"\"\r\n",
+            "--key client-ip --time date-time --value event-id",
+            &["192.0.2.1 2 2024-03-04T09:00:00Z SEND A \"\"B\"\""],
+            &[" 2 events, 0 rejected,"],
         ),
         case("the day in #Date", TIME_ONLY, "", rows, &[" 2 events, 0 rejected,"]),
         case(

@@ -113,6 +113,20 @@ fn no_lines() {
         none("packed by lz4", b"\x04\x22\x4d\x18d@\xa7", &["it is packed by lz4: unpack it with `lz4 -dc`"]),
         none("a 7z archive", b"7z\xbc\xaf'\x1c\0\x04", &["it is a 7z archive: unpack it"]),
         none("a zip file", b"PK\x03\x04\x14\0", &["it is a zip file: unpack it with `unzip -p`"]),
+        none(
+            "a workbook",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\n",
+            &["it is a file of an old Excel, or of another program"],
+        ),
+        none("a database", b"SQLite format 3\0\n", &["it is a database of SQLite: give `-` the output of"]),
+        none("Avro", b"Obj\x01\x04\n,", &["it is an Avro file: give `-` the output of"]),
+        none("packed by Snappy", b"\xff\x06\0\0sNaPpY\n", &["it is packed by Snappy: unpack it with `snzip -dc`"]),
+        none("a rar archive", b"Rar!\x1a\x07\n", &["it is a rar archive: unpack it"]),
+        none(
+            "a page that asks for a password",
+            b"<!DOCTYPE html><p>Sign in, please\n",
+            &["it is a page of HTML, or XML"],
+        ),
         none("an empty zip file", b"PK\x05\x06\0\0", &["it is a zip file without content"]),
         none("packed twice", &twice.finish().unwrap(), &["it is packed twice: unpack it once"]),
         Case {

@@ -67,9 +67,9 @@ fn times() {
         ),
         csv(
             "digits of a date and a time",
-            "u,t\na,20240304090000\na,202403040910\na,20240304T092000Z\n",
+            "u,t\na,20240304090000\na,202403040910\na,20240304T092000Z\na,20240304092500Z\na,20240304102700.0+0100\n",
             "--key u --time t",
-            &["a 3 2024-03-04T09:00:00Z"],
+            &["a 5 2024-03-04T09:00:00Z"],
             &["note: `t` is read as digits of date and time: 20240304090000 is 2024-03-04T09:00:00.000000Z\n"],
             0,
         ),
@@ -269,8 +269,10 @@ fn times() {
             "--key u --time t",
             &[],
             &[
-                "line 2: `t` is not a time that can be read: \"2024-03-04 09:00:00 EST\"\n",
-                "line 6: `t` is not a time that can be read: \"2024-03-04T9:00\"\n",
+                "line 2: `t` is not a time that can be read: \"2024-03-04 09:00:00 EST\"; no offset is known of `EST`: write it into a \
+                 pattern, as in --time-format '%Y-%m-%d %H:%M:%S EST', and name the zone with --input-zone\n",
+                "line 6: `t` is not a time that can be read: \"2024-03-04T9:00\"; there is no such date or time of day, or \
+                 other text is behind it\n",
                 " 0 events, 6 rejected,",
             ],
             1,
@@ -303,6 +305,47 @@ fn times() {
 }
 
 #[test]
+fn times_in_words() {
+    const NINE: &[&str] = &["a 1 2024-03-04T09:00:00Z"];
+    let read = |time: &str| format!("u;t\na;{time}\n");
+    let told = |time: &str, says: &str| {
+        let input = read(time);
+        check(&[csv(time, &input, "--key u --time t", &[], &[says], 1)]);
+    };
+    for time in [
+        "Mon, 04 Mar 2024 10:00:00 +0100",
+        "Mon, 04 Mar 2024 09:00:00 GMT",
+        "Mon Mar  4 09:00:00 UTC 2024",
+        "Mon Mar 04 2024 10:00:00 GMT+0100 (Central European Standard Time)",
+        "2024-03-04 09:00:00.000000009 +0000 UTC m=+0.000123",
+    ] {
+        check(&[csv(time, &read(time), "--key u --time t --input-zone Asia/Tokyo", NINE, &[], 0)]);
+    }
+    for time in [
+        "Mon Mar  4 09:00:00 2024",
+        "Mar 4, 2024 @ 09:00:00.000",
+        "Mar 4, 2024, 9:00:00\u{202f}AM",
+        "04-MAR-2024 09.00.00.000000 AM",
+        "2024-03-04 9:00:00 am",
+    ] {
+        check(&[csv(time, &read(time), "--key u --time t", NINE, &["note: `t` names no zone"], 0)]);
+    }
+    told("Mar  4 09:00:00", "; it names no year: have the program that writes it add one\n");
+    told(
+        "04-MAR-24 09.00.00 AM",
+        "; its year has two digits: say its form, such as --time-format '%d-%b-%y %H:%M:%S'\n",
+    );
+    told("09:00:00", "; it names no date: join the date and the time of day into one field\n");
+    told("Mar 4, 2024", "; it names no time of day: say its form, such as --time-format '%b %d, %Y'\n");
+    told("2023-02-29T09:00:00Z", "; there is no such date or time of day, or other text is behind it\n");
+    told("4 mars 2024 09:00:00", "; say its form, such as --time-format '%d.%m.%Y %H:%M:%S'\n");
+    told("2024-W10-1T09:00:00Z", "; say its form, such as --time-format");
+    told("20240304090000.5", "; ");
+    told("1709542800,5", "; it has a comma in the place of a point\n");
+    told("133540164000000000", "; it looks like a FILETIME of Windows: ");
+}
+
+#[test]
 fn patterns() {
     let fraction = "u,t\na,2024-03-04 09:00:00.900\na,2024-03-04 09:00:01.100\n";
     let with = |pattern: &'static str, says: &'static [&'static str]| Case {
@@ -330,6 +373,31 @@ fn patterns() {
             ..read("--key u --time t --time-format '%Y-%m-%d %H'", &["a 1 2024-03-04T09:00:00Z"])
         },
         with("--key u --time t --time-format '%Q'", &["a % code that strftime does not know"]),
+        Case {
+            what: "the name of UTC in a pattern is the zone",
+            input: b"u,t\na,2024-03-04T09:00:00Z\n",
+            says: &["note: every `t` names its zone or is a Unix time: --input-zone Europe/Berlin changes nothing\n"],
+            ..read(
+                "--key u --time t --input-zone Europe/Berlin --time-format %Y-%m-%dT%H:%M:%SZ",
+                &["a 1 2024-03-04T09:00:00Z"],
+            )
+        },
+        Case {
+            what: "in words",
+            input: b"u;t\na;Mon, 04 Mar 2024 09:00:00 (GMT) x\n",
+            ..read(
+                "--key u --time t --input-zone Europe/Berlin --time-format '%a, %d %b %Y %H:%M:%S (GMT) x'",
+                &["a 1 2024-03-04T09:00:00Z"],
+            )
+        },
+        Case {
+            what: "another name is not",
+            input: b"u,t\na,2024-03-04 09:00:00 CET\n",
+            ..read(
+                "--key u --time t --input-zone Europe/Berlin --time-format '%Y-%m-%d %H:%M:%S CET'",
+                &["a 1 2024-03-04T08:00:00Z"],
+            )
+        },
         Case {
             input: b"u,t\na,04.03.24 09:00:00\n",
             status: 1,
