@@ -5,8 +5,12 @@ use std::process::{Command, Output};
 
 /// A short one in a folder, and its messages.
 fn demo(folder: &Path, arguments: &[&str]) -> Output {
+    lasting("2s", folder, arguments)
+}
+
+fn lasting(duration: &str, folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
-    command.args(["demo", "--duration", "2s", "--rate", "50"]).args(arguments).current_dir(folder);
+    command.args(["demo", "--duration", duration, "--rate", "50"]).args(arguments).current_dir(folder);
     // It has its own server, wherever the environment leads.
     command.env("AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:9");
     command.output().expect("it starts")
@@ -51,4 +55,14 @@ fn what_is_there_already_is_not_touched() {
     let entries = |name: &str| std::fs::read_dir(folder.path().join(name)).expect("it is there").count();
     assert_eq!(entries("kinesis-demo"), 1);
     assert!(entries("kinesis-demo-2") > 0);
+}
+
+/// However long it takes until there are clicks.
+#[test]
+fn the_time_begins_with_the_first_click() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let output = lasting("1ms", folder.path(), &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report = std::fs::read_to_string(folder.path().join("kinesis-demo/report.txt")).expect("there is a report");
+    assert!(!report.starts_with("0 records put"), "{report}");
 }

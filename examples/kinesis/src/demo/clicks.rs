@@ -35,13 +35,19 @@ pub(crate) fn open(options: &Options) -> Result<Lines> {
     clicks(plan(options), Pace::Live)
 }
 
-/// For that long, or until it is asked to stop.
+/// For that long from the first click on, or until it is asked to stop.
 pub(crate) async fn run(
     mut lines: Lines,
     length: Duration,
     mut producer: Producer,
     stop: CancellationToken,
 ) -> Result<Sent> {
+    let first = tokio::select! {
+        first = lines.recv() => first,
+        () = stop.cancelled() => None,
+    };
+    let Some(first) = first else { return Ok(producer.sent()) };
+    put(&mut producer, first?).await?;
     let end = tokio::time::sleep(length);
     tokio::pin!(end);
     let mut waited = ticks();
@@ -52,11 +58,15 @@ pub(crate) async fn run(
             () = &mut end => break, // stragglers of the last clicks would come for minutes
             _ = waited.tick() => producer.flush().await?,
             line = lines.recv() => match line {
-                Some(line) => producer.put(Record::of_line(line?.line, "user_id").0).await?,
+                Some(line) => put(&mut producer, line?).await?,
                 None => break,
             },
         }
     }
     producer.flush().await?;
     Ok(producer.sent())
+}
+
+async fn put(producer: &mut Producer, click: Given) -> Result<()> {
+    producer.put(Record::of_line(click.line, "user_id").0).await
 }

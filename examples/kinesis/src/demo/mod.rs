@@ -32,7 +32,7 @@ use crate::status::Status;
 const STREAM: &str = "clicks";
 const RETRY: Retry = Retry { give_up_after: Duration::from_secs(10) };
 /// How long to wait at the end for the last records to be read.
-const LAST_RECORDS: Duration = Duration::from_secs(10);
+const LAST_RECORDS: Duration = Duration::from_secs(60);
 
 /// Shows everything on this machine: a stream, live clicks, sessions as they close
 #[derive(Clone, Debug, Args)]
