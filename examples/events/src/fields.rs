@@ -3,11 +3,12 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts of the command line: `a[0]` and `[auto]` are no links")]
 
 use clap::Args;
+use stagger::calendar::Zone;
 
 use crate::formats::Format;
 use crate::parse::NoUser;
 use crate::parse::client::Forwarded;
-use crate::parse::condition::Condition;
+use crate::parse::condition::{self, Condition};
 use crate::parse::layout::Layout;
 use crate::parse::more::MoreFields;
 use crate::parse::times::{Span, TimeFormat, TimeMeaning};
@@ -117,6 +118,28 @@ impl Meaning {
 }
 
 impl Fields {
+    /// Options that must be the same in every run that goes on from a state.
+    pub fn echo(&self) -> Vec<(String, String)> {
+        let Self { key, time, value, arrival, only, except, meaning, arrival_format, forwarded, .. } = self;
+        let Meaning { time_format, input_zone, plausible, no_user } = meaning;
+        let given = |field: &Option<String>| field.clone().unwrap_or_default();
+        let echo = [
+            ("--key", key.join(",")),
+            ("--time", given(time)),
+            ("--value", given(value)),
+            ("--arrival", given(arrival)),
+            ("--time-format", format!("{time_format:?}")),
+            ("--arrival-format", format!("{arrival_format:?}")),
+            ("--input-zone", input_zone.as_ref().map(Zone::name).unwrap_or_default()),
+            ("--plausible", plausible.to_string()),
+            ("--no-user", format!("{no_user:?}").to_lowercase()),
+            ("--forwarded", format!("{forwarded:?}").to_lowercase()),
+            ("--where", condition::list(only)),
+            ("--not", condition::list(except)),
+        ];
+        echo.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
     /// What times of arrival mean, if that is not what times of events mean.
     pub fn arrivals(&self) -> Option<TimeMeaning> {
         let format = self.arrival_format.clone()?;

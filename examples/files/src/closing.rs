@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use events::failure::{Failure, Outcome};
 use program::say::{counted, grouped, say};
-use program::share::Share;
 use stagger::Counters;
 
 use crate::options::Options;
@@ -96,24 +95,8 @@ pub(crate) fn status(amount: &Amount, unused: &Unused, options: &Options) -> Out
         say(format_args!("note: {message}"));
         return Ok(());
     }
-    if rejected == 0 {
-        return Ok(());
-    }
-    if events == 0 {
-        return Err(Failure::not_used("no line could be used, so no session is written"));
-    }
-    let share = Share::of(rejected, events);
-    let allowed = options.results.max_rejected;
-    if !share.exceeds(allowed) {
-        return Ok(());
-    }
-    Err(Failure::not_used(format_args!(
-        "{} of {} could not be used ({share}, more than the {allowed} of --max-rejected); {}: --rejects FILE keeps those lines, \
-         --max-rejected SHARE allows more",
-        grouped(rejected),
-        counted(rejected + events, "line"),
-        written(options),
-    )))
+    let more = format!("; {}: --rejects FILE keeps those lines", written(options));
+    options.results.max_rejected.check(events, rejected, more)
 }
 
 /// What became of the lines that could be used.

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use events::failure::{Failure, Outcome};
-use events::fields::{self, Fields, Meaning};
+use events::fields::{self, Fields};
 use events::lengths::{self, unit};
-use events::parse::condition::Condition;
+use events::parse::condition::{self, Condition};
 use events::parse::more::MoreFields;
 use events::zones::{self, AnyZone};
 use program::command;
 use program::say::say;
 use program::share::Share;
-use stagger::{Clock, Unit, calendar::Zone};
+use stagger::{Clock, Unit};
 
 use crate::facts::Measures;
 
@@ -54,32 +54,15 @@ impl Options {
 
     /// Options that must be the same in every run with one `--state`, beside the settings of the library.
     pub(crate) fn echo(&self) -> Vec<(String, String)> {
-        let Fields { key, time, value, arrival, only, except, meaning, arrival_format, forwarded, .. } = &self.fields;
-        let Meaning { time_format, input_zone, plausible, no_user } = meaning;
-        let list = |conditions: &mut dyn Iterator<Item = &Condition>| {
-            conditions.map(Condition::text).collect::<Vec<_>>().join(" and ")
-        };
-        let given = |field: &Option<String>| field.clone().unwrap_or_default();
-        let echo = [
-            ("--key", key.join(",")),
-            ("--time", given(time)),
-            ("--value", given(value)),
-            ("--arrival", given(arrival)),
-            ("--time-format", format!("{time_format:?}")),
-            ("--arrival-format", format!("{arrival_format:?}")),
-            ("--input-zone", input_zone.as_ref().map(Zone::name).unwrap_or_default()),
-            ("--plausible", plausible.to_string()),
-            ("--no-user", format!("{no_user:?}").to_lowercase()),
-            ("--forwarded", format!("{forwarded:?}").to_lowercase()),
-            ("--where", list(&mut only.iter())),
-            ("--not", list(&mut except.iter())),
-            ("the rules on events", list(&mut self.strategy.marks())),
-            ("--unique", given(&self.strategy.unique)),
+        let more = [
+            ("the rules on events", condition::list(self.strategy.marks())),
+            ("--unique", self.strategy.unique.clone().unwrap_or_default()),
             ("the further columns", self.results.measures.columns().join(",")),
             ("--events", self.results.events.is_some().to_string()),
             ("--visit-number", self.results.visit_number.to_string()),
         ];
-        echo.map(|(name, value)| (name.to_owned(), value)).into()
+        let more = more.map(|(name, value)| (name.to_owned(), value));
+        self.fields.echo().into_iter().chain(more).collect()
     }
 }
 

@@ -61,6 +61,13 @@ fn one_sentence(error: &clap::Error, command: &clap::Command, words: &[OsString]
         let suggested = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
         return unknown_option(&option.to_string(), suggested, command, words);
     }
+    let commands: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return format!("say what to do: {}; --help tells more", or(&commands));
+    }
+    if let (ErrorKind::InvalidSubcommand, Some(wrong)) = (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        return format!("there is no command {wrong}: say {} first; --help tells more", or(&commands));
+    }
     let text = error.render().to_string();
     let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -104,8 +111,17 @@ fn unknown_short(option: &str, command: &clap::Command, words: &[OsString]) -> S
     match &meant[..] {
         [] if word.contains('.') => format!("there is no option {word}; if it is a file, write ./{word}"),
         [] => format!("there is no option {word}; options have long names, which --help tells"),
-        [one] => format!("there is no option {word}; did you mean {one}?"),
-        [others @ .., last] => format!("there is no option {word}; did you mean {} or {last}?", others.join(", ")),
+        meant => format!("there is no option {word}; did you mean {}?", or(meant)),
+    }
+}
+
+/// Names in a sentence: `run, rows or help`.
+fn or<T: AsRef<str>>(names: &[T]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match &names[..] {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
     }
 }
 
@@ -157,6 +173,21 @@ mod tests {
         };
         assert_eq!(joined("files - --zone -03:00 --gap -5m -"), "files - --zone=-03:00 --gap=-5m -");
         assert_eq!(joined("files --strict --gap=1m -5 -- -5"), "files --strict --gap=1m -5 -- -5");
+    }
+
+    #[test]
+    fn a_command_that_is_missing_or_wrong_is_told() {
+        let command = clap::Command::new("timely").subcommand_required(true).arg_required_else_help(true);
+        let command = command.subcommands(["run", "rows"].map(clap::Command::new));
+        let said = |words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            one_sentence(&command.clone().try_get_matches_from(&words).unwrap_err(), &command, &words)
+        };
+        assert_eq!(said(&["timely"]), "say what to do: run or rows; --help tells more");
+        for wrong in ["a.jsonl", "rum"] {
+            let sentence = format!("there is no command {wrong}: say run or rows first; --help tells more");
+            assert_eq!(said(&["timely", wrong]), sentence);
+        }
     }
 
     fn said(name: &'static str, words: &str) -> String {

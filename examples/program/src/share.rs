@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::failure::{Failure, Outcome};
+use crate::say::{counted, grouped};
+
 /// A number from 0 to 1, written as `1%` or `0.01`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share(f64);
@@ -15,6 +18,23 @@ impl Share {
 
     pub fn exceeds(self, allowed: Self) -> bool {
         self.0 > allowed.0
+    }
+
+    /// Fails if no line could be used, or if more than this share could not. `more`: what became of the lines.
+    pub fn check(self, used: u64, rejected: u64, more: impl fmt::Display) -> Outcome<()> {
+        if rejected > 0 && used == 0 {
+            return Err(Failure::not_used("no line could be used, so no session is written"));
+        }
+        let share = Self::of(rejected, used);
+        if !share.exceeds(self) {
+            return Ok(());
+        }
+        Err(Failure::not_used(format_args!(
+            "{} of {} could not be used ({share}, more than the {self} of --max-rejected){more}, --max-rejected SHARE \
+             allows more",
+            grouped(rejected),
+            counted(rejected + used, "line"),
+        )))
     }
 }
 

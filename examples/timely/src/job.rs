@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow, bail};
 use events::columns::Columns;
 use events::input::Source;
 use events::setup;
-use program::failure;
 use program::say::say;
+use program::{failure, same};
 use timely::communication::Config as Communication;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle;
@@ -19,14 +19,15 @@ use crate::commit::commit;
 use crate::message::Epoch;
 use crate::options::Run;
 use crate::sessions::sessions;
-use crate::source::{Broken, messages};
-use crate::state::{Folder, Resumed};
+use crate::settings::Settings;
+use crate::source::{Amount, Amounts, messages};
+use crate::state::{Folder, Resumed, When};
 
 /// How a job has ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// All is done, but for files that this process could not read to their end.
-    Done { broken: Vec<String> },
+    /// All is done. What this process has read, and whether it began with the first line.
+    Done { amount: Box<Amount>, is_whole: bool },
     /// An earlier run had done all.
     Before,
 }
@@ -40,27 +41,39 @@ pub fn run(run: Run) -> Result<Ended> {
     }
     setup::check(&run.fields, &sources).map_err(failed)?;
     let columns = rows::columns::session_columns(setup::columns(&run.fields, &sources).map_err(failed)?);
+    for path in same::repeated(sources.iter().filter_map(Source::input)) {
+        let path = path.display();
+        say(format_args!("note: {path} is given more than once: unless that is meant, name it once"));
+    }
     run.rule.config().build()?; // a wrong setting is told before anything starts
+    let communication = communication(&run)?;
     let folder = Folder::new(&run.state);
-    if folder.resume(0, 1)?.is_none() {
+    let (settings, newest) = (Settings::new(&run), folder.newest()?);
+    let _only_this = settings.claim(&run, newest)?;
+    if newest == Some(When::End) {
         return Ok(Ended::Before);
     }
     end_with_the_others();
-    let broken = Broken::default();
-    let job = Arc::new(Job { run, sources, columns, folder, broken: broken.clone() });
-    let config = timely::Config { communication: communication(&job.run)?, worker: timely::WorkerConfig::default() };
+    let amounts = Amounts::default();
+    let job = Arc::new(Job { run, sources, columns, folder, amounts: amounts.clone() });
+    let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| job.start(worker)).map_err(|problem| anyhow!(problem))?;
     for result in guards.join() {
         result.map_err(|problem| anyhow!("a worker failed: {problem}"))?;
     }
-    Ok(Ended::Done { broken: broken.take() })
+    Ok(Ended::Done { amount: Box::new(amounts.take()), is_whole: newest.is_none() })
 }
 
 fn communication(run: &Run) -> Result<Communication> {
-    let threads = run.workers.max(1);
+    let threads = run.workers;
     let Some(process) = run.process else { return Ok(Communication::Process(threads)) };
     if process >= run.addresses.len() {
         bail!("--process {process} is not there: --addresses has {} (from 0)", run.addresses.len());
+    }
+    if let Some((_, twice)) =
+        run.addresses.iter().enumerate().find(|(i, address)| run.addresses[..*i].contains(address))
+    {
+        bail!("--addresses has {twice} twice: each process needs one of its own");
     }
     let addresses = run.addresses.iter().map(ToString::to_string).collect();
     Ok(Communication::Cluster { threads, process, addresses, report: false, zerocopy: false })
@@ -71,7 +84,7 @@ struct Job {
     sources: Vec<Source>,
     columns: Columns,
     folder: Folder,
-    broken: Broken,
+    amounts: Amounts,
 }
 
 impl Job {
@@ -83,7 +96,8 @@ impl Job {
         let clockwork = Clockwork::new(run.out_of_order, run.epoch, run.checkpoint);
         worker.dataflow::<Epoch, _, _>(|scope| {
             let done = Handle::new();
-            let messages = messages(scope, &self.sources, &run.fields, clockwork, &resumed, done.clone(), &self.broken);
+            let messages =
+                messages(scope, &self.sources, &run.fields, clockwork, &resumed, done.clone(), &self.amounts);
             let mut streams = sessions(messages, engine, resumed.progress.clone());
             streams.sessions = streams.sessions.probe_with(&done);
             commit(streams, self.folder.clone(), self.columns.clone());

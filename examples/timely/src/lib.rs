@@ -4,6 +4,7 @@
 //! - [`sessions`]: the operator, with the frontier as watermark.
 //! - [`commit`], [`state`]: rows and state, written together; restart.
 //! - [`job`], [`options`]: from the command line to a dataflow.
+//! - [`settings`]: what makes a job, and that its folder is for no other.
 //! - [`message`], [`clockwork`]: what travels between workers, and its times.
 
 #![allow(missing_docs, reason = "for the program beside it only")]
@@ -14,5 +15,6 @@ pub mod job;
 pub mod message;
 pub mod options;
 pub mod sessions;
+pub mod settings;
 pub mod source;
 pub mod state;

@@ -1,12 +1,14 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use events::fields::Fields;
 use events::lengths::{self, unit};
+use program::share::Share;
 use stagger::{Bucket, Config, Gap, Stagger, Strategy, Unit};
 
 /// Sessions from files, on several threads and machines, by timely dataflow.
@@ -60,11 +62,16 @@ pub struct Run {
     pub state: PathBuf,
 
     /// Worker threads of each process
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    #[arg(short, long, value_name = "N", default_value_t = 1,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_WORKERS))]
     pub workers: usize,
 
+    /// Share of the lines that may be unusable, such as 1% or 0.01; beyond it the exit status is 1
+    #[arg(long, value_name = "SHARE", default_value = "1%")]
+    pub max_rejected: Share,
+
     /// The addresses of all processes, the same list for each of them: 10.0.0.1:2101,10.0.0.2:2101
-    #[arg(long, value_name = "ADDRESS,…", value_delimiter = ',', requires = "process")]
+    #[arg(long, value_name = "ADDRESS,…", value_delimiter = ',', value_parser = address, requires = "process")]
     pub addresses: Vec<SocketAddr>,
 
     /// Which of the addresses is this process, from 0
@@ -89,9 +96,27 @@ pub struct Rule {
     pub floor: Option<Unit>,
 }
 
+/// Each has a connection to every other.
+const MOST_WORKERS: u64 = 1_024;
+
+/// Reads an address, or a name that has one.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| "give the address of a machine, or its name, and a port, such as 10.0.0.1:2101".to_owned())
+}
+
 const DEFAULT_GAP: Duration = Duration::from_secs(30 * 60);
 
 impl Rule {
+    /// The rule as an option.
+    pub fn text(&self) -> String {
+        match (self.step, self.floor) {
+            (Some(width), _) => format!("--step {}", lengths::compact(width)),
+            (None, Some(unit)) => format!("--floor {unit:?}").to_lowercase(),
+            (None, None) => format!("--gap {}", lengths::compact(self.gap.unwrap_or(DEFAULT_GAP))),
+        }
+    }
+
     /// The configuration of each engine. The watermark comes from the frontier.
     pub fn config(&self) -> Config<String, String> {
         let strategy: Strategy = match (self.step, self.floor) {

@@ -11,6 +11,7 @@ use anyhow::Result;
 use events::batch::Item;
 use events::fields::Fields;
 use events::input::Source;
+use events::parse::seen::Seen;
 use events::reading::Reading;
 use stagger::Timestamp;
 use timely::container::CapacityContainerBuilder;
@@ -31,17 +32,30 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 type Output<'a> = OutputBuilderSession<'a, Epoch, CapacityContainerBuilder<Vec<Timed<Message>>>>;
 
-/// Files of this process that cannot be read to their end. What was read of them is used.
-#[derive(Clone, Debug, Default)]
-pub struct Broken(Arc<Mutex<Vec<String>>>);
+/// What this process has read, beyond what an earlier run had.
+#[derive(Debug, Default)]
+pub struct Amount {
+    pub events: u64,
+    pub rejected: u64,
+    /// The messages about files that cannot be read to their end. What was read of them is used.
+    pub broken: Vec<String>,
+    pub seen: Seen,
+}
 
-impl Broken {
-    fn add(&self, message: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+/// It grows on several threads.
+#[derive(Clone, Debug, Default)]
+pub struct Amounts(Arc<Mutex<Amount>>);
+
+impl Amounts {
+    fn add(&self, more: Amount) {
+        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.events += more.events;
+        sum.rejected += more.rejected;
+        sum.broken.extend(more.broken);
+        sum.seen.merge(more.seen);
     }
 
-    /// The messages about them.
-    pub fn take(&self) -> Vec<String> {
+    pub fn take(&self) -> Amount {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -51,7 +65,7 @@ struct File {
     index: u32,
     source: Source,
     reading: Reading,
-    broken: Broken,
+    amounts: Amounts,
     /// Lines that an earlier run has used.
     skip: u64,
     greatest: Option<Timestamp>,
@@ -66,7 +80,7 @@ pub fn messages<'scope>(
     clockwork: Clockwork,
     resumed: &Resumed,
     done: Handle<Epoch>,
-    broken: &Broken,
+    amounts: &Amounts,
 ) -> Stream<'scope, Epoch, Vec<Timed<Message>>> {
     let (worker, peers) = (scope.index(), scope.peers());
     operator::source(scope, "files", |capability, info| {
@@ -76,8 +90,8 @@ pub fn messages<'scope>(
             .map(|(index, source)| {
                 let reading = start(source, fields).unwrap_or_else(|error| stop(&error));
                 let reached = resumed.progress.get(&index).copied().unwrap_or_default();
-                let (source, broken, capability) = (source.clone(), broken.clone(), capability.clone());
-                File { index, source, reading, broken, skip: reached.line, greatest: reached.greatest, capability }
+                let (source, amounts, capability) = (source.clone(), amounts.clone(), capability.clone());
+                File { index, source, reading, amounts, skip: reached.line, greatest: reached.greatest, capability }
             })
             .collect();
         drop(capability);
@@ -110,7 +124,7 @@ pub fn messages<'scope>(
 
 impl File {
     fn is_ahead(&self, done: &Handle<Epoch>, clockwork: Clockwork) -> bool {
-        let behind = self.capability.time().saturating_sub(AHEAD * clockwork.epoch);
+        let behind = self.capability.time().saturating_sub(clockwork.epoch.saturating_mul(AHEAD));
         // At the beginning nothing is known: the first batch of each file is read in any case.
         *self.capability.time() > Epoch::MIN && done.less_than(&behind)
     }
@@ -128,9 +142,14 @@ impl File {
 
     /// Sends a batch of lines. `false` at the end of the file.
     fn read(&mut self, output: &mut Output<'_>, peers: usize, clockwork: Clockwork) -> bool {
-        let Some(batch) = self.reading.next() else { return false };
-        let mut waiting = Vec::new();
+        let Some(mut batch) = self.reading.next() else { return false };
+        let (mut waiting, mut amount) = (Vec::new(), Amount::default());
+        amount.seen = batch.seen.take().map(|seen| *seen).unwrap_or_default();
         for item in batch.iter() {
+            match item {
+                Item::Record(line, _) => amount.events += u64::from(line > self.skip),
+                Item::Rejected(bad) => amount.rejected += u64::from(bad.line > self.skip),
+            }
             let message = match item {
                 Item::Record(line, record) => Message::Event(Occurrence {
                     at: Place { source: self.index, line },
@@ -147,12 +166,13 @@ impl File {
             self.send(message, &mut waiting, output, peers, clockwork);
         }
         if let Some(reason) = batch.broken_off(&self.source) {
-            self.broken.add(reason.clone());
+            amount.broken.push(reason.clone());
             let at = Place { source: self.index, line: batch.last_line + 1 };
             let message = Message::Unreadable { at, text: String::new(), reason };
             self.send(message, &mut waiting, output, peers, clockwork);
         }
         self.give(&mut waiting, output);
+        self.amounts.add(amount);
         self.reading.give_back(batch);
         true
     }

@@ -8,6 +8,7 @@
 //!     0-of-2.done                the three above are complete
 //!     1-of-2.…                   those of the other worker
 //! STATE/end/                     the last rows
+//! STATE/job.json                 the settings of the job
 //! ```
 //!
 //! A checkpoint is complete, and its rows are final, when each worker of a run has written `done`. A restart goes on
@@ -115,9 +116,9 @@ impl Folder {
         Ok(Some(Resumed { epoch: Some(epoch), progress, engine }))
     }
 
-    /// Whether all rows are there.
-    pub fn has_ended(&self) -> Result<bool> {
-        Ok(self.complete()?.last().is_some_and(|newest| newest.when == When::End))
+    /// When the newest complete checkpoint was.
+    pub fn newest(&self) -> Result<Option<When>> {
+        Ok(self.complete()?.last().map(|newest| newest.when))
     }
 
     fn load(&self, checkpoint: Checkpoint, part: usize) -> Result<Saved> {
@@ -154,7 +155,11 @@ impl Folder {
     /// The final rows, or the events in no session: the files of all complete checkpoints, in order of time.
     pub fn rows(&self, what: &str) -> Result<Vec<PathBuf>> {
         let complete = self.complete()?;
-        ensure!(!complete.is_empty(), "{} has no complete checkpoint", self.0.display());
+        ensure!(
+            !complete.is_empty(),
+            "{} has no complete checkpoint: its job has not come to one yet, or it is no folder of --state",
+            self.0.display()
+        );
         let parts = |checkpoint: Checkpoint| {
             (0..checkpoint.workers).map(move |part| self.path(checkpoint.when, part, checkpoint.workers, what))
         };

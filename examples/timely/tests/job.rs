@@ -318,3 +318,134 @@ fn another_rule_is_refused_and_a_finished_job_says_so() {
     let message = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && message.contains("has ended already"), "{message}");
 }
+
+/// Runs the program in a folder: status and messages.
+fn said(folder: &TempDir, arguments: &str) -> (Option<i32>, String) {
+    let ran = Command::new(PROGRAM).args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+}
+
+fn lines(users: &[&str]) -> String {
+    let line =
+        |(second, user): (usize, &&str)| format!("{{\"user\":\"{user}\",\"time\":{}}}\n", 1_700_000_000 + second);
+    users.iter().enumerate().map(line).collect()
+}
+
+/// It was read as the same job, which had ended: no row of it changed, and the status was 0.
+#[test]
+fn a_state_is_for_one_job() {
+    let folder = TempDir::new().unwrap();
+    for (name, users) in [("a.jsonl", vec!["ann"; 3]), ("b.jsonl", vec!["bob"; 3])] {
+        fs::write(folder.path().join(name), lines(&users)).unwrap();
+    }
+    let run = |arguments: &str| said(&folder, &format!("run {arguments}"));
+    let begin = "a.jsonl --key user --time time --state state";
+    let (status, told) = run(begin);
+    assert!(status == Some(0) && told.starts_with("done: 3 events, 0 rejected; `timely-sessions rows"), "{told}");
+    for (arguments, why) in [
+        (format!("{begin} --gap 5m"), "it was begun with rule = --gap 30m, which is --gap 5m now"),
+        (format!("{begin} --step 30m"), "it was begun with rule = --gap 30m, which is --step 30m now"),
+        (format!("{begin} --out-of-order 1m"), "it was begun with --out-of-order = 10s, which is 1m now"),
+        (begin.replace("key user", "key user,time"), "it was begun with --key = user, which is user,time now"),
+        (format!("{begin} --where user!=bob"), "it was begun with --where = , which is user!=bob now"),
+        (begin.replace("a.jsonl", "b.jsonl"), "it was begun with the inputs a.jsonl, which are b.jsonl now"),
+        (
+            begin.replace("a.jsonl", "a.jsonl b.jsonl"),
+            "it was begun with the inputs a.jsonl, which are a.jsonl, b.jsonl now",
+        ),
+    ] {
+        let sentence = format!(
+            "timely-sessions: state is the state of another job: use the same command, or give another --state: {why}\n"
+        );
+        assert_eq!(run(&arguments), (Some(2), sentence), "{arguments}");
+    }
+    let (status, told) = run(&format!("{begin} --workers 2 --checkpoint 5m"));
+    assert!(status == Some(0) && told.contains("nothing to do: the job has ended already"), "{told}");
+    fs::write(folder.path().join("a.jsonl"), lines(&["ann"; 4])).unwrap();
+    let (status, told) = run(begin);
+    let grown = "a.jsonl had 99 bytes when it began, and has 132 now\n";
+    assert!(status == Some(2) && told.ends_with(grown), "{told}");
+}
+
+/// Lines that cannot be used were told by `rows --unused` alone.
+#[test]
+fn the_exit_status_says_whether_all_was_used() {
+    let folder = TempDir::new().unwrap();
+    let good = lines(&["ann"; 200]);
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("good", &good);
+    write("some", &(good.clone() + "oops\n"));
+    write("many", &(lines(&["ann"; 3]) + "oops\n"));
+    write("none", "oops\n{oops\n");
+    write("empty", "");
+    let many = "1 of 4 lines could not be used (25 %, more than the 1 % of --max-rejected): `timely-sessions rows STATE \
+                --unused` has those lines, --max-rejected SHARE allows more\n";
+    for (number, (input, options, status, sentence)) in [
+        ("good", "--key user", 0, "done: 200 events, 0 rejected; "),
+        ("empty", "--key user", 0, "done: 0 events, 0 rejected; "),
+        ("some", "--key user", 0, "done: 200 events, 1 rejected; "),
+        ("some", "--key user --max-rejected 0", 1, "1 of 201 lines could not be used (0.4975 %, more than the 0 % of"),
+        ("many", "--key user", 1, many),
+        ("many", "--key user --max-rejected 25%", 0, "done: 3 events, 1 rejected; "),
+        ("none", "--key user", 1, "timely-sessions: no line could be used, so no session is written\n"),
+        ("many", "--key usr", 2, "timely-sessions: no line has the field `usr`; remove STATE to begin anew\n"),
+        ("good good", "--key user", 0, "note: good is given more than once: unless that is meant, name it once\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let state = format!("state-{number}");
+        let (ended, told) = said(&folder, &format!("run {input} --format jsonl --time time {options} --state {state}"));
+        assert_eq!(ended, Some(status), "{input} {options}: {told}");
+        assert!(told.contains(&sentence.replace("STATE", &state)), "{input} {options}: {told}");
+    }
+}
+
+#[test]
+fn careless_commands_are_explained() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a.jsonl"), lines(&["ann"])).unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let run = "run a.jsonl --key user --time time --state state";
+    let address = "give the address of a machine, or its name, and a port, such as 10.0.0.1:2101";
+    for (arguments, sentence) in [
+        ("rum a.jsonl".to_owned(), "there is no command rum: say run or rows first; --help tells more"),
+        ("a.jsonl --state state".to_owned(), "there is no command a.jsonl: say run or rows first; --help tells more"),
+        (format!("{run} --workers 0"), "invalid value '0' for '--workers <N>': 0 is not in 1..=1024"),
+        (format!("{run} --workers 1000000"), "invalid value '1000000' for '--workers <N>': 1000000 is not in 1..=1024"),
+        (
+            format!("{run} --addresses localhost --process 0"),
+            &format!("invalid value 'localhost' for '--addresses <ADDRESS,…>': {address}"),
+        ),
+        (
+            format!("{run} --addresses 127.0.0.1:1,127.0.0.1:1 --process 0"),
+            "--addresses has 127.0.0.1:1 twice: each process needs one of its own",
+        ),
+        (run.replace("--state state", "--state file"), "cannot read file: not a directory"),
+        (
+            "rows none".to_owned(),
+            "none has no complete checkpoint: its job has not come to one yet, or it is no folder of --state",
+        ),
+    ] {
+        assert_eq!(said(&folder, &arguments), (Some(2), format!("timely-sessions: {sentence}\n")), "{arguments}");
+    }
+    let (status, told) = said(&folder, &run.replace("run", "run --epoch 30000000w --checkpoint 30000000w"));
+    assert_eq!(status, Some(0), "{told}");
+    assert_eq!(rows(&folder.path().join("state"), false).len(), 1);
+}
+
+/// While one is at work, another of the same job does not begin.
+#[test]
+fn one_run_is_at_work_in_a_state() {
+    let folder = TempDir::new().unwrap();
+    let state = state(&folder, "state");
+    fs::create_dir(&state).unwrap();
+    fs::write(folder.path().join("a.jsonl"), lines(&["ann"])).unwrap();
+    let at_work = fs::File::open(&state).unwrap();
+    at_work.lock().unwrap();
+    let run = "run a.jsonl --key user --time time --state state";
+    let sentence = "timely-sessions: another run is at work in state: wait for its end, or give another --state\n";
+    assert_eq!(said(&folder, run), (Some(2), sentence.to_owned()));
+    drop(at_work);
+    assert_eq!(said(&folder, run).0, Some(0));
+}

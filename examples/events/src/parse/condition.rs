@@ -104,6 +104,11 @@ impl Condition {
     }
 }
 
+/// Conditions that must all hold, as text.
+pub fn list<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> String {
+    conditions.into_iter().map(Condition::text).collect::<Vec<_>>().join(" and ")
+}
+
 impl Operator {
     fn holds(self, order: Option<Ordering>) -> bool {
         match self {
