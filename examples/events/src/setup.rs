@@ -1,10 +1,11 @@
 //! Decisions before the first line: inputs, formats and fields.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use program::say::list;
+use program::same;
+use program::say::{list, say};
 
 use crate::columns::{Columns, KeyKind};
 use crate::failure::{Failure, Outcome};
@@ -64,6 +65,18 @@ pub fn sources(inputs: &[PathBuf]) -> Vec<Source> {
         return vec![Source::Bundled];
     }
     inputs.iter().map(|path| Source::new(path)).collect()
+}
+
+/// Refuses inputs that cannot be read twice, or that are an output, and notes those that are named twice.
+pub fn check_files<'a>(sources: &'a [Source], outputs: impl IntoIterator<Item = &'a Path>) -> Outcome<()> {
+    let inputs = || sources.iter().filter_map(Source::input);
+    same::check(inputs(), outputs)?;
+    same::check_once(inputs())?;
+    for path in same::repeated(inputs()) {
+        let path = path.display();
+        say(format_args!("note: {path} is given more than once: unless that is meant, name it once"));
+    }
+    Ok(())
 }
 
 /// The key fields, with the names under which they come out.

@@ -121,17 +121,12 @@ where
         state: Option<State<Payload<O>, A::State>>,
     ) -> Outcome<Self> {
         let sources = setup::sources(&options.inputs);
-        same::check(sources.iter().filter_map(Source::input), options.files())?;
-        same::check_once(sources.iter().filter_map(Source::input))?;
+        setup::check_files(&sources, options.files())?;
         if options.writes_stdout() {
             same::check_beside_stdout(options.files())?;
         }
         options.check_names()?;
         setup::check(&options.fields, &sources)?;
-        for path in same::repeated(sources.iter().filter_map(Source::input)) {
-            let path = path.display();
-            say(format_args!("note: {path} is given more than once: unless that is meant, name it once"));
-        }
         if let Some(path) = &options.going_on.state {
             state::check(path)?;
         }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use events::lengths::{self, unit};
 use events::parse::condition::{self, Condition};
 use events::parse::more::MoreFields;
 use events::zones::{self, AnyZone};
-use program::command;
 use program::say::say;
 use program::share::Share;
+use program::{command, endings};
 use stagger::{Clock, Unit};
 
 use crate::facts::Measures;
@@ -323,11 +323,6 @@ fn stagger_bucket(text: &str) -> Result<StaggerBucket, String> {
     }
 }
 
-/// What follows the last point of the name of a file.
-fn ending(path: &Path) -> &str {
-    path.extension().and_then(OsStr::to_str).unwrap_or_default()
-}
-
 /// Reads the command line, the program's name first. None if it asked for help, which is written.
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Outcome<Option<Options>> {
     let options: Option<Options> = command::parse(arguments)?;
@@ -423,37 +418,13 @@ impl Options {
 
     /// Refuses outputs whose names promise another form than they would have.
     pub(crate) fn check_names(&self) -> Outcome<()> {
-        let Results { output_format, output, .. } = &self.results;
-        let refused = |path: &Path, why: String| Err(Failure::usage(format_args!("{} {why}", path.display())));
-        for path in self.results.files().chain(self.going_on.state.as_deref()) {
-            let packed = match ending(path) {
-                "gz" => "gzip",
-                "zst" => "zstd",
-                "bz2" => "bzip2",
-                "xz" => "xz",
-                _ => continue,
-            };
-            return refused(path, format!("would not be packed: leave out its ending, and pack it with {packed} then"));
-        }
-        let rows = output.as_deref().filter(|path| *path != Path::new("-"));
-        match (output_format, rows) {
+        endings::check_packed(self.files())?;
+        let rows = self.results.output.as_deref().filter(|path| *path != Path::new("-"));
+        match (self.results.output_format, rows) {
             (Some(OutputFormat::Parquet), None) => {
                 Err(Failure::usage("--output-format parquet needs a folder to write: --output FOLDER"))
             }
-            (None, Some(path)) => match ending(path) {
-                "parquet" => refused(
-                    path,
-                    "would be CSV: say --output-format parquet, which makes a folder of that name".to_owned(),
-                ),
-                "json" | "jsonl" | "ndjson" => {
-                    refused(path, "would be CSV: say --output-format jsonl, or csv if that is meant".to_owned())
-                }
-                "xlsx" | "xls" | "ods" => {
-                    let csv = path.with_extension("csv");
-                    refused(path, format!("would be CSV, which spreadsheets open too: name it {}", csv.display()))
-                }
-                _ => Ok(()),
-            },
+            (None, Some(path)) => endings::check_csv(path),
             _ => Ok(()),
         }
     }

@@ -44,7 +44,7 @@ const RHYTHM: [f64; 24] = [
 #[derive(Clone, Debug, Args)]
 pub struct Plan {
     /// How many different users there are
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub users: u64,
     /// Clicks per second, on average over the day
     #[arg(long, default_value_t = 10.0, value_parser = rate)]

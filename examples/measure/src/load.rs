@@ -51,6 +51,7 @@ pub(crate) type NumberEvent = Event<u64, u64>;
 /// Reads all inputs.
 pub(crate) fn load(command: &Command) -> Outcome<Loaded> {
     let sources = setup::sources(&command.inputs);
+    setup::check_files(&sources, None)?;
     setup::check(&command.fields, &sources)?;
     let mut loaded = Loaded::default();
     for source in &sources {

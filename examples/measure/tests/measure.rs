@@ -128,6 +128,30 @@ fn says_what_is_wrong() {
     }
 }
 
+/// The report was appended to the events (`measure clicks.csv >> clicks.csv`).
+#[cfg(unix)]
+#[test]
+fn no_input_is_written_or_read_twice_in_silence() {
+    let folder = TempDir::new().expect("a folder");
+    let clicks = "who,when\nann,1\n";
+    let csv = file(&folder, "clicks.csv", clicks);
+    let measure = || {
+        let mut command = program();
+        command.args(["--key", "who", "--time", "when", "--time-format", "seconds", "--runs", "1", "--only", "gap"]);
+        command
+    };
+    let append = std::fs::File::options().append(true).open(&csv).expect("it is there");
+    let output = measure().arg(&csv).stdout(append).output().expect("it starts");
+    let said = "measure: standard output is an input: write to another file\n";
+    assert_eq!((output.status.code(), text(&output.stderr).as_ref()), (Some(2), said));
+    assert_eq!(std::fs::read_to_string(&csv).expect("it is there"), clicks);
+    let output = measure().args([&csv, &csv]).output().expect("it starts");
+    assert!(output.status.success() && text(&output.stderr).contains(" is given more than once: "));
+    let output = measure().args(["-", "-"]).stdin(Stdio::piped()).output().expect("it starts");
+    let said = "measure: standard input is given twice, but can be read only once: name it once\n";
+    assert_eq!((output.status.code(), text(&output.stderr).as_ref()), (Some(2), said));
+}
+
 #[test]
 fn a_closed_pipe_is_no_panic() {
     program::testing::closed_pipes_are_no_panic(program);

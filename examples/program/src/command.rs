@@ -83,6 +83,9 @@ fn unknown_option(option: &str, suggested: Option<String>, command: &clap::Comma
         let follow = "tail -n +1 -F LOG | files - --out-of-order 10s";
         return format!("{none}: inputs are read to their end; to follow a log: {follow}");
     }
+    if !option.starts_with('-') {
+        return format!("there is no place for {option}: --help tells what is expected");
+    }
     if !option.starts_with("--") {
         return unknown_short(option, command, words);
     }
@@ -228,6 +231,7 @@ mod tests {
         ] {
             assert_eq!(said("files", words), format!("there is no option {more}"), "{words}");
         }
+        assert_eq!(said("sql", "run x"), "there is no place for x: --help tells what is expected");
         assert_eq!(said("timely", "-f"), "there is no option -f; did you mean --floor?");
         let of = "for '--update-every <update-every>': ";
         assert_eq!(said("files", "--update-every 0"), format!("invalid value '0' {of}0 is not 1 or more"));

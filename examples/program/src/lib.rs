@@ -1,6 +1,7 @@
 //! The edges that the programs beside this crate share, each decision in one place.
 //!
 //! - [`command`]: the command line.
+//! - [`endings`]: names that promise another form.
 //! - [`failure`]: why a program stops, and with which exit status.
 //! - [`growing`]: files and folders that get their names when they are complete.
 //! - `places`: the file behind a name.
@@ -15,6 +16,7 @@
 #![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
 
 pub mod command;
+pub mod endings;
 pub mod failure;
 pub mod growing;
 pub mod panics;

@@ -12,7 +12,7 @@ use events::lines::{Frame, Framed, Lines};
 use events::parse::{Line, Parser, Record, Reject, json};
 use program::growing::Growing;
 use program::say::say;
-use program::{same, stdout};
+use program::{endings, same, stdout};
 use sql::model::Arrival;
 use sql::plan::{Plan, Stream};
 use sql::rows::Form;
@@ -73,8 +73,13 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Outcome<()> {
     }
     let arrival = arrival(plan, options)?;
     let is_stdin = options.input == Path::new("-");
-    let from = if is_stdin { same::Input::Stdin } else { same::Input::File(&options.input) };
-    same::check([from], options.output.as_deref())?;
+    let records = if is_stdin { same::Input::Stdin } else { same::Input::File(&options.input) };
+    let texts = std::iter::once(options.text.as_path()).chain(options.schema.as_deref().map(Path::new));
+    same::check(texts.map(same::Input::File).chain([records]), options.output.as_deref())?;
+    endings::check_packed(options.output.as_deref())?;
+    if let (Some(output), None) = (&options.output, options.output_format) {
+        endings::check_csv(output)?;
+    }
     let mut source = Source::new(plan, &arrival);
     let mut run = Run::new(plan).map_err(Failure::usage)?;
     let input = Input::new(&options.input);
@@ -140,7 +145,7 @@ pub(crate) fn one_time(plan: &Plan) -> Option<&str> {
 
 impl<'p> Outputs<'p> {
     fn new(plan: &'p Plan, options: &RunOptions) -> Outcome<Self> {
-        let form = options.output_format.into();
+        let form = options.output_format.map_or(Form::Csv, Form::from);
         let is_folder = options.output.as_deref().is_some_and(is_folder);
         let streams = plan.streams.iter().map(|_| None).collect();
         let mut outputs =

@@ -1,10 +1,12 @@
 //! Runs the text of Amazon Kinesis Data Analytics SQL applications: the program.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use events::failure::{Failure, Outcome};
+use program::growing::Growing;
 use program::say::say;
 use program::{command, signals, stdout};
 use sql::explain::explain;
@@ -65,12 +67,14 @@ fn write_package(plan: &Plan, folder: &Path) -> Outcome<()> {
         return Err(Failure::usage(format_args!("{} is there already: name a folder that is not", folder.display())));
     }
     let name: String = folder.file_name().unwrap_or_default().to_string_lossy().chars().map(letter).collect();
+    let unwritten = |error: io::Error| Failure::file("write", folder, &error);
+    let growing = Growing::folder(folder).map_err(unwritten)?;
     for (path, text) in package::package(plan, &name, &library()) {
-        let path = folder.join(path);
-        let parent = path.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(|error| Failure::file("create", parent, &error))?;
-        fs::write(&path, text).map_err(|error| Failure::file("write", &path, &error))?;
+        let path = growing.path().join(path);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+        written.map_err(unwritten)?;
     }
+    Growing::place([growing]).map_err(|(_, error)| unwritten(error))?;
     let (shown, plan) = (folder.display(), job::one_time(plan).unwrap_or("FIELD"));
     say(format_args!("{shown} is a package. Run it: cd {shown} && cargo run --release -- {plan} < RECORDS.jsonl"));
     Ok(())

@@ -80,14 +80,15 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) stream: Option<String>,
 
-    /// Form of the rows
-    #[arg(long, value_name = "FORM", default_value = "csv")]
-    pub(crate) output_format: FormOption,
+    /// Form of the rows; csv if not given
+    #[arg(long, value_name = "FORM")]
+    pub(crate) output_format: Option<FormOption>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FormOption {
     Csv,
+    #[value(aliases = ["json", "ndjson"])]
     Jsonl,
 }
 

@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow, bail};
 use events::columns::Columns;
 use events::input::Source;
 use events::setup;
+use program::failure;
 use program::say::say;
-use program::{failure, same};
 use timely::communication::Config as Communication;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle;
@@ -41,10 +41,7 @@ pub fn run(run: Run) -> Result<Ended> {
     }
     setup::check(&run.fields, &sources).map_err(failed)?;
     let columns = rows::columns::session_columns(setup::columns(&run.fields, &sources).map_err(failed)?);
-    for path in same::repeated(sources.iter().filter_map(Source::input)) {
-        let path = path.display();
-        say(format_args!("note: {path} is given more than once: unless that is meant, name it once"));
-    }
+    setup::check_files(&sources, None).map_err(failed)?;
     run.rule.config().build()?; // a wrong setting is told before anything starts
     let communication = communication(&run)?;
     let folder = Folder::new(&run.state);

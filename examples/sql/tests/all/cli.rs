@@ -135,6 +135,42 @@ fn a_run_on_other_records_fails() {
     assert_eq!(run("at").status, 0);
 }
 
+/// It was written over: the text, and a file with the schema.
+#[test]
+fn nothing_that_is_read_is_written_over() {
+    let (_folder, path) = folder(APP);
+    fs::write(path("schema"), "\"page\" VARCHAR(20), \"price\" DOUBLE").expect("room");
+    let (app, clicks, schema) = (path("app.sql"), path("clicks.jsonl"), path("schema"));
+    let run = |output: &str| {
+        program(&[
+            &app,
+            "--input",
+            &clicks,
+            "--arrival",
+            "at",
+            "--schema",
+            &schema,
+            "--stream",
+            "COUNTS",
+            "--output",
+            output,
+        ])
+    };
+    for read in [&app, &clicks, &schema] {
+        let ran = run(read);
+        assert!(ran.said.ends_with(&format!("sql: {read} is an input: write to another file\n")), "{}", ran.said);
+        assert_eq!(ran.status, 2);
+    }
+    assert_eq!(fs::read_to_string(&app).expect("the text"), APP);
+    for (name, why) in [
+        ("rows.json", "would be CSV: say --output-format jsonl, or csv if that is meant"),
+        ("rows.csv.gz", "would not be packed: leave out its ending, and pack it with gzip then"),
+    ] {
+        let ran = run(&path(name));
+        assert!(ran.status == 2 && ran.said.ends_with(&format!("{name} {why}\n")), "{}", ran.said);
+    }
+}
+
 /// Firehose stores records one after the other; others keep them in a list, or over several lines.
 #[test]
 fn objects_need_no_lines_of_their_own() {
