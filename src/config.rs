@@ -235,7 +235,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     ///
     /// The time is that of the clock: event time, or arrival time on the arrival clock. It is cut into
     /// stretches of the length `every`, counted from 1970. A call that moves the clock into another stretch
-    /// first closes what is over, then emits each session that is still open and has changed since its latest
+    /// first closes sessions that are over, then emits each session that is still open and has changed since its latest
     /// summary, in order of opening: at most one update a stretch, and none of a session that has not changed.
     /// [`next_deadline`](crate::Sessionizer::next_deadline) takes the end of the stretch into account.
     ///
@@ -249,7 +249,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// later call, and shows its session as it is by then; where the session is over first, it is left out.
     ///
     /// O(log n) for each update, with n sessions that have changed, and about 120 bytes for each session that has
-    /// been emitted while it is open; a snapshot holds what is needed.
+    /// been emitted while it is open, in a snapshot too.
     ///
     /// ```
     /// use core::time::Duration;

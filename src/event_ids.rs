@@ -15,7 +15,7 @@ pub(crate) enum EventIds {
     Many(Box<HashSet<u128>>),
 }
 
-/// Up to so many are few.
+/// The greatest number of ids that counts as few.
 const FEW: usize = 32;
 
 impl Default for EventIds {

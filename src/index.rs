@@ -40,7 +40,7 @@ impl Index {
         Self { one: HashTable::new(), many: Vec::new(), mask: 0, len: 0, split_at: SPLIT }
     }
 
-    /// Makes room for so many entries at once, in an index without any.
+    /// Makes room for a number of entries at once, in an index without any.
     pub(crate) fn reserve(&mut self, entries: usize) {
         if self.len > 0 || entries < SPLIT {
             return;

@@ -87,7 +87,7 @@ impl<K: Key> ClosedParts<K> {
         self.closings += 1;
     }
 
-    /// Forgets what is remembered of a partition.
+    /// Forgets the part of a partition, if one is remembered.
     #[cold]
     fn forget_before(&mut self, partition: Partition<K::Ref<'_>>) {
         self.restored.forget_one(|| id_of(&K::key_from(partition.key), partition.start));
@@ -149,7 +149,7 @@ impl<K: Key> ClosedParts<K> {
         }
     }
 
-    /// What was remembered after a closing, in that order, with the numbers of the closings.
+    /// The parts remembered after a closing, in the order of their closings, with the number of each.
     pub(crate) fn after(&self, closing: u64) -> impl Iterator<Item = (u64, (SessionId, u32, Timestamp))> {
         let notes = (self.closings - self.notes_after(closing)..self.closings).filter_map(|before| {
             let number = self.notes.end().wrapping_sub((self.closings - before) as u32);

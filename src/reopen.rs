@@ -129,7 +129,7 @@ impl ReopenCounter {
         self.closed.get(&partition()).map_or(1, |closed| closed.part.saturating_add(1))
     }
 
-    /// What was remembered after a closing, in that order, with the numbers of the closings.
+    /// The parts remembered after a closing, in the order of their closings, with the number of each.
     pub(crate) fn after(&self, closing: u64) -> impl Iterator<Item = (u64, (SessionId, u32, Timestamp))> {
         let from = self.order.len() - self.count_after(closing);
         let closed = |entry: &(u64, SessionId)| Some((*entry, current(&self.closed, entry)?));

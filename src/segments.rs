@@ -25,7 +25,7 @@ impl<T> Segments<T> {
         if fitting < 16 { 4 } else { fitting.ilog2() }
     };
     const LENGTH: usize = 1 << Self::SHIFT;
-    /// So many segments at most stay when a list is cleared.
+    /// The greatest number of segments that stay when a list is cleared.
     const KEPT: usize = (3 * SEGMENT_BYTES).div_ceil(Self::LENGTH * Self::SIZE);
 
     pub(crate) const fn new() -> Self {

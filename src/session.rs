@@ -148,7 +148,7 @@ pub(crate) struct Origin {
     pub(crate) besides: Distinction,
 }
 
-/// What the id of a session is made of, besides its rare state.
+/// The parts of the id of a session, besides its rare state.
 #[derive(Clone, Copy)]
 pub(crate) struct IdParts {
     pub(crate) anchor: Timestamp,

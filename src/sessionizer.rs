@@ -19,8 +19,8 @@ use crate::time::Timestamp;
 ///
 /// # Panics in `out`
 /// If `out` panics and the panic is caught, the session that it was called with is gone, and so may be the event that
-/// was being pushed. All other sessions stay, and every method can be called as before: what was due comes with the next
-/// advance or flush. (A panic in a rule, an aggregate or a key may leave a session with half of an event: go on from a
+/// was being pushed. All other sessions stay, and every method can be called as before: sessions that were due
+/// come with the next advance or flush. (A panic in a rule, an aggregate or a key may leave a session with half of an event: go on from a
 /// snapshot then.)
 ///
 /// # Snapshots
@@ -35,8 +35,8 @@ pub trait Sessionizer {
     /// The output of the caller's aggregate.
     type Output;
 
-    /// Takes one event. If it moves the clock, the sessions which that closes come out first, then
-    /// the event is placed.
+    /// Takes one event. Sessions that it closes, by moving the clock, are emitted first; then the event is
+    /// placed.
     ///
     /// Expected time O(1) when the event belongs to its key's only open session or opens one;
     /// O(log n) with n open sessions of the same key. Closing is O(log m) per session, with m
@@ -98,7 +98,7 @@ pub trait Sessionizer {
     /// Which clock that is.
     fn clock(&self) -> Clock;
 
-    /// The time to which the clock must move before anything more comes out, if anything is open.
+    /// The time to which the clock must move before another session is emitted, if any is open.
     ///
     /// It may be too early, since it is not moved at each event: advancing to it is harmless, and
     /// the next answer is later. Advancing later only delays output. O(1).
@@ -118,7 +118,7 @@ pub trait Sessionizer {
     fn open_sessions(&self) -> usize;
 }
 
-/// The summary that a sessionizer puts out.
+/// The summary that a sessionizer emits.
 pub type SummaryOf<S> = SessionSummary<<S as Sessionizer>::Key, <S as Sessionizer>::Value, <S as Sessionizer>::Output>;
 
 /// What moves the clock of a sessionizer. There are these two, and code that feeds a clock must tell them
@@ -267,7 +267,7 @@ pub struct Counters {
     ///
     /// Of gap sessions those that are behind by more than the
     /// [allowed lateness](crate::Config::allowed_lateness), and open a session or move its start; with a
-    /// maximum duration or rules all, as what is behind the watermark is not cut anew. Windows never need it.
+    /// maximum duration or rules all, as sessions behind the watermark are not cut anew. Windows never need it.
     /// While this, `late`, `late_windows` and the refused are zero, and no session is closed early, the last
     /// revisions are exactly the sessions of the same events in order of time.
     pub uncorrected: u64,

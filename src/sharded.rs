@@ -32,7 +32,7 @@ use crate::time::Timestamp;
 /// sessions of one engine, with the same ids. [`push_batch`](Self::push_batch) is what makes it faster;
 /// give it tens of thousands of events at a time, since starting the threads takes as long as ten thousand
 /// events. Every shard takes the times of all events that move the clock. Between batches 8 to 12 bytes stay for each
-/// event of the largest batch, of a million events at most, and what the lists grow ahead.
+/// event of the largest batch, of a million events at most, and the room that the lists have grown ahead.
 ///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
 /// [the sessions that a call emits](Config::close_at_most) look at all keys at once, and are refused.

@@ -64,7 +64,7 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         self.slots.len()
     }
 
-    /// Makes room for so many sessions, while there are none.
+    /// Makes room for a number of sessions, while there are none.
     pub(crate) fn reserve(&mut self, sessions: usize) {
         self.index.reserve(sessions);
     }

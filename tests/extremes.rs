@@ -1,12 +1,13 @@
 //! The extremes: both ends of time, difficult days, nothing at all, and very many of one kind.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use chrono::DateTime;
 use chrono_tz::{America, Europe, Tz};
 use stagger::{
-    Bucket, CloseReason, Config, Event, Gap, SessionSummary, Sessionizer, Sliding, Stagger, Strategy, Timestamp, Unit,
-    Window, calendar::ChronoZone,
+    Bucket, CloseReason, Config, Event, Gap, Key, SessionSummary, Sessionizer, Sliding, Stagger, Strategy, Timestamp,
+    Unit, WhenFull, Window, calendar::ChronoZone,
 };
 
 type Summary = SessionSummary<u64, ()>;
@@ -362,5 +363,71 @@ fn a_million_keys_with_one_event() {
         sessions.flush(&mut out);
         assert_eq!(next, MANY, "{strategy:?}");
         assert_eq!((sessions.open_sessions(), sessions.next_deadline()), (0, None));
+    }
+}
+
+/// A key of which the hash tells as good as nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Alike(u64);
+
+impl Hash for Alike {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0 % 2).hash(state);
+    }
+}
+
+impl Key for Alike {
+    type Ref<'a> = Self;
+
+    fn key_from(borrowed: Self) -> Self {
+        borrowed
+    }
+
+    fn key_ref(&self) -> Self {
+        *self
+    }
+
+    fn key_eq(&self, borrowed: Self) -> bool {
+        *self == borrowed
+    }
+}
+
+/// Key, window, number of events, first event, and reason.
+type Row = (u64, Window, u64, u64, CloseReason);
+
+/// What is emitted, but for the ids: they go by the hash of the key too.
+fn rows<K: for<'k> Key<Ref<'k> = K> + Copy>(
+    config: Config<K, u64>,
+    key: impl Fn(u64) -> K,
+    number: impl Fn(K) -> u64,
+) -> Vec<Row> {
+    let mut engine = config.build().expect("a configuration that works");
+    let mut rows = Vec::new();
+    let mut out = |s: SessionSummary<K, u64>| rows.push((number(s.key), s.window, s.count, s.first_event, s.reason));
+    for n in 0..3_000 {
+        let time = (n * 3 / 2 + n * n % 17) as i64;
+        let _ = engine.push(Event::new(key(n * n % 61), Timestamp::from_micros(time), n), &mut out);
+        engine.advance_to(Timestamp::from_micros(time - 20), &mut out);
+    }
+    engine.flush(&mut out);
+    assert_eq!(engine.open_sessions(), 0);
+    rows
+}
+
+#[test]
+fn keys_with_one_hash_are_told_apart() {
+    fn assert_apart(alike: Config<Alike, u64>, apart: Config<u64, u64>) {
+        let expected = rows(apart, |key| key, |key| key);
+        assert!(expected.len() >= 31, "there are 31 keys");
+        assert_eq!(rows(alike, Alike, |key| key.0), expected);
+    }
+    for (strategy, _) in strategies(Duration::from_micros(40)) {
+        let (alike, apart) = (|| Config::new(strategy.clone()), || Config::new(strategy.clone()));
+        assert_apart(alike(), apart());
+        assert_apart(alike().close_at_most(2), apart().close_at_most(2));
+        let full = WhenFull::CloseOldest;
+        assert_apart(alike().max_open_sessions(20, full), apart().max_open_sessions(20, full));
+        let every = Duration::from_micros(9);
+        assert_apart(alike().update_every(every), apart().update_every(every));
     }
 }

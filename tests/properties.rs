@@ -587,7 +587,7 @@ fn goes_on_after_upkeep(family: Family) {
                     (kept, portions) = (restore(Snapshot::from_bytes(&bytes).expect("as written")), None);
                 }
                 2 => {
-                    let pieces = kept.snapshot().split(*number, |key| usize::from(key.as_bytes()[0]) % number);
+                    let pieces = kept.snapshot().split(*number, |key| key.len() % number);
                     (kept, portions) = (restore(Snapshot::join(pieces).expect("of one configuration")), None);
                 }
                 3 => {
@@ -846,7 +846,7 @@ fn goes_on_in_pieces(family: Family) {
         for op in before {
             let _ = step(&mut whole, op);
         }
-        let piece_of = |key: &str| usize::from(key.as_bytes()[0] % 3);
+        let piece_of = |key: &str| key.len() % 3;
         let pieces = whole.snapshot().split(3, piece_of);
         let mut joined =
             config(&spec).restore(Snapshot::join(pieces.clone()).expect("one configuration")).expect("whole again");

@@ -68,7 +68,7 @@ impl<K: Key, V: Value, S> ArrivalWindows<K, V, S> {
         self.sessions.iter().filter_map(|(number, _)| self.sighting(number))
     }
 
-    /// Makes room for so many sessions, while there are none.
+    /// Makes room for a number of sessions, while there are none.
     pub(crate) fn reserve(&mut self, sessions: usize) {
         self.index.reserve(sessions);
     }

@@ -121,7 +121,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.table.try_get(number)
     }
 
-    /// Makes room for so many sessions, while there are none.
+    /// Makes room for a number of sessions, while there are none.
     pub(crate) fn reserve(&mut self, sessions: usize) {
         self.table.reserve(sessions);
     }

@@ -225,7 +225,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     /// Takes the times of some of these events, of any shards, in order. A plain engine needs the last only, which is
-    /// the greatest: what is due comes in the same order, however many steps the clock takes. (That costs no branch
+    /// the greatest: due sessions come in the same order, however many steps the clock takes. (That costs no branch
     /// that cannot be foreseen.)
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -410,7 +410,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         Placement { bucket, end: sighting.session.edge }
     }
 
-    /// Makes room for so many sessions, while there are none. Windows do not know how many each of them will have.
+    /// Makes room for a number of sessions, while there are none. Windows do not know how many each of them will have.
     pub(crate) fn reserve(&mut self, sessions: usize) {
         match self {
             Self::Bucketed(..) | Self::Sliding(..) => {}

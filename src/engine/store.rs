@@ -151,7 +151,7 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
         self.advance(shared, out);
     }
 
-    /// With lateness, an event behind the watermark may be a correction: what is pending comes first.
+    /// With lateness, an event behind the watermark may be a correction: pending sessions come first.
     #[inline]
     fn drain_for_correction(&mut self, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) {
         if shared.options.lateness > 0 && event.event_time <= shared.clock.now() && shared.has_pending() {

@@ -78,7 +78,7 @@ impl<K: Key> Touched<K> {
         Some(key)
     }
 
-    /// How much the next portion holds: more than what is touched meanwhile, so that there is a last one.
+    /// The size of the next portion: more than the number of keys touched meanwhile, so that there is a last one.
     pub(crate) fn limit(&mut self, most: usize) -> usize {
         most.max(1).max(4 * core::mem::take(&mut self.fresh))
     }

@@ -86,7 +86,7 @@ impl Joinable {
     }
 }
 
-/// So many cells are noted at most: events that are out of order lie in several.
+/// The greatest number of cells that are noted: events that are out of order lie in several.
 const CELLS: usize = 8;
 const NOWHERE: WindowId = WindowId::MAX;
 const NO_WINDOWS: [Recent; 2] = [Recent { span: Window::new(Timestamp::MIN, Timestamp::MIN), id: NOWHERE }; 2];

@@ -15,8 +15,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Take the [portions](Self::next_portion), with any calls of the engine in between, and put them together with
     /// [`Snapshot::from_portions`]. The snapshot stands for the instant at which the last portion was taken.
     ///
-    /// While it is taken, the engine notes the keys of all events and summaries, one copy of each: that is what a push
-    /// costs more. [`shrink_to_fit`](Self::shrink_to_fit) does nothing meanwhile. Otherwise nothing costs anything.
+    /// While it is taken, the engine notes the keys of all events and summaries, one copy of each: a push costs that
+    /// much more. [`shrink_to_fit`](Self::shrink_to_fit) does nothing meanwhile. Otherwise nothing costs anything.
     ///
     /// ```
     /// use core::time::Duration;

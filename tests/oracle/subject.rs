@@ -158,7 +158,8 @@ pub(crate) fn build(spec: &Spec) -> Subject {
 
 // --- Input ---
 
-pub(crate) const NAMES: [&str; super::KEYS as usize] = ["a", "b", "c"];
+/// One is empty, and each has another length.
+pub(crate) const NAMES: [&str; super::KEYS as usize] = ["", "b", "cc"];
 
 pub(crate) fn lend(event: &Ev) -> EventRef<'static, Key, Value> {
     Event::new(NAMES[usize::from(event.key)], Timestamp::from_micros(event.time), (event.id, event.kind))
