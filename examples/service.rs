@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -42,7 +43,8 @@ impl Service {
     fn start(state: &Path, clicks: Receiver<Click>, closed: Sender<Visit>) -> Result<Self, Failure> {
         let visits = match fs::read(state) {
             Ok(json) => config().restore(serde_json::from_slice(&json)?)?,
-            Err(_) => config().build()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => config().build()?,
+            Err(error) => return Err(error.into()),
         };
         Ok(Self { visits, clicks, closed })
     }

@@ -17,12 +17,12 @@
 //! ```
 //!
 //! Tumbling windows follow the clock on the wall. The third trade was made at 11:00:55, but it is
-//! received at 11:01:05, after the window of the first two was closed. So the minute 11:00 comes out
+//! received at 11:01:05, after the window of the first two was closed. So the minute 11:00 is emitted
 //! twice, with 2 and with 1, and somebody has to add the two up.
 //!
 //! A stagger window opens when the first trade of a (ticker, minute) is received, at 11:00:20, and
 //! stays open for the whole range of one minute, until 11:01:20. The third trade finds it open: the
-//! minute 11:00 comes out once, with 3. The fourth was made at 11:01:05. That is another minute and
+//! minute 11:00 is emitted once, with 3. The fourth was made at 11:01:05. That is another minute and
 //! so another window, from 11:01:15 to 11:02:15.
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A trade as AWS lists it: ROWTIME, EVENT_TIME, ticker.
 type Trade = (Timestamp, Timestamp, &'static str);
 
-/// A row of a result: when it comes out, the minute of trading, the ticker, how many trades.
+/// A row of a result: when it is emitted, the minute of trading, the ticker, how many trades.
 type Row = (Timestamp, Timestamp, String, u64);
 
 fn main() -> Result<(), ConfigError> {
@@ -79,7 +79,7 @@ fn tumbling(trades: &[Trade]) -> Result<Vec<Row>, ConfigError> {
 /// WINDOWED BY STAGGER (PARTITION BY FLOOR(event_time TO MINUTE), ticker_symbol RANGE INTERVAL '1' MINUTE)
 /// ```
 ///
-/// The strategy knows both times. The row comes out at the end of its window.
+/// The strategy knows both times. The row is emitted at the end of its window.
 fn stagger(trades: &[Trade]) -> Result<Vec<Row>, ConfigError> {
     let strategy = Stagger::on_arrival(Bucket::floor(Unit::Minute), MINUTE);
     let mut sessionizer = Config::<String, ()>::new(strategy).build()?;

@@ -191,7 +191,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     }
 
     /// Bounds the number of sessions that one call emits, so that no call takes long: where very many are
-    /// over at once, such as those of a bucket, the rest comes out with the next calls to
+    /// over at once, such as those of a bucket, the others are emitted by the next calls to
     /// [`push`](crate::Sessionizer::push) and [`advance_to`](crate::Sessionizer::advance_to), in the
     /// same order. Zero counts as one. Without this setting each call emits all sessions that are over.
     ///
@@ -277,9 +277,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Config<K, V, A> {
     /// Emits a session while it is open whenever it holds `events` more than its latest summary: with 1, on
     /// every event. Zero counts as one.
     ///
-    /// The update comes with the event that brings it about, also where
-    /// [`close_at_most`](Self::close_at_most) holds back others: from the push, or, if the event waits for the
-    /// watermark, from the call that moves the watermark there. A session that is over by then is not
+    /// The call that places the event emits the update, also where [`close_at_most`](Self::close_at_most) holds back
+    /// others: the push, or, if the event waits for the watermark, the call that moves the watermark there. A session that is over by then is not
     /// updated: its final summary follows. The rest is as for [`update_every`](Self::update_every), with which it can be
     /// combined.
     ///

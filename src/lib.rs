@@ -1,8 +1,8 @@
 //! Turns streams of events into sessions, inside your own program.
 //!
-//! Events have a key, a time and a value, and come out of order, without end. A session is the group
-//! of events of one key that belong together. This crate finds them exactly: the sessions do
-//! not depend on the order of arrival, no event is lost, and none is counted twice.
+//! Events have a key, a time and a value. They arrive out of order, and there is no last one. A session is
+//! the group of events of one key that belong together. This crate finds sessions exactly: they do not
+//! depend on the order of arrival, no event is lost, and none is counted twice.
 //!
 //! ```
 //! use std::time::Duration;
@@ -51,8 +51,8 @@
 //! is always an argument. On the event clock the *watermark* W says that no more events before W are
 //! expected. A session closes when W reaches its end, and an event is late when every window it could
 //! join is past its end plus the allowed lateness. While events stay within the out-of-orderness
-//! bound, the sessions are those of the same events in order of time. Output comes by deadline, then
-//! by opening.
+//! bound, the sessions are those of the same events in order of time. Sessions are emitted by deadline,
+//! then by opening.
 //!
 //! # Features
 //! - `std` (default): conversions from and to `SystemTime`, and `Sharded`, which needs threads. Without

@@ -18,10 +18,10 @@ use crate::time::Timestamp;
 /// with `.await`, take them from a [`Queued`](crate::Queued) instead: a write that fails loses no session.
 ///
 /// # Panics in `out`
-/// If `out` panics and the panic is caught, the session that it was called with is gone, and so may be the event that
-/// was being pushed. All other sessions stay, and every method can be called as before: sessions that were due
-/// come with the next advance or flush. (A panic in a rule, an aggregate or a key may leave a session with half of an event: go on from a
-/// snapshot then.)
+/// If `out` panics and the panic is caught, the session that it was called with is gone, and so may be the event
+/// that was being pushed; of a batch, the events after that one are not taken. All other sessions stay, and every
+/// method can be called as before: sessions that were due come with the next advance or flush. (A panic in a rule, an
+/// aggregate or a key may leave a session with half of an event: go on from a snapshot then.)
 ///
 /// # Snapshots
 /// They are not part of the trait, since their type names the state of the aggregate, which

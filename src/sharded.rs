@@ -34,6 +34,8 @@ use crate::time::Timestamp;
 /// events. Every shard takes the times of all events that move the clock. Between batches 8 to 12 bytes stay for each
 /// event of the largest batch, of a million events at most, and the room that the lists have grown ahead.
 ///
+/// If an output panics, its shard has not taken the rest of the batch, and others have: go on from a snapshot then.
+///
 /// The bounds on [open sessions](Config::max_open_sessions) and on
 /// [the sessions that a call emits](Config::close_at_most) look at all keys at once, and are refused.
 ///

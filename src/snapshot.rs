@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::id::SessionId;
 use crate::session::{MAX_EVENTS, Mark, RareState, Session};
 use crate::sessionizer::Counters;
+use crate::strategy::length_of_text;
 use crate::time::Timestamp;
 
 /// The version that this release writes and reads.
@@ -395,20 +396,6 @@ fn unchangeable(setting: &str, new: &str) -> Option<&'static str> {
     }
 }
 
-/// The length in microseconds that `Duration` has written for debugging.
-fn length_of(text: &str) -> Option<i64> {
-    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at(unit);
-    let scale = match unit {
-        "s" => 1e6,
-        "ms" => 1e3,
-        "µs" => 1.0,
-        "ns" => 1e-3,
-        _ => return None,
-    };
-    number.parse::<f64>().ok().map(|number| (number * scale) as i64) // exact up to 285 years
-}
-
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Takes over a snapshot; the engine must be unused.
     pub(crate) fn go_on_from(mut self, snapshot: Snapshot<K, V, A::State>) -> Result<Self, RestoreError> {
@@ -560,7 +547,7 @@ impl<K, V, S> Snapshot<K, V, S> {
             }
             match &**setting {
                 "allowed_lateness" => {
-                    let given_up = length_of(&snapshot).map(|lateness| self.now.shift(-lateness));
+                    let given_up = length_of_text(&snapshot).map(|lateness| self.now.shift(-lateness));
                     self.given_up = self.given_up.max(given_up);
                 }
                 "gap" | "gap_per_event" => self.gap_changed = true,

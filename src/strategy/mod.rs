@@ -76,6 +76,23 @@ pub(crate) fn length_text(length: Duration) -> String {
     format!("{length:?}")
 }
 
+/// The length in microseconds of such a text.
+pub(crate) fn length_of_text(text: &str) -> Option<i64> {
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(unit);
+    let nanoseconds = match unit {
+        "s" => 1_000_000_000,
+        "ms" => 1_000_000,
+        "µs" => 1_000,
+        "ns" => 1,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let length = digits.checked_mul(nanoseconds)? / 10_i128.checked_pow(fraction.len() as u32)?;
+    i64::try_from(length / 1_000).ok()
+}
+
 /// Checks a length of time at the edge and turns it into microseconds. Zero is allowed.
 pub(crate) fn length(setting: &'static str, length: Duration) -> Result<i64, ConfigError> {
     let whole = micros(length);
@@ -105,6 +122,16 @@ mod tests {
         assert_eq!(length("gap", Duration::ZERO), Ok(0));
         assert_eq!(positive("gap", Duration::ZERO), Err(ConfigError::Zero { setting: "gap" }));
         assert_eq!(positive("gap", Duration::from_micros(1)), Ok(1));
+    }
+
+    #[test]
+    fn the_text_of_a_length_is_read_back() {
+        for micros in [0, 1, 999, 1_500, 2_000_000, 4_000_004, 86_400_000_001, i64::MAX as u64 - 1] {
+            assert_eq!(length_of_text(&length_text(Duration::from_micros(micros))), Some(micros as i64));
+        }
+        for text in ["none", "5 s", "7", "1.2.3s", ".s", &format!("{:050}s", 7), &format!("{}s", i128::MAX)] {
+            assert!(length_of_text(text).is_none_or(|length| length == 7_000_000), "{text}");
+        }
     }
 
     #[test]
