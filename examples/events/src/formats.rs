@@ -23,7 +23,7 @@ pub enum Format {
     Combined,
     /// The extended log format of the W3C: IIS, CloudFront
     W3c,
-    /// The access log of AWS's application load balancers
+    /// The access log of AWS's load balancers, application and classic
     Alb,
 }
 
@@ -51,8 +51,7 @@ pub fn detect(path: Option<&Path>, sample: &[u8]) -> Result<Format, &'static str
     if first_lines.iter().any(|line| combined::fits(line)) {
         return Ok(Format::Combined);
     }
-    let load_balancer = Layout::load_balancer();
-    if first_lines.iter().any(|line| load_balancer.fits(line)) {
+    if Layout::of_load_balancer(&first_lines).is_some() {
         return Ok(Format::Alb);
     }
     if DELIMITERS.iter().any(|delimiter| first.contains(delimiter)) || csv::named_delimiter(first).is_some() {
@@ -128,7 +127,7 @@ fn first_line(sample: &[u8]) -> &[u8] {
 }
 
 /// The lines that are not empty.
-fn lines(sample: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn lines(sample: &[u8]) -> impl Iterator<Item = &[u8]> {
     sample.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 

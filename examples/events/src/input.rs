@@ -74,10 +74,13 @@ impl Source {
 
     /// Opens the input. Bytes are counted in `read` as they come, packed or not.
     pub fn open(&self, read: &Arc<AtomicU64>) -> Outcome<Input> {
+        // Of a file all of the sample can be had at once.
+        let mut is_at_hand = true;
         let raw: Box<dyn Read + Send> = match self {
             Self::Bundled => Box::new(BUNDLED),
             Self::Stdin => {
                 stdin::check()?;
+                is_at_hand = false;
                 Box::new(io::stdin())
             }
             Self::File(path) => {
@@ -96,11 +99,12 @@ impl Source {
                     return Ok(Input::of_rows(rows));
                 }
                 let has_length = file.metadata().is_ok_and(|meta| meta.len() > 0);
+                is_at_hand = has_length;
                 Box::new(Whole { file, has_length, read: 0 })
             }
         };
         let raw = Counted { inner: raw, read: Arc::clone(read) };
-        Input::new(raw).map_err(|error| self.unreadable(&error))?.map_err(|packed| self.refused(packed))
+        Input::new(raw, is_at_hand).map_err(|error| self.unreadable(&error))?.map_err(|packed| self.refused(packed))
     }
 
     /// The failure of reading this input.
@@ -174,7 +178,7 @@ pub struct Input {
 }
 
 impl Input {
-    fn new(mut raw: impl Read + Send + 'static) -> io::Result<Result<Self, &'static str>> {
+    fn new(mut raw: impl Read + Send + 'static, is_at_hand: bool) -> io::Result<Result<Self, &'static str>> {
         let (head, failure) = beginning(&mut raw, packed::MAGIC, |_| false);
         if let Some(error) = failure {
             return Err(error);
@@ -184,7 +188,7 @@ impl Input {
         }
         let raw = Cursor::new(head.clone()).chain(raw);
         let mut rest = packed::unpacked(&head, raw);
-        let (mut sample, failure) = beginning(&mut rest, SAMPLE, has_first_line);
+        let (mut sample, failure) = beginning(&mut rest, SAMPLE, |sample| !is_at_hand && has_first_line(sample));
         if sample.starts_with(BYTE_ORDER_MARK) {
             sample.drain(..BYTE_ORDER_MARK.len());
         }

@@ -126,7 +126,9 @@ pub fn parser(fields: &Fields, source: &Source, input: &Input) -> Outcome<AnyPar
         delimiter: fields.delimiter.unwrap_or_else(|| formats::delimiter(source.path(), sample)),
         has_header: !fields.no_header,
     };
-    let layout = fields.log_format.clone().unwrap_or_else(Layout::load_balancer);
+    let of_lines = || Layout::of_load_balancer(&formats::lines(sample).take(20).collect::<Vec<_>>());
+    let layout = fields.log_format.clone().or_else(|| (format == Format::Alb).then(of_lines).flatten());
+    let layout = layout.unwrap_or_else(Layout::load_balancer);
     let has_log_events = format == Format::Jsonl && is_cloudwatch(sample);
     let mut offered = match format {
         Format::Jsonl => formats::in_objects(sample),

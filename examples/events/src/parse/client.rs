@@ -86,15 +86,80 @@ impl Client {
     }
 }
 
-/// Notes an address that stands beside the client's, as behind a proxy.
-#[cold]
-pub(super) fn note_beside(proxied: &mut Example, forwarded: Forwarded, list: &[u8]) {
-    let Some(found) = forwarded.client(list) else { return };
-    // One with a port is rather a server that nginx asked.
-    let has_port = list.get(found.end) == Some(&b':');
-    let client = &list[found];
-    if !has_port && address(client).is_some() {
-        proxied.count(&String::from_utf8_lossy(client));
+/// What the addresses of a log show about its clients.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses {
+    /// Clients that lines name beside the address.
+    proxied: Example,
+    /// Addresses that end in zero, as they do where parts of them are masked.
+    masked: Example,
+    is_any_whole: bool,
+}
+
+impl Addresses {
+    /// Notes the address of a line.
+    #[inline]
+    pub(super) fn note(&mut self, address: &[u8]) {
+        if matches!(address, [.., b'.', b'0'] | [.., b':', b':']) {
+            self.masked.count(&String::from_utf8_lossy(address));
+        } else {
+            self.is_any_whole = true;
+        }
+    }
+
+    /// Notes an address that stands beside the client's, as behind a proxy. `false` if there is none.
+    #[cold]
+    pub(super) fn note_beside(&mut self, forwarded: Forwarded, list: &[u8]) -> bool {
+        let Some(found) = forwarded.client(list) else { return false };
+        // One with a port is rather a server that nginx asked.
+        let has_port = list.get(found.end) == Some(&b':');
+        let client = &list[found];
+        let is_client = !has_port && address(client).is_some();
+        if is_client {
+            self.proxied.count(&String::from_utf8_lossy(client));
+        }
+        is_client
+    }
+
+    /// Notes the first public address among words beside one that is not public.
+    #[cold]
+    pub(super) fn note_public(&mut self, words: &[u8]) {
+        let is_between = |byte: &u8| matches!(byte, b' ' | b'"' | b',' | b'=' | b';' | b'(' | b')');
+        let is_public = |word: &&[u8]| address(word) == Some(0..word.len()) && !is_private(word);
+        if let Some(client) = words.split(is_between).find(is_public) {
+            self.proxied.count(&String::from_utf8_lossy(client));
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.proxied.merge(other.proxied);
+        self.masked.merge(other.masked);
+        self.is_any_whole |= other.is_any_whole;
+    }
+
+    /// Sentences for people; `instead` has the options that count the clients beside the address.
+    pub(super) fn notes(&self, instead: &str, notes: &mut Vec<String>) {
+        if let Some((count, example)) = self.proxied.get() {
+            let lines = if count == 1 { "line names" } else { "lines name" };
+            notes.push(format!(
+                "{count} {lines} another client beside `address`, such as {example}: `address` may be that of a proxy. To \
+                 count the others, pass {instead}"
+            ));
+        }
+        if let Some((_, example)) = self.masked.get().filter(|_| !self.is_any_whole) {
+            notes.push(format!(
+                "every `address` ends in zero, such as {example}: if addresses are masked, several visitors count as one"
+            ));
+        }
+    }
+}
+
+/// Whether an address is of a network of one's own, or of this machine: that of a proxy rather than of a client.
+pub(super) fn is_private(address: &[u8]) -> bool {
+    match std::str::from_utf8(address).ok().and_then(|address| address.parse::<IpAddr>().ok()) {
+        Some(IpAddr::V4(address)) => address.is_private() || address.is_loopback() || address.is_unspecified(),
+        Some(IpAddr::V6(address)) => address.is_unique_local() || address.is_loopback() || address.is_unspecified(),
+        None => false,
     }
 }
 

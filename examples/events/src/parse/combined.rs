@@ -17,9 +17,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
-use super::client::{self, Client, Forwarded};
+use super::client::{self, Addresses, Client, Forwarded};
 use super::json;
-use super::odd::Example;
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
 
@@ -43,8 +42,7 @@ pub struct Combined {
     client: Client,
     /// Whether the address is a part of the key.
     counts_addresses: bool,
-    /// How many lines have an address behind the agent, and the first one.
-    proxied: Example,
+    addresses: Addresses,
     /// A line that lay in an object of JSON.
     message: String,
     joined: String,
@@ -63,7 +61,7 @@ impl Combined {
             forwarded,
             client: Client::None,
             counts_addresses,
-            proxied: Example::default(),
+            addresses: Addresses::default(),
             message,
             joined,
         })
@@ -72,7 +70,7 @@ impl Combined {
 
 impl Parser for Combined {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let Self { wanted, indices, forwarded, client, counts_addresses, proxied, message, joined } = self;
+        let Self { wanted, indices, forwarded, client, counts_addresses, addresses, message, joined } = self;
         let line = match line.bytes() {
             [b'{', ..] => {
                 *message = in_object(line.bytes()).ok_or(Reject::NotCombined { what: "no line in this object" })?;
@@ -82,12 +80,8 @@ impl Parser for Combined {
         };
         let parts = split(line.bytes(), *forwarded)?;
         *client = Client::new(line.bytes(), Some(parts.address.clone()));
-        if *counts_addresses
-            && let [b' ', b'"', rest @ ..] = &line.bytes()[parts.end..]
-            && !rest.starts_with(b"-")
-        {
-            let end = memchr(b'"', rest).unwrap_or(rest.len());
-            client::note_beside(proxied, *forwarded, &rest[..end]);
+        if *counts_addresses {
+            note_clients(addresses, line.bytes(), &parts, *forwarded);
         }
         wanted.record(joined, |index| match indices[index] {
             ADDRESS => client.field(line),
@@ -96,7 +90,27 @@ impl Parser for Combined {
     }
 
     fn seen(&self) -> Seen {
-        Seen { proxied: self.proxied.clone(), instead: BEHIND_PROXY, ..self.wanted.seen() }
+        Seen { addresses: self.addresses.clone(), instead: BEHIND_PROXY, ..self.wanted.seen() }
+    }
+}
+
+/// Notes the client of a line, and an address beside it that may be the client's: behind the agent, or anywhere if the
+/// address is not public.
+#[inline]
+fn note_clients(addresses: &mut Addresses, line: &[u8], parts: &Parts, forwarded: Forwarded) {
+    let address = &line[parts.address.clone()];
+    addresses.note(address);
+    let behind = &line[parts.end..];
+    if let [b' ', b'"', list @ ..] = behind
+        && !list.starts_with(b"-")
+        && addresses.note_beside(forwarded, &list[..memchr(b'"', list).unwrap_or(list.len())])
+    {
+        return;
+    }
+    let may_be_private = matches!(address, [b'1', b'0' | b'2' | b'7' | b'9', ..] | [b':' | b'f', ..]);
+    if may_be_private && client::is_private(address) {
+        let (before, between) = (&line[..parts.address.start], &line[parts.address.end..parts.time.start]);
+        addresses.note_public(&[before, between, behind].join(&b' '));
     }
 }
 

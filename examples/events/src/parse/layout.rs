@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memmem};
 
-use super::client::{self, Client, Forwarded};
+use super::client::{self, Addresses, Client, Forwarded};
 use super::combined::{self, Request};
 use super::seen::Seen;
 use super::times::TimeFormat;
@@ -69,16 +69,33 @@ const LOAD_BALANCER: &str = "$type $time $elb $client $target $request_processin
     $response_processing_time $elb_status_code $target_status_code $received_bytes $sent_bytes \"$request\" \
     \"$user_agent\" $ssl_cipher $ssl_protocol $target_group_arn \"$trace_id\" \"$domain_name\"";
 
+/// That of a classic load balancer.
+const CLASSIC: &str = "$time $elb $client $backend $request_processing_time $backend_processing_time \
+    $response_processing_time $elb_status_code $backend_status_code $received_bytes $sent_bytes \"$request\" \
+    \"$user_agent\" $ssl_cipher $ssl_protocol";
+
 impl Layout {
+    /// The form of AWS's load balancers that these lines have, if one of them has any.
+    pub fn of_load_balancer(lines: &[&[u8]]) -> Option<Self> {
+        [Self::load_balancer(), Self::open(CLASSIC)]
+            .into_iter()
+            .find(|layout| lines.iter().any(|line| layout.fits(line)))
+    }
+
     /// The form of AWS's application load balancers.
     pub fn load_balancer() -> Self {
-        let layout = LOAD_BALANCER.parse().expect("the format string is right");
+        Self::open(LOAD_BALANCER)
+    }
+
+    fn open(format: &str) -> Self {
+        let layout = format.parse().expect("the format string is right");
         Self { has_rest: true, ..layout }
     }
 
-    /// Whether a line is of this form.
+    /// Whether a line is of this form, with a client.
     pub fn fits(&self, line: &[u8]) -> bool {
-        self.split(line, &mut Vec::new()).is_ok()
+        let mut found = Vec::new();
+        self.split(line, false, &mut found).is_ok() && self.has_client(line, Forwarded::First, &found) == Some(true)
     }
 
     /// The names that fields can be chosen by.
@@ -143,13 +160,19 @@ impl Layout {
         forwarded: Forwarded,
         found: &mut Vec<Range<usize>>,
     ) -> Result<(), Reject> {
-        let split = self.split(line, found);
+        let split = self.split(line, false, found);
         let fits = split.is_ok() && self.has_client(line, forwarded, found) != Some(false);
-        if fits || self.find_start(line, forwarded, found) {
+        if fits || self.fits_padded(line, forwarded, found) || self.find_start(line, forwarded, found) {
             return Ok(());
         }
-        let _ = self.split(line, found); // as if there were no prefix
+        let _ = self.split(line, false, found); // as if there were no prefix
         split
+    }
+
+    /// Whether a line is of this form with further blanks before its fields, as Squid aligns them. Finds its fields.
+    #[cold]
+    fn fits_padded(&self, line: &[u8], forwarded: Forwarded, found: &mut Vec<Range<usize>>) -> bool {
+        self.split(line, true, found).is_ok() && self.has_client(line, forwarded, found) == Some(true)
     }
 
     /// Whether the field of the client holds one, and no prefix; nothing if there is no such field.
@@ -167,7 +190,7 @@ impl Layout {
         let mut starts = memchr_iter(b' ', line).map(|blank| blank + 1).take(MOST_WORDS);
         let start = starts.find(|start| {
             let rest = &line[*start..];
-            self.split(rest, found).is_ok()
+            self.split(rest, false, found).is_ok()
                 && self.has_client(rest, forwarded, found) == Some(true)
                 && &rest[found[client].clone()] != b"-"
         });
@@ -176,8 +199,8 @@ impl Layout {
         true
     }
 
-    /// Finds the fields of a line, or names the part that does not fit.
-    fn split(&self, line: &[u8], found: &mut Vec<Range<usize>>) -> Result<(), Reject> {
+    /// Finds the fields of a line, or names the part that does not fit. Where it is padded, several blanks are one.
+    fn split(&self, line: &[u8], is_padded: bool, found: &mut Vec<Range<usize>>) -> Result<(), Reject> {
         found.clear();
         found.resize(self.fields.len(), 0..0);
         let not = |at: usize, expected: &[u8]| Reject::NotLayout {
@@ -187,7 +210,12 @@ impl Layout {
         let mut at = 0;
         for (index, token) in self.tokens.iter().enumerate() {
             match token {
-                Token::Literal(text) if line[at..].starts_with(text) => at += text.len(),
+                Token::Literal(text) if line[at..].starts_with(text) => {
+                    at += text.len();
+                    if is_padded && text.ends_with(b" ") {
+                        at += line[at..].iter().take_while(|byte| **byte == b' ').count();
+                    }
+                }
                 Token::Literal(text) => return Err(not(at, text)),
                 Token::Field(field, in_quotes) => {
                     let end = match self.tokens.get(index + 1) {
@@ -260,6 +288,7 @@ pub struct Layouted {
     found: Vec<Range<usize>>,
     /// The client in each wanted field that holds one.
     clients: Vec<Client>,
+    addresses: Addresses,
     /// A line that lay in an object of JSON.
     message: String,
     joined: String,
@@ -272,13 +301,14 @@ impl Layouted {
         let places: Vec<_> = wanted.names.iter().map(place).collect::<Result<_, _>>()?;
         let clients = vec![Client::None; places.len()];
         let (found, message, joined) = (Vec::new(), String::new(), String::new());
-        Ok(Self { wanted, layout, forwarded, places, found, clients, message, joined })
+        let addresses = Addresses::default();
+        Ok(Self { wanted, layout, forwarded, places, found, clients, addresses, message, joined })
     }
 }
 
 impl Parser for Layouted {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
-        let Self { wanted, layout, forwarded, places, found, clients, message, joined } = self;
+        let Self { wanted, layout, forwarded, places, found, clients, addresses, message, joined } = self;
         let line = match line.bytes() {
             [b'{', ..] => match combined::in_object(line.bytes()) {
                 Some(text) => {
@@ -296,7 +326,10 @@ impl Parser for Layouted {
             match part {
                 Part::Client => *client = Client::within(bytes, range, |text| forwarded.client(text)),
                 Part::ClientAndPort => *client = Client::within(bytes, range, client::with_port),
-                _ => {}
+                _ => continue,
+            }
+            if let Field::Text(address) = client.field(line) {
+                addresses.note(address.as_bytes());
             }
         }
         let field = |index: usize| {
@@ -317,7 +350,7 @@ impl Parser for Layouted {
     }
 
     fn seen(&self) -> Seen {
-        self.wanted.seen()
+        Seen { addresses: self.addresses.clone(), ..self.wanted.seen() }
     }
 }
 

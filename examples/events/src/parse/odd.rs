@@ -1,6 +1,6 @@
 //! Keys that may mean another user than they seem to, or none.
 //!
-//! Programs write `NULL`, `\N`, `N/A`, `undefined` or blanks where they have no user, a spreadsheet rounds a long
+//! Blanks and invisible characters at its ends make another user of a name. Programs write `NULL`, `\N`, `N/A`, `undefined` or blanks where they have no user, a spreadsheet rounds a long
 //! number to `1.23457E+11`, and quotes in the wrong place become a part of a name. All of them count as they are
 //! written, since a user may be called so. A note tells them: many visitors may look like one, or one like two.
 
@@ -18,7 +18,7 @@ const ZEROS: &str = "00000000-0000-0000-0000-000000000000";
 pub(super) fn may_be(text: &[u8]) -> bool {
     // Most begin in one of these ways, which is told without a call.
     let is_usual = matches!(text, [b'1'..=b'9' | b'a'..=b'm' | b'A'..=b'M', ..]);
-    matches!(text, [.., b'E', b'+', _, _]) || (!is_usual && begins_like_one(text))
+    matches!(text, [.., b'E', b'+', _, _] | [.., b' ' | 0x80..]) || (!is_usual && begins_like_one(text))
 }
 
 #[inline(never)]
@@ -38,6 +38,14 @@ fn begins_like_one(text: &[u8]) -> bool {
 fn is_quoted(text: &str) -> bool {
     let quotes = [("\"", "\""), ("'", "'"), ("=\"", "\""), ("\u{201c}", "\u{201d}"), ("\u{2018}", "\u{2019}")];
     text.chars().count() > 2 && quotes.iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close))
+}
+
+/// Whether a text begins or ends with blanks, or with characters that nobody sees.
+#[cold]
+fn is_blurred(text: &str) -> bool {
+    let is_unseen =
+        |c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}');
+    text.starts_with(is_unseen) || text.ends_with(is_unseen)
 }
 
 /// Whether a text is a number that a spreadsheet rounded, such as `1.23457E+11`.
@@ -84,6 +92,7 @@ pub(super) struct OddKeys {
     nobodies: Vec<(String, u64)>,
     quoted: Example,
     rounded: Example,
+    blurred: Example,
 }
 
 impl OddKeys {
@@ -94,6 +103,8 @@ impl OddKeys {
             self.quoted.count(key);
         } else if is_rounded(key) {
             self.rounded.count(key);
+        } else if is_blurred(key) {
+            self.blurred.count(key);
         }
     }
 
@@ -115,6 +126,7 @@ impl OddKeys {
         }
         self.quoted.merge(other.quoted);
         self.rounded.merge(other.rounded);
+        self.blurred.merge(other.blurred);
     }
 
     pub(super) fn notes(&self, field: &str, notes: &mut Vec<String>) {
@@ -128,6 +140,14 @@ impl OddKeys {
         if let Some((count, text)) = self.quoted.get() {
             let events = events(count);
             notes.push(format!("{count} {events} quotes around `{field}` that are a part of it, such as {text}"));
+        }
+        if let Some((count, text)) = self.blurred.get() {
+            let events = events(count);
+            notes.push(format!(
+                "{count} {events} blanks or invisible characters around `{field}`, such as \"{}\": without them it is \
+                 another user",
+                text.escape_debug()
+            ));
         }
         if let Some((count, text)) = self.rounded.get() {
             let events = events(count);
@@ -171,6 +191,10 @@ mod tests {
             assert!(may_be(text.as_bytes()) && is_rounded(text) && !is_nobody(text), "{text}");
         }
         assert!(!is_rounded("1.23456789E+02") && !is_rounded("5E+xx") && !is_quoted("\"") && !is_quoted("\"a"));
+        for text in ["ann ", " ann", "ann\u{200b}", "\u{feff}ann", "a\u{a0}"] {
+            assert!(may_be(text.as_bytes()) && is_blurred(text) && !is_nobody(text) && !is_quoted(text), "{text:?}");
+        }
+        assert!(!is_blurred("Jos\u{e9}") && !is_blurred("a b"));
         for text in ["", "-", "ann", "nullo", "Nora", "Nina", "uncle", "unique9", "0", "(ann)", "n", "\\", "Ünal"] {
             assert!(!is_nobody(text), "{text:?}");
         }

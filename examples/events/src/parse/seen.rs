@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use stagger::Timestamp;
 
-use super::odd::{Example, OddKeys};
+use super::client::Addresses;
+use super::odd::OddKeys;
 use crate::zones::Local;
 
 /// Forms in which times were written: a set.
@@ -165,9 +166,9 @@ pub struct Seen {
     pub(super) odd_keys: OddKeys,
     /// What is to be told of each condition if it made no difference, and whether it made none.
     pub(super) idle: Vec<(String, bool)>,
-    /// Clients that an access log names beside the address.
-    pub(super) proxied: Example,
-    /// The options that count that one.
+    /// What an access log shows about its clients.
+    pub(super) addresses: Addresses,
+    /// The options that count the clients beside the address.
     pub(super) instead: &'static str,
     pub(super) key: String,
     /// What helps if a field is in no record.
@@ -196,7 +197,7 @@ impl Seen {
         }
         self.empty_keys += other.empty_keys;
         self.odd_keys.merge(other.odd_keys);
-        self.proxied.merge(other.proxied);
+        self.addresses.merge(other.addresses);
         self.instead = if self.instead.is_empty() { other.instead } else { self.instead };
         for (condition, is_idle) in other.idle {
             match self.idle.iter_mut().find(|(known, _)| *known == condition) {
@@ -233,14 +234,7 @@ impl Seen {
             ));
         }
         self.odd_keys.notes(&self.key, &mut notes);
-        if let Some((count, example)) = self.proxied.get() {
-            let lines = if count == 1 { "line names" } else { "lines name" };
-            notes.push(format!(
-                "{count} {lines} another client beside `address`, such as {example}: `address` may be that of a proxy. To \
-                 count the others, pass {}",
-                self.instead
-            ));
-        }
+        self.addresses.notes(self.instead, &mut notes);
         notes.extend(self.note.clone());
         notes.extend(self.idle.iter().filter(|(_, is_idle)| *is_idle).map(|(note, _)| note.clone()));
         notes

@@ -4,8 +4,7 @@
 //! A field has the name of its column (`cs-uri-stem`), and the usual ones have a second name ([`ALIASES`]). `time` is
 //! date and time together. A `-` is no value.
 
-use super::client::{self, Client, Forwarded};
-use super::odd::Example;
+use super::client::{Addresses, Client, Forwarded};
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted};
 
@@ -96,7 +95,7 @@ pub struct W3c {
     clients: Vec<Client>,
     /// The column of the clients behind a proxy, where the addresses of others are counted.
     beside: Option<usize>,
-    proxied: Example,
+    addresses: Addresses,
     time: String,
     request: String,
     joined: String,
@@ -107,7 +106,7 @@ impl W3c {
         let places = vec![None; wanted.names.len()];
         let (time, request, joined, date) = (String::new(), String::new(), String::new(), String::new());
         let (cells, clients) = (Vec::new(), vec![Client::None; places.len()]);
-        let (beside, proxied) = (None, Example::default());
+        let (beside, addresses) = (None, Addresses::default());
         let (columns, has_commas) = (0, false);
         Self {
             wanted,
@@ -119,7 +118,7 @@ impl W3c {
             cells,
             clients,
             beside,
-            proxied,
+            addresses,
             time,
             request,
             joined,
@@ -222,16 +221,17 @@ impl Parser for W3c {
     fn parse_line<'a>(&'a mut self, line: Line<'a>) -> Result<Record<'a>, Reject> {
         self.split(line.bytes())?;
         self.join(line);
-        let Self { wanted, forwarded, places, cells, clients, beside, proxied, time, request, joined, .. } = self;
+        let Self { wanted, forwarded, places, cells, clients, beside, addresses, time, request, joined, .. } = self;
         for (client, place) in clients.iter_mut().zip(&*places) {
             if let Some(Place::Client(column)) = place {
                 let (start, end) = cells[*column];
                 *client = Client::within(line.bytes(), start..end, |text| forwarded.client(text));
+                addresses.note(&line.bytes()[start..end]);
             }
         }
         if let Some(column) = beside {
             let (start, end) = cells[*column];
-            client::note_beside(proxied, *forwarded, &line.bytes()[start..end]);
+            addresses.note_beside(*forwarded, &line.bytes()[start..end]);
         }
         wanted.record(joined, |index| {
             let cell = |column: usize| cells[column].0..cells[column].1;
@@ -254,6 +254,6 @@ impl Parser for W3c {
     }
 
     fn seen(&self) -> Seen {
-        Seen { proxied: self.proxied.clone(), instead: "--key forwarded_for", ..self.wanted.seen() }
+        Seen { addresses: self.addresses.clone(), instead: "--key forwarded_for", ..self.wanted.seen() }
     }
 }

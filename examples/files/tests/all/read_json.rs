@@ -251,6 +251,12 @@ fn what_helps() {
             r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1709542800000000000","traceId":"x"}]}]}]}"#,
             &["`jq -c '.resourceLogs[].scopeLogs[].logRecords[]' FILE | files -`\n"],
         ),
+        none(
+            "over several lines, as of Elasticsearch",
+            "--key _source.u --time _source.t",
+            "{\n \"took\": 1,\n \"hits\": {\n  \"hits\": [\n   {\"_source\": {\"u\": \"ann\", \"t\": 1709542800}}\n  ]\n }\n}\n",
+            &["unpack them with `jq -c '.hits.hits[]' FILE | files -`\n"],
+        ),
         refused(
             "a key with several values",
             r#"{"u":{"id":"ann"},"t":1709542800}"#,

@@ -154,6 +154,25 @@ fn what_stands_behind_the_agent() {
         ),
         case("as the note says", w3c, "--key forwarded_for", ONE, &[]),
         case(
+            "a public address anywhere, where that of the client is a private one",
+            &[
+                line("10.0.0.1", "\"UA\" 192.0.2.1"),
+                line("127.0.0.1", "\"UA\" 0.005 \"192.0.2.1\""),
+                line("10.0.0.1", "\"UA\" xff=\"192.0.2.1, 10.0.0.9\""),
+                line("10.0.0.1", "\"UA\" 5 \"web@docker\" \"http://10.0.0.9:80\" 10.0.0.9:80"),
+                line("192.0.2.1 10.0.0.1", "\"UA\""),
+                line("192.0.2.1", "\"UA\" 198.51.100.7"),
+            ]
+            .concat(),
+            "",
+            &[
+                "10.0.0.1 4 2024-03-04T09:00:00Z GET /a GET /a",
+                "127.0.0.1 1 2024-03-04T09:00:00Z GET /a GET /a",
+                ONE[0],
+            ],
+            &["note: 4 lines name another client beside `address`, such as 192.0.2.1: "],
+        ),
+        case(
             "another line, where a line end is missing",
             &format!("{}{}", line("192.0.2.1", "\"UA\"").trim_end(), line("192.0.2.2", "\"UA\"").repeat(2)),
             "",
@@ -181,6 +200,30 @@ fn mixed_forms_are_one_visitor() {
             &[],
         ),
     ]);
+}
+
+#[test]
+fn masked_addresses_are_told() {
+    let note = "note: every `address` ends in zero, such as 192.0.2.0: if addresses are masked, several visitors count as one\n";
+    let masked = concat!(line!("192.0.2.0 - -"), line!("2001:db8:: - -"));
+    let rows: &[&str] =
+        &["192.0.2.0 1 2024-03-04T09:00:00Z GET /a GET /a", "2001:db8:: 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    let w3c = "#Fields: date time c-ip cs-method cs-uri-stem\n2024-03-04 09:00:00 192.0.2.0 GET /a\n";
+    check(&[
+        case("combined", masked, "", rows, &[note]),
+        case("W3C", w3c, "", &rows[..1], &[note]),
+        case(
+            "a form of its own",
+            "192.0.2.0 1709542800 x\n",
+            "--log-format '$remote_addr $msec $x' --value x",
+            &["192.0.2.0 1 2024-03-04T09:00:00Z x x"],
+            &[note],
+        ),
+    ]);
+    let whole = format!("{masked}{}", line!("192.0.2.1 - -"));
+    let folder = crate::support::Folder::new();
+    let ran = crate::support::run_on("", &[&folder.write("access.log", whole)]);
+    assert!(ran.status == 0 && !ran.said.contains("masked"), "{}", ran.said);
 }
 
 /// However it is written, in each reader of logs.
@@ -373,6 +416,14 @@ fn log_formats() {
             &[" 4 events, 0 rejected,"],
         ),
         case(
+            "aligned, as Squid writes them",
+            "1709542800.123     45 192.0.2.1 TCP_MISS/200 12 GET http://x/ -\n1709542801.123 145123 192.0.2.1 TCP_HIT/200 1 GET http://x/ -\n",
+            "--log-format '$msec $duration $remote_addr $result/$status $bytes_sent $request_method $request_uri $remote_user' \
+             --value path",
+            &["192.0.2.1 2 2024-03-04T09:00:00.123000Z http://x/ http://x/"],
+            &[" 2 events, 0 rejected,"],
+        ),
+        case(
             "an address of version 6 before a colon",
             "2001:db8::1:4711 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\"\n",
             "--log-format '$remote_addr:$remote_port [$time_local] \"$request\"'",
@@ -496,6 +547,14 @@ fn load_balancers() {
             &line.replace("192.0.2.1:2817", "[2001:db8::1]:2817"),
             "",
             &[&format!("2001:db8::1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
+            &[],
+        ),
+        case(
+            "a classic load balancer",
+            "2024-03-04T09:00:00.250000Z my-lb 192.0.2.1:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 \
+             \"GET https://shop.example:443/a HTTP/1.1\" \"curl/7.38.0\" - -\n",
+            "",
+            &[&format!("192.0.2.1 1 2024-03-04T09:00:00.250000Z {get} {get}")],
             &[],
         ),
         case(

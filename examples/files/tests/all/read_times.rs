@@ -540,6 +540,16 @@ fn users() {
             0,
         ),
         json(
+            "blanks and characters that nobody sees, around a name",
+            "{\"u\":\"ann \",\"t\":1709542800}\n{\"u\":\"ann\",\"t\":1709542800}\n{\"u\":\"ann\\u200b\",\"t\":1709542800}\n",
+            "--key u --time t",
+            &["ann  1 2024-03-04T09:00:00Z", "ann 1 2024-03-04T09:00:00Z", "ann\u{200b} 1 2024-03-04T09:00:00Z"],
+            &[
+                "note: 2 events have blanks or invisible characters around `u`, such as \"ann \": without them it is another user\n",
+            ],
+            0,
+        ),
+        json(
             "in the first of several key fields, whatever is in the others",
             "{\"u\":\"None\",\"d\":\"NULL\",\"t\":1709542800}\n{\"u\":\"ann\",\"d\":\"NULL\",\"t\":1709542800}\n",
             "--key u,d --time t",
