@@ -94,6 +94,9 @@ pub(super) struct Addresses {
     /// Addresses that end in zero, as they do where parts of them are masked.
     masked: Example,
     is_any_whole: bool,
+    /// Addresses of a network of one's own, until one is public.
+    private: Example,
+    is_any_public: bool,
 }
 
 impl Addresses {
@@ -104,6 +107,18 @@ impl Addresses {
             self.masked.count(&String::from_utf8_lossy(address));
         } else {
             self.is_any_whole = true;
+        }
+        if !self.is_any_public {
+            self.note_private(address);
+        }
+    }
+
+    #[cold]
+    fn note_private(&mut self, address: &[u8]) {
+        if is_private(address) {
+            self.private.count(&String::from_utf8_lossy(address));
+        } else {
+            self.is_any_public = true;
         }
     }
 
@@ -134,7 +149,9 @@ impl Addresses {
     pub(super) fn merge(&mut self, other: Self) {
         self.proxied.merge(other.proxied);
         self.masked.merge(other.masked);
+        self.private.merge(other.private);
         self.is_any_whole |= other.is_any_whole;
+        self.is_any_public |= other.is_any_public;
     }
 
     /// Sentences for people; `instead` has the options that count the clients beside the address.
@@ -144,6 +161,11 @@ impl Addresses {
             notes.push(format!(
                 "{count} {lines} another client beside `address`, such as {example}: `address` may be that of a proxy. To \
                  count the others, pass {instead}"
+            ));
+        }
+        if let (None, Some((_, example))) = (self.proxied.get(), self.private.get().filter(|_| !self.is_any_public)) {
+            notes.push(format!(
+                "no `address` is public, all are such as {example}: if it is that of a proxy, its visitors count as one"
             ));
         }
         if let Some((_, example)) = self.masked.get().filter(|_| !self.is_any_whole) {

@@ -137,32 +137,32 @@ pub fn name_of(json: &str) -> &'static str {
     }
 }
 
-/// A text with null in the place of NaN and Infinity, which Python and others write though JSON has no such numbers.
-/// Nothing if it has none of them.
+/// A text with null in the place of NaN and Infinity, which Python and others write though JSON has no such numbers, and
+/// with escapes that JSON does not have as they stand: `\\x22` of nginx, or `\\U` of a path of Windows. Nothing if it has none
+/// of them.
 #[cold]
-pub(super) fn without_nan(json: &str) -> Option<String> {
+pub(super) fn mended(json: &str) -> Option<String> {
     const NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
     let (mut text, mut rest, mut in_quotes, mut is_changed) = (String::new(), json, false, false);
     while let Some(at) = rest.find(['"', '\\', 'N', 'I', '-']) {
         text.push_str(&rest[..at]);
         rest = &rest[at..];
-        let length = match rest.as_bytes()[0] {
-            b'"' => {
+        let number = NUMBERS.iter().find(|number| !in_quotes && rest.starts_with(**number));
+        let length = match rest.as_bytes() {
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u', ..] => 2,
+            [b'\\', ..] => {
+                text.push('\\');
+                is_changed = true;
+                1
+            }
+            [b'"', ..] => {
                 in_quotes = !in_quotes;
                 1
             }
-            b'\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-            _ => match NUMBERS.iter().find(|number| !in_quotes && rest.starts_with(**number)) {
-                Some(number) => {
-                    text.push_str("null");
-                    rest = &rest[number.len()..];
-                    is_changed = true;
-                    continue;
-                }
-                None => 1,
-            },
+            _ => number.map_or(1, |number| number.len()),
         };
-        text.push_str(&rest[..length]);
+        text.push_str(if number.is_some() { "null" } else { &rest[..length] });
+        is_changed |= number.is_some();
         rest = &rest[length..];
     }
     text.push_str(rest);

@@ -155,7 +155,7 @@ impl Parser for Jsonl {
         let line = match self.row.read(line) {
             Ok(()) => line,
             Err(reject) => {
-                self.text = json::without_nan(line).ok_or_else(|| reject.clone())?;
+                self.text = json::mended(line).ok_or_else(|| reject.clone())?;
                 self.row.read(&self.text).map_err(|_| reject)?;
                 &self.text
             }

@@ -138,8 +138,9 @@ impl Parts {
             Some(fraction) => (second, fraction),
             None => second.split_once(['.', ',']).unwrap_or((second, "0")),
         };
-        let two = |text: &str| small_number(text).filter(|_| text.len() <= 2);
-        let clock = Clock { hour: two(hour)?, minute: two(minute)?, second: two(second)?, micros: micros(fraction)? };
+        let number = |text: &str, least: usize| small_number(text).filter(|_| (least..=2).contains(&text.len()));
+        let (hour, minute, second) = (number(hour, 1)?, number(minute, 2)?, number(second, 2)?);
+        let clock = Clock { hour, minute, second, micros: micros(fraction)? };
         set(&mut self.clock, clock)
     }
 
@@ -288,6 +289,10 @@ mod tests {
             assert_eq!(read(text), Err(Lacks::Meaning), "{text}");
         }
         for text in ["Mon Mar  4 09:00:00 EST 2024", "4 Mar 2024 2024 09:00:00", "4 Mar 2024 09:00:00 +0100 +0200"] {
+            assert_eq!(read(text), Err(Lacks::Meaning), "{text}");
+        }
+        // A line that breaks off within them.
+        for text in ["2024-03-04 09:1", "2024-03-04 09:00:1", "4 Mar 2024 09:", "4 Mar 2024 09:00:"] {
             assert_eq!(read(text), Err(Lacks::Meaning), "{text}");
         }
         for text in ["4 Mar 2024 24:00:00", "4 Mar 2024 09:60:00", "4 Mar 2024 -1:00:00", "4 Mar 12024 09:00:00"] {

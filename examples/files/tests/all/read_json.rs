@@ -280,6 +280,20 @@ fn what_helps() {
                 B.replace("{", r#"{"x":Infinity,"#)
             ),
         ),
+        case(
+            "escapes that JSON does not have, of nginx and Windows",
+            &format!(
+                "{}\n{}\n",
+                A.replace("{", r#"{"x":"\\ \x22 \" \u00e9 NaN","#),
+                B.replace("{", r#"{"x":"C:\Users\\x","#)
+            ),
+        ),
+        Case {
+            options: "--key u --time t",
+            rows: &[r"a\x22 1 2024-03-04T09:00:00Z"],
+            says: &[" 1 event, 0 rejected,"],
+            ..case("and in a key, where they stand as they are", r#"{"u":"a\x22","t":1709542800}"#)
+        },
         refused("such a number as the key", r#"{"u":NaN,"t":1709542800}"#, &["line 1: `u` is null\n"]),
     ]);
 }

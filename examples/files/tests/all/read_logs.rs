@@ -203,6 +203,22 @@ fn mixed_forms_are_one_visitor() {
 }
 
 #[test]
+fn a_log_behind_a_proxy_is_told() {
+    let note = "note: no `address` is public, all are such as 127.0.0.1: if it is that of a proxy, its visitors count as one\n";
+    let one: &[&str] = &["127.0.0.1 1 2024-03-04T09:00:00Z GET /a GET /a"];
+    let two = concat!(line!("127.0.0.1 - -"), line!("::1 - -"));
+    let w3c = "#Fields: date time c-ip cs-method cs-uri-stem\n2024-03-04 09:00:00 127.0.0.1 GET /a\n";
+    check(&[
+        case("combined", two, "", &[one[0], "::1 1 2024-03-04T09:00:00Z GET /a GET /a"], &[note]),
+        case("W3C", w3c, "", one, &[note]),
+    ]);
+    let public = format!("{two}{}", line!("192.0.2.1 - -"));
+    let folder = crate::support::Folder::new();
+    let ran = crate::support::run_on("", &[&folder.write("access.log", public)]);
+    assert!(ran.status == 0 && !ran.said.contains("public"), "{}", ran.said);
+}
+
+#[test]
 fn masked_addresses_are_told() {
     let note = "note: every `address` ends in zero, such as 192.0.2.0: if addresses are masked, several visitors count as one\n";
     let masked = concat!(line!("192.0.2.0 - -"), line!("2001:db8:: - -"));
