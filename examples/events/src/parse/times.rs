@@ -28,6 +28,7 @@
 //! June or December in UTC.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 
 use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
@@ -728,7 +729,9 @@ fn items(pattern: &str) -> Result<Vec<Item<'static>>, String> {
     // A time of which every part differs from the others and from its default.
     let sample =
         DateTime::parse_from_rfc3339("2018-11-29T23:35:10.123456789+01:00").map_err(|error| error.to_string())?;
-    let text = sample.format_with_items(items.iter()).to_string();
+    let mut text = String::new();
+    write!(text, "{}", sample.format_with_items(items.iter()))
+        .map_err(|_| "it holds %#z, by which no time can be written: write %z")?;
     let read = self::pattern(&text, &items);
     let hours = [sample.timestamp_micros(), sample.naive_local().and_utc().timestamp_micros()]
         .map(|micros| micros.div_euclid(3_600_000_000));

@@ -372,6 +372,10 @@ fn patterns() {
             input: b"u,t\na,2024-03-04 09\nb,2024-03-04 09 +0100\n",
             ..read("--key u --time t --time-format '%Y-%m-%d %H'", &["a 1 2024-03-04T09:00:00Z"])
         },
+        with(
+            "--key u --time t --time-format '%F %T %#z'",
+            &["it holds %#z, by which no time can be written: write %z"],
+        ),
         with("--key u --time t --time-format '%Q'", &["a % code that strftime does not know"]),
         Case {
             what: "the name of UTC in a pattern is the zone",
