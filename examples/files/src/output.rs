@@ -56,6 +56,14 @@ impl Output {
         }
     }
 
+    /// The failure to write it.
+    fn failed(&self, error: &io::Error) -> Failure {
+        match self {
+            Self::Stdout => Failure::writing(error),
+            Self::File(file) => Failure::file("write", file.name(), error),
+        }
+    }
+
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self, Self::Stdout) && io::stdout().is_terminal()
     }
@@ -85,28 +93,31 @@ impl Rows {
     }
 
     /// Writes the row of one session, with the cells of the further columns.
-    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId, more: &[More]) -> io::Result<()> {
+    pub(crate) fn write<O: Kept>(&mut self, session: &Summary<O>, id: SessionId, more: &[More]) -> Outcome<()> {
         let values = (session.first_event.0.as_str(), session.last_event.0.as_str());
         let row = ClosedSession::of(session, id, session.key.as_str(), values);
         match self.form {
             Form::Csv => self.lines.csv(&row, more, &mut self.cells),
-            Form::Jsonl => self.lines.json(&row, more, &mut self.cells.bytes)?,
+            Form::Jsonl => {
+                let written = self.lines.json(&row, more, &mut self.cells.bytes);
+                written.map_err(|error| Failure::writing(&error))?;
+            }
             Form::KinesisSql => self.write_kinesis_sql(&row),
         }
         if self.cells.bytes.len() >= BLOCK { self.empty() } else { Ok(()) }
     }
 
-    fn empty(&mut self) -> io::Result<()> {
+    fn empty(&mut self) -> Outcome<()> {
         let written = match &mut self.to {
             Output::Stdout => write_out(&self.cells.bytes),
             Output::File(file) => file.write_all(&self.cells.bytes),
         };
         self.cells.bytes.clear();
-        written
+        written.map_err(|error| self.to.failed(&error))
     }
 
     /// Writes waiting rows, if others see the output.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> Outcome<()> {
         match &self.to {
             Output::File(file) if !file.is_direct() => Ok(()),
             _ => self.empty(),
@@ -114,7 +125,7 @@ impl Rows {
     }
 
     /// Writes the last rows. The file, if there is one, is to be placed.
-    pub(crate) fn finish(mut self) -> io::Result<Option<Growing>> {
+    pub(crate) fn finish(mut self) -> Outcome<Option<Growing>> {
         self.empty()?;
         Ok(match self.to {
             Output::Stdout => None,

@@ -184,9 +184,7 @@ impl Files {
             }
         };
         match &mut self.sessions {
-            Some(SessionFiles::Rows(rows)) => {
-                rows.write(session, id, more).map_err(|error| Failure::writing(&error))?;
-            }
+            Some(SessionFiles::Rows(rows)) => rows.write(session, id, more)?,
             #[cfg(feature = "parquet")]
             Some(SessionFiles::Folders(folders)) => folders.write(session, id, more)?,
             None => {}
@@ -204,7 +202,7 @@ impl Files {
     /// Writes waiting rows, if others see the output.
     pub(crate) fn flush(&mut self) -> Outcome<()> {
         if let Some(SessionFiles::Rows(rows)) = &mut self.sessions {
-            rows.flush().map_err(|error| Failure::writing(&error))?;
+            rows.flush()?;
         }
         self.events.iter_mut().try_for_each(|events| events.file.flush())
     }
@@ -212,7 +210,7 @@ impl Files {
     /// Completes the files, which are to be placed.
     pub(crate) fn finish(self) -> Outcome<Finished> {
         let sessions = match self.sessions {
-            Some(SessionFiles::Rows(rows)) => rows.finish().map_err(|error| Failure::writing(&error))?,
+            Some(SessionFiles::Rows(rows)) => rows.finish()?,
             #[cfg(feature = "parquet")]
             Some(SessionFiles::Folders(folders)) => Some(folders.finish()?),
             None => None,

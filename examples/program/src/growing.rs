@@ -79,8 +79,12 @@ impl Growing {
     /// Begins a folder, at a place that is new or an empty folder. Folders above are made.
     pub fn folder(place: &Path) -> io::Result<Self> {
         let place = fs::canonicalize(place).or_else(|_| places::behind_links(place))?;
-        if place.exists() && !place.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
+        let has_content = match fs::read_dir(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            entries => entries?.next().is_some(),
+        };
+        if has_content {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         fs::create_dir_all(folder_of(&place))?;
         let hidden = hidden(&place, |builder, folder| Ok(builder.tempdir_in(folder)?.keep()))?;
@@ -97,6 +101,11 @@ impl Growing {
     /// Where it grows.
     pub fn path(&self) -> &Path {
         self.hidden.as_deref().unwrap_or(&self.place)
+    }
+
+    /// Where it will be.
+    pub fn name(&self) -> &Path {
+        &self.place
     }
 
     /// Whether others see it while it grows, as they see a pipe.
@@ -250,8 +259,11 @@ mod tests {
         fs::create_dir(&place).unwrap();
         Growing::place([growing]).unwrap();
         assert_eq!((names(&place), names(&folder.path().join("a"))), (vec!["x".to_owned()], vec!["b".to_owned()]));
+        assert_eq!(Growing::folder(&place).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+        fs::rename(&place, folder.path().join("first")).unwrap();
         let second = Growing::folder(&place).unwrap();
-        assert_eq!(Growing::place([second]).unwrap_err().0, place);
+        fs::rename(folder.path().join("first"), &place).unwrap(); // meanwhile
+        assert_eq!(Growing::place([second]).unwrap_err().0, fs::canonicalize(&place).unwrap());
         assert_eq!((names(&place), names(&folder.path().join("a"))), (vec!["x".to_owned()], vec!["b".to_owned()]));
     }
 

@@ -66,7 +66,7 @@ fn write_package(plan: &Plan, folder: &Path) -> Outcome<()> {
     if folder.exists() {
         return Err(Failure::usage(format_args!("{} is there already: name a folder that is not", folder.display())));
     }
-    let name: String = folder.file_name().unwrap_or_default().to_string_lossy().chars().map(letter).collect();
+    let name = package_name(folder);
     let unwritten = |error: io::Error| Failure::file("write", folder, &error);
     let growing = Growing::folder(folder).map_err(unwritten)?;
     for (path, text) in package::package(plan, &name, &library()) {
@@ -75,9 +75,22 @@ fn write_package(plan: &Plan, folder: &Path) -> Outcome<()> {
         written.map_err(unwritten)?;
     }
     Growing::place([growing]).map_err(|(_, error)| unwritten(error))?;
-    let (shown, plan) = (folder.display(), job::one_time(plan).unwrap_or("FIELD"));
+    let (shown, plan) = (quoted(folder), job::one_time(plan).unwrap_or("FIELD"));
     say(format_args!("{shown} is a package. Run it: cd {shown} && cargo run --release -- {plan} < RECORDS.jsonl"));
     Ok(())
+}
+
+/// The name of the package in a folder. It begins with a letter.
+fn package_name(folder: &Path) -> String {
+    let name: String = folder.file_name().unwrap_or_default().to_string_lossy().chars().map(letter).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("app_{name}") }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// A character of a package's name.

@@ -171,6 +171,32 @@ fn nothing_that_is_read_is_written_over() {
     }
 }
 
+/// Its name was none for cargo, and the command that is told did not work when copied.
+#[test]
+fn a_package_has_a_name_that_cargo_takes() {
+    let (_folder, path) = folder(APP);
+    for (name, package, shown) in
+        [("visits", "visits", "visits"), ("1 app", "app_1_app", "'1 app'"), ("it's", "it_s", r"'it'\''s'")]
+    {
+        let ran = program(&["translate", &path("app.sql"), "--package", &path(name)]);
+        assert_eq!(ran.status, 0, "{}", ran.said);
+        let manifest = fs::read_to_string(path(&format!("{name}/Cargo.toml"))).expect("a manifest");
+        assert!(manifest.contains(&format!("name = \"{package}\"\n")), "{manifest}");
+        let folder = path("");
+        let shown = if shown == name { path(name) } else { shown.replacen('\'', &format!("'{folder}"), 1) };
+        assert!(ran.said.contains(&format!("Run it: cd {shown} && cargo run")), "{}", ran.said);
+    }
+    fs::create_dir(path("rows")).expect("room");
+    fs::write(path("rows/x"), "").expect("room");
+    let (app, clicks) = (path("app.sql"), path("clicks.jsonl"));
+    let ran = program(&[&app, "--input", &clicks, "--arrival", "at", "--output", &path("rows")]);
+    assert!(
+        ran.status == 2 && ran.said.ends_with(&format!("cannot create {}: directory not empty\n", path("rows"))),
+        "{}",
+        ran.said
+    );
+}
+
 /// Firehose stores records one after the other; others keep them in a list, or over several lines.
 #[test]
 fn objects_need_no_lines_of_their_own() {
