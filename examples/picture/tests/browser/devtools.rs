@@ -41,8 +41,16 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts with an empty page of this size. No name can be resolved in it.
+    /// Starts with an empty page of this size. No name can be resolved in it. On a busy machine it may end before it has
+    /// opened a page: it is started again then.
     pub(crate) fn start(program: &str, width: u32, height: u32) -> Self {
+        let (mut browser, target) = (0..5).find_map(|_| Self::launch(program)).expect("the browser opens a page");
+        browser.attach(&target, width, height);
+        browser
+    }
+
+    /// The browser, and its page.
+    fn launch(program: &str) -> Option<(Self, Value)> {
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let arguments = [
             "--headless",
@@ -74,12 +82,11 @@ impl Browser {
         });
         let (requests, problems) = (Vec::new(), Vec::new());
         let mut browser = Self { process, to, from, number: 0, session: None, requests, problems, _profile: profile };
-        browser.open_tab(width, height);
-        browser
+        let target = browser.try_call("Target.createTarget", &json!({ "url": "about:blank" })).ok()?;
+        Some((browser, target))
     }
 
-    fn open_tab(&mut self, width: u32, height: u32) {
-        let target = self.call("Target.createTarget", &json!({ "url": "about:blank" }));
+    fn attach(&mut self, target: &Value, width: u32, height: u32) {
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = self.call("Target.attachToTarget", &attach);
         self.session = session["sessionId"].as_str().map(str::to_owned);
@@ -95,7 +102,7 @@ impl Browser {
         self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    /// The same, or the error that the browser answers.
+    /// The same, or the error that the browser answers, or why it answers nothing.
     fn try_call(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": parameters });
@@ -104,9 +111,10 @@ impl Browser {
         }
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
-        self.to.write_all(&bytes).expect("the browser listens");
+        let mute = |why: String| json!({ "message": why });
+        self.to.write_all(&bytes).map_err(|error| mute(error.to_string()))?;
         loop {
-            let answer = self.from.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no answer to {method}"));
+            let answer = self.from.recv_timeout(PATIENCE).map_err(|error| mute(error.to_string()))?;
             if answer["id"] == self.number {
                 return if answer["error"].is_null() {
                     Ok(answer["result"].clone())
