@@ -107,7 +107,8 @@ fn note_clients(addresses: &mut Addresses, line: &[u8], parts: &Parts, forwarded
     {
         return;
     }
-    let may_be_private = matches!(address, [b'1', b'0' | b'2' | b'7' | b'9', ..] | [b':' | b'f', ..]);
+    let beginnings = [&b"10."[..], b"127.", b"172.", b"192.168.", b"0.0", b":", b"f"];
+    let may_be_private = beginnings.iter().any(|beginning| address.starts_with(beginning));
     if may_be_private && client::is_private(address) {
         let (before, between) = (&line[..parts.address.start], &line[parts.address.end..parts.time.start]);
         addresses.note_public(&[before, between, behind].join(&b' '));
