@@ -231,6 +231,8 @@ mod quick_json {
         r#""2018-11-29T23:35:11.123457""#,
         r#""2018-11-29T23:35:60.123457""#,
         r#""2018-11-29T23:35:11.123456Z""#,
+        r#""2018-11-29T23:36:11.123457""#,
+        r#""2018-11-29T23:60:11.123457""#,
         r#""\u001f""#,
         "[]",
         "[1, 2]",
@@ -858,13 +860,16 @@ mod times {
         }
     }
 
-    /// The minute of the time before is remembered, with its zone: where clocks are set back and forward too.
+    /// The hour of the time before is remembered, with its zone: where clocks are set back and forward too. Those of
+    /// Newfoundland were set back at one minute past midnight.
     #[test]
     fn a_time_is_read_the_same_whatever_came_before() {
-        let zone = || Some(events::zones::parse("Europe/Berlin").unwrap());
-        let readers = [any_time(), TimeMeaning { zone: zone(), ..any_time() }];
-        let minutes =
-            ["2019-03-31T01:59", "2019-03-31T02:00", "2019-10-27T02:00", "2019-10-27 02:00", "2017-01-01T00:59"];
+        let zone = |name| Some(events::zones::parse(name).unwrap());
+        let zones = ["Europe/Berlin", "America/St_Johns"].map(|name| TimeMeaning { zone: zone(name), ..any_time() });
+        let readers = zones.into_iter().chain([any_time()]);
+        let minutes = ["2019-03-31T01:59", "2019-03-31T02:00", "2019-10-27T02:00", "2019-10-27 02:00"];
+        let more = ["2017-01-01T00:59", "2006-10-29T00:00", "2006-10-29T00:01", "2006-10-29T00:60", "2006-10-29T00.00"];
+        let minutes = [&minutes[..], &more].concat();
         let within =
             [":10.123456", ":59.999999", ":60.000000", ":10,123456", ":10.12345", ":10.1234567", ":1O.123456", ":10"];
         let zones = ["", "Z", " UTC", "+01:00", "+02:00", " ", "0", "x", "-0530"];

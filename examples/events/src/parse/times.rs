@@ -206,11 +206,11 @@ impl TimeReader {
         }
     }
 
-    /// The instant of a time that begins a text, if it is written like the one before and lies in the same minute.
+    /// The instant of a time that begins a text, if it is written like the one before and lies in the same hour.
     /// Comes with its length; it has no control character, quote or backslash.
     #[inline(always)]
     pub(super) fn read_alike(&self, text: &[u8]) -> Option<(Timestamp, usize)> {
-        self.recent.alike.get()?.read(text)
+        self.recent.alike.borrow().as_ref()?.read(text)
     }
 
     /// The same, whatever the text before it was.
@@ -236,9 +236,10 @@ impl TimeReader {
         match unusual {
             Some(local) => self.seen.borrow_mut().unusual(local),
             None if matches!(format, TimeFormat::Auto | TimeFormat::Iso) => {
-                let is_within = |alike: &Alike| span.contains(alike.start) && span.contains(alike.start + MINUTE);
-                let alike = Alike::to(text.as_bytes(), micros);
-                self.recent.alike.set(alike.filter(|alike| !is_auto || is_within(alike)));
+                let is_within = |alike: &Alike| span.contains(alike.hour) && span.contains(alike.hour + 60 * MINUTE);
+                // In a zone, the clocks may be changed at any minute.
+                let alike = Alike::to(text.as_bytes(), micros, zone.is_none() || form.has(Forms::ZONED));
+                self.recent.alike.replace(alike.filter(|alike| !is_auto || is_within(alike)));
             }
             None => {}
         }
@@ -363,12 +364,12 @@ pub struct Recent {
     minute: Cell<(Minute, i64)>,
     /// A local minute since 1970, and how far the clocks are ahead of UTC in it.
     offset: Cell<(i64, i64)>,
-    alike: Cell<Option<Alike>>,
+    alike: RefCell<Option<Alike>>,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { minute: Cell::default(), offset: Cell::new((i64::MIN, 0)), alike: Cell::default() }
+        Self { minute: Cell::default(), offset: Cell::new((i64::MIN, 0)), alike: RefCell::default() }
     }
 }
 
@@ -389,30 +390,35 @@ impl Recent {
     }
 }
 
-/// The ISO time that was read last. A text that differs from it only within the minute needs no more than its seconds
-/// and microseconds read.
-#[derive(Clone, Copy, Debug)]
+/// The ISO time that was read last. A text that differs from it only within the hour, or within the minute, needs no
+/// more than its minutes, seconds and microseconds read.
+#[derive(Clone, Debug)]
 struct Alike {
-    /// The text of `2018-11-29T23:35:10.123456` and a zone, whose seconds and microseconds may be any.
+    /// The text of `2018-11-29T23:35:10.123456` and a zone, whose digits within the hour or minute may be any.
     pattern: Pattern,
     length: usize,
-    /// When the minute began, in microseconds since 1970.
-    start: i64,
+    /// When the hour began, in microseconds since 1970.
+    hour: i64,
 }
 
 impl Alike {
-    /// The places of the digits within the minute.
-    const DIGITS: [usize; 8] = [17, 18, 20, 21, 22, 23, 24, 25];
+    /// The places of the digits within the hour: the first two are those of the minute.
+    const DIGITS: [usize; 10] = [14, 15, 17, 18, 20, 21, 22, 23, 24, 25];
 
     /// Of a text and its meaning, if they are of that form.
-    fn to(text: &[u8], micros: i64) -> Option<Self> {
-        let (_, rest) = text.split_first_chunk::<16>()?;
-        let (within, zone) = rest.split_first_chunk()?;
-        let start = micros.checked_sub(micros_of(within)?)?;
-        let is_plain =
-            text.iter().all(|byte| matches!(byte, b' '..=b'~')) && !zone.first().is_some_and(u8::is_ascii_digit);
-        let is_alike = is_plain && text.len() <= Pattern::LENGTH;
-        is_alike.then(|| Self { pattern: Pattern::of(text, &Self::DIGITS), length: text.len(), start })
+    fn to(text: &[u8], micros: i64, is_of_hour: bool) -> Option<Self> {
+        let length = text.len();
+        let is_plain = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let goes_on = text.get(26).is_some_and(u8::is_ascii_digit);
+        let has_marks = [text.get(13)?, text.get(16)?, text.get(19)?] == [&b':', &b':', &b'.'];
+        if !is_plain || goes_on || !has_marks || length > Pattern::LENGTH {
+            return None;
+        }
+        let places = if is_of_hour { &Self::DIGITS[..] } else { &Self::DIGITS[2..] };
+        let mut first = [0; Pattern::LENGTH];
+        first[..length].copy_from_slice(text);
+        let hour = micros.checked_sub(Self::within_hour(&first)?)?;
+        Some(Self { pattern: Pattern::of(text, places), length, hour })
     }
 
     /// The meaning and the length of a text that is like it.
@@ -434,10 +440,16 @@ impl Alike {
 
     #[inline(always)]
     fn read_first(&self, text: &[u8; Pattern::LENGTH]) -> Option<(Timestamp, usize)> {
-        let [a, b, c, d, e, f, g, h] = Self::DIGITS;
-        let micros = eight::number([text[a], text[b], text[c], text[d], text[e], text[f], text[g], text[h]])?;
-        let is_alike = self.pattern.fits(text) && micros < MINUTE;
-        is_alike.then(|| (Timestamp::from_micros(self.start + micros), self.length))
+        let micros = Self::within_hour(text)?;
+        self.pattern.fits(text).then(|| (Timestamp::from_micros(self.hour + micros), self.length))
+    }
+
+    /// The microseconds since the beginning of the hour.
+    #[inline(always)]
+    fn within_hour(text: &[u8; Pattern::LENGTH]) -> Option<i64> {
+        let [.., m, n, _, s, t, _, a, b, c, d, e, f, _, _, _, _, _, _] = *text;
+        let (minutes, micros) = (two([m, n])?, eight::number([s, t, a, b, c, d, e, f])?);
+        (minutes < 60 && micros < MINUTE).then_some(minutes * MINUTE + micros)
     }
 }
 
@@ -697,6 +709,7 @@ fn without_name(zone: &[u8]) -> Option<&[u8]> {
     is_name.then_some(offset)
 }
 
+#[inline]
 fn two([a, b]: [u8; 2]) -> Option<i64> {
     (a.is_ascii_digit() && b.is_ascii_digit()).then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
 }
