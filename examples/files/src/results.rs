@@ -145,7 +145,7 @@ fn rows(options: &Options, columns: &Columns, form: Form) -> Outcome<(SessionFil
     let is_on_terminal = to.is_terminal();
     let more: Vec<String> = further(options).map(|(name, _)| name).collect();
     let columns = files_columns(columns.clone(), &more);
-    let lines = Lines { columns, has_revisions: options.has_revisions(), more };
+    let lines = Lines::new(columns, options.has_revisions(), more);
     let rows = Rows::new(to, form, lines);
     Ok((SessionFiles::Rows(Box::new(rows)), is_on_terminal))
 }

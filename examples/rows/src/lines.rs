@@ -14,10 +14,11 @@ use crate::key::KeyFields;
 /// Writes rows. It knows the key fields, and whether sessions may be corrected.
 #[derive(Clone, Debug)]
 pub struct Lines {
-    pub columns: Columns,
-    pub has_revisions: bool,
-    /// Names of further columns, which stand last.
-    pub more: Vec<String>,
+    columns: Columns,
+    has_revisions: bool,
+    more: Vec<String>,
+    /// The columns of CSV behind the key fields.
+    in_csv: Vec<&'static FilesColumn>,
 }
 
 /// The type of a further column.
@@ -40,24 +41,31 @@ pub enum More {
 }
 
 impl Lines {
+    /// `more` are the names of further columns, which stand last.
+    #[must_use]
+    pub fn new(columns: Columns, has_revisions: bool, more: Vec<String>) -> Self {
+        let mut lines = Self { columns, has_revisions, more, in_csv: Vec::new() };
+        let is_in_csv = |column: &&FilesColumn| column.written != Written::InJson && lines.is_in_json(column);
+        lines.in_csv = FILES[1..].iter().filter(is_in_csv).collect();
+        lines
+    }
+
     /// The names of the columns, as the first line of CSV.
     pub fn csv_header(&self, cells: &mut Cells) {
-        let [first, others @ ..] = &FILES;
-        cells.text(first.name);
+        cells.text(FILES[0].name);
         self.columns.key.iter().for_each(|name| cells.text(name));
-        others.iter().filter(|column| self.is_in_csv(column)).for_each(|column| cells.text(column.name));
+        self.in_csv.iter().for_each(|column| cells.text(column.name));
         self.more.iter().for_each(|name| cells.text(name));
         cells.end_row();
     }
 
     /// A row, with the cells of the further columns.
     pub fn csv(&self, session: &ClosedSession<'_>, more: &[More], cells: &mut Cells) {
-        let [first, others @ ..] = &FILES;
-        (first.put)(session, cells);
+        (FILES[0].put)(session, cells);
         for field in keys::split(session.key, self.columns.key.len()) {
             cells.text(field.as_bytes());
         }
-        for column in others.iter().filter(|column| self.is_in_csv(column)) {
+        for column in &self.in_csv {
             (column.put)(session, cells);
         }
         more.iter().for_each(|cell| put_more(cells, cell));
@@ -69,10 +77,6 @@ impl Lines {
         serde_json::to_writer(&mut *bytes, &JsonRow { lines: self, session, more })?;
         bytes.push(b'\n');
         Ok(())
-    }
-
-    fn is_in_csv(&self, column: &FilesColumn) -> bool {
-        column.written != Written::InJson && self.is_in_json(column)
     }
 
     fn is_in_json(&self, column: &FilesColumn) -> bool {
@@ -164,8 +168,7 @@ mod tests {
 
     /// The header, the CSV row and the JSON line of a session, as names and as texts.
     fn written(has_revisions: bool) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let lines =
-            Lines { columns: Columns::declared(&["user:int"]).unwrap(), has_revisions, more: vec!["sum_x".to_owned()] };
+        let lines = Lines::new(Columns::declared(&["user:int"]).unwrap(), has_revisions, vec!["sum_x".to_owned()]);
         let window = Window::new(Timestamp::EPOCH, Timestamp::from_secs(60));
         let session = ClosedSession {
             id: format!("{:032x}", 7).parse().unwrap(),

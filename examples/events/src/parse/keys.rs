@@ -42,7 +42,7 @@ pub(super) fn push_text(key: &mut String, index: usize, field: &str) {
     if index > 0 {
         key.push(SEPARATOR);
     }
-    if eight::any(field.as_bytes(), eight::has_separator, |byte| matches!(byte, 0x1e | 0x1f)) {
+    if has_separator(field) {
         key.push_str(&escaped(field));
     } else {
         key.push_str(field);
@@ -57,13 +57,15 @@ fn escaped(field: &str) -> String {
 /// The fields of a key made of `fields` of them, in order.
 #[inline]
 pub fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
-    let mut rest = Some(key);
+    let (mut rest, mut left) = (Some(key), fields);
     std::iter::from_fn(move || {
         let key = rest.take()?;
-        if fields == 1 {
+        left = left.saturating_sub(1);
+        // The last field, as it stands there, is the rest.
+        if fields == 1 || (left == 0 && !has_separator(key)) {
             return Some(Cow::Borrowed(key));
         }
-        let mark = eight::first(key.as_bytes(), 0, eight::separator, |byte| matches!(byte, 0x1e | 0x1f));
+        let mark = eight::first(key.as_bytes(), 0, eight::separator, is_separator);
         let has_escape = mark.is_some_and(|mark| key.as_bytes()[mark] == ESCAPE as u8);
         let end = if has_escape { key.find(SEPARATOR) } else { mark };
         let field = match end {
@@ -75,6 +77,16 @@ pub fn split(key: &str, fields: usize) -> impl Iterator<Item = Cow<'_, str>> {
         };
         Some(if has_escape { unescape(field) } else { Cow::Borrowed(field) })
     })
+}
+
+/// Whether there is a separator, or the mark of one that is escaped.
+#[inline]
+fn has_separator(text: &str) -> bool {
+    eight::any(text.as_bytes(), eight::has_separator, is_separator)
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, 0x1e | 0x1f)
 }
 
 #[cold]
