@@ -31,7 +31,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use program::command;
+use program::failure::Outcome;
 
 /// Pages of records and sessions come and go by the megabyte, on several threads. With the allocator of
 /// glibc memory in use grew by a third over millions of records, though nothing was kept.
@@ -56,9 +58,9 @@ enum What {
     Serve(server::Options),
 }
 
-fn options() -> Options {
-    let matches = Options::command().mut_subcommand("produce", produce::strict).get_matches();
-    Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+/// The options, unless help or the version was asked for.
+fn options() -> Outcome<Option<Options>> {
+    command::parse_as(&Options::command().mut_subcommand("produce", produce::strict), std::env::args_os())
 }
 
 async fn run(options: Options) -> Result<()> {
@@ -77,7 +79,11 @@ async fn run(options: Options) -> Result<()> {
 const BROKEN_PIPE: u8 = 128 + 13;
 
 fn main() -> ExitCode {
-    let options = options();
+    let options = match options() {
+        Ok(Some(options)) => options,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(failure) => return failure.end("kinesis"),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::anyhow!("cannot start threads: {error}")),

@@ -16,12 +16,20 @@ const OF_FILES: [&str; 10] =
 
 /// Reads the command line, the program's name first. None if it asked for help or the version, which is written.
 pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<T>> {
+    parse_as(&T::command(), arguments)
+}
+
+/// The same by a command that differs from the options' own.
+pub fn parse_as<T: Parser>(
+    command: &clap::Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Outcome<Option<T>> {
     let words = joined(arguments);
-    let read = in_any_case(T::command()).try_get_matches_from(&words);
+    let read = in_any_case(command.clone()).try_get_matches_from(&words);
     match read.and_then(|mut matches| T::from_arg_matches_mut(&mut matches)) {
         Ok(options) => Ok(Some(options)),
         Err(error) if !error.use_stderr() => stdout::write(error.render().to_string()).map(|()| None),
-        Err(error) => Err(Failure::usage(one_sentence(&error, &T::command(), &words))),
+        Err(error) => Err(Failure::usage(one_sentence(&error, command, &words))),
     }
 }
 
@@ -59,7 +67,7 @@ fn is_option(argument: &OsString) -> bool {
 fn one_sentence(error: &clap::Error, command: &clap::Command, words: &[OsString]) -> String {
     if let (ErrorKind::UnknownArgument, Some(option)) = (error.kind(), error.get(ContextKind::InvalidArg)) {
         let suggested = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
-        return unknown_option(&option.to_string(), suggested, command, words);
+        return unknown_option(&option.to_string(), suggested, chosen(command, words), words);
     }
     let commands: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
@@ -75,6 +83,12 @@ fn one_sentence(error: &clap::Error, command: &clap::Command, words: &[OsString]
     message
         .replace("invalid digit found in string", "it is no whole number")
         .replace(&format!("is not in 1..{}", u64::MAX), "is not 1 or more")
+}
+
+/// The command among subcommands that the words name.
+fn chosen<'c>(command: &'c clap::Command, words: &[OsString]) -> &'c clap::Command {
+    let within = |command: &'c clap::Command, word: &OsString| command.find_subcommand(word).unwrap_or(command);
+    words.iter().skip(1).fold(command, within)
 }
 
 fn unknown_option(option: &str, suggested: Option<String>, command: &clap::Command, words: &[OsString]) -> String {
@@ -197,7 +211,7 @@ mod tests {
         let long = |name: &'static str| clap::Arg::new(name).long(name);
         let count = long("update-every").value_parser(clap::value_parser!(u64).range(1..));
         let command = clap::Command::new(name)
-            .subcommand(clap::Command::new("run"))
+            .subcommand(clap::Command::new("run").arg(long("max-delay")))
             .args(["gap", "output", "output-format", "report", "floor"].map(long))
             .arg(count);
         let words: Vec<OsString> = std::iter::once(name).chain(words.split(' ')).map(OsString::from).collect();
@@ -208,6 +222,18 @@ mod tests {
     fn an_option_of_files_is_known_elsewhere() {
         assert_eq!(said("kafka", "run --sum"), "there is no option --sum; only the program `files` has it");
         assert_eq!(said("kafka", "run --xyzzy"), "there is no option --xyzzy");
+    }
+
+    #[test]
+    fn an_option_of_a_command_is_guessed_at_among_those_of_the_command() {
+        for wrong in ["-max-delay", "-m", "--MAX-DELAY", "--max-dely"] {
+            let sentence = format!("there is no option {wrong}; did you mean --max-delay?");
+            assert_eq!(said("kafka", &format!("run {wrong} 5s")), sentence);
+        }
+        assert_eq!(
+            said("kafka", "run -gap 5s"),
+            "there is no option -gap; options have long names, which --help tells"
+        );
     }
 
     #[test]
