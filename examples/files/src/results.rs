@@ -1,7 +1,7 @@
 //! Where the sessions go: to the files that are written, and to the report.
 
 use events::columns::Columns;
-use events::failure::{Failure, Outcome};
+use events::failure::Outcome;
 use events::zones::AnyZone;
 use program::growing::Growing;
 use program::stdout;
@@ -126,7 +126,7 @@ fn folders(options: &Options, columns: &Columns) -> Outcome<SessionFiles> {
 
 #[cfg(not(feature = "parquet"))]
 fn folders(_: &Options, _: &Columns) -> Outcome<SessionFiles> {
-    Err(Failure::usage(
+    Err(events::failure::Failure::usage(
         "this `files` is built without Parquet: build it again with `--features parquet`, as in \
          `cargo run --release -p files --features parquet -- …`",
     ))

@@ -13,7 +13,7 @@
 //! | Unix seconds, milliseconds, microseconds, nanoseconds | `1543534510.123`, `1.543534510123E12` |
 //! | digits of a date and a time: local time | `20181129233510`, `201811292335`, `20181129T233510Z` |
 //! | the web server log's own, with or without a fraction | `17/May/2015:10:05:03 +0000` |
-//! | with the name of a month, or the year first: see [`worded`](super::worded) | `Thu, 29 Nov 2018 23:35:10 GMT` |
+//! | with the name of a month, or the year first: see `worded.rs` | `Thu, 29 Nov 2018 23:35:10 GMT` |
 //!
 //! A number is a Unix time in the unit that puts it into the [`Span`] of plausible times, 1990 to 2100 if no
 //! other is given. A number that lies there in no unit is refused, and so is any other time outside of the span.
