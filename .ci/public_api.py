@@ -75,9 +75,10 @@ def listing():
     for module, inside in modules(exported):
         names |= inside
         found += [f"pub mod {module} :: {name}" for name in inside]
-    private = re.compile(r"pub\(crate\) trait (\w+)|^trait (\w+)", re.MULTILINE)
-    hidden = {a or b for path in (ROOT / "src").rglob("*.rs") for a, b in private.findall(path.read_text())} - names
-    of_private = re.compile(rf"\b({'|'.join(sorted(hidden))})\b(<.*>)? for ")
+    sources = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    traits, types = (set(re.findall(rf"^(?:pub\(\w+\) )?(?:{kind}) (\w+)", sources, re.MULTILINE)) - names
+                     for kind in ("trait", "struct|enum"))
+    of_private = re.compile(rf"\b(?:{'|'.join(sorted(traits))})\b(?:<.*>)? for |\bfor (?:{'|'.join(sorted(types))})\b")
     reached = [item for item in found if names & set(re.findall(r"\w+", item)) and not of_private.search(item)]
     return "\n".join(sorted(set(reached))) + "\n"
 
