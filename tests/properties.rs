@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use oracle::generate::{Family, wild, within};
 use oracle::stream::Simulation;
 use oracle::subject::{
-    All, Key, NAMES, Reader, Step, Subject, Summary, Value, View, build, config, lend, row_of, step, tally,
+    All, Key, NAMES, Reader, Step, Subject, Summary, Value, View, build, call, config, lend, row_of, step, tally,
 };
 use oracle::{
     Ev, Fate, KEYS, LAST, Op, Reason, Row, Spec, Strategy, Tally, Updates, WhenFull, batch, clamp, is_future,
@@ -430,6 +430,7 @@ fn outlives_panics(family: Family) {
         let (mut pushed, mut found, mut calls) = (Vec::new(), Vec::new(), 0);
         let end = [Op::Advance(i64::MAX), Op::Flush];
         for op in case.ops.iter().chain(&end) {
+            // A flush that panics in the midst may leave a snapshot that is refused: see `Sessionizer`.
             let is_end = matches!(op, Op::Advance(i64::MAX) | Op::Flush);
             let mut out = |summary: Summary| {
                 found.extend(summary.aggregate.0);
@@ -438,21 +439,10 @@ fn outlives_panics(family: Family) {
                     resume_unwind(Box::new(())); // without a message
                 }
             };
-            let call = AssertUnwindSafe(|| match op {
-                Op::Push(event) => engine.push(lend(event), &mut out).returned().map(|event| event.value.0),
-                Op::Advance(time) => {
-                    engine.advance_to(Timestamp::from_micros(*time), &mut out);
-                    None
-                }
-                Op::Flush => {
-                    engine.flush(&mut out);
-                    None
-                }
-            });
-            match (catch_unwind(call), op) {
-                (Ok(returned), Op::Push(event)) => {
+            match (catch_unwind(AssertUnwindSafe(|| call(&mut engine, op, &mut out))), op) {
+                (Ok(fate), Op::Push(event)) => {
                     pushed.push(event.id);
-                    found.extend(returned);
+                    found.extend(refusal(fate).map(|_| event.id));
                 }
                 (Ok(_), _) => {}
                 (Err(panic), _) => assert!(panic.is::<()>(), "the engine itself panics in {op:?}"),

@@ -166,21 +166,24 @@ pub(crate) fn lend(event: &Ev) -> EventRef<'static, Key, Value> {
         .arriving_at(Timestamp::from_micros(event.arrival))
 }
 
+/// Calls an engine for one step. The fate is that of the event.
+pub(crate) fn call(
+    engine: &mut dyn Sessionizer<Key = Key, Value = Value, Output = Output>,
+    op: &Op,
+    out: &mut dyn FnMut(Summary),
+) -> Option<Fate> {
+    match op {
+        Op::Push(event) => return Some(fate(event, engine.push(lend(event), out))),
+        Op::Advance(time) => engine.advance_to(Timestamp::from_micros(*time), out),
+        Op::Flush => engine.flush(out),
+    }
+    None
+}
+
 /// Takes one step. The summaries are those of this step.
 pub(crate) fn step(engine: &mut dyn Sessionizer<Key = Key, Value = Value, Output = Output>, op: &Op) -> Step {
     let mut summaries = Vec::new();
-    let mut out = |summary| summaries.push(summary);
-    let fate = match op {
-        Op::Push(event) => Some(fate(event, engine.push(lend(event), &mut out))),
-        Op::Advance(time) => {
-            engine.advance_to(Timestamp::from_micros(*time), &mut out);
-            None
-        }
-        Op::Flush => {
-            engine.flush(&mut out);
-            None
-        }
-    };
+    let fate = call(engine, op, &mut |summary| summaries.push(summary));
     // Some wait: they stay in a snapshot.
     let waits = matches!(op, Op::Push(event) if event.id % 3 == 0);
     let orphans = if waits { Vec::new() } else { engine.take_orphans() };
