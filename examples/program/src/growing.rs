@@ -53,11 +53,10 @@ impl Growing {
             File::options().write(true).open(&place)?; // who made it read-only does not want it replaced
         }
         let permissions = replaced.as_ref().map_or_else(usual, Metadata::permissions);
-        let hidden = hidden(&place, |builder, folder| {
-            builder.permissions(permissions).tempfile_in(folder)?.keep().map_err(Into::into)
-        });
-        let (file, hidden) = hidden?;
-        let growing = Self::locked(place, hidden, file)?;
+        let growing = Self::hidden(place, |builder, folder| {
+            let (file, hidden) = builder.permissions(permissions.clone()).tempfile_in(folder)?.keep()?;
+            Ok((Ok(file), hidden))
+        })?;
         if let Some(replaced) = replaced {
             growing.inherit(&replaced);
         }
@@ -87,15 +86,33 @@ impl Growing {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         fs::create_dir_all(folder_of(&place))?;
-        let hidden = hidden(&place, |builder, folder| Ok(builder.tempdir_in(folder)?.keep()))?;
-        let file = File::open(&hidden)?;
-        Self::locked(place, hidden, file)
+        Self::hidden(place, |builder, folder| {
+            let hidden = builder.tempdir_in(folder)?.keep();
+            Ok((File::open(&hidden), hidden))
+        })
     }
 
-    fn locked(place: PathBuf, hidden: PathBuf, file: File) -> io::Result<Self> {
-        let _ = file.lock_shared(); // not every file system has locks
-        unfinished().push(hidden.clone());
-        Ok(Self { place, hidden: Some(hidden), file })
+    /// Makes it under a hidden name beside its place, and locks it, after removing those that dead runs have left there.
+    /// A run that begins at the same time may remove it before it is locked: then it is made again.
+    fn hidden(
+        place: PathBuf,
+        make: impl Fn(&mut Builder<'_, '_>, &Path) -> io::Result<(io::Result<File>, PathBuf)>,
+    ) -> io::Result<Self> {
+        let name = place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let mut prefix = OsString::from(".");
+        prefix.push(name);
+        prefix.push(".");
+        let folder = folder_of(&place);
+        sweep(folder, &prefix);
+        loop {
+            let (file, hidden) = make(Builder::new().prefix(&prefix).suffix(ENDING), folder)?;
+            let _ = file.as_ref().map(File::lock_shared); // not every file system has locks
+            if hidden.exists() {
+                let file = file?;
+                unfinished().push(hidden.clone());
+                return Ok(Self { place, hidden: Some(hidden), file });
+            }
+        }
     }
 
     /// Where it grows.
@@ -180,25 +197,15 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Growing::place([growing]).map_err(|(_, error)| error)
 }
 
-/// Makes a hidden name beside a place, after removing those that dead runs have left there.
-fn hidden<T>(place: &Path, make: impl FnOnce(&mut Builder<'_, '_>, &Path) -> io::Result<T>) -> io::Result<T> {
-    let name = place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let mut prefix = OsString::from(".");
-    prefix.push(name);
-    prefix.push(".");
-    let folder = folder_of(place);
-    sweep(folder, &prefix);
-    make(Builder::new().prefix(&prefix).suffix(ENDING), folder)
-}
-
-/// Removes what nobody holds any more.
+/// Removes what nobody holds any more. It is locked until it is gone: see [`Growing::hidden`].
 fn sweep(folder: &Path, prefix: &OsString) {
     let prefix = prefix.as_encoded_bytes();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         let is_hidden = name.starts_with(prefix) && name.ends_with(ENDING.as_bytes());
-        if is_hidden && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+        let Some(file) = is_hidden.then(|| File::open(entry.path()).ok()).flatten() else { continue };
+        if file.try_lock().is_ok() {
             let _ = remove(&entry.path());
         }
     }
@@ -247,6 +254,26 @@ mod tests {
         Growing::place([growing]).unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names(folder.path()).len()), ("today", 1));
         drop(Growing::file(&path).unwrap());
+        assert_eq!(names(folder.path()), ["rows.csv"]);
+    }
+
+    /// One removed the file of another between its making and its lock.
+    #[test]
+    fn runs_that_begin_together_leave_each_other_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        let begin = |name: &str| {
+            for _ in 0..500 {
+                write(&path, b"rows").unwrap();
+                let growing = Growing::folder(&folder.path().join(name)).unwrap();
+                fs::write(growing.path().join("x"), "1").unwrap();
+            }
+        };
+        std::thread::scope(|threads| {
+            for name in ["a", "a", "b", "a"] {
+                threads.spawn(move || begin(name));
+            }
+        });
         assert_eq!(names(folder.path()), ["rows.csv"]);
     }
 
