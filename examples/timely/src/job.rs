@@ -1,22 +1,28 @@
 //! From the command line to a dataflow that runs.
 
+use std::any::Any;
 use std::process::exit;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use events::columns::Columns;
 use events::input::Source;
 use events::setup;
 use program::failure;
 use program::say::say;
-use timely::communication::Config as Communication;
+use timely::WorkerConfig;
+use timely::communication::Hooks;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle;
+use timely::execute::execute_from;
 use timely::worker::Worker;
 
 use crate::clockwork::Clockwork;
 use crate::commit::commit;
 use crate::message::Epoch;
+use crate::network::{self, Greeting};
 use crate::options::Run;
 use crate::sessions::sessions;
 use crate::settings::Settings;
@@ -43,7 +49,7 @@ pub fn run(run: Run) -> Result<Ended> {
     let columns = rows::columns::session_columns(setup::columns(&run.fields, &sources).map_err(failed)?);
     setup::check_files(&sources, None).map_err(failed)?;
     run.rule.config().build()?; // a wrong setting is told before anything starts
-    let communication = communication(&run)?;
+    check_addresses(&run)?;
     let folder = Folder::new(&run.state);
     let (settings, newest) = (Settings::new(&run), folder.newest()?);
     let _only_this = settings.claim(&run, newest)?;
@@ -51,19 +57,19 @@ pub fn run(run: Run) -> Result<Ended> {
         return Ok(Ended::Before);
     }
     end_with_the_others();
+    let (workers, others) = workers(&run, &settings)?;
     let amounts = Amounts::default();
     let job = Arc::new(Job { run, sources, columns, folder, amounts: amounts.clone() });
-    let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
-    let guards = timely::execute(config, move |worker| job.start(worker)).map_err(|problem| anyhow!(problem))?;
+    let guards = execute_from(workers, others, WorkerConfig::default(), move |worker| job.start(worker))
+        .map_err(|problem| anyhow!(problem))?;
     for result in guards.join() {
         result.map_err(|problem| anyhow!("a worker failed: {problem}"))?;
     }
     Ok(Ended::Done { amount: Box::new(amounts.take()), is_whole: newest.is_none() })
 }
 
-fn communication(run: &Run) -> Result<Communication> {
-    let threads = run.workers;
-    let Some(process) = run.process else { return Ok(Communication::Process(threads)) };
+fn check_addresses(run: &Run) -> Result<()> {
+    let Some(process) = run.process else { return Ok(()) };
     if process >= run.addresses.len() {
         bail!("--process {process} is not there: --addresses has {} (from 0)", run.addresses.len());
     }
@@ -72,8 +78,21 @@ fn communication(run: &Run) -> Result<Communication> {
     {
         bail!("--addresses has {twice} twice: each process needs one of its own");
     }
-    let addresses = run.addresses.iter().map(ToString::to_string).collect();
-    Ok(Communication::Cluster { threads, process, addresses, report: false, zerocopy: false })
+    Ok(())
+}
+
+/// The worker threads of this process, and the connections to those of the others.
+fn workers(run: &Run, settings: &Settings) -> Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>)> {
+    let hooks = Hooks::default();
+    let threads = ProcessBuilder::new_typed_vector(run.workers, hooks.refill.clone(), hooks.spill.clone());
+    let Some(process) = run.process else {
+        return Ok((threads.into_iter().map(AllocatorBuilder::Process).collect(), Box::new(())));
+    };
+    let greeting = Greeting { process, command: settings.command(run) };
+    let streams = network::connect(&run.addresses, &greeting, run.connect_timeout)?;
+    let (workers, guard) = initialize_networking_from_sockets(threads, streams, process, run.workers, hooks)
+        .context("cannot use the connections")?;
+    Ok((workers.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
 }
 
 struct Job {

@@ -77,6 +77,10 @@ pub struct Run {
     /// Which of the addresses is this process, from 0
     #[arg(long, value_name = "I", requires = "addresses")]
     pub process: Option<usize>,
+
+    /// How long to wait for the other processes at the start
+    #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, default_value = "5m", requires = "addresses")]
+    pub connect_timeout: Duration,
 }
 
 /// At most one; 30 minutes of inactivity if none is given.

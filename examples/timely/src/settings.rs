@@ -38,6 +38,22 @@ impl Settings {
         Self { options, inputs }
     }
 
+    /// What each process of the job must have been given.
+    pub fn command(&self, run: &Run) -> Vec<(String, String)> {
+        let of_processes = [
+            ("the inputs", program::say::list(&self.paths())),
+            ("number of --addresses", run.addresses.len().to_string()),
+            ("--workers", run.workers.to_string()),
+            ("--checkpoint", events::lengths::compact(run.checkpoint)),
+        ];
+        let of_processes = of_processes.map(|(name, value)| (name.to_owned(), value));
+        self.options.iter().cloned().chain(of_processes).collect()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.inputs.iter().map(|input| input.path.display().to_string()).collect()
+    }
+
     /// Makes the folder this job's, or fails if it is another's, or if another run is at work in it. As long as the
     /// result lives, no other run begins. `newest`: the newest checkpoint.
     pub fn claim(&self, run: &Run, newest: Option<When>) -> Result<File> {
@@ -73,12 +89,10 @@ impl Settings {
         {
             bail!("it was begun with {name} = {then}, which is {now} now");
         }
-        let paths = |settings: &Self| settings.inputs.iter().map(|input| input.path.clone()).collect::<Vec<_>>();
-        if paths(self) != paths(known) {
-            let list = |settings| {
-                program::say::list(&paths(settings).iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
-            };
-            bail!("it was begun with the inputs {}, which are {} now", list(known), list(self));
+        let (then, now) = (known.paths(), self.paths());
+        if then != now {
+            let list = program::say::list::<String>;
+            bail!("it was begun with the inputs {}, which are {} now", list(&then), list(&now));
         }
         for (then, now) in known.inputs.iter().zip(&self.inputs) {
             let path = now.path.display();

@@ -213,6 +213,36 @@ fn when_one_of_two_processes_is_killed_the_other_ends_and_both_go_on() {
     }
 }
 
+/// Each waited for the other without end.
+#[test]
+fn processes_that_do_not_fit_together_end() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let state = state(&folder, "state");
+    let addresses = free_addresses(2);
+    let start = |process: &str, workers: usize, wait: &str| {
+        let mut command = input.command(&state, workers);
+        command.args(["--addresses", &addresses, "--process", process, "--connect-timeout", wait]);
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let end = |child: Child| {
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        (status.code(), String::from_utf8(stderr).unwrap())
+    };
+    for process in ["0", "1"] {
+        let (status, told) = end(start(process, 1, "10ms"));
+        let sentence = " within 10ms: start all processes together, or give a longer --connect-timeout\n";
+        assert!(status == Some(2) && told.ends_with(sentence), "{told}");
+    }
+    let first = start("0", 1, "2m");
+    for (process, sentence) in [
+        (start("1", 3, "2m"), "process 0 has --workers = 1, which is 3 here: start all with the same command\n"),
+        (first, "process 1 has --workers = 3, which is 1 here: start all with the same command\n"),
+    ] {
+        let (status, told) = end(process);
+        assert!(status == Some(2) && told.ends_with(sentence), "{told}");
+    }
+}
+
 #[test]
 fn a_job_goes_on_with_another_number_of_workers() {
     let (input, folder) = (Input::new(), TempDir::new().unwrap());
