@@ -129,15 +129,20 @@ impl Job {
     }
 }
 
-/// When the connection to another process is lost, timely panics on several threads. One sentence says it better.
+/// The process ends with any thread of timely: the others would wait for it without end. When the connection to another
+/// process is lost, timely panics on several threads. One sentence says it better.
 fn end_with_the_others() {
     let earlier = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
-        if thread.name().is_some_and(|name| name.starts_with("timely:recv") || name.starts_with("timely:send")) {
+        let name = thread.name().unwrap_or_default();
+        if name.starts_with("timely:recv") || name.starts_with("timely:send") {
             stop(&anyhow!("the connection to another process is lost: start all processes again"));
         }
         earlier(panic);
+        if name.starts_with("timely:") {
+            stop(&anyhow!("a worker failed; the state is as of the newest checkpoint"));
+        }
     }));
 }
 

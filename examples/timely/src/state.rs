@@ -205,13 +205,15 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// For tests: the process aborts before it writes the file of this number, from 1.
+/// For tests: the process aborts before it writes the file of this number, from 1, or panics with `panic` before it.
 pub const CRASH: &str = "TIMELY_SESSIONS_CRASH";
 
 fn crash_if_asked() {
     static WRITTEN: AtomicUsize = AtomicUsize::new(0);
     let written = WRITTEN.fetch_add(1, Ordering::Relaxed) + 1;
-    if std::env::var(CRASH).is_ok_and(|number| number == written.to_string()) {
+    let asked = std::env::var(CRASH).unwrap_or_default();
+    if asked == written.to_string() {
         std::process::abort();
     }
+    assert!(asked != format!("panic {written}"), "asked for");
 }

@@ -213,6 +213,20 @@ fn when_one_of_two_processes_is_killed_the_other_ends_and_both_go_on() {
     }
 }
 
+/// The other worker waited for it without end.
+#[test]
+fn a_worker_that_panics_ends_the_process() {
+    let (input, folder) = (Input::new(), TempDir::new().unwrap());
+    let expected = undisturbed(&input, folder.path());
+    let state = state(&folder, "state");
+    let ran = input.command(&state, 2).env(CRASH, "panic 15").stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8(ran.stderr).unwrap();
+    let sentence = "timely-sessions: a worker failed; the state is as of the newest checkpoint\n";
+    assert!(ran.status.code() == Some(2) && told.ends_with(sentence), "{told}");
+    assert!(input.run(&state, 2, 1, None).iter().all(ExitStatus::success));
+    assert!(result(&state) == expected);
+}
+
 /// Each waited for the other without end.
 #[test]
 fn processes_that_do_not_fit_together_end() {
