@@ -20,10 +20,14 @@ use crate::time::Timestamp;
 /// # Panics in `out`
 /// If `out` panics and the panic is caught, the session that it was called with is gone, and so may be the event
 /// that was being pushed; of a batch, the events after that one are not taken. All other sessions stay, and every
-/// method can be called as before: sessions that were due come with the next advance or flush. This does not hold in
-/// full for a flush, or an advance to the end of time, that panics: a snapshot taken afterwards may be refused as
-/// damaged. (A panic in a rule, an aggregate or a key may leave a session with half of an event. In both cases go on
-/// from a snapshot taken before.)
+/// method can be called as before: sessions that were due come with the next advance or flush.
+///
+/// A flush that panics leaves the other sessions open: events still join them. Its sessions have the ids of a flush that
+/// is not over, so flush again before you push: otherwise the session that an event opens in the place of one just
+/// flushed may have the same id.
+///
+/// A panic in a rule, an aggregate or a key may leave a session with half of an event: go on from a snapshot taken
+/// before.
 ///
 /// # Snapshots
 /// They are not part of the trait, since their type names the state of the aggregate, which

@@ -186,12 +186,17 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
         hash_of: impl Fn(&K) -> u64,
     ) -> SlotId {
         let slot = self.slots.insert_with(make);
+        self.add_to_index(hash, others, slot, hash_of);
+        slot
+    }
+
+    #[inline(always)]
+    fn add_to_index(&mut self, hash: u64, others: Option<Location>, slot: SlotId, hash_of: impl Fn(&K) -> u64) {
         let Self { slots, index, trees, .. } = self;
         match others {
             None => index.insert(hash, slot, |number| hash_at(slots, trees, Location(number), &hash_of)),
             Some(location) => self.insert_beside(hash, location, slot),
         }
-        slot
     }
 
     #[cold]
@@ -295,6 +300,18 @@ impl<K: Key, V: Value, S> Table<K, V, S> {
             let (_, last) = tree.pop_first().expect("one is left");
             self.free_trees.push(location.tree() as u32);
             self.relocate(hash, location, Location(last));
+        }
+    }
+
+    /// Makes the index anew, for the sessions that are in slots.
+    #[cold]
+    pub(crate) fn reindex(&mut self, hash_of: impl Fn(&K) -> u64) {
+        (self.index, self.trees, self.free_trees) = (Index::new(), Vec::new(), Vec::new());
+        for slot in 0..self.used() {
+            let Some(session) = self.slots.get(slot) else { continue };
+            let hash = hash_of(&session.key);
+            let others = self.find(hash, session.key.key_ref());
+            self.add_to_index(hash, others, slot, &hash_of);
         }
     }
 

@@ -194,9 +194,8 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
         window
     }
 
-    /// Puts a window back in that was emitted, until another deadline.
-    pub(crate) fn keep_until(&mut self, deadline: Timestamp, window: OpenWindow<K, V, S>) {
-        let next = (deadline, true);
+    /// Puts a window back in that was taken out.
+    pub(crate) fn put_back(&mut self, next: Next, window: OpenWindow<K, V, S>) {
         let id = self.find_or_open(window.start, window.span, next);
         self.windows[id] = OpenWindow { next, ..window };
     }
@@ -217,10 +216,7 @@ impl<K: Key, V, S> WindowTable<K, V, S> {
     pub(crate) fn shrink_to_fit(&mut self) {
         let windows: Vec<_> = core::iter::from_fn(|| self.pop_first()).collect();
         *self = Self::new(self.scatter);
-        for window in windows {
-            let id = self.find_or_open(window.start, window.span, window.next);
-            self.windows[id] = window;
-        }
+        windows.into_iter().for_each(|window| self.put_back(window.next, window));
     }
 
     /// The windows that have sessions, in order of their start.
@@ -296,6 +292,17 @@ impl<K: Key, V, S> OpenWindow<K, V, S> {
         }
         let rare = if session.has_rare_state() { self.rare.remove(&number) } else { None };
         Some(Removed { session, rare })
+    }
+
+    /// Makes the index anew, for the sessions that are in.
+    #[cold]
+    pub(crate) fn reindex(&mut self, hash_of: impl Fn(&K) -> u64) {
+        self.index = Index::new();
+        let Self { index, sessions, .. } = self;
+        let hash_at = |number| sessions.get(number).and_then(Option::as_ref).map_or(0, |session| hash_of(&session.key));
+        for (number, _) in sessions.iter().filter(|(_, session)| session.is_some()) {
+            index.insert(hash_at(number), number, hash_at);
+        }
     }
 
     /// Sessions that lie next to each other from this number on, if there are any, and the rare states of all.
@@ -426,7 +433,7 @@ mod tests {
         let id = open(&mut table, 10, (at(20), false));
         insert(table.get_mut(id), 1, 1);
         let window = table.pop_first().expect("it is due");
-        table.keep_until(at(25), window);
+        table.put_back((at(25), true), window);
         assert_eq!((table.next(), table.bound()), (Some((at(25), true)), at(25)));
         let id = table.find(10).expect("it is kept");
         assert_eq!(table.get(id).find(1, 1), Some(0));

@@ -365,7 +365,7 @@ fn assert_looks(engine: &Subject, expected: &[Row]) {
         rows.sort();
         rows
     };
-    assert_eq!(sorted(engine.open().map(|view| row_of(&view)).collect()), sorted(expected.to_vec()));
+    assert_eq!(sorted_rows(engine.open()), sorted(expected.to_vec()));
     assert_eq!(engine.open().map(|view| view.unreported()).sum::<u64>(), engine.counters().open_events());
     for (key, name) in (0..KEYS).zip(NAMES) {
         let views: Vec<_> = engine.sessions_of(name).map(|view| row_of(&view)).collect();
@@ -421,21 +421,23 @@ fn loses_nothing(family: Family) {
     });
 }
 
-/// A callback that panics takes the session in its hand with it, and perhaps the event that was pushed. Nothing else: all
-/// other sessions are emitted in the end, the counters add up, and the state can be saved and restored.
+/// A callback that panics, in a flush too, takes the session in its hand with it, and perhaps the event that was pushed.
+/// Nothing else: all other sessions are found by their keys and emitted in the end, the counters add up, and the state
+/// can be saved, also in portions, and restored.
 fn outlives_panics(family: Family) {
-    holds((wild(family), maybe(1_usize..4), array::uniform8(weighted(0.3))), |(case, most, panics)| {
+    let cases = (wild(family), maybe(1_usize..4), array::uniform8(weighted(0.3)), maybe(1_usize..4));
+    holds(cases, |(case, most, panics, portion)| {
         let config = || in_portions(&case.spec, most);
         let mut engine = config().build().expect("a configuration that works");
         let (mut pushed, mut found, mut calls) = (Vec::new(), Vec::new(), 0);
+        let mut portions = Vec::new();
         let end = [Op::Advance(i64::MAX), Op::Flush];
-        for op in case.ops.iter().chain(&end) {
-            // A flush that panics in the midst may leave a snapshot that is refused: see `Sessionizer`.
-            let is_end = matches!(op, Op::Advance(i64::MAX) | Op::Flush);
+        let panicking = case.ops.iter().map(|op| (op, true));
+        for (op, may_panic) in panicking.chain(end.iter().map(|op| (op, false))) {
             let mut out = |summary: Summary| {
                 found.extend(summary.aggregate.0);
                 calls += 1;
-                if panics[calls % panics.len()] && !is_end {
+                if may_panic && panics[calls % panics.len()] {
                     resume_unwind(Box::new(())); // without a message
                 }
             };
@@ -448,14 +450,34 @@ fn outlives_panics(family: Family) {
                 (Err(panic), _) => assert!(panic.is::<()>(), "the engine itself panics in {op:?}"),
             }
             assert!(engine.counters().is_conserved(), "{:?} after {op:?}", engine.counters());
-            let restored = config().restore(engine.snapshot()).map(|restored| restored.counters());
-            assert_eq!(restored, Ok(engine.counters()), "after {op:?}");
+            let restored = config().restore(engine.snapshot()).expect("its own");
+            assert_eq!(restored.counters(), engine.counters(), "after {op:?}");
+            let by_key = NAMES.iter().flat_map(|name| engine.sessions_of(name));
+            assert_eq!(sorted_rows(by_key), sorted_rows(engine.open()), "after {op:?}");
+            if let Some(size) = portion {
+                if !engine.is_taking_snapshot() {
+                    engine.begin_snapshot();
+                }
+                portions.extend(engine.next_portion(size));
+                if !engine.is_taking_snapshot() {
+                    let whole = Snapshot::from_portions(portions.drain(..)).expect("of one configuration");
+                    let again = config().restore(whole).expect("all portions are there");
+                    assert_eq!(again.counters(), engine.counters(), "after {op:?}");
+                    assert_eq!(sorted_rows(again.open()), sorted_rows(restored.open()), "after {op:?}");
+                }
+            }
         }
         let left = engine.take_orphans().into_iter().chain(engine.take_duplicates());
         found.extend(left.map(|event| event.value.0));
         assert!(pushed.iter().all(|id| found.contains(id)), "{pushed:?} {found:?}");
         assert_nothing_left(&engine);
     });
+}
+
+fn sorted_rows<'e>(all: impl Iterator<Item = View<'e>>) -> Vec<Row> {
+    let mut rows: Vec<Row> = all.map(|view| row_of(&view)).collect();
+    rows.sort();
+    rows
 }
 
 /// However far events are out of order: the last revisions are the sessions of the events in order of time,

@@ -448,8 +448,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for ArrivalWindows<K, 
 
     fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         while self.close_first(Some(reason), shared, out) {}
-        self.trim();
-        self.closed.clear();
+    }
+
+    fn end_flush(&mut self, _: &mut Shared<K, A>) {
+        if self.index.len() == 0 {
+            self.trim();
+            self.closed.clear();
+        }
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {

@@ -235,6 +235,10 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for GapSessions<K, V, 
         self.0.close_each(reason, shared, out);
     }
 
+    fn end_flush(&mut self, shared: &mut Shared<K, A>) {
+        self.0.end_flush(shared);
+    }
+
     fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {
         shared.updates.forget();
         let slots = self.0.rebuild(shared);

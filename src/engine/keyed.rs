@@ -476,7 +476,8 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         self.queue.bound()
     }
 
-    /// Emits and removes every session, in order.
+    /// Emits and removes every session, in order. The index is not told of each that goes:
+    /// [`end_flush`](Self::end_flush) makes up for it.
     pub(super) fn close_each<A: Aggregate<K, V, State = S>>(
         &mut self,
         reason: CloseReason,
@@ -488,12 +489,23 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         };
         let mut all: Vec<_> = self.table.iter().map(order).collect();
         all.sort_unstable();
-        let flushing = Flushing { sessions: self, shared };
         for (.., slot) in all {
-            let ending = flushing.sessions.ending(slot, Some(reason));
-            flushing.sessions.emit_and_take(slot, ending, flushing.shared, out);
+            let ending = self.ending(slot, Some(reason));
+            self.emit_and_take(slot, ending, shared, out);
         }
-        flushing.sessions.ended.clear();
+    }
+
+    /// Gives the memory back, if no session is left. Otherwise `out` has panicked: makes the index anew. (Slots stay as
+    /// they are: a snapshot may be taken in portions.)
+    pub(super) fn end_flush<A>(&mut self, shared: &Shared<K, A>) {
+        if self.table.len() > 0 {
+            self.table.reindex(|key| shared.hash(key.key_ref()));
+            return;
+        }
+        self.table.clear();
+        self.queue.clear();
+        self.ages = BinaryHeap::new();
+        self.ended.clear();
     }
 
     /// Closes the session that opened first. False: there is none.
@@ -513,26 +525,6 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
             }
         }
         false
-    }
-}
-
-/// A flush. The index is not told of each session that goes. At the end it is cleared, or made anew for those that are
-/// left because `out` has panicked.
-struct Flushing<'f, K: Key, V: Value, A: Aggregate<K, V>> {
-    sessions: &'f mut Keyed<K, V, A::State>,
-    shared: &'f mut Shared<K, A>,
-}
-
-impl<K: Key, V: Value, A: Aggregate<K, V>> Drop for Flushing<'_, K, V, A> {
-    fn drop(&mut self) {
-        let Keyed { table, queue, ages, .. } = &mut *self.sessions;
-        if table.len() > 0 {
-            self.sessions.rebuild(self.shared);
-            return;
-        }
-        table.clear();
-        queue.clear();
-        *ages = BinaryHeap::new();
     }
 }
 

@@ -262,6 +262,18 @@ fn do_due<K: Key, V: Value, A: Aggregate<K, V>>(
     plan.advance(shared, out);
 }
 
+/// A flush, which ends in good order even if `out` panics.
+struct Flushing<'f, K: Key, V: Value, A: Aggregate<K, V>> {
+    shared: &'f mut Shared<K, A>,
+    plan: &'f mut Plan<K, V, A::State>,
+}
+
+impl<K: Key, V: Value, A: Aggregate<K, V>> Drop for Flushing<'_, K, V, A> {
+    fn drop(&mut self) {
+        self.plan.end_flush(self.shared);
+    }
+}
+
 /// The methods of [`Sessionizer`], so that a program with an engine needs no trait in scope.
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Takes one event; see [`Sessionizer::push`].
@@ -341,9 +353,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     fn close_all(&mut self, out: Out<'_, K, V, A>) {
         let Self { shared, plan, .. } = self;
         shared.lift_quota();
-        shared.updates.clear(); // final summaries follow
-        plan.advance(shared, out);
-        plan.close_all(shared, CloseReason::Flush, out);
+        let flushing = Flushing { shared, plan };
+        flushing.plan.close_due(flushing.shared, out);
+        flushing.plan.close_all(flushing.shared, CloseReason::Flush, out);
+        drop(flushing);
+        shared.updates.clear(); // final summaries have been emitted
         shared.clock.reschedule(Timestamp::MAX);
         // Whether or not this engine had a session: ids must not tell which keys lie in it.
         shared.flushes = shared.flushes.wrapping_add(1);

@@ -513,7 +513,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for OrderedSessions<K,
     fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         while self.settle_first(shared).is_some() {}
         self.sessions.close_each(reason, shared, out);
-        self.held = ReorderBuffer::new();
+    }
+
+    fn end_flush(&mut self, shared: &mut Shared<K, A>) {
+        self.sessions.end_flush(shared);
+        if self.held.len() == 0 {
+            self.held = ReorderBuffer::new();
+        }
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {

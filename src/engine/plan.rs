@@ -307,6 +307,14 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         each!(self, store => store.advance(shared, out));
     }
 
+    pub(crate) fn close_due<A: Aggregate<K, V, State = S>>(
+        &mut self,
+        shared: &mut Shared<K, A>,
+        out: Out<'_, K, V, A>,
+    ) {
+        each!(self, store => store.close_due(shared, out));
+    }
+
     pub(crate) fn close_all<A: Aggregate<K, V, State = S>>(
         &mut self,
         shared: &mut Shared<K, A>,
@@ -314,6 +322,10 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
         out: Out<'_, K, V, A>,
     ) {
         each!(self, store => store.close_all(shared, reason, out));
+    }
+
+    pub(crate) fn end_flush<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<K, A>) {
+        each!(self, store => Store::<K, V, A>::end_flush(store, shared));
     }
 
     pub(crate) fn shrink_to_fit<A: Aggregate<K, V, State = S>>(&mut self, shared: &mut Shared<K, A>) {

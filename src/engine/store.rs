@@ -27,8 +27,12 @@ pub(crate) trait Store<K: Key, V: Value, A: Aggregate<K, V>> {
     /// Closes sessions that the clock has passed, as far as the quota of the call reaches.
     fn close_due(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>);
 
-    /// Closes everything in order, and gives the memory back.
+    /// Closes everything in order. [`end_flush`](Self::end_flush) follows, even if `out` panics.
     fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>);
+
+    /// Gives the memory back, if all is closed. Otherwise `out` has panicked: makes those sessions open again that are
+    /// left and not over.
+    fn end_flush(&mut self, shared: &mut Shared<K, A>);
 
     /// Closes the session that opened first. False: there is none.
     fn evict_oldest(&mut self, shared: &mut Shared<K, A>, out: Out<'_, K, V, A>) -> bool;

@@ -102,7 +102,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Takes over the keys of all that was emitted, or changed in silence. (The caller's own `out` goes down to where
     /// sessions are emitted, so that a compiler can put it in there.)
     #[inline]
-    pub(super) fn note_changes(&mut self) {
+    pub(crate) fn note_changes(&mut self) {
         if let Some(touched) = &mut self.touched {
             self.shared.take_noted().iter().for_each(|key| touched.note(key.key_ref()));
         }

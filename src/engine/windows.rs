@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::mem;
 use core::ops::{Range, RangeInclusive};
 
 use smallvec::SmallVec;
@@ -20,7 +21,7 @@ use crate::strategy::{Hops, Rounding};
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 use crate::window::Window;
-use crate::windows::{Number, OpenWindow, WindowId, WindowTable};
+use crate::windows::{Next, Number, OpenWindow, WindowId, WindowTable};
 
 /// The open windows of an engine, with those that are over and pending.
 pub(crate) struct Windows<K, V, S> {
@@ -603,7 +604,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             }
             for (window, _) in self.closing.pop_front().into_iter().flat_map(|closing| closing.windows) {
                 if keeps {
-                    self.keep(window, shared);
+                    let deadline = window.span.end.shift(shared.options.lateness);
+                    self.put_back((deadline, true), window, shared);
                 } else {
                     self.table.recycle(window);
                 }
@@ -635,13 +637,13 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         }
     }
 
-    /// Keeps a window for corrections.
-    fn keep<A>(&mut self, mut window: OpenWindow<K, V, S>, shared: &Shared<K, A>) {
-        let oldest = window.oldest().map(|(_, session)| session.opened);
-        let (start, deadline) = (window.start, window.span.end.shift(shared.options.lateness));
+    /// Puts a window back that was taken out: events find it again.
+    fn put_back<A>(&mut self, next: Next, mut window: OpenWindow<K, V, S>, shared: &Shared<K, A>) {
+        let (start, oldest) = (window.start, window.oldest().map(|(_, session)| session.opened));
         self.forget_recent();
-        self.table.keep_until(deadline, window);
-        if let (true, Some(opened)) = (shared.may_evict(), oldest) {
+        let Some(opened) = oldest else { return self.table.recycle(window) };
+        self.table.put_back(next, window);
+        if shared.may_evict() {
             self.ages.insert((opened, start));
         }
     }
@@ -786,6 +788,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
 
     fn close_all(&mut self, shared: &mut Shared<K, A>, reason: CloseReason, out: Out<'_, K, V, A>) {
         self.close(Timestamp::MAX, Some(reason), shared, out);
+    }
+
+    fn end_flush(&mut self, shared: &mut Shared<K, A>) {
+        let now = shared.clock.now();
+        let open: VecDeque<Closing<K, V, A::State>>;
+        (self.closing, open) = mem::take(&mut self.closing).into_iter().partition(|closing| closing.deadline <= now);
+        for Closing { windows, deadline, was_emitted } in open {
+            for (mut window, _) in windows {
+                window.reindex(|key| shared.hash(key.key_ref()));
+                self.put_back((deadline, was_emitted), window, shared);
+            }
+        }
     }
 
     fn shrink_to_fit(&mut self, shared: &mut Shared<K, A>) {

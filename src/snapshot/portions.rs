@@ -55,6 +55,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// key has a session.
     #[must_use]
     pub fn next_portion(&mut self, most: usize) -> Option<Changes<K, V, A::State>> {
+        self.note_changes(); // a call that ended in a panic has not done so
         let mut touched = self.touched.take()?;
         if touched.flushes != self.shared.flushes {
             (touched.flushes, touched.closing) = (self.shared.flushes, 0); // parts copied before count no more
