@@ -761,7 +761,14 @@ mod access_log {
             ("1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\"", "no status after the request"),
             ("1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" abc -", "the status is not a number of three digits"),
             ("1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" 20 -", "the status is not a number of three digits"),
-            ("1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" 200 1 -", "no referrer in quotes after the size"),
+            (
+                "1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" 200 1 5 \"-\" \"x\"",
+                "no referrer in quotes after the size",
+            ),
+            (
+                "1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" 200 1 1.2.3.5 - - [17/May",
+                "no referrer in quotes after the size",
+            ),
             ("1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" 200 1 \"-", "the referrer has no closing quote"),
             (
                 "1.2.3.4 - - [17/May/2015:10:05:03 +0000] \"GET\" 200 1 \"-\"",

@@ -248,6 +248,14 @@ pub(super) fn address(word: &[u8]) -> Option<Range<usize>> {
     without_port(text)
 }
 
+/// The address behind the name of a file and a colon, as `grep` writes them for several files.
+#[cold]
+pub(super) fn behind_name(word: &[u8]) -> Option<Range<usize>> {
+    let colon = word.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+    let address = address(&word[colon + 1..])?;
+    Some(colon + 1 + address.start..colon + 1 + address.end)
+}
+
 /// The address in a text of an address and a port. An address of version 6 may stand there without brackets.
 fn without_port(text: &str) -> Option<Range<usize>> {
     let (address, port) = text.rsplit_once(':')?;

@@ -11,7 +11,7 @@
 //!
 //! Fields come as they are logged, escapes included. `request` is the request line without its
 //! protocol; `method`, `path` and `protocol` are its parts, missing where the request line does not
-//! have them (as in a scan of the port). More fields after the agent are ignored.
+//! have them (as in a scan of the port). More fields after the agent are ignored, and so are words after the size of the common format.
 
 use std::ops::Range;
 
@@ -203,7 +203,7 @@ fn head(line: &[u8], forwarded: Forwarded) -> Result<Head, Reject> {
     let first = rest.until(b" ").ok_or_else(|| not("no client address"))?;
     let second = rest.until(b" ").ok_or_else(|| not("no identity after the address"))?;
     if &line[second.clone()] == b"-"
-        && let Some(address) = client::address(&line[first.clone()])
+        && let Some(address) = client::address(&line[first.clone()]).or_else(|| client::behind_name(&line[first]))
     {
         let mut user = rest.until(b" [").ok_or_else(|| not("no time in brackets"))?;
         // A user name may have brackets itself.
@@ -307,7 +307,9 @@ fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
     }
     let bytes = rest.until(b" ");
     let (referrer, agent) = match bytes {
-        Some(_) if !is_gateway => rest.tail().map(|(referrer, agent)| (Some(referrer), Some(agent)))?,
+        Some(_) if !is_gateway && !rest.is_common() => {
+            rest.tail().map(|(referrer, agent)| (Some(referrer), Some(agent)))?
+        }
         _ => (None, None),
     };
     let bytes = bytes.unwrap_or(rest.at..line.len());
@@ -368,6 +370,13 @@ impl Rest<'_> {
             }
             self.at = (at + 2).min(self.line.len());
         }
+    }
+
+    /// Whether words follow that are not of the combined format, such as a duration. With a quote or a bracket they are
+    /// another order of fields, or another line.
+    #[inline]
+    fn is_common(&self) -> bool {
+        !self.rest().starts_with(b"\"") && memchr2(b'"', b'[', self.rest()).is_none()
     }
 
     /// The fields that only the combined format has: referrer and agent.

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use regex_lite::Regex;
 use stagger::Timestamp;
 
+use super::numbers;
 use super::times::TimeFormat;
 
 /// A condition that a record must fulfil, or must not.
@@ -144,7 +145,10 @@ impl Operand {
             return address.map_or_else(equal_text, |address| Some(address.cmp(&own)));
         }
         match (self.number, self.time) {
-            (Some(own), _) => number(value).map_or_else(equal_text, |value| value.partial_cmp(&own)),
+            (Some(own), _) => number(value).map_or_else(equal_text, |number| match number.partial_cmp(&own) {
+                Some(Ordering::Equal) if value != self.text => Some(numbers::order(value, &self.text)),
+                order => order,
+            }),
             (_, Some(own)) => time(value).map_or_else(equal_text, |value| Some(value.cmp(&own))),
             _ => Some(value.cmp(&self.text)),
         }
@@ -315,6 +319,10 @@ mod tests {
             ("status!=200", "", true),
             ("status>=400", "404", true),
             ("status>=400", "1000", true),
+            ("id=9007199254740993", "9007199254740992", false),
+            ("id=9007199254740993", "9007199254740993.0", true),
+            ("id<-9007199254740992", "-9007199254740993", true),
+            ("n>0.1", "0.10000000000000000000000000001e0", true),
             ("status>=400", "-", false),
             ("status>=400", "", false),
             ("status<400", "-5", true),

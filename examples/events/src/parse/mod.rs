@@ -341,11 +341,15 @@ impl Wanted {
         joined: &'a mut String,
         field: &impl Fn(usize) -> Field<'a>,
     ) -> Result<Record<'a>, Reject> {
-        for index in more.places() {
-            self.note_nothing(index, field(index));
+        for index in more.filters() {
+            self.value(index, field(index))?;
         }
         if !more.admits(field) {
+            more.further().for_each(|index| self.note_nothing(index, field(index)));
             return Err(Reject::LeftOut);
+        }
+        for index in more.further() {
+            self.value(index, field(index))?;
         }
         let mut spare = more.spare.0.take();
         joined.clear();

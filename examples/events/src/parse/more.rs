@@ -90,10 +90,14 @@ impl More {
         (!is_empty).then(|| Box::new(Self { filters, marks, fields, spare: Spare::default() }))
     }
 
-    /// All fields that are looked at.
-    pub(super) fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        let filters = self.filters.iter().map(|filter| filter.index);
-        filters.chain(self.marks.iter().map(|(index, ..)| *index)).chain(self.fields.iter().copied())
+    /// The fields that decide whether a record is left out.
+    pub(super) fn filters(&self) -> impl Iterator<Item = usize> + '_ {
+        self.filters.iter().map(|filter| filter.index)
+    }
+
+    /// The fields that are looked at in the other records.
+    pub(super) fn further(&self) -> impl Iterator<Item = usize> + '_ {
+        self.marks.iter().map(|(index, ..)| *index).chain(self.fields.iter().copied())
     }
 
     pub(super) fn admits<'a>(&self, field: &impl Fn(usize) -> Field<'a>) -> bool {

@@ -3,6 +3,7 @@
 //! The value counts, not the spelling. A number is read exactly, never by way of a float.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 /// A decimal number: `digits` times ten to the power of `exponent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,31 @@ impl Decimal {
     }
 }
 
+/// The order of two numbers that are one as floats: `9007199254740993` is more than `9007199254740992`.
+#[cold]
+pub(super) fn order(one: &str, other: &str) -> Ordering {
+    match (significant(one), significant(other)) {
+        (Some((true, one)), Some((true, other))) => other.cmp(&one),
+        (Some((_, one)), Some((_, other))) => one.cmp(&other),
+        _ => Ordering::Equal,
+    }
+}
+
+/// Whether a number is negative, and its size: the place of its first digit before the point, and the digits from there
+/// to the last one that is not zero.
+fn significant(text: &str) -> Option<(bool, (i64, String))> {
+    let text = text.trim();
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let unsigned = mantissa.trim_start_matches(['-', '+']);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = format!("{whole}{fraction}");
+    let zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
+    let place = exponent.parse::<i64>().ok()?.checked_add(whole.len() as i64 - zeros as i64)?;
+    let digits = digits[zeros..].trim_end_matches('0').to_owned();
+    let place = if digits.is_empty() { i64::MIN } else { place };
+    Some((mantissa.starts_with('-') && !digits.is_empty(), (place, digits)))
+}
+
 /// The integer that a text names: `7`, `007`, `+7`, `7.0`, `7e0`; `-0` is 0.
 pub fn integer(text: &str) -> Option<i64> {
     text.parse().ok().or_else(|| Decimal::parse(text)?.integer())
@@ -81,7 +107,10 @@ pub fn canonical(json: &str) -> Result<Cow<'_, str>, &'static str> {
     }
     match json.parse::<f64>() {
         Ok(0.0) => Ok(Cow::Borrowed("0")), // -0 too
-        Ok(number) if number.abs() < EXACT => Ok(Cow::Owned(number.to_string())),
+        Ok(number) if number.abs() < EXACT => match number.to_string() {
+            text if order(json, &text) == Ordering::Equal => Ok(Cow::Owned(text)),
+            _ => Err("a number with too many digits to be read exactly: send it as a text"),
+        },
         _ => Err("a number too large to be read exactly: send it as a text"),
     }
 }

@@ -66,6 +66,29 @@ fn csv() {
     ]);
 }
 
+/// As of the last column: a value that cannot be read is not an empty one.
+#[test]
+fn values_that_are_no_text() {
+    const TOLD: &[&str] = &["line 2: `c` is not valid UTF-8", " 2 events, 1 rejected"];
+    let told = |options| Case {
+        input: b"u,t,c\nann,1709542800,M\xfcnchen\nann,1709542800,Bonn\nann,1709543400,Bonn\n",
+        says: TOLD,
+        ..case(options, "in.csv", "", options)
+    };
+    check(&[
+        told("--key u --time t --list c"),
+        told("--key u --time t --where c~B"),
+        told("--key u --time t --not c~nchen"),
+        told("--key u --time t --end-at c~nchen"),
+        Case { rows: &["ann 1 2024-03-04T09:00:00Z"], ..told("--key u --time t --unique c") },
+        Case {
+            rows: &["ann 3 2024-03-04T09:00:00Z"],
+            says: &[" 3 events, 0 rejected,"],
+            ..told("--key u --time t --where u=ann")
+        },
+    ]);
+}
+
 #[test]
 fn what_is_told() {
     let none = |what, input, options, says| Case { rows: &[], says, status: 2, ..case(what, "in.csv", input, options) };

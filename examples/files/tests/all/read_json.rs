@@ -297,3 +297,60 @@ fn what_helps() {
         refused("such a number as the key", r#"{"u":NaN,"t":1709542800}"#, &["line 1: `u` is null\n"]),
     ]);
 }
+
+/// Numbers that are one as floats.
+#[test]
+fn numbers_of_many_digits() {
+    const ONE: &[&str] = &["ann 1 2024-03-04T09:00:00Z"];
+    let ids = |one: &str, other: &str| {
+        format!(
+            "{}\n{}\n",
+            A.replace("{", &format!("{{\"id\":{one},")),
+            B.replace("{", &format!("{{\"id\":\"{other}\","))
+        )
+    };
+    let large = ids("9007199254740993", "9007199254740992");
+    let decimal = ids("-0.10000000000000000000000000001", "-0.1");
+    let kept = |options, input| Case {
+        options,
+        rows: ONE,
+        says: &[" 1 event, 0 rejected,", "1 left out by --where"],
+        ..case(options, input)
+    };
+    check(&[
+        kept("--key u --time t --where id=9007199254740993", &large),
+        kept("--key u --time t --where id>9007199254740992", &large),
+        kept("--key u --time t --not id<=9007199254740992.0", &large),
+        kept("--key u --time t --where id<-1.0e-1", &decimal),
+        Case {
+            rows: ONE,
+            options: "--key id --time t",
+            says: &["line 1: `id` is a number with too many digits to be read exactly: send it as a text"],
+            ..case("as a key", "{\"id\":1234567890.1709542801,\"t\":1709542800}\n{\"id\":\"ann\",\"t\":1709542800}\n")
+        },
+        Case {
+            rows: &["0.30000000000000004 2 2024-03-04T09:00:00Z"],
+            options: "--key id --time t",
+            ..case(
+                "as floats are written",
+                "{\"id\":0.30000000000000004,\"t\":1709542800}\n{\"id\":3.0000000000000004e-1,\"t\":1709542800}\n",
+            )
+        },
+    ]);
+}
+
+#[test]
+fn values_that_are_no_text() {
+    let input = format!("{}\n{B}\n", A.replace("\"a\"", r#""\ud83d""#));
+    let told = |options| Case {
+        options,
+        rows: &["ann 1 2024-03-04T09:10:00Z"],
+        says: &["line 1: `v` is a text with an escape sequence without meaning", " 1 event, 1 rejected"],
+        ..case(options, &input)
+    };
+    check(&[
+        told("--key u --time t --list v"),
+        told("--key u --time t --where v!="),
+        told("--key u --time t --unique v"),
+    ]);
+}

@@ -90,6 +90,14 @@ fn the_client() {
             ONE,
             &[" 1 event, 1 rejected,"],
         ),
+        // Words behind the common form, such as a duration.
+        read("192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100 15\n", ONE),
+        read("192.0.2.1 - - [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 - http-nio-8080-exec-1\n", ONE),
+        read("192.0.2.1 -  -  [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 100 \n", ONE),
+        // What grep puts before a line of one of several files.
+        read(line!("access.log.1:192.0.2.1 - -"), ONE),
+        read(line!("logs/access.log:2001:db8::1 - frank"), V6),
+        read(line!("12:192.0.2.1 - -"), ONE),
         // No client.
         refused("a word", line!("Mar 4 x")),
         refused("no real address", line!("999.0.2.1 - -")),
@@ -467,6 +475,20 @@ fn log_formats() {
         wrong("--log-format 'hello'", &["it names no field"]),
         wrong("--log-format '{\"time\":\"$time_iso8601\"}'", &["it writes JSON: leave --log-format out"]),
         wrong("--log-format '%h %t' --key user", &["has no field `user`; it has address, time"]),
+    ]);
+}
+
+#[test]
+fn values_that_are_no_text() {
+    let input = [line!("192.0.2.1 - -"), &line!("192.0.2.1 - -").replace("/a", "/caf?")].concat();
+    let input: Vec<u8> = input.bytes().map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect();
+    let told = |options, rows| {
+        let says = &["line 2: `path` is not valid UTF-8", "1 rejected"];
+        Case { input: &input, ..case(options, "", options, rows, says) }
+    };
+    check(&[
+        told("--not path~^/caf", &["192.0.2.1 1 2024-03-04T09:00:00Z GET /a GET /a"]),
+        told("--distinct path --value status", &["192.0.2.1 1 2024-03-04T09:00:00Z 200 200"]),
     ]);
 }
 
