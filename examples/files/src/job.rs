@@ -465,9 +465,11 @@ where
         // An earlier result stays where there is none now.
         files.splice(..0, results.files.into_iter().filter(|_| is_used));
         let goes_on = self.state.is_some().then_some(open);
-        let _alone = self.options.going_on.state.as_deref().map(state::lock);
-        if let (Some(mut state), Some(path), true) = (self.state, &self.options.going_on.state, is_used) {
+        if self.state.is_some() && is_used {
             files.iter().try_for_each(Growing::sync).map_err(unwritten)?;
+        }
+        let _alone = self.options.going_on.state.as_deref().map(state::lock).transpose()?;
+        if let (Some(mut state), Some(path), true) = (self.state, &self.options.going_on.state, is_used) {
             state.snapshot = self.engine.snapshot();
             (state.greatest, state.present, state.visits) = (self.greatest, self.present, results.visits);
             files.push(state.write(path)?);

@@ -5,9 +5,11 @@
 //!
 //! It is an object of JSON, and on a line of its own the checksum of that text.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use events::failure::{Failure, Outcome};
 use program::growing::Growing;
@@ -106,12 +108,34 @@ pub(crate) fn check(path: &Path) -> Outcome<()> {
     Growing::file(path).map(drop).map_err(|error| Failure::file("write", path, &error))
 }
 
+/// How long another run may take to give its files their names: they are written before.
+const OTHERS: Duration = Duration::from_secs(60);
+
 /// Keeps other runs from writing a state in the same folder, as long as it lives: each sees whether another was first.
-pub(crate) fn lock(path: &Path) -> Option<File> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let folder = File::open(folder).ok()?;
-    folder.lock().ok()?; // not every file system has locks
-    Some(folder)
+/// None where the file system has no locks.
+pub(crate) fn lock(path: &Path) -> Outcome<Option<File>> {
+    lock_within(OTHERS, path)
+}
+
+fn lock_within(patience: Duration, path: &Path) -> Outcome<Option<File>> {
+    let place = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let Ok(folder) = File::open(place) else { return Ok(None) };
+    let began = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if began.elapsed() < patience => thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::usage(format_args!(
+                    "another run has kept the folder {} locked for {} s, so nothing is written: start this one again when \
+                     that one has ended",
+                    place.display(),
+                    patience.as_secs()
+                )));
+            }
+        }
+    }
 }
 
 /// The bytes of the file, if there is one.
@@ -142,4 +166,23 @@ fn differs(path: &Path, name: &str, then: &str, now: &str) -> Failure {
         "{} was written with {name} = {then}, but it is {now} now: use the same options, or another --state",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_another_run_keeps_locked_is_not_waited_for_without_end() {
+        let folder = std::env::temp_dir().join(format!("stagger-files-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("state");
+        let first = lock(&path).unwrap();
+        assert!(first.is_some());
+        let told = lock_within(Duration::ZERO, &path).unwrap_err().message;
+        assert!(told.contains(" locked for 0 s, so nothing is written: start this one again "), "{told}");
+        drop(first);
+        assert!(lock_within(Duration::ZERO, &path).unwrap().is_some());
+        std::fs::remove_dir(folder).unwrap();
+    }
 }

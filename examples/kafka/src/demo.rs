@@ -1,7 +1,7 @@
 //! All of it on one machine: a broker, clicks, and processes that die and come while clicks flow.
 
 use std::io::{BufRead, BufReader, Write, stdout};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ const INPUT: &str = "demo-clicks";
 const RULES: [&str; 4] = ["--gap", "5m", "--step", "30s"];
 /// How long everything may take.
 const PATIENCE: Duration = Duration::from_secs(180);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Clicks come in this number of portions, and something happens before some of them.
 const HELPINGS: u64 = 10;
 
@@ -63,8 +64,8 @@ pub(crate) fn demo(options: &Demo) -> Result<()> {
     stage.say(&format!("{produced} clicks are read and committed"))?;
     drop(workers);
     let alone = self::group("demo-alone");
-    let mut undisturbed = stage.worker(&alone, &["--stop-when-idle", "3s"])?;
-    ensure!(undisturbed.0.wait()?.success(), "the undisturbed process has failed");
+    let undisturbed = stage.worker(&alone, &["--stop-when-idle", "3s"])?;
+    ensure!(stage.end(undisturbed)?.success(), "the undisturbed process has failed");
     stage.say("one undisturbed process has read the same clicks")?;
     stage.compare(&group, &alone, produced)
 }
@@ -129,9 +130,19 @@ impl Stage {
             if self.began.elapsed() > PATIENCE {
                 bail!("the clicks are not read in time");
             }
-            thread::sleep(Duration::from_millis(200));
+            thread::sleep(BETWEEN_LOOKS);
         }
         Ok(())
+    }
+
+    fn end(&self, mut process: Process) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = process.0.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(self.began.elapsed() < PATIENCE, "the undisturbed process does not end in time");
+            thread::sleep(BETWEEN_LOOKS);
+        }
     }
 
     /// All committed rows of a topic, sorted.
