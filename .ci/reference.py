@@ -82,7 +82,10 @@ class Server:
         return sorted(open_shards, key=lambda shard: int(shard["HashKeyRange"]["StartingHashKey"]))
 
     def settle(self):
+        until = time.monotonic() + 600
         while self.client.describe_stream_summary(StreamName=STREAM)["StreamDescriptionSummary"]["StreamStatus"] != "ACTIVE":
+            if time.monotonic() > until:
+                raise SystemExit("FAILED: the stream does not become active")
             time.sleep(0.02)
 
     def split(self, shard):

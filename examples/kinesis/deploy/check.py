@@ -158,7 +158,7 @@ def check_reach(stack):
 def check_command(kinesis, command, *reached):
     """The program itself reads the command: it must get as far as to what it calls first, which is not there."""
     what = command[0]
-    help_text = subprocess.run([kinesis, what, "--help"], capture_output=True, text=True, check=True).stdout
+    help_text = subprocess.run([kinesis, what, "--help"], capture_output=True, text=True, timeout=300, check=True).stdout
     known = set(re.findall(r"--[a-z-]+", help_text))
     options = [word for word in command if word.startswith("--")]
     check(f"`{what}` knows {' '.join(options)}", set(options) <= known, sorted(set(options) - known))
@@ -166,7 +166,7 @@ def check_command(kinesis, command, *reached):
     environment |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "us-east-1"}
     environment |= {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
     tried = subprocess.run(
-        [kinesis, *command, "--give-up-after", "1ms"], capture_output=True, text=True, env=environment, check=False
+        [kinesis, *command, "--give-up-after", "1ms"], capture_output=True, text=True, env=environment, timeout=300, check=False
     )
     as_far = tried.returncode == 1 and all(word in tried.stderr for word in reached)
     check(f"`{what}` takes {' '.join(command[1:])}", as_far, f"{tried.returncode}: {tried.stderr}")
@@ -252,7 +252,7 @@ def check_health(stack, kinesis):
     """The health check asks where the consumer listens."""
     asked = stack.properties("Task")["ContainerDefinitions"][0]["HealthCheck"]["Command"]
     listens = stack.command()[stack.command().index("--listen") + 1]
-    help_text = subprocess.run([kinesis, "health", "--help"], capture_output=True, text=True, check=True).stdout
+    help_text = subprocess.run([kinesis, "health", "--help"], capture_output=True, text=True, timeout=300, check=True).stdout
     check("the health check is the program's", asked == ["CMD", "/usr/local/bin/kinesis", "health"], asked)
     check(f"and asks at {listens}", f"[default: {listens}]" in help_text, help_text)
 

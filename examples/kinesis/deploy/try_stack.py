@@ -303,7 +303,7 @@ def expected(folder, files, path, seconds):
     output = folder / "expected.csv"
     command = [files, path, "--key", "user_id,device_id", "--time", "client_timestamp", "--value", "client_event"]
     command += ["--stagger", bucket[0], "--range", bucket[1], "--output-format", "kinesis-sql", "--output", output]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     return output
 
 
@@ -349,9 +349,8 @@ def run(template, chosen, kinesis, files):
         create(stand_in, template, parameters)
         path = clicks(folder)
         environment = stand_in.environment()
-        subprocess.run(
-            [kinesis, "produce", path, "--stream", stack.values["StreamName"]], env=environment, check=True, capture_output=True
-        )
+        produce = [kinesis, "produce", path, "--stream", stack.values["StreamName"]]
+        subprocess.run(produce, env=environment, check=True, capture_output=True, timeout=300)
 
         command = task_command(stand_in, stack)
         bucket, _, state = command[command.index("--state") + 1].removeprefix("s3://").partition("/")
