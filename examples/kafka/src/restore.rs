@@ -95,6 +95,8 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
+    use program::testing::until;
+
     use super::*;
     use crate::topics::{self, Wanted};
 
@@ -103,12 +105,14 @@ mod tests {
         let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
         // None of those that the system gives to connections.
         let listener = (19_000..20_000).find_map(free).expect("one of a thousand ports is free");
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let connection = Connection { bootstrap: address.to_string(), properties: Vec::new() };
         let wanted = Wanted { name: "late", partitions: 1, replication: 1, is_compacted: false };
         let read = thread::scope(|scope| {
             let reading = scope.spawn(|| each(&connection, wanted.name, 0, 0, |_| Ok(())));
-            drop(listener.accept().unwrap()); // the reader learns that its broker is gone
+            // The reader learns that its broker is gone.
+            until("the reader", || listener.accept().is_ok());
             drop(listener);
             let _broker = broker::Broker::start(address.port(), None).unwrap();
             topics::make(&connection, &wanted).unwrap();

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Kafka, Worker};
+use program::testing::Signal;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rustix::process::Signal;
 use serde_json::Value;
 
 const RULES: [&str; 6] = ["--gap", "5m", "--step", "30s", "--stagger", "floor=minute/90s"];

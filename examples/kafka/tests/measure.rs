@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{Kafka, Worker};
-use rustix::process::Signal;
+use program::testing::Signal;
 
 /// The number of records, unless `KAFKA_RECORDS` says otherwise.
 fn records() -> String {

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::Kafka;
+use program::testing::output;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -58,7 +59,7 @@ fn offsets_that_were_moved_are_told() {
     list.add_partition_offset(&topic, 0, Offset::Offset(7)).unwrap();
     consumer.commit(&list, CommitMode::Sync).unwrap();
     let run = ["run", "--input", &topic, "--output", &group, "--group", &group, "--gap", "1m"];
-    let output = kafka.command(&run).output().unwrap();
+    let output = output(&mut kafka.command(&run));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2));
     let sentence =

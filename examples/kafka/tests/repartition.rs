@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::Kafka;
-use rustix::process::Signal;
+use program::testing::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use program::testing::Signal;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use stagger::Timestamp;
-use support::{STREAM, Server, output, parsed, rows, rows_so_far, succeed};
+use support::{STREAM, Server, ends_well, output, parsed, rows, rows_so_far, spawn, succeed, until};
 
 const SECOND: i64 = 1_000_000;
 /// 2026-01-05T00:00:00Z
@@ -268,7 +269,7 @@ async fn an_idle_shard_holds_nothing_open_and_makes_nothing_late() {
     let (busy, quiet) = server.two_users_on_different_shards().await;
     let arguments = to_the_end(folder.path(), "--step 1s --idle-after 2s --out-of-order 1s --buffer-interval 0s")
         .replace("--out-of-order 6s", "");
-    let mut child = server.command(&arguments.replace("--stop-when-idle 1s", "--stop-when-idle 6s")).spawn().unwrap();
+    let child = spawn(server.command(&arguments.replace("--stop-when-idle 1s", "--stop-when-idle 6s")));
     put(&server, &[now(quiet)]).await;
     let output = folder.path().join("output");
     // Sessions of the busy shard come into sight though nothing more comes on the other.
@@ -280,7 +281,7 @@ async fn an_idle_shard_holds_nothing_open_and_makes_nothing_late() {
         assert!(count < 600, "nothing has come out after a minute");
     }
     put(&server, &[now(quiet), now(busy)]).await;
-    tokio::task::spawn_blocking(move || assert!(child.wait().unwrap().success())).await.unwrap();
+    ends_well(child).await;
     let rows = rows(&output);
     assert_eq!(rows.keys().collect::<Vec<_>>(), ["step_1s"], "what the quiet shard brought was not late");
     let events: u64 = rows["step_1s"].iter().map(|row| parsed(row)["events"].as_u64().unwrap()).sum();
@@ -308,16 +309,13 @@ async fn a_sink_that_is_slow_holds_the_reading_up() {
     );
     let mut command = server.command(&arguments);
     command.env("AWS_ENDPOINT_URL_FIREHOSE", firehose);
-    let mut child = command.spawn().unwrap();
-    while requests.load(Ordering::SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let child = spawn(command);
+    until("a request", || requests.load(Ordering::SeqCst) > 0).await;
     // The reader has time for a thousand more calls.
     let before = server.faults.records_read();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after = server.faults.records_read();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     assert!(after < 1_000 && after - before <= 20, "{before} records read, then {after} of 1,000");
 }
 
@@ -359,13 +357,10 @@ async fn two_consumers_of_one_state_are_one_too_many() {
     let server = Server::start(1).await;
     let folder = tempfile::tempdir().unwrap();
     let forever = to_the_end(folder.path(), "--gap 10s").replace("--stop-when-idle 1s --flush", "");
-    let mut first = server.command(&forever).spawn().unwrap();
-    while !folder.path().join("state/checkpoint").exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let first = spawn(server.command(&forever));
+    until("a checkpoint", || folder.path().join("state/checkpoint").exists()).await;
     let second = output(server.command(&forever)).await;
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
     let message = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && message.contains("another consumer"), "{message}");
 }
@@ -381,13 +376,10 @@ async fn a_signal_ends_it_with_a_checkpoint() {
     let forever = to_the_end(folder.path(), "--gap 1h --checkpoint-every 1h")
         .replace("--checkpoint-every 100ms", "")
         .replace("--stop-when-idle 1s --flush", "");
-    let mut child = server.command(&forever).spawn().unwrap();
-    while server.faults.records_read() < 100 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    tokio::task::spawn_blocking(move || assert!(child.wait().unwrap().success())).await.unwrap();
+    let child = spawn(server.command(&forever));
+    until("the last record", || server.faults.records_read() >= 100).await;
+    child.signal(Signal::TERM);
+    ends_well(child).await;
     let read_before = server.faults.records_read();
     succeed(server.command(&to_the_end(folder.path(), "--gap 1h"))).await;
     let rows = rows(&folder.path().join("output"));

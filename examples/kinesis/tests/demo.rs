@@ -13,7 +13,7 @@ fn lasting(duration: &str, folder: &Path, arguments: &[&str]) -> Output {
     command.args(["demo", "--duration", duration, "--rate", "50"]).args(arguments).current_dir(folder);
     // It has its own server, wherever the environment leads.
     command.env("AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:9");
-    command.output().expect("it starts")
+    program::testing::output(&mut command)
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -90,10 +90,9 @@ async fn each_place_has_what_it_is_promised() {
     };
     for portion in 0..8 {
         server.put((portion * 200..(portion + 1) * 200).map(click)).await;
-        let mut child = spawn(command(""));
+        let child = spawn(command(""));
         tokio::time::sleep(Duration::from_millis(300 + 250 * portion as u64)).await;
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child); // SIGKILL
         if portion == 4 {
             server.split(0).await;
         }

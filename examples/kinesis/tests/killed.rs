@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::{Faults, Rows, STREAM, Server, assert_same, parsed, rows, spawn, succeed, three_rules};
+use support::{Faults, Rows, STREAM, Server, assert_same, parsed, rows, spawn, succeed, three_rules, until};
 
 /// How often it is killed; the environment may ask for another number.
 const KILLS: u32 = 50;
@@ -78,13 +78,10 @@ async fn kill_again_and_again(server: &Server, folder: &Path, kills: u32, has_pr
     let checkpoint = || std::fs::read(folder.join("state/checkpoint")).unwrap_or_default();
     for kill in 0..kills {
         let before = checkpoint();
-        let mut child = spawn(server.command(&arguments(folder, "")));
-        while kill % 3 == 0 && checkpoint() == before && !has_produced.load(SeqCst) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let child = spawn(server.command(&arguments(folder, "")));
+        until("a checkpoint", || kill % 3 > 0 || checkpoint() != before || has_produced.load(SeqCst)).await;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..1_800))).await;
-        child.kill().unwrap(); // SIGKILL
-        child.wait().unwrap();
+        drop(child); // SIGKILL
         seen.insert(checkpoint());
     }
     seen.len()

@@ -3,13 +3,11 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use program::testing::PATIENCE;
 use support::{STREAM, Server, output, succeed};
-
-/// Longer than anything here takes; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn click(number: usize) -> (String, Vec<u8>) {
     let (user, second) = (number % 20, number);
@@ -27,13 +25,13 @@ async fn with_clicks(shards: i32, clicks: usize) -> Server {
 
 /// A running consumer, and its messages on standard error.
 struct Running {
-    child: Child,
+    child: program::testing::Running,
     told: std::sync::mpsc::Receiver<String>,
 }
 
 impl Running {
     fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = program::testing::Running::start(command.stderr(Stdio::piped()));
         let (tell, told) = std::sync::mpsc::channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
@@ -60,13 +58,6 @@ impl Running {
         let line = self.until_told("/healthz");
         let after = line.split_once("metrics are at http://").unwrap().1;
         after.split_once('/').unwrap().0.to_owned()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -201,7 +192,8 @@ async fn a_closed_pipe_ends_it_as_sigpipe_does() {
 #[cfg(unix)]
 async fn output_to(mut command: Command, stdout: std::io::PipeWriter) -> std::process::Output {
     command.stdout(stdout).stderr(Stdio::piped());
-    tokio::task::spawn_blocking(move || command.spawn().unwrap().wait_with_output().unwrap()).await.unwrap()
+    let run = move || program::testing::Running::start(&mut command).wait_with_output();
+    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
 /// Servers that hang, refuse and fail, and the signal that asks for an end.
@@ -221,7 +213,7 @@ mod signals {
     use axum::response::{IntoResponse, Response};
     use base64::Engine as _;
     use serde_json::{Value, json};
-    use support::{listen, parsed, rows, silent};
+    use support::{listen, parsed, rows, silent, until};
 
     use super::*;
 
@@ -233,29 +225,17 @@ mod signals {
         }
 
         fn ask_to_end(&self) {
-            let pid = self.child.id().to_string();
-            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            self.child.signal(program::testing::Signal::TERM);
         }
 
         async fn end(mut self) -> (ExitStatus, String) {
-            let began = Instant::now();
-            let status = loop {
-                if let Some(status) = self.child.try_wait().unwrap() {
-                    break status;
-                }
-                assert!(began.elapsed() < PATIENCE, "still there: {:?}", self.told.try_iter().collect::<Vec<_>>());
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            };
-            (status, self.told.iter().collect::<Vec<_>>().join("\n"))
-        }
-    }
-
-    /// Waits for something that must come.
-    async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-        let began = Instant::now();
-        while !holds() {
-            assert!(began.elapsed() < PATIENCE, "{what} did not come");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut status = None;
+            until("the end of the consumer", || {
+                status = self.child.try_wait();
+                status.is_some()
+            })
+            .await;
+            (status.unwrap(), self.told.iter().collect::<Vec<_>>().join("\n"))
         }
     }
 

@@ -7,13 +7,14 @@ mod serve;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use axum::body::{Body, Bytes};
@@ -23,6 +24,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use program::testing::{PATIENCE, Running, Signal};
 use serde_json::{Value, json};
 use serve::{Options, Server};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -60,6 +62,7 @@ impl Kinesis {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("local", "local", None, None, "made up"))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
             .endpoint_url(server.endpoint());
         Self { client: Client::from_conf(config.build()), server }
     }
@@ -128,11 +131,11 @@ fn quick() -> Options {
 
 async fn run(mut command: Command, input: Vec<u8>) -> Output {
     let run = move || {
-        let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+        let mut child = Running::start(command.stdin(Stdio::piped()));
         let mut stdin = child.stdin.take().expect("it is piped");
         // It may end before it has read everything.
         let writing = std::thread::spawn(move || stdin.write_all(&input));
-        let output = child.wait_with_output().expect("it ends");
+        let output = child.wait_with_output();
         let _ = writing.join().expect("writing does not panic");
         output
     };
@@ -435,19 +438,19 @@ impl AsyncRead for Broken {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_it_ends_cleanly_and_tells_how_much_it_has_put() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let kinesis = Kinesis::start().await;
         kinesis.succeed(&["--create", "--shards", "2", "-"], "").await;
         let live = ["--clicks", "--rate", "50", "--duration", "1m"];
-        let child: Child = kinesis.produce(&live).spawn().expect("it starts");
+        let mut child = Running::start(&mut kinesis.produce(&live));
         while kinesis.all().await.is_empty() {
+            assert_eq!(child.try_wait(), None, "it has ended before it was asked to");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("there is kill");
-        assert!(killed.success());
-        let wait = move || child.wait_with_output().expect("it ends");
+        child.signal(signal);
+        let wait = move || child.wait_with_output();
         let output = tokio::task::spawn_blocking(wait).await.expect("waiting does not panic");
-        assert!(output.status.success(), "{signal}: {}", text(&output.stderr));
+        assert!(output.status.success(), "{signal:?}: {}", text(&output.stderr));
         let figures = text(&output.stdout);
         let count =
             figures.strip_prefix("stopped: put ").and_then(|rest| rest.split_once(" records (")).expect(&figures).0;

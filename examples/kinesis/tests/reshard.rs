@@ -4,14 +4,15 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use program::testing::{Running, Signal};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stagger::Timestamp;
-use support::{Rows, STREAM, Server, assert_same, parsed, rows, spawn, succeed, three_rules};
+use support::{Rows, STREAM, Server, assert_same, ends_well, parsed, rows, spawn, succeed, three_rules, until};
 
 /// How many histories; the environment may ask for another number.
 const HISTORIES: u64 = 2;
@@ -49,21 +50,18 @@ async fn read_to_the_end(server: &Server, folder: &Path) -> Rows {
 }
 
 async fn until_begun(folder: &Path) {
-    while !folder.join("state/checkpoint").exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("a checkpoint", || folder.join("state/checkpoint").exists()).await;
 }
 
-fn start(server: &Server, folder: &Path, more: &str) -> Child {
+fn start(server: &Server, folder: &Path, more: &str) -> Running {
     spawn(server.command(&arguments(folder, more)))
 }
 
 /// Asks it to end. Before its first checkpoint the signal might kill it.
-async fn stop(mut child: Child, folder: &Path) {
+async fn stop(child: Running, folder: &Path) {
     until_begun(folder).await;
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    tokio::task::spawn_blocking(move || assert!(child.wait().unwrap().success())).await.unwrap();
+    child.signal(Signal::TERM);
+    ends_well(child).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,13 +176,14 @@ async fn records_that_were_ruled_out_are_told() {
     succeed(command("--stop-when-idle 1s")).await;
     server.faults.clock_behind.store(60, Ordering::SeqCst);
     server.put((10..20).map(|number| click(number, &mut random))).await;
-    let mut live = command("--metrics Sessions").stderr(Stdio::piped()).spawn().unwrap();
-    while !sent.lock().unwrap().windows(8).any(|bytes| bytes == b"RuledOut") {
-        assert!(live.try_wait().unwrap().is_none());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(std::process::Command::new("kill").args(["-TERM", &live.id().to_string()]).status().unwrap().success());
-    let output = tokio::task::spawn_blocking(move || live.wait_with_output().unwrap()).await.unwrap();
+    let mut live = Running::start(command("--metrics Sessions").stderr(Stdio::piped()));
+    until("the metric RuledOut", || {
+        assert_eq!(live.try_wait(), None);
+        sent.lock().unwrap().windows(8).any(|bytes| bytes == b"RuledOut")
+    })
+    .await;
+    live.signal(Signal::TERM);
+    let output = tokio::task::spawn_blocking(move || live.wait_with_output()).await.unwrap();
     let messages = String::from_utf8(output.stderr).unwrap();
     assert!(messages.contains("--arrival-slack allows for") && messages.contains(" 10 ruled out"), "{messages}");
 }

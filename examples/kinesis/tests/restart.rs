@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
-use support::{STREAM, Server, files, output, rows, spawn, succeed};
+use support::{STREAM, Server, files, output, rows, spawn, succeed, until};
 
 /// Clicks that lie 200 ms apart, in order, of 31 users.
 fn clicks(numbers: std::ops::Range<i64>) -> impl Iterator<Item = (String, Vec<u8>)> {
@@ -76,18 +76,16 @@ impl Interrupted {
         let first = folder.path().join("first");
         let options = format!("{options} --checkpoint-every 50ms --buffer-interval 1h");
         let mut child = spawn(server.command(&arguments(&first, &options)));
-        let started = std::time::Instant::now();
         let is_there = |header: Value| {
             let waits = header["pending"]["tables"].as_object().is_some_and(|tables| tables.len() == 2);
             header["totals"]["records"] == 300 && waits
         };
-        while !checkpoint(&first).is_some_and(is_there) {
-            assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", checkpoint(&first));
-            assert!(child.try_wait().unwrap().is_none(), "the first run has ended");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        child.kill().unwrap(); // SIGKILL
-        child.wait().unwrap();
+        until("a checkpoint of all records", || {
+            assert_eq!(child.try_wait(), None, "the first run has ended");
+            checkpoint(&first).is_some_and(is_there)
+        })
+        .await;
+        child.kill(); // SIGKILL
         server.until_the_next_second().await;
         server.put(clicks(300..600)).await;
         Self { server, folder }

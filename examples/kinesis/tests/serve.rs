@@ -4,10 +4,12 @@
 
 use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
+use program::testing::{PATIENCE, Running, Signal};
 
 fn serve(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
@@ -17,19 +19,10 @@ fn serve(arguments: &[&str]) -> Command {
     command
 }
 
-/// A server that is gone with the test, even with one that fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
-}
-
 fn start(arguments: &[&str]) -> (Running, Lines<BufReader<ChildStdout>>) {
-    let mut child = serve(arguments).spawn().expect("it starts");
+    let mut child = Running::start(&mut serve(arguments));
     let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    (Running(child), lines)
+    (child, lines)
 }
 
 fn client(endpoint: &str) -> Client {
@@ -38,6 +31,7 @@ fn client(endpoint: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "made up"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
         .endpoint_url(endpoint);
     Client::from_conf(config.build())
 }
@@ -51,9 +45,8 @@ async fn it_creates_the_stream_says_where_it_is_and_ends_when_asked() {
     assert_eq!(line(), "stream clicks, shards: 11");
     let answer = client(&endpoint).list_shards().stream_name("clicks").send().await.expect("there is the stream");
     assert_eq!(answer.shards().len(), 11);
-    let killed = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().expect("there is kill");
-    assert!(killed.success());
-    assert!(child.0.wait().expect("it ends").success());
+    child.signal(Signal::INT);
+    assert!(child.wait().success());
     assert!(lines.next().is_none());
 }
 
@@ -61,7 +54,7 @@ async fn it_creates_the_stream_says_where_it_is_and_ends_when_asked() {
 fn a_port_that_is_taken_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = taken.local_addr().expect("it has an address").port();
-    let output = serve(&["--port", &port.to_string()]).output().expect("it starts");
+    let output = program::testing::output(&mut serve(&["--port", &port.to_string()]));
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).expect("it is text");
     let expected = format!("kinesis: cannot listen on port {port} of this machine: choose another with --port: ");

@@ -9,21 +9,16 @@ mod support;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::program::testing::Running;
 use support::{parsed, rows};
 
 const STREAM: &str = "clicks";
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+/// Far longer than all of it takes.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 fn program(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis"));
@@ -33,12 +28,12 @@ fn program(arguments: &str) -> Command {
 
 /// A server in a process of its own, so that the memory of its records does not count; and its address.
 fn server() -> (Running, String) {
-    let mut child =
-        program(&format!("serve --port 0 --stream {STREAM} --shards 4")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut serve = program(&format!("serve --port 0 --stream {STREAM} --shards 4"));
+    let mut child = Running::start_within(A_DAY, serve.stdout(Stdio::piped()));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let endpoint = lines.find_map(|line| Some(line.unwrap().split_once("AWS_ENDPOINT_URL=")?.1.to_owned())).unwrap();
     std::thread::spawn(move || lines.for_each(drop));
-    (Running(child), endpoint)
+    (child, endpoint)
 }
 
 /// Memory in use now, in MiB.
@@ -64,15 +59,15 @@ fn consume(what: &str, endpoint: &str, folder: &Path, records: u64) -> Vec<f64> 
         folder.display()
     );
     let start = Instant::now();
-    let mut child = Running(program(&arguments).spawn().unwrap());
-    let pid = child.0.id();
+    let mut child = Running::start_within(A_DAY, &mut program(&arguments));
+    let pid = child.id();
     let (mut memory, mut used) = (Vec::new(), (0.0, 0.0));
-    while child.0.try_wait().unwrap().is_none() {
+    while child.try_wait().is_none() {
         memory.extend(resident(pid));
         used = processor(pid).unwrap_or(used);
         std::thread::sleep(Duration::from_secs(1));
     }
-    assert!(child.0.wait().unwrap().success());
+    assert!(child.wait().success());
     let seconds = start.elapsed().as_secs_f64() - 5.0; // it waits for more at the end: three seconds, and two of slack
     eprintln!(
         "{what}: {records} records in {seconds:.0} s, {:.0} records/s; {:.1} s of processor in the program and {:.1} s in the kernel; \
@@ -109,7 +104,7 @@ fn memory_is_flat_at_full_speed() {
         "produce --endpoint {endpoint} --stream {STREAM} --clicks --users 20000 --rate 2000 --disorder 5s --full-speed --events {records}"
     );
     let start = Instant::now();
-    let producer = Running(program(&produce).spawn().unwrap());
+    let producer = Running::start_within(A_DAY, &mut program(&produce));
     // While records come.
     let live = consume("live", &endpoint, &folder.path().join("live"), records);
     drop(producer);

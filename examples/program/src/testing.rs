@@ -1,11 +1,16 @@
 //! What tests of several programs need, and a test that every program passes.
 
+mod running;
+
 use std::io::PipeWriter;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::failure::CLOSED_PIPE;
+#[cfg(unix)]
+pub use running::Signal;
+pub use running::{PATIENCE, Running, output, until};
 
 /// A pipe that nobody reads.
 ///

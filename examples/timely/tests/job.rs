@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
-use program::testing::free_port;
+use program::testing::{Running, free_port, output};
 use serde_json::Value;
 use tempfile::TempDir;
 use timely_sessions::state::CRASH;
@@ -65,7 +65,7 @@ impl Input {
     }
 
     /// Starts this many processes of one job.
-    fn start(&self, state: &Path, workers: usize, processes: usize, crash: Option<usize>) -> Vec<Child> {
+    fn start(&self, state: &Path, workers: usize, processes: usize, crash: Option<usize>) -> Vec<Running> {
         let addresses = free_addresses(processes);
         (0..processes)
             .map(|process| {
@@ -76,13 +76,13 @@ impl Input {
                 if let Some(number) = crash.filter(|_| process == processes - 1) {
                     command.env(CRASH, number.to_string());
                 }
-                command.spawn().unwrap()
+                Running::start(&mut command)
             })
             .collect()
     }
 
     fn run(&self, state: &Path, workers: usize, processes: usize, crash: Option<usize>) -> Vec<ExitStatus> {
-        self.start(state, workers, processes, crash).into_iter().map(|mut child| child.wait().unwrap()).collect()
+        self.start(state, workers, processes, crash).into_iter().map(|mut child| child.wait()).collect()
     }
 
     /// The sessions by a loop that knows nothing of streams: the late click of the second file left out.
@@ -115,7 +115,7 @@ fn free_addresses(processes: usize) -> String {
 fn rows(state: &Path, unused: bool) -> Vec<String> {
     let mut command = Command::new(PROGRAM);
     command.arg("rows").arg(state).args(unused.then_some("--unused"));
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output { status, stdout, stderr } = output(&mut command);
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     let mut lines: Vec<String> = String::from_utf8(stdout).unwrap().lines().map(str::to_owned).collect();
     lines.sort_unstable();
@@ -219,7 +219,7 @@ fn a_worker_that_panics_ends_the_process() {
     let (input, folder) = (Input::new(), TempDir::new().unwrap());
     let expected = undisturbed(&input, folder.path());
     let state = state(&folder, "state");
-    let ran = input.command(&state, 2).env(CRASH, "panic 15").stderr(Stdio::piped()).output().unwrap();
+    let ran = output(input.command(&state, 2).env(CRASH, "panic 15"));
     let told = String::from_utf8(ran.stderr).unwrap();
     let sentence = "timely-sessions: a worker failed; the state is as of the newest checkpoint\n";
     assert!(ran.status.code() == Some(2) && told.ends_with(sentence), "{told}");
@@ -236,10 +236,10 @@ fn processes_that_do_not_fit_together_end() {
     let start = |process: &str, workers: usize, wait: &str| {
         let mut command = input.command(&state, workers);
         command.args(["--addresses", &addresses, "--process", process, "--connect-timeout", wait]);
-        command.stderr(Stdio::piped()).spawn().unwrap()
+        Running::start(command.stderr(Stdio::piped()))
     };
-    let end = |child: Child| {
-        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    let end = |child: Running| {
+        let Output { status, stderr, .. } = child.wait_with_output();
         (status.code(), String::from_utf8(stderr).unwrap())
     };
     for process in ["0", "1"] {
@@ -287,7 +287,7 @@ fn a_packed_file_that_breaks_off_is_used_up_to_there() {
         let mut command = Command::new(PROGRAM);
         command.arg("run").args(["a.jsonl.gz", "b.jsonl", "--key", "user", "--time", "time"]);
         command.args(["--workers", workers, "--state"]).arg(&state).current_dir(&folder);
-        let ran = command.output().unwrap();
+        let ran = output(&mut command);
         let said = String::from_utf8(ran.stderr).unwrap();
         let sentence = "timely-sessions: a.jsonl.gz cannot be read to its end: after ";
         assert!(ran.status.code() == Some(1) && said.contains(sentence), "{said}");
@@ -318,7 +318,7 @@ fn failures_have_the_status_of_all_programs() {
         ("run - --key user --time time --state state", 2),
         ("run --xyzzy", 2),
     ] {
-        let ran = Command::new(PROGRAM).args(arguments.split(' ')).current_dir(&folder).output().unwrap();
+        let ran = output(Command::new(PROGRAM).args(arguments.split(' ')).current_dir(&folder));
         assert_eq!(ran.status.code(), Some(status), "{arguments}: {}", String::from_utf8_lossy(&ran.stderr));
     }
     fs::write(folder.path().join("a.jsonl"), "{\"user\":\"ann\",\"time\":1700000000}\n").unwrap();
@@ -348,24 +348,24 @@ fn another_rule_is_refused_and_a_finished_job_says_so() {
     let (input, folder) = (Input::new(), TempDir::new().unwrap());
     let state = state(&folder, "state");
     assert!(!input.run(&state, 1, 1, Some(14)).iter().all(ExitStatus::success));
-    let other = input.command(&state, 1).args(["--gap", "31s"]).stderr(Stdio::piped()).output().unwrap();
+    let other = output(input.command(&state, 1).args(["--gap", "31s"]));
     assert_eq!(other.status.code(), Some(2), "clap refuses --gap twice: {}", String::from_utf8_lossy(&other.stderr));
     let mut command = Command::new(PROGRAM);
     command.arg("run").arg(input.folder.path().join("0.jsonl"));
     command.args(["--key", "user", "--time", "time", "--gap", "31s"]).arg("--state").arg(&state);
-    let Output { status, stderr, .. } = command.output().unwrap();
+    let Output { status, stderr, .. } = output(&mut command);
     let message = String::from_utf8_lossy(&stderr);
     assert!(!status.success() && message.contains("gap"), "{message}");
 
     assert!(input.run(&state, 1, 1, None).iter().all(ExitStatus::success));
-    let again = input.command(&state, 1).stderr(Stdio::piped()).output().unwrap();
+    let again = output(&mut input.command(&state, 1));
     let message = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && message.contains("has ended already"), "{message}");
 }
 
 /// Runs the program in a folder: status and messages.
 fn said(folder: &TempDir, arguments: &str) -> (Option<i32>, String) {
-    let ran = Command::new(PROGRAM).args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    let ran = output(Command::new(PROGRAM).args(arguments.split(' ')).current_dir(folder));
     (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
 }
 

@@ -663,16 +663,11 @@ fn a_reader_that_has_seen_enough_ends_it_without_a_word() {
     let folder = Folder::new();
     let path = folder.write("in.jsonl", generated(""));
     let arguments = format!("{path} {CLICK_FIELDS} --sliding 10m/20s");
-    let mut child = program()
-        .args(words(&arguments))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut child = start(program().args(words(&arguments)).stderr(Stdio::piped()));
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).unwrap();
     assert!(line.starts_with("session_id,"));
-    let output = child.wait_with_output().unwrap();
+    let output = child.wait_with_output();
     assert_eq!(
         (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
         (Some(141), ""),

@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
+use program::testing::Signal;
 use rustix::io::ioctl_fionread;
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::*;
 
@@ -394,7 +394,7 @@ fn a_reader_that_goes_away_ends_it_without_a_word() {
 
 /// A run on a pipe that stays open.
 struct Live {
-    child: Child,
+    child: Running,
     /// None once it is closed.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -402,9 +402,8 @@ struct Live {
 
 impl Live {
     fn start(arguments: &str) -> Self {
-        let piped = Stdio::piped;
         let command = format!("- {arguments}");
-        let mut child = program().args(words(&command)).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        let mut child = start(program().args(words(&command)).stderr(Stdio::piped()));
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output }
     }
@@ -422,11 +421,11 @@ impl Live {
 
     /// Sends a signal, and waits for the end: status, the rest of the output, messages.
     fn end_by(mut self, signal: Signal) -> (Option<i32>, String, String) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.child.signal(signal);
         let (mut rest, mut said) = (String::new(), String::new());
         self.output.read_to_string(&mut rest).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().code(), rest, said) // the input is open until here
+        (self.child.wait().code(), rest, said) // the input is open until here
     }
 }
 
@@ -508,7 +507,7 @@ fn of_two_runs_on_one_state_the_later_writes_nothing() {
     assert_eq!(ran.status, 0, "{}", ran.said);
     let written = folder.read("state");
     live.input = None;
-    let ran = live.child.wait_with_output().unwrap();
+    let ran = live.child.wait_with_output();
     let said = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(2), "{said}");
     assert!(said.contains("another run has written ") && said.contains("start this one again"), "{said}");
@@ -524,20 +523,19 @@ fn a_second_signal_ends_it_at_once() {
     let many: Vec<_> = users.iter().zip(0..).map(|(user, second)| (user.as_str(), second, "x")).collect();
     let (input, events) = (folder.write("in.jsonl", clicks(&many)), folder.write("events", YESTERDAY));
     let arguments = format!("{input} {FIELDS} --gap 1s --out-of-order 0s --events {events}");
-    let mut child =
-        program().args(words(&arguments)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child = start(program().args(words(&arguments)).stderr(Stdio::null()));
     // Hundreds of rows are written at once, more than a pipe holds: with some of them in it, the program waits for a
     // reader, however long it takes until the second signal comes.
     const SOME: u64 = 4_096;
     let rows = child.stdout.take().unwrap();
     while ioctl_fionread(&rows).unwrap() < SOME {
-        assert!(child.try_wait().unwrap().is_none(), "it ends before it is stuck");
+        assert_eq!(child.try_wait(), None, "it ends before it is stuck");
         std::thread::yield_now();
     }
     for signal in [Signal::INT, Signal::TERM] {
-        kill_process(Pid::from_child(&child), signal).unwrap();
+        child.signal(signal);
     }
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(child.wait().code(), Some(130));
     assert_eq!(
         (names(&folder), folder.read("events").as_str()),
         (vec!["events".to_owned(), "in.jsonl".to_owned()], YESTERDAY)
@@ -552,13 +550,12 @@ fn a_signal_that_is_ignored_stays_so() {
     let output = folder.path("rows");
     for (name, signal) in [("HUP", Signal::HUP), ("INT", Signal::INT)] {
         let script = format!("trap '' {name}; exec {} - {FIELDS} --output {output}", env!("CARGO_BIN_EXE_files"));
-        let mut child =
-            Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = start(Command::new("sh").args(["-c", &script]).stderr(Stdio::piped()));
         let mut input = child.stdin.take().unwrap();
         input.write_all(clicks(&[("ann", 0, "a")]).repeat(20_000).as_bytes()).unwrap(); // more than a pipe holds
-        kill_process(Pid::from_child(&child), signal).unwrap();
+        child.signal(signal);
         drop(input);
-        let ran = child.wait_with_output().unwrap();
+        let ran = child.wait_with_output();
         assert_eq!(ran.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
         assert_eq!(folder.read("rows").lines().count(), 2, "{name}");
     }
@@ -573,12 +570,12 @@ fn other_signals_leave_nothing_behind() {
         let folder = Folder::new();
         let output = folder.write("rows", YESTERDAY);
         let script = format!("ulimit -c 0; exec {} - {FIELDS} --output {output}", env!("CARGO_BIN_EXE_files"));
-        let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = start(Command::new("sh").args(["-c", &script]));
         let mut input = child.stdin.take().unwrap();
         input.write_all(clicks(&[("ann", 0, "a")]).repeat(20_000).as_bytes()).unwrap();
         assert_eq!(names(&folder).len(), 2);
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        child.signal(signal);
+        assert_eq!(child.wait().signal(), Some(signal.as_raw()));
         assert_eq!((names(&folder), folder.read("rows").as_str()), (vec!["rows".to_owned()], YESTERDAY));
     }
 }
@@ -588,9 +585,7 @@ fn other_signals_leave_nothing_behind() {
 fn a_signal_ends_a_stream_that_has_not_begun() {
     let folder = Folder::new();
     let live = Live::start(&format!("{FIELDS} --out-of-order 10s --events {}", folder.path("events")));
-    while names(&folder).is_empty() {
-        std::thread::yield_now();
-    }
+    until("an unfinished file", || !names(&folder).is_empty());
     let (status, _, said) = live.end_by(Signal::TERM);
     assert_eq!(status, Some(130), "{said}");
 }
@@ -630,17 +625,17 @@ fn a_signal_leaves_no_folder_that_is_written() {
     let many: Vec<_> = (0..3_000).map(|hour| ("ann", hour * 3_600, "x")).collect();
     let (input, output) = (folder.write("in.jsonl", clicks(&many)), folder.path("visits"));
     let arguments = format!("{input} {FIELDS} --output-format parquet --output {output}");
-    let mut child = program().args(words(&arguments)).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Running::start(program().args(words(&arguments)).stderr(Stdio::null()));
     // So many days that removing them takes a while.
     let has_begun = |name: &String| {
         let days = fs::read_dir(folder.path(&format!("{name}/2019/01"))).map(Iterator::count);
         name.starts_with(".visits.") && days.is_ok_and(|days| days > 1)
     };
-    while child.try_wait().unwrap().is_none() && !names(&folder).iter().any(has_begun) {
+    while child.try_wait().is_none() && !names(&folder).iter().any(has_begun) {
         std::thread::yield_now();
     }
-    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
-    let status = child.wait().unwrap().code();
+    child.signal(Signal::TERM);
+    let status = child.wait().code();
     let left = names(&folder);
     assert!([Some(0), Some(130)].contains(&status) && !left[0].starts_with('.'), "{status:?} {left:?}");
 }

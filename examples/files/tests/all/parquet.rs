@@ -194,20 +194,14 @@ fn parquet_appears_as_a_whole_or_not_at_all() {
     assert_eq!((bad.status, names().len()), (1, 0), "{}", bad.said);
 
     // Killed while it reads.
-    let mut child = program()
-        .args(words(&arguments))
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut child = start(program().args(words(&arguments)).stderr(Stdio::null()));
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(clicks(&[("ann", 0, "a"); 30]).as_bytes()).unwrap();
-    while names().is_empty() {
-        assert!(child.try_wait().unwrap().is_none(), "it ends before it begins to write");
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    until("an unfinished folder", || {
+        assert_eq!(child.try_wait(), None, "it ends before it begins to write");
+        !names().is_empty()
+    });
+    child.kill();
     let left = names();
     assert_eq!(left.len(), 1);
     assert!(left.iter().all(|name| name.to_str().unwrap().starts_with(".visits.")), "{left:?}");

@@ -176,11 +176,10 @@ fn a_run_that_is_killed_is_started_again() {
         assert_eq!(run_on(&days[0], &words(&run(0, ""))).status, 0);
         let before = (folder.read("state"), folder.read("rows0.csv"));
         if let Some(bytes) = killed_after {
-            let mut child = program().args(words(&run(1, "--end"))).stdin(Stdio::piped()).spawn().unwrap();
+            let mut child = start(program().args(words(&run(1, "--end"))));
             let mut stdin = child.stdin.take().unwrap();
             stdin.write_all(&days[1].as_bytes()[..bytes]).unwrap();
-            child.kill().unwrap(); // before its input ends
-            child.wait().unwrap();
+            child.kill(); // before its input ends
             assert_eq!((folder.read("state"), folder.read("rows0.csv")), before);
             assert!(!folder.0.join("rows1.csv").exists());
         }
@@ -339,13 +338,12 @@ fn an_input_that_is_cut_while_it_is_read_is_told() {
     let many: Vec<_> = users.iter().zip(0..).map(|(user, second)| (user.as_str(), second, "x")).collect();
     let path = folder.write("in.jsonl", clicks(&many));
     let arguments = format!("{path} {FIELDS} --gap 1s --out-of-order 0s");
-    let mut child =
-        program().args(words(&arguments)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = start(program().args(words(&arguments)).stderr(Stdio::piped()));
     let mut rows = child.stdout.take().unwrap();
     std::io::Read::read_exact(&mut rows, &mut [0; 8_000]).unwrap(); // it is on its way
     fs::File::create(&path).unwrap();
     std::io::copy(&mut rows, &mut std::io::sink()).unwrap();
-    let ran = child.wait_with_output().unwrap();
+    let ran = child.wait_with_output();
     let said = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(1), "{said}");
     let sentence = "which are used, it was cut while it was read\n";
@@ -379,20 +377,19 @@ fn killed_at_any_step_it_is_started_again() {
                 entries.collect::<std::collections::BTreeSet<_>>()
             };
             let (mut seen, mut changes) = (listing(), 0);
-            let mut child = program().args(words(&command)).stderr(Stdio::null()).spawn().unwrap();
+            let mut child = Running::start(program().args(words(&command)).stderr(Stdio::null()));
             let has_ended = loop {
                 let now = listing();
                 changes += usize::from(now != seen);
                 seen = now;
                 if changes == step {
-                    break child.try_wait().unwrap().is_some();
+                    break child.try_wait().is_some();
                 }
-                if child.try_wait().unwrap().is_some() {
+                if child.try_wait().is_some() {
                     break true;
                 }
             };
-            child.kill().unwrap();
-            child.wait().unwrap();
+            child.kill();
             let ran = run_on("", &words(&command));
             assert_eq!(ran.status, 0, "{end} {step}: {}", ran.said);
             let last = if end.is_empty() {

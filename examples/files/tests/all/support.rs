@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Parser;
+pub(crate) use program::testing::{Running, until};
 use serde_json::Value;
 
 pub(crate) fn program() -> Command {
@@ -69,21 +70,20 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("an object on each line")).collect()
 }
 
+/// Starts a program whose standard input and output are pipes.
+pub(crate) fn start(command: &mut Command) -> Running {
+    Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))
+}
+
 /// Runs the program on arguments separated by blanks, with `input` as its standard input.
 pub(crate) fn run_on(input: &str, arguments: &[&str]) -> Ran {
-    let mut child = program()
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut child = start(program().args(arguments).stderr(Stdio::piped()));
     let mut stdin = child.stdin.take().expect("a pipe");
     let output = std::thread::scope(|scope| {
         // A stream writes while it reads, so both ends must be served. A program that stops early
         // does not read everything.
         scope.spawn(move || stdin.write_all(input.as_bytes()));
-        child.wait_with_output().expect("the program ends")
+        child.wait_with_output()
     });
     Ran {
         status: output.status.code().expect("no signal"),

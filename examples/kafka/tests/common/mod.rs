@@ -7,20 +7,22 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use program::testing::free_port;
-use rustix::process::{Pid, Signal, kill_process};
+use program::testing::{PATIENCE, Running, Signal, free_port, output, until};
 use serde_json::Value;
+
+/// Brokers and workers end with their test, however long it is asked to take; each wait for them has an end of its own.
+const WHOLE_TEST: Duration = Duration::from_secs(86_400);
 
 pub const KAFKA: &str = env!("CARGO_BIN_EXE_kafka");
 
 /// Kafka for one test: its own, or the one that `KAFKA_TEST_BOOTSTRAP` names.
 pub struct Kafka {
-    own: Mutex<Option<Child>>,
+    own: Mutex<Option<Running>>,
     /// The file in which it outlives its process.
     journal: Option<String>,
     pub bootstrap: String,
@@ -49,9 +51,7 @@ impl Kafka {
     /// Kills the broker, and starts it again after a while.
     pub fn kill_broker(&self, away: Duration) {
         let mut own = self.own.lock().unwrap();
-        let mut before = own.take().unwrap();
-        before.kill().unwrap();
-        before.wait().unwrap();
+        drop(own.take().unwrap());
         thread::sleep(away);
         let port = self.bootstrap.rsplit(':').next().unwrap();
         let journal = self.journal.as_deref().unwrap();
@@ -62,17 +62,14 @@ impl Kafka {
     pub fn tansu(name: &str, program: &Path) -> Self {
         let (bootstrap, prefix) = (format!("127.0.0.1:{}", free_port()), format!("{name}-{}", std::process::id()));
         let listener = format!("tcp://{bootstrap}");
-        let mut own = Command::new(program)
-            .args(["broker", "--listener-url", &listener, "--advertised-listener-url", &listener])
-            .args(["--storage-engine", "memory://tansu/"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        while TcpStream::connect(&bootstrap).is_err() {
-            assert!(own.try_wait().unwrap().is_none(), "it has ended");
-            thread::sleep(Duration::from_millis(20));
-        }
+        let mut command = Command::new(program);
+        command.args(["broker", "--listener-url", &listener, "--advertised-listener-url", &listener]);
+        command.args(["--storage-engine", "memory://tansu/"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut own = Running::start_within(WHOLE_TEST, &mut command);
+        until("Tansu", || {
+            assert_eq!(own.try_wait(), None, "it has ended");
+            TcpStream::connect(&bootstrap).is_ok()
+        });
         Self { own: Mutex::new(Some(own)), journal: None, bootstrap, prefix }
     }
 
@@ -87,7 +84,7 @@ impl Kafka {
     }
 
     pub fn output(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).stderr(Stdio::piped()).output().unwrap();
+        let output = output(&mut self.command(arguments));
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {err}");
         out.into_owned()
@@ -108,7 +105,7 @@ impl Kafka {
     pub fn spawn(&self, arguments: &[&str]) -> Worker {
         let log = format!("{}/{}.log", env!("CARGO_TARGET_TMPDIR"), self.prefix);
         let log: File = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        Worker { child: self.command(arguments).stderr(log).spawn().unwrap() }
+        Worker { child: Running::start_within(WHOLE_TEST, self.command(arguments).stderr(log)) }
     }
 
     /// All committed rows of a topic, sorted.
@@ -147,28 +144,25 @@ impl Kafka {
 
 impl Drop for Kafka {
     fn drop(&mut self) {
-        if let Some(own) = self.own.get_mut().unwrap() {
-            let _ = own.kill();
-            let _ = own.wait();
-        }
         let _ = self.journal.as_ref().map(fs::remove_file);
     }
 }
 
 /// A broker and its address, if it could begin.
-fn serve(arguments: &[&str]) -> Option<(Child, String)> {
-    let mut own = Command::new(KAFKA).arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+fn serve(arguments: &[&str]) -> Option<(Running, String)> {
+    let mut own = Running::start(Command::new(KAFKA).arg("serve").args(arguments).stdout(Stdio::piped()));
     let mut bootstrap = String::new();
     BufReader::new(own.stdout.take().unwrap()).read_line(&mut bootstrap).unwrap();
     if bootstrap.is_empty() {
-        own.wait().unwrap();
+        own.wait();
         return None;
     }
+    own.may_take(WHOLE_TEST);
     Some((own, bootstrap.trim().to_owned()))
 }
 
 pub struct Worker {
-    child: Child,
+    child: Running,
 }
 
 impl Worker {
@@ -177,29 +171,23 @@ impl Worker {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        let _ = kill_process(id, signal);
+        self.child.signal(signal);
     }
 
     /// Asks it to end, and waits until it has.
     pub fn end(mut self) {
         self.signal(Signal::TERM);
-        let status = self.child.wait().unwrap();
+        self.child.may_take(PATIENCE);
+        let status = self.child.wait();
         assert!(status.success() || status.signal() == Some(15), "{status}"); // 15: it had not begun
     }
 
     pub fn wait(&mut self) -> bool {
-        self.child.wait().unwrap().success()
+        self.child.may_take(PATIENCE);
+        self.child.wait().success()
     }
 
     pub fn has_ended(&mut self) -> Option<bool> {
-        self.child.try_wait().unwrap().map(|status| status.success())
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.try_wait().map(|status| status.success())
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
+
+use program::testing::Running;
 
 const PACKAGES: &str = "ministack cbor2";
 const IMPORTS: &str = "import ministack, cbor2";
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running ministack, empty at first; it ends with this value.
 pub(crate) struct StandIn {
-    server: Child,
+    server: Running,
     endpoint: String,
 }
 
@@ -37,18 +39,11 @@ impl StandIn {
     /// `None` if it ends at once: another program may have taken the port.
     fn try_start(python: &str) -> Option<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let server = Command::new(python)
-            .args(["-c", RUN])
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("SERVICES", "s3,firehose,cloudwatch")
-            .env("S3_PERSIST", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut started = Self { server, endpoint: format!("http://{address}") };
+        let mut command = Command::new(python);
+        command.args(["-c", RUN]).env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", address.port().to_string());
+        command.env("SERVICES", "s3,firehose,cloudwatch").env("S3_PERSIST", "0");
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut started = Self { server: Running::start(&mut command), endpoint: format!("http://{address}") };
         started.answers(address).then_some(started)
     }
 
@@ -56,9 +51,9 @@ impl StandIn {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             if TcpStream::connect(address).is_ok() {
-                return self.server.try_wait().unwrap().is_none();
+                return self.server.try_wait().is_none();
             }
-            if self.server.try_wait().unwrap().is_some() {
+            if self.server.try_wait().is_some() {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -68,13 +63,6 @@ impl StandIn {
 
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        let _ = self.server.kill(); // it may have ended
-        let _ = self.server.wait();
     }
 }
 

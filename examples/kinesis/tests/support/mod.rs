@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 use aws_sdk_kinesis::primitives::{Blob, DateTime, DateTimeFormat};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, Shard};
@@ -24,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrokinesis::store::StoreOptions;
+use program::testing::{self, PATIENCE, Running};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -246,7 +249,9 @@ impl Server {
     /// Deletes the stream, and creates one of its name in a later second: the server's times have no others.
     pub(crate) async fn create_again(&self, shards: i32) {
         self.client.delete_stream().stream_name(STREAM).send().await.unwrap();
+        let began = Instant::now();
         while self.client.describe_stream_summary().stream_name(STREAM).send().await.is_ok() {
+            assert!(began.elapsed() < PATIENCE, "the stream is still there");
             tokio::task::yield_now().await;
         }
         self.until_the_next_second().await;
@@ -256,7 +261,8 @@ impl Server {
 
     /// Waits until the last change of the stream is done.
     pub(crate) async fn until_active(&self) {
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
             let summary = self.client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
             let status = summary.stream_description_summary.unwrap().stream_status;
             if status.as_str() == "ACTIVE" {
@@ -264,6 +270,7 @@ impl Server {
             }
             tokio::task::yield_now().await;
         }
+        panic!("the stream does not become active");
     }
 
     pub(crate) async fn put(&self, records: impl IntoIterator<Item = (String, Vec<u8>)>) {
@@ -344,7 +351,7 @@ impl Server {
     pub(crate) async fn until_the_next_second(&self) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let rest = 1_000_000_000 - since.subsec_nanos();
-        tokio::time::sleep(std::time::Duration::from_nanos(u64::from(rest) + 1_000_000)).await;
+        tokio::time::sleep(Duration::from_nanos(u64::from(rest) + 1_000_000)).await;
     }
 
     /// Two users whose clicks go to the first and to the last shard.
@@ -391,13 +398,14 @@ pub(crate) fn client(endpoint: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "made up"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
         .endpoint_url(endpoint);
     Client::from_conf(config.build())
 }
 
 /// Runs to the end, off the threads of the server.
 pub(crate) async fn output(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    tokio::task::spawn_blocking(move || testing::output(&mut command)).await.unwrap()
 }
 
 /// Runs to the end, which must be a good one. Returns both outputs.
@@ -410,8 +418,22 @@ pub(crate) async fn succeed(command: Command) -> (String, String) {
 }
 
 /// Begins to run, with its messages thrown away.
-pub(crate) fn spawn(mut command: Command) -> Child {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+pub(crate) fn spawn(mut command: Command) -> Running {
+    Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+/// Waits for a good end, off the threads of the server.
+pub(crate) async fn ends_well(mut child: Running) {
+    tokio::task::spawn_blocking(move || assert!(child.wait().success())).await.unwrap();
+}
+
+/// Waits for something that must come.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what} has not come within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Options of a consumer that reads under a rule of each kind, into files.

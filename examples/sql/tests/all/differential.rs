@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use program::testing::{PATIENCE, Running};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
@@ -513,9 +515,10 @@ fn random_applications_give_the_rows_of_duckdb() {
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/duckdb_rows.py");
     let (input, output) = (Stdio::piped(), Stdio::piped());
-    let mut duck = Command::new(&python).arg(script).stdin(input).stdout(output).spawn().expect("it starts");
+    let within = PATIENCE + Duration::from_secs(cases() as u64);
+    let mut duck = Running::start_within(within, Command::new(&python).arg(script).stdin(input).stdout(output));
     let written = write_cases(&mut BufWriter::new(duck.stdin.take().expect("a pipe")));
-    let ran = duck.wait_with_output().expect("it ends");
+    let ran = duck.wait_with_output();
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}");
     written.expect("all applications were read");

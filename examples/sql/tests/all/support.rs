@@ -1,10 +1,11 @@
 //! An application, run in this process; and the program, run on files.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use clap::Parser as _;
 use compact_str::CompactString;
+use program::testing::output;
 use sql::model::Arrival;
 use sql::parse::parse_columns;
 use sql::plan::{Plan, plan};
@@ -91,7 +92,7 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn program(arguments: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_sql")).args(arguments).output().expect("the program starts");
+    let output = output(Command::new(env!("CARGO_BIN_EXE_sql")).args(arguments).stdin(Stdio::null()));
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ran { status: output.status.code().unwrap_or(-1), out: text(output.stdout), said: text(output.stderr) }
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use article::{Click, applications};
 use needs_shared::needs_shared;
+use program::testing::output;
 use sql::model::Arrival;
 use sql::plan::Plan;
 use sql::run::Run;
@@ -64,7 +65,7 @@ fn build(package: &Path, name: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--offline", "--target-dir"]).arg(&target);
     cargo.current_dir(package).env("RUSTFLAGS", "-D warnings");
-    let built = cargo.output().expect("cargo starts");
+    let built = output(&mut cargo);
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     target.join("debug").join(name)
 }
@@ -72,7 +73,7 @@ fn build(package: &Path, name: &str) -> PathBuf {
 /// What a program writes that reads a file.
 fn ran(executable: &Path, clicks: &Path) -> String {
     let input = Stdio::from(fs::File::open(clicks).expect("clicks"));
-    let ran = Command::new(executable).arg("arrival_timestamp").stdin(input).output().expect("it starts");
+    let ran = output(Command::new(executable).arg("arrival_timestamp").stdin(input));
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).expect("text")
 }
