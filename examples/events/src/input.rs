@@ -244,9 +244,13 @@ impl<R: Read> Read for Failing<R> {
 }
 
 /// What other programs must unpack or convert first, by the first bytes.
-const UNREADABLE: [(&[u8], &str); 13] = [
+const UNREADABLE: [(&[u8], &str); 17] = [
     (b"\x1f\x9d", "packed by compress: unpack it with `zcat` and give `-` as the input"),
     (b"\x04\x22\x4d\x18", "packed by lz4: unpack it with `lz4 -dc` and give `-` as the input"),
+    (b"\x02\x21\x4c\x18", "packed by lz4: unpack it with `lz4 -dc` and give `-` as the input"),
+    (b"LZIP\x01", "packed by lzip: unpack it with `lzip -dc` and give `-` as the input"),
+    (b"\x89LZO\0", "packed by lzop: unpack it with `lzop -dc` and give `-` as the input"),
+    (b"LPKSHH", "a journal of systemd: give `-` the output of `journalctl --file FILE -o json`"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it with `7z x -so` and give `-` as the input"),
     (b"PAR1", PARQUET),
     (b"PK\x05\x06", "a zip file without content"),

@@ -54,6 +54,11 @@ impl<R: BufRead> Zstd<R> {
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                     io::copy(&mut self.raw.by_ref().take(u64::from(length)), &mut io::sink())?;
                 }
+                Err(FrameDecoderError::WindowSizeTooBig { .. }) => {
+                    return Err(io::Error::other(
+                        "its zstd window is too long: unpack it with `zstd -dc --long=31` and give `-` as the input",
+                    ));
+                }
                 Err(error) => return Err(io::Error::other(error)),
             }
         }

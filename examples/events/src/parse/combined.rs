@@ -21,6 +21,7 @@ use super::client::{self, Addresses, Client, Forwarded};
 use super::json;
 use super::seen::Seen;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
+use crate::lines::BYTE_ORDER_MARK;
 
 /// The names that fields can be chosen by.
 pub const FIELDS: [&str; 13] = [
@@ -277,7 +278,7 @@ fn words(text: &[u8]) -> Vec<Range<usize>> {
     let mut start = None;
     let mut in_quotes = false;
     for (at, byte) in text.iter().enumerate() {
-        in_quotes ^= *byte == b'"';
+        in_quotes ^= *byte == b'"' && !text[..at].ends_with(b"\\");
         let is_end = *byte == b' ' && !in_quotes && (at == 0 || text[at - 1] != b',');
         match (is_end, start) {
             (true, Some(from)) => {
@@ -289,6 +290,10 @@ fn words(text: &[u8]) -> Vec<Range<usize>> {
         }
     }
     words.extend(start.map(|from| from..text.len()));
+    // Syslog may put a mark of byte order before the message.
+    for word in words.iter_mut().filter(|word| text[word.start..].starts_with(BYTE_ORDER_MARK)) {
+        word.start += BYTE_ORDER_MARK.len();
+    }
     words
 }
 

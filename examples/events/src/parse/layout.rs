@@ -18,6 +18,7 @@ use super::combined::{self, Request};
 use super::seen::Seen;
 use super::times::TimeFormat;
 use super::{Field, Line, Parser, Record, Reject, Wanted, start_of};
+use crate::lines::BYTE_ORDER_MARK;
 
 /// A form of lines.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ pub const ALIASES: [(&str, &[&str]); 14] = [
     ("user", &["remote_user", "%u"]),
     ("time", &["msec", "time_iso8601", "time_local", "%t"]),
     ("request", &["%r"]),
-    ("status", &["%s", "%>s", "elb_status_code"]),
+    ("status", &["%s", "%>s", "%<s", "elb_status_code"]),
     ("bytes", &["body_bytes_sent", "bytes_sent", "%b", "%B", "%O", "sent_bytes"]),
     ("referrer", &["http_referer", "%{referer}i"]),
     ("agent", &["http_user_agent", "%{user-agent}i", "user_agent"]),
@@ -118,6 +119,11 @@ impl Layout {
         self.fields[index].time.clone()
     }
 
+    /// Whether the lines tell of requests of HTTP.
+    fn is_of_requests(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field.alias, Some("request" | "method" | "path")))
+    }
+
     /// The field of a name, and which part of it.
     fn find(&self, name: &str) -> Option<(usize, Part)> {
         let by_name = self.fields.iter().position(|field| field.name == name);
@@ -138,6 +144,7 @@ impl Layout {
             let part = match field.alias {
                 Some("address") if field.name == "client" => Part::ClientAndPort,
                 Some("address" | "forwarded_for") => Part::Client,
+                Some("status") if self.is_of_requests() => Part::Status,
                 _ => Part::Whole,
             };
             return Some((index, part));
@@ -187,7 +194,10 @@ impl Layout {
     fn find_start(&self, line: &[u8], forwarded: Forwarded, found: &mut Vec<Range<usize>>) -> bool {
         const MOST_WORDS: usize = 16;
         let Some(client) = self.client else { return false };
-        let mut starts = memchr_iter(b' ', line).map(|blank| blank + 1).take(MOST_WORDS);
+        // Syslog may put a mark of byte order before the message.
+        let behind_mark =
+            |start: usize| start + if line[start..].starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let mut starts = memchr_iter(b' ', line).map(|blank| behind_mark(blank + 1)).take(MOST_WORDS);
         let start = starts.find(|start| {
             let rest = &line[*start..];
             self.split(rest, false, found).is_ok()
@@ -240,7 +250,7 @@ impl Layout {
 }
 
 /// Where a field ends that begins at a place: at the mark behind it. A quote behind a backslash ends nothing, nor does
-/// a blank behind a comma.
+/// a blank in a list: behind a comma, or around the colon between groups of nginx's upstream servers.
 fn end_of(line: &[u8], start: usize, mark: &[u8], in_quotes: bool) -> Option<usize> {
     let mut at = start;
     if in_quotes {
@@ -254,7 +264,9 @@ fn end_of(line: &[u8], start: usize, mark: &[u8], in_quotes: bool) -> Option<usi
     }
     loop {
         at += memmem::find(&line[at..], mark)?;
-        if mark != b" " || at == start || line[at - 1] != b',' {
+        let is_in_list =
+            || line[start..at].ends_with(b",") || line[start..at].ends_with(b" :") || line[at..].starts_with(b" : ");
+        if mark != b" " || at == start || !is_in_list() {
             return Some(at);
         }
         at += 1;
@@ -267,12 +279,20 @@ fn last_in_word(line: &[u8], start: usize, mark: &[u8]) -> Option<usize> {
     memmem::rfind(word, mark).map(|at| start + at)
 }
 
+/// Whether a text is a status of HTTP, or stands for none, as the `-1` of HAProxy does.
+fn is_status(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit)
+}
+
 /// A field as a whole, or a part of it.
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Whole,
     Client,
     ClientAndPort,
+    /// The status of HTTP: if it is none, the fields of the line are others.
+    Status,
     Request,
     Method,
     Path,
@@ -339,6 +359,8 @@ impl Parser for Layouted {
             let part = match part {
                 Part::Whole => Some(range),
                 Part::Client | Part::ClientAndPort => return clients[index].field(line),
+                Part::Status if !is_status(&bytes[range.clone()]) => return Field::Bad("no status of three digits"),
+                Part::Status => Some(range),
                 Part::Request => Some(request().action),
                 Part::Method => request().method,
                 Part::Path => request().path,
@@ -421,9 +443,22 @@ fn variable(text: &str) -> Result<(usize, Written), String> {
     };
     let length = if text[after..].starts_with('^') { 3 } else { 1 };
     let letter = text.get(after..after + length).ok_or("a % names no field")?;
+    if !is_code(braced, letter) {
+        return Err(format!(
+            "Apache has no {}: write the fields of another program as nginx's variables, such as '$remote_addr [$time_local] \
+             \"$request\" $status'",
+            start_of(&format!("%{braced}{letter}"))
+        ));
+    }
     let marks: String = text[1..modifiers].chars().filter(|c| matches!(c, '<' | '>')).collect();
     let whole = format!("%{marks}{braced}{letter}");
     Ok((after + length, if whole == "%t" { Written::Time } else { Written::Variable(whole) }))
+}
+
+/// Whether Apache or Tomcat has a field of a letter: some only with a name in braces, as modules add them.
+fn is_code(braced: &str, letter: &str) -> bool {
+    let letters = if braced.is_empty() { "aAbBDefFhHIkLlmOpPqrRsStTuUvVX" } else { "aCcehiILnoOpPrsStTxy^ti^to" };
+    letters.contains(letter)
 }
 
 impl Layout {

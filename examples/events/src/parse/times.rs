@@ -13,6 +13,7 @@
 //! | Unix seconds, milliseconds, microseconds, nanoseconds | `1543534510.123`, `1.543534510123E12` |
 //! | digits of a date and a time: local time | `20181129233510`, `201811292335`, `20181129T233510Z` |
 //! | the web server log's own, with or without a fraction | `17/May/2015:10:05:03 +0000` |
+//! | milliseconds of ASP.NET | `/Date(1543534510123)/`, `/Date(1543534510123+0100)/` |
 //! | with the name of a month, or the year first: see `worded.rs` | `Thu, 29 Nov 2018 23:35:10 GMT` |
 //!
 //! A number is a Unix time in the unit that puts it into the [`Span`] of plausible times, 1990 to 2100 if no
@@ -284,6 +285,11 @@ impl TimeReader {
         if number.scaled(-3).is_some_and(|micros| (122_000_000_000_000..158_000_000_000_000).contains(&micros)) {
             return Some("it looks like a FILETIME of Windows: write it as a Unix time or in ISO 8601".to_owned());
         }
+        if let Some(pattern) = pattern_with_fraction(text) {
+            return Some(format!(
+                "it looks like the digits of a date and a time, with a fraction: --time-format {pattern} reads it"
+            ));
+        }
         let way = match (is_date, is_sheet) {
             (true, _) => "--time-format %Y%m%d reads it as a date",
             (_, true) => "--time-format excel reads it as days of a spreadsheet",
@@ -455,7 +461,28 @@ impl Alike {
 
 #[inline]
 fn auto(text: &str, span: Span, recent: &Recent) -> Option<Read> {
-    usual(text, span, recent).or_else(|| in_words(text))
+    usual(text, span, recent).or_else(|| in_words(text)).or_else(|| of_asp_net(text))
+}
+
+/// The pattern of digits of a date and a time with a fraction of a second.
+#[cold]
+fn pattern_with_fraction(text: &str) -> Option<&'static str> {
+    let (clock, fraction) = text.split_at_checked(14)?;
+    digits(clock.as_bytes())?;
+    match fraction.len() {
+        _ if fraction.starts_with('.') => Some("%Y%m%d%H%M%S%.f"),
+        3 => Some("%Y%m%d%H%M%S%3f"),
+        6 => Some("%Y%m%d%H%M%S%6f"),
+        _ => None,
+    }
+}
+
+/// Milliseconds as ASP.NET writes them in JSON. An offset behind them does not change the instant.
+#[cold]
+fn of_asp_net(text: &str) -> Option<Read> {
+    let inside = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
+    let end = inside.get(1..)?.find(['+', '-']).map_or(inside.len(), |end| end + 1);
+    unix(&inside[..end], 3)
 }
 
 #[cold]

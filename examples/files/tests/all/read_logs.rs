@@ -62,6 +62,7 @@ fn the_client() {
         read(line!("Mar  4 09:00:00 web nginx: 192.0.2.1 - -"), ONE),
         read(line!("<190>Mar  4 09:00:00 10.0.0.5 nginx[12]: 192.0.2.1 - -"), ONE),
         read(line!("<190>1 2024-03-04T09:00:00Z web nginx - - - 192.0.2.1 - -"), ONE),
+        read(line!("<190>1 2024-03-04T09:00:00Z web nginx - - [a@1 x=\"5\\\" 10.0.0.7\"] \u{feff}192.0.2.1 - -"), ONE),
         read(line!("web_1  | 192.0.2.1 - -"), ONE),
         read(line!("2024-03-04T09:00:00.123456789Z stdout F 192.0.2.1 - -"), ONE),
         read(line!("[pod/web-7d4b/nginx] 192.0.2.1 - -"), ONE),
@@ -455,6 +456,34 @@ fn log_formats() {
             &[],
         ),
         case(
+            "nginx, groups of upstream servers",
+            "192.0.2.1 1709542800 /a 10.0.0.1:80, 10.0.0.2:80 : 10.0.0.3:80 0.1, 0.2 : 0.3 200\n",
+            "--log-format '$remote_addr $msec $request_uri $upstream_addr $upstream_response_time $status' --value status",
+            &["192.0.2.1 1 2024-03-04T09:00:00Z 200 200"],
+            &[],
+        ),
+        case(
+            "a status that is none: the line has other fields",
+            "192.0.2.1|1709542800|/a|b|200\n192.0.2.1|1709542800|/a|200 x\n192.0.2.1|1709542800|/a|-1\n192.0.2.1|1709542800|/a|-\n",
+            "--log-format '$remote_addr|$msec|$request_uri|$status' --where status!=404",
+            &["192.0.2.1 2 2024-03-04T09:00:00Z"],
+            &["line 1: `status` is no status of three digits", "line 2: `status`", " 2 events, 2 rejected,"],
+        ),
+        case(
+            "but of other logs it is any text",
+            "192.0.2.1 1709542800 done\n",
+            "--log-format '$remote_addr $msec $status' --value status",
+            &["192.0.2.1 1 2024-03-04T09:00:00Z done done"],
+            &[],
+        ),
+        case(
+            "behind a mark of byte order, of syslog",
+            "<190>1 2024-03-04T09:00:00Z web nginx - - - \u{feff}192.0.2.1 1709542800 x\n",
+            "--log-format '$remote_addr $msec $x' --value x",
+            &["192.0.2.1 1 2024-03-04T09:00:00Z x x"],
+            &[],
+        ),
+        case(
             "lines of another form are told",
             "192.0.2.1 [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 200\nMar 4 09:00:00 web\n",
             "--log-format '$remote_addr [$time_local] \"$request\" $status'",
@@ -472,6 +501,12 @@ fn log_formats() {
     let wrong = |format, says| Case { status: 2, ..case(format, "x\n", format, &[], says) };
     check(&[
         wrong("--log-format '$remote_addr$time_local'", &["nothing is between remote_addr and time_local"]),
+        wrong(
+            "--log-format '%(h)s %(l)s %(t)s'",
+            &["Apache has no %(: write the fields of another program as nginx's"],
+        ),
+        wrong("--log-format '%ci:%cp [%tr] %ST'", &["Apache has no %c: "]),
+        wrong("--log-format '[%START_TIME%] %PROTOCOL%'", &["Apache has no %]: "]),
         wrong("--log-format 'hello'", &["it names no field"]),
         wrong("--log-format '{\"time\":\"$time_iso8601\"}'", &["it writes JSON: leave --log-format out"]),
         wrong("--log-format '%h %t' --key user", &["has no field `user`; it has address, time"]),

@@ -111,6 +111,19 @@ fn no_lines() {
         none("the same, packed", &gzip(std::str::from_utf8(&tar).unwrap()), &["it is a tar archive: unpack its files"]),
         none("packed by compress", b"\x1f\x9d\x90u\n", &["it is packed by compress: unpack it with `zcat`"]),
         none("packed by lz4", b"\x04\x22\x4d\x18d@\xa7", &["it is packed by lz4: unpack it with `lz4 -dc`"]),
+        none("by an old lz4", b"\x02\x21\x4c\x18d@\xa7", &["it is packed by lz4: unpack it with `lz4 -dc`"]),
+        none("packed by lzip", b"LZIP\x01\x0c\n", &["it is packed by lzip: unpack it with `lzip -dc`"]),
+        none("packed by lzop", b"\x89LZO\0\r\n", &["it is packed by lzop: unpack it with `lzop -dc`"]),
+        none("a journal of systemd", b"LPKSHHRH\0\0\n", &["a journal of systemd: give `-` the output of `journalctl"]),
+        Case {
+            file: "in.csv.zst",
+            status: 1,
+            ..none(
+                "packed by zstd --long=31",
+                b"(\xb5/\xfd\0\xa8\x09\0\0a",
+                &["its zstd window is too long: unpack it with `zstd -dc --long=31`"],
+            )
+        },
         none("a 7z archive", b"7z\xbc\xaf'\x1c\0\x04", &["it is a 7z archive: unpack it"]),
         none("a zip file", b"PK\x03\x04\x14\0", &["it is a zip file: unpack it with `unzip -p`"]),
         none(
