@@ -212,7 +212,7 @@ fn without_quotes(text: &[u8]) -> Range<usize> {
     }
 }
 
-/// The parts between commas, without the blanks around them.
+/// The parts between commas, without the blanks around them, which logs of the W3C write as `+` or `%20`.
 fn parts(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let mut rest = Some(range);
     std::iter::from_fn(move || {
@@ -220,10 +220,18 @@ fn parts(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>>
         let comma = text[range.clone()].iter().position(|byte| *byte == b',');
         let end = comma.map_or(range.end, |comma| range.start + comma);
         rest = comma.map(|_| end + 1..range.end);
-        let part = &text[range.start..end];
-        let start = range.start + part.len() - part.trim_ascii_start().len();
-        Some(start..start + part.trim_ascii().len())
+        let part = text[range.start..end].trim_ascii_end();
+        Some(range.start + blanks_before(part)..range.start + part.len())
     })
+}
+
+/// The length of the blanks that begin a part of a list.
+fn blanks_before(part: &[u8]) -> usize {
+    let mut rest = part;
+    while let [b' ' | b'\t' | b'+', after @ ..] | [b'%', b'2', b'0', after @ ..] = rest {
+        rest = after;
+    }
+    part.len() - rest.len()
 }
 
 /// The address or the host name that a word is, without a port.

@@ -77,8 +77,15 @@ fn find(name: &str, columns: &[String]) -> Option<Place> {
         "time" => Some(Place::Time(column("date"), column("time")?)),
         "request" => Some(Place::Request(of("method")?, of("path")?)),
         "address" | "forwarded_for" => of(name).map(Place::Client),
+        _ if is_client(name) => column(name).map(Place::Client),
         _ => column(name).or_else(|| of(name)).map(Place::Column),
     }
+}
+
+/// Whether a column holds clients, by its own name.
+fn is_client(name: &str) -> bool {
+    let mut clients = ALIASES.iter().filter(|(alias, _)| matches!(*alias, "address" | "forwarded_for"));
+    clients.any(|(_, names)| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 pub struct W3c {
@@ -238,7 +245,10 @@ impl Parser for W3c {
             match places[index] {
                 None => Field::Missing,
                 Some(Place::Time(..)) => Field::Text(time),
-                Some(Place::Request(..)) => Field::Text(request),
+                Some(Place::Request(method, path)) => match [method, path].map(|column| line.field(cell(column))) {
+                    [Field::Text(_), Field::Text(_)] => Field::Text(request),
+                    _ => Field::NotUtf8,
+                },
                 Some(Place::Column(column)) => line.log_field(cell(column)),
                 Some(Place::Client(_)) => clients[index].field(line),
             }

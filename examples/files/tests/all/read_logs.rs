@@ -586,6 +586,26 @@ fn w3c() {
             &["192.0.2.1+d1.cloudfront.net 2 2024-03-04T09:00:00Z 200 200"],
             &[],
         ),
+        case(
+            "a list of clients, by the name of its column, with blanks as IIS and CloudFront write them",
+            "#Fields: date time c-ip X-Forwarded-For\n2024-03-04 09:00:00 10.0.0.1 198.51.100.7,+192.0.2.1\n\
+             2024-03-04 09:10:00 10.0.0.1 198.51.100.7,%20192.0.2.1:80\n",
+            "--key X-Forwarded-For --forwarded last --value c-ip",
+            &["192.0.2.1 2 2024-03-04T09:00:00Z 10.0.0.1 10.0.0.1"],
+            &[],
+        ),
+        case(
+            "an address by the name of its column",
+            "#Fields: date time c-ip\n2024-03-04 09:00:00 2001:DB8::1\n2024-03-04 09:10:00 2001:db8:0::1\n",
+            "--key c-ip --value date",
+            &["2001:db8::1 2 2024-03-04T09:00:00Z 2024-03-04 2024-03-04"],
+            &[],
+        ),
+        Case {
+            input: b"#Fields: date time c-ip cs-method cs-uri-stem\n2024-03-04 09:00:00 192.0.2.1 GET /caf\xe9\n\
+                2024-03-04 09:00:00 192.0.2.1 GET /a\n2024-03-04 09:10:00 192.0.2.1 GET /b\n",
+            ..case("a path that is no text", "", "", rows, &["line 2: `request` is not valid UTF-8"])
+        },
         Case {
             status: 1,
             ..case("nobody is logged in", IIS, "--key user", &[], &["line 5: `user` is -", "line 7: `user` is missing"])
