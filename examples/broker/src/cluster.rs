@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::{
-    self as m, RequestKind, ResponseKind, add_partitions_to_txn_response as add, create_topics_response as create,
-    fetch_response as fetch, list_offsets_response as list, metadata_response as meta,
-    offset_commit_response as commit, offset_fetch_response as fetched, produce_response as produce,
-    txn_offset_commit_response as txn,
+    self as m, RequestKind, ResponseKind, add_partitions_to_txn_response as add, create_topics_request,
+    create_topics_response as create, fetch_response as fetch, list_offsets_response as list,
+    metadata_response as meta, offset_commit_response as commit, offset_fetch_response as fetched,
+    produce_response as produce, txn_offset_commit_response as txn,
 };
 use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
@@ -23,7 +23,7 @@ pub(crate) const NODE: BrokerId = BrokerId(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
-    topics: BTreeMap<String, Vec<Log>>,
+    pub(crate) topics: BTreeMap<String, Topic>,
     pub(crate) groups: HashMap<String, Group>,
     transactions: Transactions,
 }
@@ -40,9 +40,38 @@ fn index(partition: i32) -> usize {
     usize::try_from(partition).unwrap_or(usize::MAX)
 }
 
+#[derive(Debug, Default)]
+pub(crate) struct Topic {
+    pub(crate) logs: Vec<Log>,
+    /// The settings it was made with.
+    pub(crate) configs: BTreeMap<String, String>,
+}
+
+impl Topic {
+    /// As many partitions as that, with the settings of the topic.
+    pub(crate) fn grow(&mut self, partitions: usize) {
+        let is_compacted = self.configs.get("cleanup.policy").is_some_and(|policy| policy.contains("compact"));
+        self.logs.resize_with(partitions, || Log::new(is_compacted));
+    }
+
+    /// The largest batch that it takes, in bytes.
+    fn largest(&self) -> usize {
+        self.configs.get("max.message.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(LARGEST_BATCH)
+    }
+}
+
+/// Kafka's own default.
+const LARGEST_BATCH: usize = 1_048_588;
+/// The longest note beside a committed offset: Kafka's own default.
+const LONGEST_NOTE: usize = 4096;
+
+fn is_too_long(note: Option<&StrBytes>) -> bool {
+    note.is_some_and(|note| note.len() > LONGEST_NOTE)
+}
+
 impl Cluster {
-    fn log(&mut self, topic: &str, partition: i32) -> Result<&mut Log, Code> {
-        let log = self.topics.get_mut(topic).and_then(|logs| logs.get_mut(index(partition)));
+    pub(crate) fn log(&mut self, topic: &str, partition: i32) -> Result<&mut Log, Code> {
+        let log = self.topics.get_mut(topic).and_then(|topic| topic.logs.get_mut(index(partition)));
         log.ok_or(errors::UNKNOWN_TOPIC_OR_PARTITION)
     }
 
@@ -75,6 +104,9 @@ impl Cluster {
     pub(crate) fn keep(&mut self, request: &RequestKind, now: Instant) -> Option<ResponseKind> {
         Some(match request {
             RequestKind::CreateTopics(request) => self.create_topics(request).into(),
+            RequestKind::DeleteTopics(request) => self.delete_topics(request).into(),
+            RequestKind::CreatePartitions(request) => self.create_partitions(request).into(),
+            RequestKind::DeleteRecords(request) => self.delete_records(request).into(),
             RequestKind::Produce(request) => self.produce(request).into(),
             RequestKind::OffsetCommit(request) => self.offset_commit(request, now).into(),
             RequestKind::InitProducerId(request) => self.init_producer_id(request).into(),
@@ -119,7 +151,7 @@ impl Cluster {
 
     fn metadata_of(&self, name: &str) -> meta::MetadataResponseTopic {
         let topic = meta::MetadataResponseTopic::default().with_name(Some(TopicName(text(name))));
-        let Some(logs) = self.topics.get(name) else {
+        let Some(Topic { logs, .. }) = self.topics.get(name) else {
             return topic.with_error_code(errors::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let partition = |number| {
@@ -136,14 +168,15 @@ impl Cluster {
         let mut results = Vec::new();
         for topic in &request.topics {
             let name = topic.name.as_str().to_owned();
-            let is_compacted = topic.configs.iter().any(|of| {
-                of.name.as_str() == "cleanup.policy" && of.value.as_ref().is_some_and(|value| value.contains("compact"))
-            });
             let partitions = usize::try_from(topic.num_partitions.max(-1) + i32::from(topic.num_partitions == -1) * 2);
             let code = match partitions {
                 _ if self.topics.contains_key(&name) => errors::TOPIC_ALREADY_EXISTS,
                 Ok(count @ 1..=10_000) => {
-                    self.topics.insert(name, (0..count).map(|_| Log::new(is_compacted)).collect());
+                    let config = |of: &create_topics_request::CreatableTopicConfig| {
+                        Some((of.name.as_str().to_owned(), of.value.as_ref()?.as_str().to_owned()))
+                    };
+                    let configs = topic.configs.iter().filter_map(config).collect();
+                    self.topics.entry(name).or_insert(Topic { logs: Vec::new(), configs }).grow(count);
                     errors::NONE
                 }
                 _ => errors::INVALID_PARTITIONS,
@@ -189,6 +222,9 @@ impl Cluster {
                 errors::NONE => {}
                 code => return Err(code),
             }
+        }
+        if self.topics.get(topic).is_some_and(|topic| records.len() > topic.largest()) {
+            return Err(errors::MESSAGE_TOO_LARGE);
         }
         self.log(topic, partition)?.append(records)
     }
@@ -369,8 +405,10 @@ impl Cluster {
             errors::NONE => self.transactions.open(request.transactional_id.as_str(), producer, now),
             code => Err(code),
         };
+        let mut notes = request.topics.iter().flat_map(|topic| &topic.partitions);
         let code = match opened {
             Err(code) => code,
+            Ok(_) if notes.any(|of| is_too_long(of.committed_metadata.as_ref())) => errors::OFFSET_METADATA_TOO_LARGE,
             Ok(open) => {
                 let offsets = open.offsets.entry(group.to_owned()).or_default();
                 for topic in &request.topics {

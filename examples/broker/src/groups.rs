@@ -86,7 +86,10 @@ impl Group {
     /// Takes a member in. It then waits for [`joined`](Self::joined). An error carries the id that the member is to use.
     pub(crate) fn join(&mut self, join: Join, now: Instant) -> Result<String, (Code, String)> {
         let Join { mut member, client, needs_id, session_timeout, rebalance_timeout, protocol_type, protocols } = join;
-        if !self.members.is_empty() && protocol_type != self.protocol_type {
+        let others = || self.members.iter().filter(|(id, _)| **id != member).map(|(_, of)| of);
+        let all_have = |name: &str| others().all(|of| of.protocols.iter().any(|(known, _)| known == name));
+        let has_common = protocol_type == self.protocol_type && protocols.iter().any(|(name, _)| all_have(name));
+        if others().next().is_some() && !has_common {
             return Err((errors::INCONSISTENT_GROUP_PROTOCOL, member));
         }
         if member.is_empty() {

@@ -7,6 +7,7 @@
 //! - `groups`: the group coordinator: generations, session timeouts, committed offsets.
 //! - `transactions`: the transaction coordinator: fencing by epoch, timeouts, offsets that wait for the commit.
 //! - `cluster`: the three together behind one lock, and the requests that need all of them.
+//! - `admin`: topics deleted and enlarged, records removed as retention does, and settings of topics.
 //! - `journal`: requests in a file, from which the state is made again.
 //! - `server`: connections.
 //!
@@ -17,6 +18,7 @@
 
 #![allow(missing_docs, reason = "for the programs beside it only: as within a program, names say most of it")]
 
+mod admin;
 mod cluster;
 mod errors;
 mod groups;

@@ -50,6 +50,7 @@ struct Sequences {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     batches: VecDeque<Batch>,
+    start: i64,
     end: i64,
     /// First offset of each transaction that is open, by the id of its producer.
     open: BTreeMap<i64, i64>,
@@ -126,8 +127,19 @@ impl Log {
         self.end
     }
 
-    pub(crate) fn start(&self) -> i64 {
-        if self.is_compacted { 0 } else { self.batches.front().map_or(self.end, |batch| batch.base) }
+    pub(crate) const fn start(&self) -> i64 {
+        self.start
+    }
+
+    /// Removes what lies before an offset, as retention does. Returns where the log begins from then on.
+    pub(crate) fn delete_before(&mut self, offset: i64) -> Result<i64, Code> {
+        if offset > self.end {
+            return Err(errors::OFFSET_OUT_OF_RANGE);
+        }
+        self.start = self.start.max(if offset < 0 { self.end } else { offset });
+        let is_last = |batch: &Batch| batch.last + 1 == self.end; // by which a client knows that it has come to the end
+        self.batches.retain(|batch| batch.last >= self.start || is_last(batch));
+        Ok(self.start)
     }
 
     /// Before it every transaction has ended.
@@ -214,7 +226,7 @@ impl Log {
 
     /// Whole batches from an offset on, up to about this number of bytes; at least one, if there is one.
     pub(crate) fn read(&self, from: i64, max_bytes: usize, is_committed: bool) -> Result<Found, Code> {
-        if from > self.end || from < 0 {
+        if from > self.end || from < self.start {
             return Err(errors::OFFSET_OUT_OF_RANGE);
         }
         let end = if is_committed { self.last_stable() } else { self.end };

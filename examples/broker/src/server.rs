@@ -25,7 +25,7 @@ const LARGEST: usize = 128 << 20;
 const TICK: Duration = Duration::from_millis(50);
 
 /// The requests that are understood. Versions end before those that name topics by their ids.
-const VERSIONS: [(ApiKey, i16, i16); 18] = [
+const VERSIONS: [(ApiKey, i16, i16); 22] = [
     (ApiKey::Produce, 3, 8),
     (ApiKey::Fetch, 4, 11),
     (ApiKey::ListOffsets, 1, 5),
@@ -39,6 +39,10 @@ const VERSIONS: [(ApiKey, i16, i16); 18] = [
     (ApiKey::SyncGroup, 0, 3),
     (ApiKey::ApiVersions, 0, 3),
     (ApiKey::CreateTopics, 2, 4),
+    (ApiKey::DeleteTopics, 1, 3),
+    (ApiKey::CreatePartitions, 0, 1),
+    (ApiKey::DeleteRecords, 0, 1),
+    (ApiKey::DescribeConfigs, 1, 1),
     (ApiKey::InitProducerId, 0, 1),
     (ApiKey::AddPartitionsToTxn, 0, 3),
     (ApiKey::AddOffsetsToTxn, 0, 3),
@@ -145,6 +149,7 @@ impl Shared {
             RequestKind::SyncGroup(request) => self.sync(&request).into(),
             RequestKind::Metadata(request) => self.cluster().metadata(&request, self.address).into(),
             RequestKind::ListOffsets(request) => self.cluster().list_offsets(&request).into(),
+            RequestKind::DescribeConfigs(request) => self.cluster().describe_configs(&request).into(),
             RequestKind::OffsetFetch(request) => self.cluster().offset_fetch(&request).into(),
             RequestKind::FindCoordinator(_) => m::FindCoordinatorResponse::default()
                 .with_node_id(NODE)

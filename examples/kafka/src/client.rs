@@ -82,6 +82,7 @@ pub(crate) fn transactional(connection: &Connection, id: &str) -> Result<BasePro
     config
         .set("transactional.id", id)
         .set("transaction.timeout.ms", "60000")
+        .set("message.max.bytes", "1000000000") // the broker's limit counts
         .set("linger.ms", "0")
         .set("partitioner", "murmur2_random");
     Ok(config.create_with_context(Quiet)?)
@@ -97,7 +98,7 @@ pub(crate) fn member(connection: &Connection, group: &str, working: &WorkingOpti
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
-        .set("auto.offset.reset", "earliest")
+        .set("auto.offset.reset", "error") // records that were removed before they were read are told
         .set("statistics.interval.ms", "1000")
         .set("fetch.wait.max.ms", "100");
     if !connection.properties.iter().any(|(name, value)| name == "group.protocol" && value == "consumer") {
@@ -108,6 +109,32 @@ pub(crate) fn member(connection: &Connection, group: &str, working: &WorkingOpti
             .set("heartbeat.interval.ms", (timeout.as_millis() / 20).max(100).to_string());
     }
     Ok(config.create_with_context(Member::default())?)
+}
+
+/// The sentence for an error that stays until somebody does something about it.
+pub(crate) fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::NotImplemented => "records are packed with zstd, which this build cannot read: build with --features tls",
+        Code::BadCompression | Code::BadMessage => "records are damaged",
+        Code::UnknownProtocol | Code::InconsistentGroupProtocol => {
+            "members of the group are other programs, or have other settings: give another --group"
+        }
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => {
+            "records were removed before they were read (see retention.ms of the topic): start again to see which"
+        }
+        Code::MessageSizeTooLarge => "a record is too large for its topic: raise max.message.bytes there",
+        Code::OffsetMetadataTooLarge => "the note beside the offset is too long for the broker: give fewer rules",
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            "a topic or partition is no longer there: was it deleted?"
+        }
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => "the broker does not allow it: see its ACLs",
+        Code::PolicyViolation | Code::InvalidTopic | Code::InvalidRecord => "the broker refuses it",
+        _ => return None,
+    })
 }
 
 /// A client whose troubles are told by those who use it, except when all brokers are gone.

@@ -22,6 +22,8 @@ pub(crate) enum Failed {
     /// Another process has taken the partition over, or this producer is broken: a new one must begin from the last
     /// commit.
     Lost(anyhow::Error),
+    /// Nothing can be written until somebody does something about it.
+    Never(anyhow::Error),
     /// The transaction was given up, and may be tried again: the group was changing, or a broker was away.
     Again(anyhow::Error),
 }
@@ -65,7 +67,10 @@ impl Committer {
         done.map_err(|error| match error {
             error if is_lost(&error) => Failed::Lost(error.into()),
             error => match self.abort() {
-                Ok(()) => Failed::Again(error.into()),
+                Ok(()) => match error.rdkafka_error_code().and_then(client::remedy) {
+                    Some(remedy) => Failed::Never(anyhow::Error::from(error).context(remedy)),
+                    None => Failed::Again(error.into()),
+                },
                 Err(abort) => Failed::Lost(anyhow::Error::from(abort).context(error.to_string())),
             },
         })

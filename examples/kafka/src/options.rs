@@ -152,6 +152,11 @@ pub(crate) struct WorkingOptions {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
+    /// Go on though the group's records or its state are no longer there, and sessions are lost or come in two parts; without
+    /// it a process says what is missing, and stops
+    #[arg(long)]
+    pub(crate) allow_loss: bool,
+
     /// End when all records have been read and no other has come for this time
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse)]
     pub(crate) stop_when_idle: Option<Duration>,

@@ -23,7 +23,13 @@ pub(crate) fn produce(options: &options::Produce) -> Result<()> {
     let options::Produce { connection, topic, partitions, replication, at_once, start, plan } = options;
     topics::make(
         connection,
-        &topics::Wanted { name: topic, partitions: *partitions, replication: *replication, is_compacted: false },
+        &topics::Wanted {
+            name: topic,
+            partitions: *partitions,
+            replication: *replication,
+            is_compacted: false,
+            largest: None,
+        },
     )?;
     let producer = client::plain_producer(connection)?;
     let signals = Orderly::begin();

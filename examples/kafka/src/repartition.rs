@@ -21,11 +21,11 @@ pub(crate) fn repartition(options: &Repartition) -> Result<()> {
     let of_input = topics::input_partitions(connection, &group.input)?;
     let make = |name: &str, partitions| {
         let replication = working.replication;
-        topics::make(connection, &topics::Wanted { name, partitions, replication, is_compacted: false })
+        topics::make(connection, &topics::Wanted { name, partitions, replication, is_compacted: false, largest: None })
     };
     make(&group.output, partitions.unwrap_or(of_input))?;
     make(&Side::Unreadable.topic(&group.output), of_input)?;
-    work(&signals, &job, connection, group, working)
+    work(&signals, &job, connection, group, working, None)
 }
 
 struct Rekeying {

@@ -108,7 +108,7 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let connection = Connection { bootstrap: address.to_string(), properties: Vec::new() };
-        let wanted = Wanted { name: "late", partitions: 1, replication: 1, is_compacted: false };
+        let wanted = Wanted { name: "late", partitions: 1, replication: 1, is_compacted: false, largest: None };
         let read = thread::scope(|scope| {
             let reading = scope.spawn(|| each(&connection, wanted.name, 0, 0, |_| Ok(())));
             // The reader learns that its broker is gone.

@@ -25,10 +25,12 @@ use crate::worker::{Input, Job, Output, Task, set_aside, work};
 
 pub(crate) fn run(options: &Run) -> Result<()> {
     let signals = Orderly::begin(); // before anything takes time
-    let job = Sessions::new(options)?;
+    let mut job = Sessions::new(options)?;
     job.open(Vec::new())?; // an error in the options shows before anything is made
-    topics::prepare(&options.connection, &options.group, options.working.replication)?;
-    work(&signals, &job, &options.connection, &options.group, &options.working)
+    let Run { connection, group, working, .. } = options;
+    let partitions = topics::prepare(connection, group, working)?;
+    job.partitions = Some(partitions);
+    work(&signals, &job, connection, group, working, Some(partitions))
 }
 
 /// Shared by all partitions.
@@ -38,6 +40,8 @@ pub(crate) struct Sessions {
     named: Vec<Named>,
     columns: Columns,
     targets: Targets,
+    /// Of the input.
+    partitions: Option<i32>,
 }
 
 /// The topics that records go to.
@@ -67,6 +71,7 @@ struct Events {
     topic: Arc<str>,
     targets: Targets,
     rules: Vec<Rule>,
+    partitions: Option<i32>,
     clocks: Clocks,
 }
 
@@ -102,6 +107,11 @@ impl Clocks {
 pub(crate) struct About {
     fields: String,
     allowed_lateness: Option<Duration>,
+    /// The input, and the number of its partitions: unknown in the state of a release before 2026-11-28.
+    #[serde(default)]
+    topic: Option<String>,
+    #[serde(default)]
+    partitions: Option<i32>,
     clocks: Clocks,
 }
 
@@ -152,12 +162,25 @@ impl Sessions {
             columns: session_columns(options.fields.declared().map_err(anyhow::Error::msg)?),
             named: named.into_iter().map(Named::forgetful).collect(),
             targets,
+            partitions: None,
             options: options.clone(),
         })
     }
 
     /// Refuses the state of another question.
     fn check(&self, about: &About, names: &[String]) -> Result<()> {
+        let input = &self.options.group.input;
+        let topic = about.topic.as_ref().unwrap_or(input);
+        ensure!(
+            topic == input,
+            "the group works with --input {topic} and this process with {input}: give the same, or another --group"
+        );
+        if let (Some(before), Some(_)) =
+            (about.partitions.filter(|_| about.partitions != self.partitions), self.partitions)
+            && !self.options.working.allow_loss
+        {
+            bail!(topics::grown(input, before));
+        }
         let fields = self.options.fields.echo();
         ensure!(
             about.fields == fields,
@@ -229,6 +252,7 @@ impl Job for Sessions {
             fields: self.options.fields.echo(),
             topic: self.options.group.input.as_str().into(),
             targets: self.targets.clone(),
+            partitions: self.partitions,
             rules,
             clocks,
         };
@@ -349,8 +373,14 @@ impl Task for Partition {
     }
 
     fn entry(&self, is_base: bool) -> Result<Option<Entry>> {
-        let Events { timing, fields, rules, clocks, .. } = &self.events;
-        let about = About { fields: fields.clone(), allowed_lateness: timing.allowed_lateness, clocks: *clocks };
+        let Events { timing, fields, topic, partitions, rules, clocks, .. } = &self.events;
+        let about = About {
+            fields: fields.clone(),
+            allowed_lateness: timing.allowed_lateness,
+            topic: Some(topic.to_string()),
+            partitions: *partitions,
+            clocks: *clocks,
+        };
         let changes = |rule: &Rule| Some((rule.name.clone(), rule.engine.changes(rule.changed.iter().map(|k| &**k))?));
         let changes = if is_base { None } else { rules.iter().map(changes).collect() };
         let snapshot = |rule: &Rule| (rule.name.clone(), rule.engine.snapshot());
@@ -389,7 +419,8 @@ pub(crate) mod tests {
     use crate::state::{Collected, StateRecord, Written};
 
     pub(crate) fn about() -> About {
-        About { fields: String::new(), allowed_lateness: None, clocks: Clocks::BEGINNING }
+        let (topic, partitions) = (None, None); // as a former release wrote it
+        About { fields: String::new(), allowed_lateness: None, topic, partitions, clocks: Clocks::BEGINNING }
     }
 
     fn job(arguments: &str) -> Result<Sessions> {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use program::say::say;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::client::{self, PATIENCE};
-use crate::options::{Connection, GroupOptions};
+use crate::options::{Connection, GroupOptions, WorkingOptions};
 
 /// Where records go that are in no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,16 +69,53 @@ pub(crate) struct Wanted<'a> {
     pub(crate) partitions: i32,
     pub(crate) replication: i32,
     pub(crate) is_compacted: bool,
+    /// The largest record that it takes, in bytes, if not the broker's default.
+    pub(crate) largest: Option<u64>,
+}
+
+fn admin(connection: &Connection) -> Result<(AdminClient<DefaultClientContext>, AdminOptions)> {
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+    Ok((client::config(connection).create()?, options))
+}
+
+/// A setting of a topic, where the broker tells it.
+fn setting(connection: &Connection, topic: &str, name: &str) -> Option<String> {
+    let (admin, options) = admin(connection).ok()?;
+    let described = futures_executor::block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options));
+    described.ok()?.into_iter().next()?.ok()?.get(name)?.value.clone()
+}
+
+/// The sentence for an input whose number of partitions has changed.
+pub(crate) fn grown(input: &str, before: i32) -> String {
+    format!(
+        "{input} had {before} partitions when the group began, and has another number now: keys have moved to other \
+         partitions, and their sessions would come in two parts. Give another --group, which begins with the first \
+         record; or --allow-loss, which takes such sessions in two parts"
+    )
+}
+
+/// Gives the topic of the state as many partitions as the input has. They are empty.
+fn grow(connection: &Connection, topic: &str, partitions: i32) -> Result<()> {
+    let (admin, options) = admin(connection)?;
+    let wanted = NewPartitions::new(topic, usize::try_from(partitions)?);
+    let done = futures_executor::block_on(admin.create_partitions([&wanted], &options))?;
+    match done.into_iter().next() {
+        Some(Err((_, code))) => bail!("{topic} cannot be given {partitions} partitions: {code}"),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a topic, unless it is there.
 pub(crate) fn make(connection: &Connection, wanted: &Wanted<'_>) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = client::config(connection).create()?;
+    let (admin, options) = admin(connection)?;
     let mut topic = NewTopic::new(wanted.name, wanted.partitions, TopicReplication::Fixed(wanted.replication));
     if wanted.is_compacted {
         topic = topic.set("cleanup.policy", "compact");
     }
-    let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+    let largest = wanted.largest.map(|bytes| bytes.to_string());
+    if let Some(largest) = &largest {
+        topic = topic.set("max.message.bytes", largest);
+    }
     let done = futures_executor::block_on(admin.create_topics([&topic], &options))
         .with_context(|| format!("no broker of {} answers: see --bootstrap", connection.bootstrap))?;
     match done.into_iter().next() {
@@ -88,22 +126,42 @@ pub(crate) fn make(connection: &Connection, wanted: &Wanted<'_>) -> Result<()> {
     }
 }
 
+/// Room for what a record has beside that of the input, in bytes: its headers.
+const BESIDE: u64 = 64 * 1024;
+
 /// Makes the topics that a group writes to. Returns how many partitions the input has.
-pub(crate) fn prepare(connection: &Connection, group: &GroupOptions, replication: i32) -> Result<i32> {
+pub(crate) fn prepare(connection: &Connection, group: &GroupOptions, working: &WorkingOptions) -> Result<i32> {
+    let replication = working.replication;
     let partitions = input_partitions(connection, &group.input)?;
-    let make = |name: &str, is_compacted| make(connection, &Wanted { name, partitions, replication, is_compacted });
-    make(&group.output, false)?;
+    let make = |name: &str, is_compacted, largest| {
+        make(connection, &Wanted { name, partitions, replication, is_compacted, largest })
+    };
+    let of_input = setting(connection, &group.input, "max.message.bytes").and_then(|bytes| bytes.parse::<u64>().ok());
+    make(&group.output, false, of_input.map(|bytes| 2 * bytes + BESIDE))?; // a row has two values of the input
     for side in Side::ALL {
-        make(&side.topic(&group.output), false)?;
+        make(&side.topic(&group.output), false, of_input.map(|bytes| bytes + BESIDE))?;
     }
     let state = state_topic(&group.group);
-    make(&state, true)?;
+    make(&state, true, None)?;
     let of_state = partitions_of(connection, &state)?.unwrap_or(partitions);
-    ensure!(
-        of_state >= partitions,
-        "{state} has {of_state} partitions and {} has {partitions}: state is kept by partition. Give {state} as many",
-        group.input
-    );
+    if of_state < partitions {
+        ensure!(working.allow_loss, grown(&group.input, of_state));
+        grow(connection, &state, partitions)?;
+    }
+    match setting(connection, &state, "cleanup.policy").as_deref() {
+        Some("compact") => {}
+        Some(policy) => bail!(
+            "{state} has cleanup.policy={policy}: Kafka would remove state that is still needed. Set it to compact: \
+             kafka-configs --alter --entity-type topics --entity-name {state} --add-config cleanup.policy=compact"
+        ),
+        None => say(format_args!("kafka: the broker does not tell cleanup.policy of {state}: it must be compact")),
+    }
+    if setting(connection, &group.output, "cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+        let output = &group.output;
+        say(format_args!(
+            "kafka: {output} has cleanup.policy=compact: Kafka keeps the latest session of each key only"
+        ));
+    }
     Ok(partitions)
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use program::say::say;
 use program::signals::Orderly;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -95,7 +95,7 @@ pub(crate) trait Job: Sync {
 pub(crate) trait Task: Send {
     fn next_offset(&self) -> i64;
 
-    /// Where to begin without a state.
+    /// Where to begin, if not where the state ends.
     fn begin_at(&mut self, offset: i64);
 
     fn take(&mut self, input: &Input<'_>, out: &mut Vec<Output>);
@@ -136,6 +136,8 @@ struct Worker<'a, J: Job> {
     connection: &'a Connection,
     group: &'a GroupOptions,
     working: &'a WorkingOptions,
+    /// Of the input, where the state depends on it.
+    partitions: Option<i32>,
     state_topic: Arc<str>,
     consumer: &'a BaseConsumer<Member>,
     slots: BTreeMap<i32, Slot<J::Task>>,
@@ -164,14 +166,26 @@ pub(crate) fn work<J: Job>(
     connection: &Connection,
     group: &GroupOptions,
     working: &WorkingOptions,
+    partitions: Option<i32>,
 ) -> Result<()> {
+    let figures = metrics::serve(working.listen)?;
     let consumer = client::member(connection, &group.group, working)?;
     consumer.subscribe(&[&group.input])?;
-    let figures = metrics::serve(working.listen)?;
     let state_topic = topics::state_topic(&group.group).into();
     let (slots, fenced) = (BTreeMap::new(), Vec::new());
-    let mut worker =
-        Worker { job, connection, group, working, state_topic, consumer: &consumer, slots, fenced, has_joined: false };
+    let (consumer_of, has_joined) = (&consumer, false);
+    let mut worker = Worker {
+        job,
+        connection,
+        group,
+        working,
+        partitions,
+        state_topic,
+        consumer: consumer_of,
+        slots,
+        fenced,
+        has_joined,
+    };
     let done = worker.until_the_end(signals, &figures);
     drop(worker);
     leave(consumer, &group.input);
@@ -230,11 +244,11 @@ impl<J: Job> Worker<'_, J> {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     self.slots.get_mut(&partition).into_iter().for_each(|slot| slot.is_at_end = true);
                 }
-                Some(Err(error)) => match error.rdkafka_error_code() {
-                    Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                        return Err(error).with_context(|| format!("cannot read {}", self.group.input));
+                Some(Err(error)) => match error.rdkafka_error_code().and_then(client::remedy) {
+                    Some(remedy) => {
+                        return Err(error).context(remedy).with_context(|| format!("cannot read {}", self.group.input));
                     }
-                    _ => say(format_args!("kafka: {error}")),
+                    None => say(format_args!("kafka: {error}")),
                 },
                 Some(Ok(message)) => {
                     has_heard = true;
@@ -309,8 +323,9 @@ impl<J: Job> Worker<'_, J> {
     }
 
     fn opening(&self) -> Opening<'_, J> {
-        let Self { job, connection, group, state_topic, consumer, .. } = self;
-        Opening { job: *job, connection, group, state_topic, consumer }
+        let Self { job, connection, group, working, partitions, state_topic, consumer, .. } = self;
+        let (partitions, allow_loss) = (*partitions, working.allow_loss);
+        Opening { job: *job, connection, group, allow_loss, partitions, state_topic, consumer }
     }
 
     /// A partition of ours was written for by another process: most likely the group is about to take it away. If it
@@ -348,6 +363,9 @@ impl<J: Job> Worker<'_, J> {
         for (partition, done) in done {
             match done.with_context(|| format!("{}, partition {partition}", self.group.input))? {
                 Ok(()) => {}
+                Err(Failed::Never(error)) => {
+                    return Err(error).with_context(|| format!("cannot commit {} of {}", partition, self.group.input));
+                }
                 Err(Failed::Again(error)) => say(format_args!("kafka: partition {partition}: {error:#}: trying again")),
                 Err(Failed::Lost(error)) => {
                     say(format_args!("kafka: partition {partition} is another's: {error:#}"));
@@ -403,47 +421,147 @@ struct Opening<'a, J> {
     job: &'a J,
     connection: &'a Connection,
     group: &'a GroupOptions,
+    allow_loss: bool,
+    partitions: Option<i32>,
     state_topic: &'a str,
     consumer: &'a BaseConsumer<Member>,
+}
+
+/// What is known of a partition before its first record is read.
+#[derive(Clone, Copy, Debug)]
+struct Known<'a> {
+    group: &'a str,
+    state_topic: &'a str,
+    /// The offset that the group has committed, and whether it was this program.
+    committed: Option<(i64, bool)>,
+    /// Where the state ends, if there is one.
+    stands: Option<i64>,
+    has_state: bool,
+    /// First record of the topic, and behind the last one.
+    low: i64,
+    high: i64,
+}
+
+/// Where a partition begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Beginning {
+    At(i64),
+    /// There, with something lost: what, and what to do about it.
+    Lossy(i64, String),
+    /// Offset, state and topic contradict each other.
+    Never(String),
+}
+
+impl Known<'_> {
+    fn beginning(&self) -> Beginning {
+        let Self { group, state_topic, low, high, .. } = *self;
+        let offset = match (self.committed, self.stands) {
+            (None, None) => low,
+            (Some((offset, true)), None) if !self.has_state => offset,
+            (Some((offset, _)), Some(stands)) if offset == stands => offset,
+            (Some((offset, _)), Some(stands)) => {
+                return Beginning::Never(format!(
+                    "the group {group} stands at offset {offset}, and its state at {stands}: somebody has moved the \
+                     offsets. Move them back, or give another --group"
+                ));
+            }
+            (None, Some(stands)) => {
+                return Beginning::Never(format!(
+                    "the state of the group {group} stands at offset {stands}, and the broker has no offset of the \
+                     group: the topic was deleted and made again, or the offset has expired. Give another --group; or, \
+                     if the topic is the same, set the offset to {stands} (kafka-consumer-groups --reset-offsets)"
+                ));
+            }
+            (Some((offset, true)), None) => {
+                return Beginning::Lossy(
+                    offset,
+                    format!(
+                        "the group {group} stands at offset {offset}, and {state_topic} does not hold its state: was \
+                         it deleted? Give another --group, which begins with the first record; or --allow-loss, which \
+                         goes on without the sessions that were open"
+                    ),
+                );
+            }
+            (Some((offset, false)), None) => {
+                return Beginning::Lossy(
+                    offset,
+                    format!(
+                        "the group {group} stands at offset {offset}, which this program has not committed: another \
+                         program has. Give another --group; or --allow-loss, which begins there"
+                    ),
+                );
+            }
+        };
+        if offset > high {
+            return Beginning::Never(format!(
+                "the group {group} stands at offset {offset}, and the topic ends at {high}: it was deleted and made \
+                 again. Give another --group"
+            ));
+        }
+        if offset < low {
+            let lost = format!(
+                "records {offset} to {} were removed before the group {group} had read them (see retention.ms of the \
+                 topic). Give --allow-loss to go on without them",
+                low - 1
+            );
+            return Beginning::Lossy(low, lost);
+        }
+        Beginning::At(offset)
+    }
 }
 
 impl<J: Job> Opening<'_, J> {
     /// The group's offset and the state are two questions: in between another owner may have committed, one that
     /// thinks the partition its own, or whose it now is. It is fenced then, and both are asked for again.
     fn open(&self, partition: i32) -> Result<Slot<J::Task>> {
+        if let Some(known) = self.partitions.filter(|known| partition >= *known) {
+            bail!(topics::grown(&self.group.input, known));
+        }
         let mut before = None;
         loop {
-            let (slot, committed) = self.try_open(partition)?;
-            let stands = slot.task.next_offset();
-            let Some(offset) = committed.filter(|offset| *offset != stands) else { return Ok(slot) };
-            ensure!(
-                before.replace((offset, stands)) != Some((offset, stands)),
-                "the group {} stands at offset {offset}, and its state at {stands}: somebody has moved the offsets. \
-                 Move them back, or give another --group",
-                self.group.group
-            );
+            let (mut slot, beginning) = self.try_open(partition)?;
+            match &beginning {
+                Beginning::At(offset) => {
+                    slot.task.begin_at(*offset);
+                    return Ok(slot);
+                }
+                Beginning::Lossy(offset, lost) if self.allow_loss => {
+                    say(format_args!("kafka: {}, partition {partition}: --allow-loss: {lost}", self.group.input));
+                    slot.task.begin_at(*offset);
+                    slot.is_dirty = true; // from the next commit on nothing is missing
+                    return Ok(slot);
+                }
+                Beginning::Lossy(_, told) | Beginning::Never(told) => {
+                    ensure!(before.as_ref() != Some(&beginning), "{told}");
+                }
+            }
+            before = Some(beginning);
         }
     }
 
-    /// Also gives where the group stands.
-    fn try_open(&self, partition: i32) -> Result<(Slot<J::Task>, Option<i64>)> {
+    fn try_open(&self, partition: i32) -> Result<(Slot<J::Task>, Beginning)> {
         let committer = Committer::new(self.connection, &self.group.group, partition)?;
         let committed = restore::committed(self.consumer, &self.group.input, partition)?;
         let base_at = committed.as_ref().and_then(|(_, note)| Some(note.as_ref()?.base_at)).unwrap_or(0);
-        let committed = committed.map(|(offset, _)| offset);
         let state = match J::HAS_STATE {
             true => restore::read(self.connection, self.state_topic, partition, base_at)?,
             false => None,
         };
         let (entries, written) = state.unwrap_or_default();
-        let has_state = !entries.is_empty();
-        let mut task = self.job.open(entries)?;
-        match committed {
-            _ if has_state => {}
-            Some(offset) => task.begin_at(offset),
-            None => task.begin_at(self.consumer.fetch_watermarks(&self.group.input, partition, client::PATIENCE)?.0),
-        }
-        Ok((Slot::new(task, committer, written, base_at), committed))
+        let is_restored = !entries.is_empty();
+        let task = self.job.open(entries)?;
+        let ends = self.consumer.fetch_watermarks(&self.group.input, partition, client::PATIENCE);
+        let (low, high) = ends.context("cannot read where the topic begins and ends")?;
+        let known = Known {
+            group: &self.group.group,
+            state_topic: self.state_topic,
+            committed: committed.map(|(offset, note)| (offset, note.is_some())),
+            stands: is_restored.then(|| task.next_offset()),
+            has_state: J::HAS_STATE,
+            low,
+            high,
+        };
+        Ok((Slot::new(task, committer, written, base_at), known.beginning()))
     }
 }
 
@@ -522,4 +640,43 @@ impl<T: Task> Slot<T> {
 fn now_millis() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The beginning, and whether something is lost or nothing can be done.
+    fn beginning(committed: Option<(i64, bool)>, stands: Option<i64>, has_state: bool) -> (&'static str, i64, String) {
+        let known = Known { group: "g", state_topic: "g-state", committed, stands, has_state, low: 10, high: 20 };
+        match known.beginning() {
+            Beginning::At(offset) => ("at", offset, String::new()),
+            Beginning::Lossy(offset, told) => ("lossy", offset, told),
+            Beginning::Never(told) => ("never", 0, told),
+        }
+    }
+
+    #[test]
+    fn offset_state_and_topic_say_where_a_partition_begins() {
+        let at = |offset| ("at", offset, String::new());
+        assert_eq!(beginning(None, None, true), at(10));
+        for own in [true, false] {
+            assert_eq!(beginning(Some((15, own)), Some(15), true), at(15), "some brokers keep no notes");
+        }
+        assert_eq!(beginning(Some((20, true)), None, false), at(20));
+        for (committed, stands, has_state, kind, offset, told) in [
+            (Some((15, true)), Some(14), true, "never", 0, "somebody has moved the offsets"),
+            (None, Some(14), true, "never", 0, "the topic was deleted and made again, or the offset has expired"),
+            (Some((15, true)), None, true, "lossy", 15, "g-state does not hold its state"),
+            (Some((15, false)), None, true, "lossy", 15, "which this program has not committed"),
+            (Some((15, false)), None, false, "lossy", 15, "which this program has not committed"),
+            (Some((21, true)), Some(21), true, "never", 0, "the topic ends at 20: it was deleted and made again"),
+            (Some((9, true)), Some(9), true, "lossy", 10, "records 9 to 9 were removed before"),
+            (Some((5, true)), None, false, "lossy", 10, "records 5 to 9 were removed before"),
+        ] {
+            let found = beginning(committed, stands, has_state);
+            assert_eq!((found.0, found.1), (kind, offset), "{found:?}");
+            assert!(found.2.contains(told) && found.2.contains("ive "), "{found:?}");
+        }
+    }
 }

@@ -1,0 +1,265 @@
+//! Topics, offsets and groups that are no longer as a group left them: a process says so and stops, or goes on with
+//! `--allow-loss`, and says what is lost.
+
+mod common;
+
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Kafka, Worker};
+use futures_executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// A topic of clicks, and the group that reads it.
+struct Site {
+    kafka: Kafka,
+    topic: String,
+    group: String,
+}
+
+impl Site {
+    fn new(name: &str, partitions: &str) -> Self {
+        let kafka = Kafka::new(name);
+        let site = Self { topic: kafka.name("clicks"), group: kafka.name("sessions"), kafka };
+        site.produce(&["--partitions", partitions]);
+        site
+    }
+
+    fn produce(&self, more: &[&str]) {
+        let clicks = ["--events", "50", "--start", "2026-11-27T10:00:00Z"];
+        assert_eq!(self.kafka.produce(&self.topic, &[&clicks[..], more].concat()), 50);
+    }
+
+    /// Exit status and messages of a process that ends when it has read everything.
+    fn run(&self, more: &[&str]) -> (Option<i32>, String) {
+        let own = ["run", "--input", &self.topic, "--group", &self.group, "--output", &self.group, "--gap", "1m"];
+        let command = [&own[..], &["--stop-when-idle", "1ms"], more].concat();
+        let mut child = self.kafka.command(&command).stderr(Stdio::piped()).spawn().unwrap();
+        let until = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > until {
+                let _ = child.kill();
+                panic!("it does not end: {:?}", child.wait_with_output());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn runs(&self, more: &[&str]) -> String {
+        let (status, told) = self.run(more);
+        assert_eq!(status, Some(0), "{told}");
+        told
+    }
+
+    fn stops(&self, sentence: &str, more: &[&str]) {
+        let (status, told) = self.run(more);
+        assert!(status == Some(2) && told.contains(sentence), "{status:?}: {told}");
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.kafka.bootstrap).create().unwrap()
+    }
+
+    fn delete(&self, topic: &str) {
+        block_on(self.admin().delete_topics(&[topic], &options())).unwrap().remove(0).unwrap();
+    }
+
+    fn make(&self, topic: &str, setting: (&str, &str)) {
+        let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set(setting.0, setting.1);
+        block_on(self.admin().create_topics([&new], &options())).unwrap().remove(0).unwrap();
+    }
+
+    fn grow(&self, partitions: usize) {
+        let new = NewPartitions::new(&self.topic, partitions);
+        block_on(self.admin().create_partitions([&new], &options())).unwrap().remove(0).unwrap();
+    }
+
+    /// As retention does.
+    fn remove_before(&self, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, 0, Offset::Offset(offset)).unwrap();
+        block_on(self.admin().delete_records(&list, &options())).unwrap();
+    }
+
+    fn consumer(&self, more: &[(&str, &str)]) -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.kafka.bootstrap).set("group.id", &self.group);
+        more.iter().for_each(|(name, value)| _ = config.set(*name, *value));
+        config.create().unwrap()
+    }
+
+    fn records(&self) -> u64 {
+        let report = self.kafka.report(&self.topic, &self.group);
+        report.values().filter_map(|line| line["counts"]["records"].as_u64()).sum()
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
+}
+
+#[test]
+fn a_state_that_was_deleted_is_told() {
+    let site = Site::new("stateless", "1");
+    site.runs(&[]);
+    site.delete(&format!("{}-state", site.group));
+    site.stops("stands at offset 50, and ", &[]);
+    site.stops("-state does not hold its state: was it deleted?", &[]);
+    let told = site.runs(&["--allow-loss"]);
+    assert!(told.contains("partition 0: --allow-loss: the group "), "{told}");
+    site.produce(&[]);
+    site.runs(&[]); // there is a state again
+    assert_eq!(site.records(), 50);
+}
+
+#[test]
+fn an_input_that_was_deleted_and_made_again_is_told() {
+    let site = Site::new("again", "1");
+    site.runs(&[]);
+    site.delete(&site.topic);
+    site.produce(&["--partitions", "1"]);
+    site.stops("stands at offset 50, and the broker has no offset of the group: the topic was deleted and made", &[]);
+}
+
+#[test]
+fn records_that_were_removed_before_they_were_read_are_told() {
+    let site = Site::new("removed", "1");
+    site.runs(&[]);
+    site.remove_before(50); // all of them have been read
+    site.runs(&[]);
+    site.produce(&[]);
+    site.remove_before(60);
+    site.stops("records 50 to 59 were removed before the group", &[]);
+    assert!(site.runs(&["--allow-loss"]).contains("--allow-loss: records 50 to 59 were removed"));
+    assert_eq!(site.records(), 90);
+    site.runs(&[]);
+}
+
+/// The process has its partition while records are removed that it has not read yet: those of an open transaction.
+#[test]
+fn records_that_are_removed_while_a_process_works_are_told() {
+    let site = Site::new("working", "1");
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &site.kafka.bootstrap)
+        .set("transactional.id", site.kafka.name("writer"))
+        .create()
+        .unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::<(), str>::to(&site.topic).payload("{}")).map_err(|(error, _)| error).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    let mut worker = site.kafka.worker(&site.topic, &site.group, &["--gap", "1m", "--commit-every", "50ms"]);
+    site.kafka.until_done(&site.topic, &site.group, PATIENCE);
+    site.remove_before(51);
+    producer.commit_transaction(PATIENCE).unwrap();
+    assert!(!until_ended(&mut worker), "it stops");
+}
+
+fn until_ended(worker: &mut Worker) -> bool {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < until, "it does not end");
+        match worker.has_ended() {
+            Some(is_well) => return is_well,
+            None => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+#[test]
+fn partitions_that_are_added_are_told() {
+    let site = Site::new("grown", "2");
+    let often = ["--gap", "1m", "--commit-every", "50ms", "-X", "topic.metadata.refresh.interval.ms=100"];
+    let mut worker = site.kafka.worker(&site.topic, &site.group, &often);
+    site.kafka.until_done(&site.topic, &site.group, PATIENCE);
+    site.grow(3);
+    assert!(!until_ended(&mut worker), "it stops");
+    site.produce(&[]);
+    let sentence = "-clicks had 2 partitions when the group began, and has another number now: keys have moved";
+    site.stops(sentence, &[]);
+    site.runs(&["--allow-loss"]);
+    assert_eq!(site.records(), 100);
+}
+
+#[test]
+fn an_input_with_fewer_partitions_is_told() {
+    let site = Site::new("shrunk", "2");
+    site.runs(&[]);
+    site.delete(&site.topic);
+    site.produce(&["--partitions", "1"]);
+    site.stops("-clicks had 2 partitions when the group began, and has another number now", &[]);
+}
+
+#[test]
+fn a_group_of_another_program_is_told() {
+    let site = Site::new("other", "1");
+    let consumer = site.consumer(&[("partition.assignment.strategy", "range")]);
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&site.topic, 0, Offset::Offset(7)).unwrap();
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+    site.stops("stands at offset 7, which this program has not committed: another program has", &[]);
+    let told = site.runs(&["--allow-loss"]);
+    assert!(told.contains("another program has"), "{told}");
+    assert_eq!(site.records(), 43);
+    consumer.subscribe(&[&site.topic]).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while consumer.assignment().unwrap().count() == 0 {
+        assert!(Instant::now() < until, "no partition was assigned");
+        let _ = consumer.poll(Duration::from_millis(50));
+    }
+    site.stops("members of the group are other programs, or have other settings: give another --group", &[]);
+}
+
+#[test]
+fn one_group_for_two_inputs_is_told() {
+    let mut site = Site::new("two", "1");
+    site.runs(&[]);
+    let first = std::mem::replace(&mut site.topic, site.kafka.name("orders"));
+    site.produce(&["--partitions", "1"]);
+    site.stops(&format!("the group works with --input {first} and this process with {}", site.topic), &[]);
+}
+
+#[test]
+fn a_state_that_is_not_compacted_is_refused() {
+    let site = Site::new("policy", "1");
+    site.make(&format!("{}-state", site.group), ("cleanup.policy", "delete"));
+    site.stops("-state has cleanup.policy=delete: Kafka would remove state that is still needed", &[]);
+}
+
+#[test]
+fn an_output_that_is_compacted_is_told() {
+    let site = Site::new("latest", "1");
+    site.make(&site.group, ("cleanup.policy", "compact"));
+    let told = site.runs(&[]);
+    assert!(told.contains("has cleanup.policy=compact: Kafka keeps the latest session of each key only"), "{told}");
+}
+
+/// The topics of records set aside take what the input took, if this program has made them.
+#[test]
+fn a_record_that_is_too_large_for_its_topic_is_told() {
+    let site = Site::new("large", "1");
+    let large = "x".repeat(1_048_400); // the broker takes no larger batch
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &site.kafka.bootstrap)
+        .set("message.max.bytes", "2000000")
+        .create()
+        .unwrap();
+    producer.send(BaseRecord::<(), str>::to(&site.topic).payload(&large)).map_err(|(error, _)| error).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    site.runs(&[]);
+    assert_eq!(site.records(), 51);
+    assert_eq!(site.kafka.rows(&format!("{}-unreadable", site.group)).len(), 1);
+    let own = Site { group: site.kafka.name("own"), topic: site.topic.clone(), kafka: site.kafka };
+    own.make(&format!("{}-unreadable", own.group), ("max.message.bytes", "1000000"));
+    own.stops("a record is too large for its topic: raise max.message.bytes there", &[]);
+}
