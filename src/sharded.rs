@@ -94,13 +94,11 @@ where
         let (mut next, mut observed) = (0, 0);
         for &Own { index, movers_before } in own {
             let (index, end) = (index as usize, movers_before as usize);
-            self.engine.observe_all(events, &movers[observed..end], &mut self.out);
-            self.engine.pass(index - next);
+            self.engine.as_shard().pass_all(events, &movers[observed..end], index - next, &mut self.out);
             (next, observed) = (index + 1, end);
             take(self, index, events[index]);
         }
-        self.engine.observe_all(events, &movers[observed..], &mut self.out);
-        self.engine.pass(events.len() - next);
+        self.engine.as_shard().pass_all(events, &movers[observed..], events.len() - next, &mut self.out);
     }
 }
 
@@ -222,8 +220,7 @@ where
         let own = self.shard_of(event.key);
         for (i, Shard { engine, out }) in self.shards.iter_mut().enumerate() {
             if i != own {
-                engine.observe(event, out);
-                engine.pass(1);
+                engine.as_shard().pass(event, out);
             }
         }
         &mut self.shards[own]
@@ -257,7 +254,8 @@ where
     }
 
     fn take_unplaced(&mut self, why: Unplaced) -> Vec<Event<K, V>> {
-        let mut all: Vec<_> = self.shards.iter_mut().flat_map(|shard| shard.engine.take_unplaced(why)).collect();
+        let taken = self.shards.iter_mut().flat_map(|shard| shard.engine.as_shard().take_unplaced(why));
+        let mut all: Vec<_> = taken.collect();
         all.sort_by_key(|unplaced| (unplaced.event.event_time, unplaced.seq));
         all.into_iter().map(|unplaced| unplaced.event).collect()
     }
@@ -368,7 +366,7 @@ where
         take: impl Fn(&mut Shard<K, V, O, A>, usize, EventRef<'e, K, V>) -> Option<T> + Sync,
     ) -> Vec<T> {
         let Self { shards, portions, hasher } = self;
-        let (is_much, clock) = (events.len() >= WORTH_A_THREAD, shards[0].engine.movers());
+        let (is_much, clock) = (events.len() >= WORTH_A_THREAD, shards[0].engine.as_shard().movers());
         let length = events.len().div_ceil(shards.len());
         let part = |i: usize| events.len().min(i * length)..events.len().min((i + 1) * length);
         for_each(portions, is_much, |i, portion| portion.share_out(&events[part(i)], hasher, clock));

@@ -16,7 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Placement, Plan, Shared, Sighting, Unplaced, UnplacedEvent};
+use crate::engine::{Engine, Part, Placement, Standing, State, Stored, Unplaced, UnplacedEvent};
 use crate::error::RestoreError;
 use crate::event::Event;
 use crate::id::SessionId;
@@ -175,11 +175,11 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Copies the state. Time and memory are linear in the open sessions and held events.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, V, A::State> {
-        let mut sessions = Vec::with_capacity(self.open_sessions());
-        sessions.extend(self.plan.sightings().map(|sighting| self.save(&sighting)));
-        let mut snapshot = self.snapshot_with(sessions);
-        self.copy_waiting(&mut snapshot);
-        snapshot.parts = self.parts();
+        let (state, mut sessions) = (self.state(), Vec::with_capacity(self.open_sessions()));
+        sessions.extend(state.sessions().map(Saved::from));
+        let mut snapshot = Snapshot::of(state, sessions);
+        snapshot.copy_waiting(state);
+        snapshot.parts = state.parts().map(RememberedPart::from).collect();
         snapshot
     }
 
@@ -215,77 +215,89 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// ```
     #[must_use]
     pub fn changes<'k>(&self, keys: impl IntoIterator<Item = K::Ref<'k>>) -> Option<Changes<K, V, A::State>> {
-        if self.plan.shape().holds_events || self.shared.may_drop_silently() {
+        let state = self.state();
+        if state.changes_in_silence() {
             return None;
         }
         let keys: Vec<K> = keys.into_iter().map(K::key_from).collect();
-        Some(Changes { state: Snapshot { parts: self.parts(), ..self.snapshot_of(&keys) }, keys })
+        let parts = state.parts().map(RememberedPart::from).collect();
+        Some(Changes { state: Snapshot { parts, ..Snapshot::of_keys(state, &keys) }, keys })
     }
+}
 
-    fn save(&self, sighting: &Sighting<'_, K, V, A::State>) -> Saved<K, V, A::State> {
-        Saved::new(sighting.session, sighting.rare, self.plan.placement_of(sighting))
-    }
-
+impl<K: Key, V: Value, S: Clone> Snapshot<K, V, S> {
     /// With the sessions of some keys, and without events and parts.
-    fn snapshot_of(&self, keys: &[K]) -> Snapshot<K, V, A::State> {
+    fn of_keys<A: Aggregate<K, V, State = S>>(state: &State<K, V, A>, keys: &[K]) -> Self {
         let (mut known, mut sessions) = (KeySet::default(), Vec::new());
         for key in keys.iter().filter(|key| known.insert(*key)) {
-            let all = self.plan.sightings_of(key.key_ref(), &self.shared);
-            sessions.extend(all.map(|sighting| self.save(&sighting)));
+            sessions.extend(state.sessions_of(key.key_ref()).map(Saved::from));
         }
-        self.snapshot_with(sessions)
+        Self::of(state, sessions)
     }
 
     /// With some sessions, and without events and parts.
-    fn snapshot_with(&self, mut sessions: Vec<Saved<K, V, A::State>>) -> Snapshot<K, V, A::State> {
+    fn of<A: Aggregate<K, V, State = S>>(state: &State<K, V, A>, mut sessions: Vec<Saved<K, V, S>>) -> Self {
         sessions.sort_by_key(|session| (session.opened, session.bucket));
-        Snapshot {
+        let standing = state.standing();
+        let Standing { now, flushes, early_closings, given_up, gap_changed, counters, has_updates_due, .. } = standing;
+        Self {
             version: VERSION,
-            settings: self.settings().to_vec(),
-            now: self.now(),
-            flushes: self.shared.flushes,
-            early_closings: self.shared.early_closings,
-            given_up: self.shared.clock.given_up(),
-            gap_changed: self.plan.gap_changed(),
-            arrivals: self.shared.last_seq,
-            counters: self.counters(),
+            settings: state.settings().to_vec(),
+            now,
+            flushes,
+            early_closings,
+            given_up,
+            gap_changed,
+            arrivals: standing.last_seq,
+            counters,
             sessions,
             held: Vec::new(),
             parts: Vec::new(),
             orphans: Vec::new(),
-            has_updates_due: self.shared.updates.due() <= self.now(),
+            has_updates_due,
         }
     }
 
     /// Adds the events that wait, and those without a session.
-    fn copy_waiting(&self, snapshot: &mut Snapshot<K, V, A::State>) {
+    fn copy_waiting<A: Aggregate<K, V, State = S>>(&mut self, state: &State<K, V, A>) {
         let copy = |event: &Event<K, V>, arrival, why| SavedEvent {
             arrival,
             event: event.as_event_ref().into_owned(),
             is_duplicate: why == Some(Unplaced::Duplicate),
         };
-        let held = self.plan.held().into_iter().flat_map(|held| held.iter());
-        snapshot.held.extend(held.map(|(event, seq)| copy(event, seq, None)));
-        let unplaced = self.plan.unplaced().into_iter().flatten();
-        snapshot.orphans.extend(unplaced.map(|one| copy(&one.event, one.seq, Some(one.why))));
+        self.held.extend(state.held().map(|(event, seq)| copy(event, seq, None)));
+        self.orphans.extend(state.unplaced().map(|one| copy(&one.event, one.seq, Some(one.why))));
     }
 
-    fn parts(&self) -> Vec<RememberedPart> {
-        self.plan.parts_after(0).map(|(_, part)| RememberedPart::from(part)).collect()
+    const fn standing(&self) -> Standing {
+        Standing {
+            now: self.now,
+            flushes: self.flushes,
+            early_closings: self.early_closings,
+            given_up: self.given_up,
+            gap_changed: self.gap_changed,
+            last_seq: self.arrivals,
+            counters: self.counters,
+            has_updates_due: self.has_updates_due,
+        }
     }
 }
 
-impl From<(SessionId, u32, Timestamp)> for RememberedPart {
-    fn from((partition, part, opened): (SessionId, u32, Timestamp)) -> Self {
+impl From<Part> for RememberedPart {
+    fn from((partition, part, opened): Part) -> Self {
         Self { partition, part, opened }
     }
 }
 
-impl<K: Key, V: Value, S> Saved<K, V, S> {
-    fn new(session: &Session<K, V, S>, rare: Option<&RareState<V>>, placement: Placement) -> Self
-    where
-        S: Clone,
-    {
+impl From<RememberedPart> for Part {
+    fn from(RememberedPart { partition, part, opened }: RememberedPart) -> Self {
+        (partition, part, opened)
+    }
+}
+
+impl<K: Key, V: Value, S: Clone> From<Stored<'_, K, V, S>> for Saved<K, V, S> {
+    fn from(stored: Stored<'_, K, V, S>) -> Self {
+        let Stored { session, rare, placement } = stored;
         let Session { key, first_value, last_value, state, first, last, opened, .. } = session.copy();
         Self {
             key,
@@ -303,30 +315,21 @@ impl<K: Key, V: Value, S> Saved<K, V, S> {
             extra: rare.filter(|rare| !rare.is_blank()).map(RareState::copy),
         }
     }
+}
 
-    /// The session as it was, with its rare state.
-    fn open(self) -> (Session<K, V, S>, Option<RareState<V>>) {
+impl<K: Key, V: Value, S> Saved<K, V, S> {
+    /// The session as it was, with its rare state and its place.
+    fn open(self) -> (Session<K, V, S>, Option<RareState<V>>, Placement) {
+        let placement = self.placement();
         let Self { key, first_value, last_value, state, first, last, end, opened, count, part, cut, .. } = self;
         let mut session = Session::new(key, first..=last, end, opened, count, [first_value, last_value], state);
         session.mark(Mark::Cut, cut);
         let rare = self.extra.map(|rare| RareState { part, ..rare });
-        (session, rare.or_else(|| (part != 1).then(|| RareState { part, ..RareState::default() })))
+        (session, rare.or_else(|| (part != 1).then(|| RareState { part, ..RareState::default() })), placement)
     }
 
     const fn placement(&self) -> Placement {
         Placement { bucket: self.bucket, end: self.end }
-    }
-
-    /// Whether a final summary has said all of it.
-    fn is_obsolete(&self) -> bool {
-        self.extra.as_ref().is_some_and(RareState::is_final)
-    }
-
-    /// Its end; or the reach of the event that opened it behind the watermark, in whose place an event may still
-    /// begin another although a rule has ended the session.
-    fn latest_reach(&self) -> Timestamp {
-        let origin = self.extra.as_ref().and_then(|extra| extra.origin.as_ref());
-        origin.and_then(|origin| origin.besides.reach).map_or(self.end, |reach| reach.max(self.end))
     }
 
     /// How many of its events a summary has held.
@@ -403,51 +406,21 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
             return Err(RestoreError::Version { found: snapshot.version, expected: VERSION });
         }
         same_settings(&snapshot.settings, self.settings())?;
-        check(&snapshot, &self.plan)?;
-        let Snapshot { now, given_up, gap_changed, sessions, held, parts, orphans, .. } = snapshot;
-        let Self { shared, plan, .. } = &mut self;
-        shared.clock.advance(now);
-        if let Some(end) = given_up {
-            shared.clock.give_up(end);
+        check(&snapshot, self.state())?;
+        let standing = snapshot.standing();
+        let Snapshot { mut sessions, held, parts, orphans, .. } = snapshot;
+        if self.state().shape().is_on_arrival {
+            // Pieces of different clocks: those that are over first come first.
+            sessions.sort_by_key(|session| (session.end, session.opened));
         }
-        if gap_changed {
-            plan.set_gap_changed();
-        }
-        (shared.flushes, shared.early_closings) = (snapshot.flushes, snapshot.early_closings);
-        (shared.last_seq, shared.counters) = (snapshot.arrivals, snapshot.counters);
-        resume(sessions, plan, shared);
-        held.iter().for_each(|held| plan.hold(&held.event.as_event_ref(), held.arrival, shared));
-        if snapshot.has_updates_due {
-            shared.updates.bring_forward(now);
-            shared.clock.schedule(shared.updates.due());
-        }
-        if let Some(unplaced) = plan.unplaced_mut() {
-            unplaced.extend(orphans.into_iter().map(SavedEvent::unplaced));
-        }
-        let max = shared.options.max_open;
-        parts.into_iter().for_each(|part| plan.restore_part(part.partition, part.part, part.opened, max));
+        self.state_mut().restore(
+            standing,
+            sessions.into_iter().map(Saved::open),
+            held.into_iter().map(|held| (held.event, held.arrival)),
+            orphans.into_iter().map(SavedEvent::unplaced),
+            parts.into_iter().map(Part::from),
+        );
         Ok(self)
-    }
-}
-
-/// Opens the sessions of a snapshot again.
-fn resume<K: Key, V: Value, A: Aggregate<K, V>>(
-    mut sessions: Vec<Saved<K, V, A::State>>,
-    plan: &mut Plan<K, V, A::State>,
-    shared: &mut Shared<K, A>,
-) {
-    if plan.shape().is_on_arrival {
-        // Pieces of different clocks: those that are over first come first.
-        sessions.sort_by_key(|session| (session.end, session.opened));
-    }
-    plan.reserve(sessions.len());
-    for session in sessions {
-        if session.is_obsolete() && shared.is_late(session.latest_reach()) {
-            continue; // kept for corrections, in a state older than its changes
-        }
-        let bucket = session.bucket;
-        let (session, rare) = session.open();
-        plan.resume(session, rare, bucket, shared);
     }
 }
 
@@ -482,8 +455,11 @@ fn same_settings(snapshot: &Settings, current: &Settings) -> Result<(), RestoreE
 }
 
 /// Refuses a snapshot that contradicts itself: no state that is let in makes the engine go wrong.
-fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V, T>) -> Result<(), RestoreError> {
-    let shape = plan.shape();
+fn check<K: Key, V: Value, A: Aggregate<K, V>>(
+    snapshot: &Snapshot<K, V, A::State>,
+    state: &State<K, V, A>,
+) -> Result<(), RestoreError> {
+    let shape = state.shape();
     let counters = &snapshot.counters;
     let fine = |fine: bool, what: &str| match fine {
         true => Ok(()),
@@ -501,10 +477,10 @@ fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V,
         fine((1..=most).contains(&session.count) && session.reported() <= session.count, "has an impossible count")?;
         fine(session.first <= session.last, "ends before it begins")?;
         fine(session.opened <= snapshot.arrivals, "was opened by an event to come")?;
-        fine(plan.allows(session.first, session.last, session.placement()), "does not fit its window")?;
+        fine(state.allows(session.first, session.last, session.placement()), "does not fit its window")?;
         open = open.saturating_add(session.count - session.reported());
     }
-    if let Some(session) = repeated(snapshot, plan) {
+    if let Some(session) = repeated(snapshot, state) {
         fine(false, &format!("the session opened by event {} is there twice", session.opened))?;
     }
     fine(counters.open_events() == open, "its counters do not agree with its sessions")?;
@@ -517,13 +493,13 @@ fn check<K: Key, V: Value, S, T>(snapshot: &Snapshot<K, V, S>, plan: &Plan<K, V,
 }
 
 /// A session in whose place there is another.
-fn repeated<'s, K: Key, V: Value, S, T>(
-    snapshot: &'s Snapshot<K, V, S>,
-    plan: &Plan<K, V, T>,
-) -> Option<&'s Saved<K, V, S>> {
-    let has_several = plan.shape().has_several_per_key;
-    let place = |session: &'s Saved<K, V, S>| {
-        let several = has_several || plan.may_be_pending(session.end, snapshot.now);
+fn repeated<'s, K: Key, V: Value, A: Aggregate<K, V>>(
+    snapshot: &'s Snapshot<K, V, A::State>,
+    state: &State<K, V, A>,
+) -> Option<&'s Saved<K, V, A::State>> {
+    let has_several = state.shape().has_several_per_key;
+    let place = |session: &'s Saved<K, V, A::State>| {
+        let several = has_several || state.may_be_pending(session.end, snapshot.now);
         let within = if several { (session.first, session.opened) } else { Default::default() };
         (session.key.key_ref(), session.bucket, within)
     };

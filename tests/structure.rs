@@ -151,6 +151,88 @@ fn modules_import_without_a_circle() {
     assert_eq!(circle(&within), None);
 }
 
+/// What other modules may name of the engine.
+fn known_of_the_engine(file: &str) -> &'static [&'static str] {
+    match file {
+        "adapt.rs" | "lib.rs" => &["Engine", "Tagged"],
+        "config.rs" => &["Engine", "EngineClock", "Plan", "Shape"], // to build one
+        "sharded.rs" => &["Engine", "Movers", "Tagged", "Unplaced"],
+        "snapshot.rs" => &["Engine", "Part", "Placement", "Standing", "State", "Stored", "Unplaced", "UnplacedEvent"],
+        "snapshot/portions.rs" => &["Engine", "State", "Touched"],
+        _ => &[],
+    }
+}
+
+/// What snapshots and shards may do with an engine beyond its public interface: its methods, and those of the types
+/// that they lead to.
+const METHODS_FOR_OTHER_MODULES: [(&str, &[&str]); 4] = [
+    ("Engine", &["new", "state", "state_mut", "touched", "begin_noting", "is_noting", "end_noting", "as_shard"]),
+    (
+        "State",
+        &[
+            "settings",
+            "shape",
+            "counters",
+            "standing",
+            "changes_in_silence",
+            "sessions",
+            "sessions_of",
+            "next_sessions",
+            "held",
+            "unplaced",
+            "parts",
+            "count_parts_left",
+            "next_parts",
+            "allows",
+            "may_be_pending",
+            "restore",
+        ],
+    ),
+    ("Touched", &["len", "has_all_sessions", "take", "limit"]),
+    ("ShardDriver", &["movers", "pass", "pass_all", "take_unplaced"]),
+];
+
+/// The blocks of a file that begin with a word, such as `impl`, and are about a type with parameters.
+fn blocks<'c>(code: &'c str, word: &str, name: &str) -> Vec<&'c str> {
+    let items = code.split("\n}"); // each ends with one block, which begins at the beginning of a line
+    let blocks = items.filter_map(|item| {
+        item.lines().find(|line| line.contains(word) && !line.starts_with(' ')).map(|head| {
+            let begin = item.find(head).unwrap_or_default();
+            &item[begin..]
+        })
+    });
+    let is_about = |block: &&str| block.split('{').next().is_some_and(|head| head.contains(&format!(" {name}<")));
+    blocks.filter(is_about).collect()
+}
+
+#[test]
+fn snapshots_and_shards_know_no_more_of_the_engine_than_their_types() {
+    let files = sources();
+    for file in files.iter().filter(|file| !file.starts_with("engine/") && *file != "testing.rs") {
+        let names = imports(&module_of(file), &code(file)).into_iter();
+        for name in
+            names.filter_map(|path| path.strip_prefix("engine::").map(str::to_owned)).filter(|name| !name.is_empty())
+        {
+            assert!(known_of_the_engine(file).contains(&&*name), "src/{file} names {name} of the engine");
+        }
+    }
+    let engine: Vec<String> = files.iter().filter(|file| file.starts_with("engine/")).map(|file| code(file)).collect();
+    for (name, expected) in METHODS_FOR_OTHER_MODULES {
+        let all = |word: &'static str| engine.iter().flat_map(move |code| blocks(code, word, name));
+        let fields: String = all("struct ").collect();
+        let shows_one = ["    pub ", "    pub(crate) "].iter().any(|shown| fields.contains(shown));
+        assert!(!fields.is_empty() && !shows_one, "{name} shows a field to other modules: {fields}");
+        let methods: BTreeSet<&str> = all("impl").flat_map(crate_methods).collect();
+        assert_eq!(methods, expected.iter().copied().collect(), "methods of {name} for other modules");
+    }
+}
+
+/// The methods in a block that only this crate can call, from all of its modules.
+fn crate_methods(block: &str) -> impl Iterator<Item = &str> {
+    let declared = block.split("pub(crate) ").skip(1).map(|rest| rest.trim_start_matches("const "));
+    declared.filter_map(|rest| rest.strip_prefix("fn ")?.split(['(', '<']).next())
+}
+
 /// The file names in the first column of tables whose head names files: `a.rs`, `b/`.
 fn named_in_tables(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();

@@ -639,11 +639,11 @@ mod tests {
             }
         }
         assert_eq!(run.engine.sessions_of(1).count(), 4_000);
-        let Plan::Arrival(windows) = &run.engine.plan else { panic!("windows on the arrival clock") };
+        let Plan::Arrival(windows) = &run.engine.state.plan else { panic!("windows on the arrival clock") };
         assert_eq!(windows.buckets.len(), 4_000);
         assert_eq!(run.push_at(2, -5, 105), Pushed::Opened);
         assert_eq!(run.advance(110).len(), 4_000);
-        let Plan::Arrival(windows) = &run.engine.plan else { panic!("windows on the arrival clock") };
+        let Plan::Arrival(windows) = &run.engine.state.plan else { panic!("windows on the arrival clock") };
         assert_eq!(windows.buckets.len(), 1, "no bucket is kept that has no session");
     }
 }

@@ -13,6 +13,7 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
 use crate::engine::shared::{Out, Outcome};
+use crate::engine::state::State;
 use crate::event::EventRef;
 use crate::session::Session;
 
@@ -55,7 +56,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Loads the index entries and sessions of the events ahead. Each loop does as little as it
     /// can: the fewer instructions between two loads, the more of them the processor has under way.
     fn look_ahead(&mut self, events: &[EventRef<'_, K, V>], hashes: &mut [u64; AHEAD]) {
-        let Self { plan, shared, .. } = self;
+        let State { plan, shared, .. } = &mut self.state;
         for (hash, event) in hashes.iter_mut().zip(events) {
             *hash = plan.hash(event, shared);
         }

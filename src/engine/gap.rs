@@ -431,7 +431,7 @@ mod tests {
         (0..100).for_each(|key| assert_eq!(run.push(key, 0), Pushed::Opened));
         assert_eq!((run.push(100, 5), run.advance(10).len()), (Pushed::Opened, 100));
         let slots = |run: &Run| {
-            let crate::engine::Plan::Gap(sessions) = &run.engine.plan else { panic!("gap sessions") };
+            let crate::engine::Plan::Gap(sessions) = &run.engine.state.plan else { panic!("gap sessions") };
             sessions.sessions().table.used()
         };
         assert_eq!(slots(&run), 101);

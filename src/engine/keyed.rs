@@ -645,7 +645,7 @@ mod tests {
         for turn in 0..5_000_i64 {
             let _ = run.push((turn % 5) as u8, turn % 7);
         }
-        let crate::engine::Plan::Gap(sessions) = &run.engine.plan else { panic!("gap sessions") };
+        let crate::engine::Plan::Gap(sessions) = &run.engine.state.plan else { panic!("gap sessions") };
         let keyed = sessions.sessions();
         assert!(keyed.queue.len() <= 2 * 3 + 1_024 && keyed.ages.len() <= 2 * 3 + 16, "{}", keyed.queue.len());
         assert_eq!((keyed.sightings().count(), run.engine.now()), (3, at(i64::MIN)));

@@ -45,19 +45,21 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// O(1) expected for each session of the key; with windows, for each window in which any key has
     /// a session. Events that wait for the watermark are not in a session yet.
     pub fn sessions_of(&self, key: K::Ref<'_>) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
-        self.plan.sightings_of(key, &self.shared).map(|sighting| sighting.view(&self.shared))
+        self.state.plan.sightings_of(key, &self.state.shared).map(|sighting| sighting.view(&self.state.shared))
     }
 
     /// The open session of a key whose present [window](OpenSession::window) holds an instant. Where
     /// several do (sliding windows, buckets on the arrival clock), the first of
     /// [`sessions_of`](Self::sessions_of). Costs as much as that.
     pub fn session_at(&self, key: K::Ref<'_>, instant: Timestamp) -> Option<OpenSession<'_, K, V, A::State>> {
-        let mut sightings = self.plan.sightings_of(key, &self.shared);
-        sightings.find(|sighting| sighting.ending.window.contains(instant)).map(|sighting| sighting.view(&self.shared))
+        let mut sightings = self.state.plan.sightings_of(key, &self.state.shared);
+        sightings
+            .find(|sighting| sighting.ending.window.contains(instant))
+            .map(|sighting| sighting.view(&self.state.shared))
     }
 
     /// All open sessions, those included that are kept for corrections, in no particular order.
     pub fn open(&self) -> impl Iterator<Item = OpenSession<'_, K, V, A::State>> {
-        self.plan.sightings().map(|sighting| sighting.view(&self.shared))
+        self.state.plan.sightings().map(|sighting| sighting.view(&self.state.shared))
     }
 }

@@ -13,6 +13,8 @@
 //! | `updates` | which open sessions are emitted early, and when |
 //! | `look` | looking at open sessions |
 //! | `tag` | the session that took an event |
+//! | `state` | what a snapshot is taken from and restored into |
+//! | `shard` | what an engine does as one of several shards |
 //! | `touched` | which keys change while a snapshot is taken in portions |
 
 mod arrival;
@@ -23,7 +25,10 @@ mod keyed;
 mod look;
 mod ordered;
 mod plan;
+#[cfg(feature = "std")]
+mod shard;
 mod shared;
+mod state;
 mod store;
 mod tag;
 mod touched;
@@ -44,15 +49,15 @@ use crate::sessionizer::{Clock, Counters, Pushed, Refusal, Returned, Sessionizer
 use crate::summary::CloseReason;
 use crate::time::Timestamp;
 
-use self::shared::{Out, Outcome};
+use self::shared::{Out, Outcome, Shared};
 
 pub(crate) use clock::Clock as EngineClock;
 #[cfg(feature = "std")]
 pub(crate) use clock::Movers;
-pub(crate) use look::Sighting;
 pub(crate) use ordered::UnplacedEvent;
 pub(crate) use plan::{Placement, Plan, Shape};
-pub(crate) use shared::{Shared, Unplaced};
+pub(crate) use shared::Unplaced;
+pub(crate) use state::{Part, Standing, State, Stored};
 pub use tag::Tagged;
 pub(crate) use touched::Touched;
 
@@ -75,12 +80,10 @@ pub(crate) use touched::Touched;
 /// # Speed
 /// `docs/PERFORMANCE.md` in the repository has the figures, next to loops written by hand.
 pub struct Engine<K: Key, V: Value, A: Aggregate<K, V> = ()> {
-    pub(crate) shared: Shared<K, A>,
-    pub(crate) plan: Plan<K, V, A::State>,
-    settings: Vec<(String, String)>,
+    state: State<K, V, A>,
     unique: Option<IdRule<K, V>>,
     /// While a snapshot is taken in portions.
-    pub(crate) touched: Option<Box<Touched<K>>>,
+    touched: Option<Box<Touched<K>>>,
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
@@ -94,13 +97,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     ) -> Self {
         let mut shared = Shared::new(aggregate, options, clock);
         shared.is_plain &= !plan.gap_varies();
-        Self { shared, plan, settings, unique, touched: None }
+        Self { state: State::new(shared, plan, settings), unique, touched: None }
     }
 
     /// The settings it was built with, as names and values: those that a snapshot carries.
     #[must_use]
     pub fn settings(&self) -> &[(String, String)] {
-        &self.settings
+        self.state.settings()
     }
 
     /// Gives back memory that a peak of open sessions has left. O(n log n) in the open sessions.
@@ -109,7 +112,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// whenever one is over. Does nothing while a snapshot is taken in portions.
     pub fn shrink_to_fit(&mut self) {
         if self.touched.is_none() {
-            self.plan.shrink_to_fit(&mut self.shared);
+            self.state.plan.shrink_to_fit(&mut self.state.shared);
         }
     }
 
@@ -131,8 +134,8 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         self.take_unplaced(Unplaced::Duplicate).into_iter().map(|unplaced| unplaced.event).collect()
     }
 
-    pub(crate) fn take_unplaced(&mut self, why: Unplaced) -> Vec<UnplacedEvent<K, V>> {
-        let Some(all) = self.plan.unplaced_mut() else { return Vec::new() };
+    fn take_unplaced(&mut self, why: Unplaced) -> Vec<UnplacedEvent<K, V>> {
+        let Some(all) = self.state.plan.unplaced_mut() else { return Vec::new() };
         let (taken, others) = core::mem::take(all).into_iter().partition(|unplaced| unplaced.why == why);
         *all = others;
         taken
@@ -140,17 +143,13 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     #[inline]
     fn len(&self) -> usize {
-        self.plan.len::<A>()
-    }
-
-    fn held(&self) -> usize {
-        self.plan.occupied::<A>() - self.len()
+        self.state.plan.len::<A>()
     }
 
     /// Takes an event in. `hash`: that of its partition, if it is known.
     #[inline(always)]
     fn take(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
-        let Self { shared, plan, .. } = self;
+        let State { shared, plan, .. } = &mut self.state;
         shared.last_seq += 1;
         if shared.is_plain {
             if shared.clock.is_moved_by(event) {
@@ -173,7 +172,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
 
     #[inline(always)]
     fn ask_and_take(&mut self, event: &EventRef<'_, K, V>, hash: Option<u64>, out: Out<'_, K, V, A>) -> Outcome {
-        let Self { shared, plan, unique, .. } = self;
+        let (State { shared, plan, .. }, unique) = (&mut self.state, &self.unique);
         if shared.clock.is_bounded() {
             shared.counters.without_arrival += u64::from(event.arrival_time == event.event_time);
             if shared.clock.is_too_early(event) {
@@ -200,42 +199,6 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         let outcome = self.ask_and_take(event, hash, out);
         self.note_changes();
         outcome
-    }
-
-    /// What tells the events that may move the clock.
-    #[cfg(feature = "std")]
-    pub(crate) fn movers(&self) -> Movers {
-        self.shared.clock.movers()
-    }
-
-    /// Counts events of other shards.
-    #[cfg(feature = "std")]
-    pub(crate) const fn pass(&mut self, events: usize) {
-        self.shared.last_seq += events as u64;
-    }
-
-    /// Takes the time of an event of another shard.
-    #[cfg(feature = "std")]
-    #[inline]
-    pub(crate) fn observe(&mut self, event: &EventRef<'_, K, V>, out: Out<'_, K, V, A>) {
-        let Self { shared, plan, .. } = self;
-        if !shared.clock.is_too_early(event) && shared.clock.is_moved_by(event) {
-            move_clock(event, shared, plan, out);
-        }
-    }
-
-    /// Takes the times of some of these events, of any shards, in order. A plain engine needs the last only, which is
-    /// the greatest: due sessions come in the same order, however many steps the clock takes. (That costs no branch
-    /// that cannot be foreseen.)
-    #[cfg(feature = "std")]
-    #[inline(always)]
-    pub(crate) fn observe_all(&mut self, events: &[EventRef<'_, K, V>], movers: &[u32], out: Out<'_, K, V, A>) {
-        let Self { shared, plan, .. } = self;
-        if !shared.is_plain {
-            movers.iter().for_each(|i| self.observe(&events[*i as usize], out));
-        } else if let Some(last) = movers.last() {
-            move_clock(&events[*last as usize], shared, plan, out);
-        }
     }
 }
 
@@ -310,7 +273,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     fn move_clock_to(&mut self, time: Timestamp, out: Out<'_, K, V, A>) {
-        let Self { shared, plan, .. } = self;
+        let State { shared, plan, .. } = &mut self.state;
         if !shared.clock.advance(time) {
             return;
         }
@@ -328,20 +291,21 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Where the clock stands; [`Timestamp::MIN`] in the beginning.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+        self.state.shared.clock.now()
     }
 
     /// Which clock that is.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.shared.clock.kind()
+        self.state.shared.clock.kind()
     }
 
     /// The time to which the clock must move before a session is emitted, if any is open; see
     /// [`Sessionizer::next_deadline`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        (self.plan.occupied::<A>() > 0).then(|| self.plan.next_due::<A>().min(self.shared.updates.due()))
+        (self.state.plan.occupied::<A>() > 0)
+            .then(|| self.state.plan.next_due::<A>().min(self.state.shared.updates.due()))
     }
 
     /// Closes everything that is open; see [`Sessionizer::flush`].
@@ -351,7 +315,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     }
 
     fn close_all(&mut self, out: Out<'_, K, V, A>) {
-        let Self { shared, plan, .. } = self;
+        let State { shared, plan, .. } = &mut self.state;
         shared.lift_quota();
         let flushing = Flushing { shared, plan };
         flushing.plan.close_due(flushing.shared, out);
@@ -366,8 +330,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Counts of all events and sessions.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let counters = Counters { held: self.held() as u64, ..self.shared.counters };
-        Counters { pushed: counters.accounted_for(), ..counters }
+        self.state.counters()
     }
 
     /// How many sessions are open, counting those kept only for corrections.
@@ -449,7 +412,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Sessionizer for Engine<K, V, A> {
 impl<K: Key, V: Value, A: Aggregate<K, V>> fmt::Debug for Engine<K, V, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("settings", &self.settings)
+            .field("settings", &self.settings())
             .field("now", &self.now())
             .field("open_sessions", &self.len())
             .field("counters", &self.counters())

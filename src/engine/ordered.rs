@@ -780,7 +780,7 @@ mod tests {
         let mut ids: Vec<_> = run.summaries().into_iter().map(|summary| summary.id()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let remembered = |run: &Run| run.engine.plan.parts_after(0).count();
+        let remembered = |run: &Run| run.engine.state.plan.parts_after(0).count();
         assert_eq!((ids.len(), remembered(&run)), (50, 3));
         run.advance(17);
         assert_eq!(remembered(&run), 0);
@@ -792,7 +792,7 @@ mod tests {
         let mut run = Run::new(bounded());
         run.advance(8);
         assert_eq!([3, 4].map(|time| run.push(1, time)), [Pushed::Opened; 2]);
-        assert_eq!(run.engine.plan.parts_after(0).count(), 1, "no room for the second");
+        assert_eq!(run.engine.state.plan.parts_after(0).count(), 1, "no room for the second");
         let mut ids: Vec<_> = run.summaries().into_iter().map(|summary| summary.id()).collect();
         let restored = bounded().allowed_lateness(us(5)).restore_changed(run.engine.snapshot());
         let mut run = Run::of(restored.expect("the lateness may grow"));
@@ -810,7 +810,7 @@ mod tests {
         (0..100).for_each(|key| assert_eq!(run.push(key, 0), Pushed::Opened));
         assert_eq!((run.push(100, 5), run.advance(10).len()), (Pushed::Held, 100));
         let slots = |run: &Run| {
-            let crate::engine::Plan::Ordered(ordered) = &run.engine.plan else { panic!("ordered sessions") };
+            let crate::engine::Plan::Ordered(ordered) = &run.engine.state.plan else { panic!("ordered sessions") };
             ordered.sessions().table.used()
         };
         assert!(slots(&run) > 1);

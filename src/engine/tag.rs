@@ -6,6 +6,7 @@ use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
 use crate::engine::Engine;
 use crate::engine::shared::{Out, Outcome};
+use crate::engine::state::State;
 use crate::engine::whereabouts::Whereabouts;
 use crate::event::EventRef;
 use crate::id::SessionId;
@@ -59,14 +60,14 @@ impl<'s, 'e, K: Key, V: Value, A: Aggregate<K, V>> Tagged<'s, 'e, K, V, A> {
     #[inline(always)] // whatever is not asked for is not computed
     #[must_use]
     pub fn session(&self) -> Option<OpenSession<'s, K, V, A::State>> {
-        let sighting = self.engine.plan.sighting(self.at?)?;
-        Some(sighting.view(&self.engine.shared))
+        let sighting = self.engine.state.plan.sighting(self.at?)?;
+        Some(sighting.view(&self.engine.state.shared))
     }
 
     /// All open sessions that took the event, in order of their windows: several only with sliding windows.
     /// O(1) expected for each.
     pub fn sessions(&self) -> impl Iterator<Item = OpenSession<'s, K, V, A::State>> + use<'s, 'e, K, V, A> {
-        let (Engine { plan, shared, .. }, time) = (self.engine, self.time);
+        let (State { plan, shared, .. }, time) = (&self.engine.state, self.time);
         let sightings = self.at.into_iter().flat_map(move |at| plan.sightings_with(at, time, shared));
         sightings.map(|sighting| sighting.view(shared))
     }

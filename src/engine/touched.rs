@@ -31,10 +31,10 @@ pub(crate) struct Touched<K> {
     hasher: DefaultHashBuilder,
     /// How many keys were touched since the last portion.
     fresh: usize,
-    pub(crate) cursor: Cursor,
+    pub(super) cursor: Cursor,
     /// Parts remembered up to this closing have been copied, since this flush.
-    pub(crate) closing: u64,
-    pub(crate) flushes: u32,
+    pub(super) closing: u64,
+    flushes: u32,
     was_plain: bool,
 }
 
@@ -57,7 +57,19 @@ impl<K: Key> Touched<K> {
         self.keys.end().wrapping_sub(self.first) as usize
     }
 
-    pub(crate) fn note(&mut self, key: K::Ref<'_>) {
+    /// Whether all open sessions have been copied once.
+    pub(crate) const fn has_all_sessions(&self) -> bool {
+        self.cursor.is_done
+    }
+
+    /// After another flush, parts copied before count no more.
+    pub(super) const fn follow(&mut self, flushes: u32) {
+        if self.flushes != flushes {
+            (self.flushes, self.closing) = (flushes, 0);
+        }
+    }
+
+    pub(super) fn note(&mut self, key: K::Ref<'_>) {
         let Self { keys, index, hasher, fresh, .. } = self;
         let at = |number| keys.get(number).and_then(Option::as_ref);
         let hash = hasher.hash_one(key);
@@ -87,24 +99,28 @@ impl<K: Key> Touched<K> {
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// From here on, touched keys are noted.
     pub(crate) fn begin_noting(&mut self) {
-        let was_plain = self.shared.is_plain || self.touched.as_ref().is_some_and(|touched| touched.was_plain);
-        self.shared.is_plain = false; // the usual event asks for nothing else
-        self.shared.note_keys(true);
-        self.touched = Some(Box::new(Touched::new(was_plain, self.shared.flushes)));
+        let was_plain = self.state.shared.is_plain || self.touched.as_ref().is_some_and(|touched| touched.was_plain);
+        self.state.shared.is_plain = false; // the usual event asks for nothing else
+        self.state.shared.note_keys(true);
+        self.touched = Some(Box::new(Touched::new(was_plain, self.state.shared.flushes)));
+    }
+
+    pub(crate) const fn is_noting(&self) -> bool {
+        self.touched.is_some()
     }
 
     pub(crate) fn end_noting(&mut self) {
         let Some(touched) = self.touched.take() else { return };
-        self.shared.is_plain = touched.was_plain;
-        self.shared.note_keys(false);
+        self.state.shared.is_plain = touched.was_plain;
+        self.state.shared.note_keys(false);
     }
 
     /// Takes over the keys of all that was emitted, or changed in silence. (The caller's own `out` goes down to where
     /// sessions are emitted, so that a compiler can put it in there.)
     #[inline]
-    pub(crate) fn note_changes(&mut self) {
+    pub(super) fn note_changes(&mut self) {
         if let Some(touched) = &mut self.touched {
-            self.shared.take_noted().iter().for_each(|key| touched.note(key.key_ref()));
+            self.state.shared.take_noted().iter().for_each(|key| touched.note(key.key_ref()));
         }
     }
 }
@@ -115,6 +131,19 @@ mod tests {
     use alloc::format;
     use alloc::string::String;
     use alloc::vec::Vec;
+
+    use crate::strategy::Gap;
+    use crate::testing::{Run, config, us};
+
+    #[test]
+    fn an_engine_is_plain_again_when_no_key_is_noted_any_more() {
+        let mut run = Run::new(config(Gap::new(us(10))));
+        run.engine.begin_noting();
+        assert!(!run.engine.state.shared.is_plain && run.engine.is_noting());
+        run.engine.begin_noting(); // anew
+        run.engine.end_noting();
+        assert!(run.engine.state.shared.is_plain && !run.engine.is_noting());
+    }
 
     #[test]
     fn keys_are_taken_once_in_the_order_in_which_they_were_touched() {

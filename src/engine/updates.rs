@@ -378,8 +378,12 @@ mod tests {
         for turn in 0..5_000_i64 {
             push(&mut run, (turn % 5) as u8, &[turn % 7]);
         }
-        assert!(run.engine.shared.updates.len() <= 2 * 3 + 1_024 + 1, "{}", run.engine.shared.updates.len());
+        assert!(
+            run.engine.state.shared.updates.len() <= 2 * 3 + 1_024 + 1,
+            "{}",
+            run.engine.state.shared.updates.len()
+        );
         run.close_all();
-        assert_eq!(run.engine.shared.updates.len(), 0);
+        assert_eq!(run.engine.state.shared.updates.len(), 0);
     }
 }

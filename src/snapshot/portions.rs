@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use crate::aggregate::Aggregate;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Touched};
+use crate::engine::{Engine, State, Touched};
 use crate::error::RestoreError;
-use crate::snapshot::{Changes, RememberedPart, Snapshot};
+use crate::snapshot::{Changes, RememberedPart, Saved, Snapshot};
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Begins a snapshot that is taken in portions, so that no event waits for all of it: of 10 million sessions a
@@ -55,14 +55,9 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// key has a session.
     #[must_use]
     pub fn next_portion(&mut self, most: usize) -> Option<Changes<K, V, A::State>> {
-        self.note_changes(); // a call that ended in a panic has not done so
-        let mut touched = self.touched.take()?;
-        if touched.flushes != self.shared.flushes {
-            (touched.flushes, touched.closing) = (self.shared.flushes, 0); // parts copied before count no more
-        }
+        let (state, touched) = self.touched()?;
         let limit = touched.limit(most);
-        let (portion, is_last) = self.portion(&mut touched, limit);
-        self.touched = Some(touched);
+        let (portion, is_last) = portion(state, touched, limit);
         if is_last {
             self.end_noting();
         }
@@ -72,40 +67,39 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
     /// Whether a snapshot was [begun](Self::begin_snapshot), and its last portion was not taken yet.
     #[must_use]
     pub fn is_taking_snapshot(&self) -> bool {
-        self.touched.is_some()
+        self.is_noting()
     }
 
     /// Gives up the snapshot that was [begun](Self::begin_snapshot), if there is one.
     pub fn abandon_snapshot(&mut self) {
         self.end_noting();
     }
+}
 
-    /// A portion, and whether it is the last.
-    fn portion(&self, touched: &mut Touched<K>, limit: usize) -> (Changes<K, V, A::State>, bool) {
-        if !touched.cursor.is_done {
-            let mut sessions = Vec::new();
-            self.plan.for_each_from(&mut touched.cursor, limit, |sighting| sessions.push(self.save(&sighting)));
-            return (Changes { keys: Vec::new(), state: self.snapshot_with(sessions) }, false);
-        }
-        let parts_left = self.plan.count_parts_after(touched.closing);
-        if parts_left > limit {
-            let parts = self.next_parts(touched, limit);
-            return (Changes { keys: Vec::new(), state: Snapshot { parts, ..self.snapshot_with(Vec::new()) } }, false);
-        }
-        let is_last = touched.len() <= limit;
-        let keys: Vec<K> = core::iter::from_fn(|| touched.take()).take(limit).collect();
-        let mut state = self.snapshot_of(&keys);
-        if is_last {
-            self.copy_waiting(&mut state);
-            state.parts = self.next_parts(touched, usize::MAX);
-        }
-        (Changes { keys, state }, is_last)
+/// A portion, and whether it is the last.
+fn portion<K: Key, V: Value, A: Aggregate<K, V>>(
+    state: &State<K, V, A>,
+    touched: &mut Touched<K>,
+    limit: usize,
+) -> (Changes<K, V, A::State>, bool) {
+    if !touched.has_all_sessions() {
+        let mut sessions = Vec::new();
+        state.next_sessions(touched, limit, |stored| sessions.push(Saved::from(stored)));
+        return (Changes { keys: Vec::new(), state: Snapshot::of(state, sessions) }, false);
     }
-
-    fn next_parts(&self, touched: &mut Touched<K>, most: usize) -> Vec<RememberedPart> {
-        let all = self.plan.parts_after(touched.closing);
-        all.take(most).inspect(|(closing, _)| touched.closing = *closing).map(|(_, part)| part.into()).collect()
+    let next_parts = |touched: &mut _, most| state.next_parts(touched, most).map(RememberedPart::from).collect();
+    if state.count_parts_left(touched) > limit {
+        let parts = next_parts(touched, limit);
+        return (Changes { keys: Vec::new(), state: Snapshot { parts, ..Snapshot::of(state, Vec::new()) } }, false);
     }
+    let is_last = touched.len() <= limit;
+    let keys: Vec<K> = core::iter::from_fn(|| touched.take()).take(limit).collect();
+    let mut snapshot = Snapshot::of_keys(state, &keys);
+    if is_last {
+        snapshot.copy_waiting(state);
+        snapshot.parts = next_parts(touched, usize::MAX);
+    }
+    (Changes { keys, state: snapshot }, is_last)
 }
 
 impl<K: Key, V: Value, S> Snapshot<K, V, S> {
@@ -275,11 +269,11 @@ mod tests {
             let _ = run.push(n as u8, 1_000 + n as i64);
             run.engine.shrink_to_fit();
         });
-        assert!(run.engine.shared.is_plain && !run.engine.is_taking_snapshot());
+        assert!(!run.engine.is_taking_snapshot());
         assert!(run.engine.next_portion(7).is_none());
         run.engine.begin_snapshot();
         run.engine.abandon_snapshot();
-        assert!(run.engine.shared.is_plain && run.engine.next_portion(7).is_none());
+        assert!(run.engine.next_portion(7).is_none());
         assert_eq!(run.engine.now(), at(0));
     }
 
