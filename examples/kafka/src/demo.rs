@@ -87,7 +87,7 @@ impl Stage {
                 (Some(broker), line.trim().to_owned())
             }
         };
-        let connection = Connection { bootstrap, properties: Vec::new() };
+        let connection = Connection::to(bootstrap);
         let stage = Self { connection, began, _broker: broker };
         ensure!(
             topics::partitions_of(&stage.connection, INPUT)?.is_none(),

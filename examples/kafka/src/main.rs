@@ -6,7 +6,7 @@
 //!                                └▶ state: base and changes ─▶ topic ─▶ restored after assignment
 //! ```
 //!
-//! - [`options`], [`client`], [`topics`]: the command line; clients; names of topics.
+//! - [`options`], [`properties`], [`client`], [`topics`]: the command line; settings of librdkafka; clients; names of topics.
 //! - [`sessions`]: from the records of one partition to sessions, without any input or output.
 //! - [`state`]: the records of a partition's state, and how it is put together again; likewise.
 //! - [`commit`]: one transaction. [`restore`]: reading the state again. [`worker`]: the consumer group.
@@ -18,6 +18,7 @@ mod demo;
 mod metrics;
 mod options;
 mod produce;
+mod properties;
 mod repartition;
 mod report;
 mod restore;
@@ -43,7 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn work() -> Outcome<()> {
-    let Some(options) = command::parse::<Options>(std::env::args_os())? else { return Ok(()) };
+    let Some(mut options) = command::parse::<Options>(std::env::args_os())? else { return Ok(()) };
+    if let Some(connection) = options.command.connection() {
+        properties::settle(connection).map_err(|error| Failure::usage(format_args!("{error:#}")))?;
+    }
     // The others print nothing.
     if !matches!(options.command, Command::Run(_) | Command::Repartition(_)) {
         stdout::check()?;

@@ -43,14 +43,41 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "HOST:PORT[,...]", env = "KAFKA_BOOTSTRAP", default_value = "127.0.0.1:9092")]
     pub(crate) bootstrap: String,
 
-    /// Any setting of librdkafka, such as security.protocol=ssl; may be given several times
+    /// File with settings of librdkafka, NAME=VALUE in each line: the place for passwords
+    #[arg(long, value_name = "FILE", env = "KAFKA_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Any setting of librdkafka, such as security.protocol=ssl; may be given several times. Others on this machine
+    /// see it: passwords belong into --config
     #[arg(short = 'X', long = "property", value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) properties: Vec<(String, String)>,
 }
 
-fn property(text: &str) -> Result<(String, String), String> {
+impl Connection {
+    /// To a broker that asks for nothing else.
+    pub(crate) fn to(bootstrap: String) -> Self {
+        Self { bootstrap, config: None, properties: Vec::new() }
+    }
+}
+
+/// A setting, which may hold a password: so no message repeats its value.
+pub(crate) fn property(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, such as security.protocol=ssl")?;
-    Ok((name.to_owned(), value.to_owned()))
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Command {
+    /// For commands that reach a broker as they are told.
+    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
+        Some(match self {
+            Self::Produce(options) => &mut options.connection,
+            Self::Run(options) => &mut options.connection,
+            Self::Repartition(options) => &mut options.connection,
+            Self::Watch(options) => &mut options.connection,
+            Self::Report(options) => &mut options.connection,
+            Self::Demo(_) | Self::Serve(_) => return None,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Args)]

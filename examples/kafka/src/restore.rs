@@ -107,7 +107,7 @@ mod tests {
         let listener = (19_000..20_000).find_map(free).expect("one of a thousand ports is free");
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let connection = Connection { bootstrap: address.to_string(), properties: Vec::new() };
+        let connection = Connection::to(address.to_string());
         let wanted = Wanted { name: "late", partitions: 1, replication: 1, is_compacted: false, largest: None };
         let read = thread::scope(|scope| {
             let reading = scope.spawn(|| each(&connection, wanted.name, 0, 0, |_| Ok(())));

@@ -176,7 +176,7 @@ mod tests {
         let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
         // None of those that the system gives to connections, and closed again.
         let address = (18_000..19_000).find_map(free).expect("one of a thousand ports is free").local_addr().unwrap();
-        let connection = Connection { bootstrap: address.to_string(), properties: Vec::new() };
+        let connection = Connection::to(address.to_string());
         let told = partitions_within(Duration::from_secs(10), &connection, "any").unwrap_err().to_string();
         let known =
             format!("no broker of {address} answers: see --bootstrap: {address}/bootstrap: Connect to ipv4#{address}");
