@@ -65,7 +65,7 @@ pub struct Fields {
 
     /// Use only records for which all such conditions hold: a field, an operator (= != < <= > >=, ~ and !~ for a
     /// pattern) and a value, such as status>=400 or path~^/api; or bots, static-files (of the fields agent and
-    /// path; bots:FIELD names another). A field that is missing is the empty text
+    /// path; bots:FIELD names another). A field that is missing, or -, is the empty text
     #[arg(long = "where", value_name = "CONDITION")]
     pub only: Vec<Condition>,
 

@@ -10,7 +10,8 @@ use regex_lite::Regex;
 use stagger::Timestamp;
 
 use super::numbers;
-use super::times::TimeFormat;
+use super::times::{Span, TimeFormat, TimeMeaning, TimeReader};
+use crate::zones::AnyZone;
 
 /// A condition that a record must fulfil, or must not.
 #[derive(Clone, Debug)]
@@ -74,13 +75,15 @@ const PRESETS: [(&str, &str, &str); 2] = [
         "(?i)(^|[^u])bot|crawl|spider|slurp|scrap|curl/|wget/|libwww|python-|python/|aiohttp|httpx|go-http|\
          java/|okhttp|apache-http|axios/|node-fetch|ruby|perl|php/|headless|phantom|lighthouse|facebookexternalhit|\
          preview|monitor|pingdom|uptime|statuscake|check_http|nagios|zabbix|feed|rss|validator|archiver|scan|nmap|\
-         masscan|zgrab|httrack|mediapartners|whatsapp/",
+         masscan|zgrab|httrack|mediapartners|whatsapp/|externalagent|inspectiontool|chatgpt|anthropic|cohere-ai|nutch|heritrix|\
+         censysinspect|expanse|healthcheck|health-check|googlehc|kube-probe|prometheus|blackbox exporter|datadog|httpclient|\
+         guzzle|postman|insomnia/|httpie|aria2|undici|deno/|^got[ /]|lua-resty|rest-client|restsharp|typhoeus|faraday",
     ),
     (
         "static-files",
         "path",
-        "(?i)^[^?#]*\\.(css|m?js|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|woff2?|ttf|otf|eot|mp[34]|webm|og[gv]|wav|mov)\
-         ([?#]|$)",
+        "(?i)^[^?#]*\\.(css|m?js|map|png|jpe?g|gif|svgz?|webp|avif|ico|cur|bmp|tiff?|heic|jxl|woff2?|ttf|otf|eot|mp[34]|m4[av]|\
+         webm|og[gv]|wav|mov|avi|aac|flac|wasm|webmanifest)([?#;]|$)",
     ),
 ];
 
@@ -95,13 +98,38 @@ impl Condition {
         &self.field
     }
 
-    /// Whether it holds for the text of the field: the empty text if the field is missing.
+    /// Whether it holds for the text of the field: the empty text if the field is missing. Times are UTC, if they name
+    /// no zone.
     pub fn holds(&self, value: &str) -> bool {
+        self.holds_at(value, &TimeReader::default())
+    }
+
+    /// The same, where times are read by the meaning of the field.
+    pub(super) fn holds_at(&self, value: &str, times: &TimeReader) -> bool {
         match &self.test {
-            Test::Compare(operator, operand) => operator.holds(operand.compare(value)),
+            Test::Compare(operator, operand) => operator.holds(operand.compare(value, times)),
             Test::Matches(pattern) => pattern.matches(value),
             Test::DoesNotMatch(pattern) => !pattern.matches(value),
         }
+    }
+
+    /// What a value should be to be compared, if it is something else: it is neither more nor less.
+    pub(super) fn lacks(&self, value: &str, times: &TimeReader) -> Option<&'static str> {
+        let Test::Compare(operator, operand) = &self.test else { return None };
+        let is_order = !matches!(operator, Operator::Equal | Operator::NotEqual);
+        let is_other = is_order && !is_nothing(value) && operand.compare(value, times).is_none();
+        is_other.then_some(if operand.number.is_some() { "number" } else { "time" })
+    }
+
+    /// The condition whose own time is one of a zone, if it names none.
+    pub(super) fn in_zone(mut self, zone: Option<AnyZone>) -> Self {
+        if let Test::Compare(_, operand) = &mut self.test
+            && operand.time.is_some()
+        {
+            let meaning = TimeMeaning { format: TimeFormat::Auto, zone, span: Span::ALL };
+            operand.time = time(&operand.text, &TimeReader::new(meaning));
+        }
+        self
     }
 }
 
@@ -126,7 +154,7 @@ impl Operator {
 impl Operand {
     fn new(text: &str) -> Self {
         let number = number(text);
-        let time = if number.is_none() { time(text) } else { None };
+        let time = if number.is_none() { time(text, &TimeReader::default()) } else { None };
         let address = text.parse::<Ipv6Addr>().ok().map(|address| address.to_canonical());
         Self { text: text.to_owned(), number, time, address }
     }
@@ -138,7 +166,10 @@ impl Operand {
     }
 
     /// The order of a value and this one, if they have one: a text is neither more nor less than a number or a time.
-    fn compare(&self, value: &str) -> Option<Ordering> {
+    fn compare(&self, value: &str, times: &TimeReader) -> Option<Ordering> {
+        if self.text.is_empty() && is_nothing(value) {
+            return Some(Ordering::Equal);
+        }
         let equal_text = || (value == self.text).then_some(Ordering::Equal);
         if let Some(own) = self.address {
             let address = value.parse::<IpAddr>().ok().map(|address| address.to_canonical());
@@ -149,7 +180,7 @@ impl Operand {
                 Some(Ordering::Equal) if value != self.text => Some(numbers::order(value, &self.text)),
                 order => order,
             }),
-            (_, Some(own)) => time(value).map_or_else(equal_text, |value| Some(value.cmp(&own))),
+            (_, Some(own)) => time(value, times).map_or_else(equal_text, |value| Some(value.cmp(&own))),
             _ => Some(value.cmp(&self.text)),
         }
     }
@@ -159,11 +190,16 @@ fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// The time that a text names; a date is its midnight. Times that name no zone are UTC.
-fn time(text: &str) -> Option<Timestamp> {
+/// Whether a text is no value; logs write a dash.
+fn is_nothing(value: &str) -> bool {
+    matches!(value, "" | "-")
+}
+
+/// The time that a text names; a date is its midnight.
+fn time(text: &str, times: &TimeReader) -> Option<Timestamp> {
     let text = text.trim();
-    let is_date = text.len() == 10 && text.as_bytes()[4] == b'-';
-    if is_date { TimeFormat::Iso.parse(&format!("{text}T00:00:00")) } else { TimeFormat::Auto.parse(text) }
+    let is_date = || text.len() == 10 && text.as_bytes()[4] == b'-';
+    times.read(text).or_else(|| is_date().then(|| times.read(&format!("{text}T00:00:00"))).flatten())
 }
 
 impl FromStr for Condition {
@@ -343,6 +379,11 @@ mod tests {
             ("path~^$", "", true),
             ("path~^$", "/", false),
             ("path=", "", true),
+            // A dash of a log is nothing, too.
+            ("user=", "-", true),
+            ("user!=", "-", false),
+            ("user=-", "-", true),
+            ("user!=-", "", true),
             ("path=", "/", false),
             ("path!=", "", false),
             ("query=a>b", "a>b", true),
@@ -365,12 +406,21 @@ mod tests {
             ("day=2024-03-05", "2024-03-05", true),
             ("static-files", "/a/b.css?v=3", true),
             ("static-files", "/a.PNG", true),
+            ("static-files", "/a.css;jsessionid=5", true),
+            ("static-files", "/site.webmanifest", true),
             ("static-files", "/a.png.html", false),
             ("static-files", "/search?q=a.png", false),
             ("bots", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", true),
             ("bots", "curl/8.5.0", true),
             ("bots", "python-requests/2.31", true),
             ("bots", "Mozilla/5.0 (compatible; AhrefsBot/7.0)", true),
+            ("bots", "ELB-HealthChecker/2.0", true),
+            ("bots", "kube-probe/1.28", true),
+            ("bots", "meta-externalagent/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)", true),
+            ("bots", "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ChatGPT-User/1.0)", true),
+            ("bots", "GuzzleHttp/7", true),
+            ("bots", "Mozilla/5.0 (Linux; Android 14) SamsungBrowser/23.0 Chrome/115.0 Mobile Safari/537.36", false),
+            ("bots", "Dalvik/2.1.0 (Linux; U; Android 9)", false),
             ("bots", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36", false),
             ("bots", "Mozilla/5.0 (Linux; Android 9; CUBOT X19) Chrome/90", false),
             ("bots", "", false),

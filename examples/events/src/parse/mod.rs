@@ -9,6 +9,7 @@
 //! - **Key.** Compared as text: the number `1` and the string `"1"` are the same user. Of a number without
 //!   quotes the value counts, not the spelling: `7.0` is 7, `-0` is 0. So it does in any format where the
 //!   field is declared as an integer.
+//! - **Conditions and columns.** Nothing, and a `-`, are the empty text. A value that is no text refuses the record.
 //! - **No user.** The first key field says whose event it is. JSON null, a field that is not there, an empty cell of
 //!   CSV and the `-` of logs are nobody: the record is refused, or, by [`NoUser::Keep`], counted under the empty
 //!   text. An empty text of JSON is a text. Further key fields divide the events of a user: nothing in them is the
@@ -49,7 +50,7 @@ use condition::Condition;
 use more::{More, MoreFields};
 use odd::OddKeys;
 use seen::{FieldSeen, Seen};
-use times::{TimeMeaning, TimeReader};
+use times::{TimeFormat, TimeMeaning, TimeReader};
 
 /// One event, as far as it matters here. Borrows from the line or from the parser's buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,8 +263,12 @@ impl Wanted {
     /// Leaves records out by conditions, and takes further fields along.
     #[must_use]
     pub fn more(mut self, only: &[Condition], except: &[Condition], more: &MoreFields) -> Self {
-        let names = &mut self.names;
-        self.more = More::new(only, except, more, |name| json::number_of(names, name));
+        let (names, (time, reader)) = (&mut self.names, &self.time);
+        let meaning_of = |index| {
+            let meaning = reader.meaning().clone();
+            if index == *time { meaning } else { TimeMeaning { format: TimeFormat::Auto, ..meaning } }
+        };
+        self.more = More::new(only, except, more, |name| json::number_of(names, name), meaning_of);
         self.is_usual &= self.more.is_none();
         self
     }

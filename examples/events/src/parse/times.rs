@@ -198,6 +198,11 @@ impl TimeReader {
         Self { meaning, ..Self::default() }
     }
 
+    /// What its times mean.
+    pub(super) fn meaning(&self) -> &TimeMeaning {
+        &self.meaning
+    }
+
     /// The instant that a text names.
     #[inline]
     pub fn read(&self, text: &str) -> Option<Timestamp> {

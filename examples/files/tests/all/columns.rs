@@ -304,3 +304,22 @@ fn an_event_ends_its_session_and_heartbeats_open_none() {
         }
     }
 }
+
+#[test]
+fn a_dash_is_no_value() {
+    let line = |user: &str, bytes: &str| {
+        format!("192.0.2.1 - {user} [04/Mar/2024:09:00:00 +0000] \"GET /a HTTP/1.1\" 304 {bytes} \"-\" \"UA\"\n")
+    };
+    let input = [line("-", "-"), line("-", "7"), line("ann", "-"), line("ann", "5")].concat();
+    let run = |options: &str| ok(&input, options);
+    let facts = run("--distinct user --list user,referrer --sum bytes --avg bytes");
+    let columns = "count distinct_user list_user list_referrer sum_bytes avg_bytes";
+    assert_eq!(pick(&facts.rows(), columns), [r#"4 1 ["ann","ann"] [] 12 6"#]);
+    assert!(!facts.said.contains("no number"), "{}", facts.said);
+    let unique = run("--unique user");
+    assert_eq!(pick(&unique.rows(), "count"), ["3"]);
+    assert!(unique.said.contains(", 1 left out by --unique;"), "{}", unique.said);
+    assert_eq!(pick(&run("--where user!=").rows(), "count"), ["2"]);
+    assert_eq!(pick(&run("--not user!=").rows(), "count"), ["2"]);
+    assert_eq!(pick(&run("--where user=-").rows(), "count"), ["2"]);
+}

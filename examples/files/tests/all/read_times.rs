@@ -485,6 +485,68 @@ fn zones() {
     ]);
 }
 
+/// A condition on the time of the event means the time that is read, in whatever form and zone.
+#[test]
+fn conditions() {
+    const BOTH: &str = "u,t\na,2024-03-04 10:00:00\nb,2024-03-04 11:00:00\n";
+    const DAYS: &str = "u,t\na,04.03.2024 00:30\nb,03.03.2024 23:30\n";
+    const A: &[&str] = &["a 1 2024-03-04T09:00:00Z"];
+    check(&[
+        csv("in a zone", BOTH, "--key u --time t --input-zone Europe/Berlin --where t<2024-03-04T09:30:00Z", A, &[], 0),
+        csv(
+            "a time of the condition is in that zone, too",
+            BOTH,
+            "--key u --time t --input-zone Europe/Berlin --not 't>=2024-03-04 10:30'",
+            A,
+            &[],
+            0,
+        ),
+        csv(
+            "and so is a day, of a pattern",
+            DAYS,
+            "--key u --time t --time-format '%d.%m.%Y %H:%M' --input-zone Europe/Berlin --where t>=2024-03-04",
+            &["a 1 2024-03-03T23:30:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "of days without a time",
+            "u,t\na,04.03.2024\nb,03.03.2024\n",
+            "--key u --time t --time-format %d.%m.%Y --where t=2024-03-04",
+            &["a 1 2024-03-04T00:00:00Z"],
+            &[],
+            0,
+        ),
+        csv(
+            "of a spreadsheet",
+            "u,t\na,45355.375\nb,45354.375\n",
+            "--key u --time t --time-format excel --where t>=2024-03-04",
+            A,
+            &[],
+            0,
+        ),
+        csv(
+            "another field is read by its own form, in the same zone",
+            "u,t,d\na,1709542800,2024-03-04 10:00:00\nb,1709542800,2024-03-04 11:00:00\n",
+            "--key u --time t --time-format seconds --input-zone Europe/Berlin --where d<2024-03-04T09:30:00Z",
+            A,
+            &[],
+            0,
+        ),
+        csv(
+            "values that cannot be compared are told",
+            "u,t,n,d\na,1709542800,5,2024-03-04\nb,1709542800,\"1,234\",4.3.\nc,1709542800,,2024-03-04\n",
+            "--key u --time t --where n>=5 --where d>=2024-03-04",
+            A,
+            &[
+                "note: `n` has values that are no number, such as 1,234: n>=5 does not hold for them\n",
+                "2 left out by --where",
+            ],
+            0,
+        ),
+    ]);
+}
+
 #[test]
 fn users() {
     const CSV: &str =
