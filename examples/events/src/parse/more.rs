@@ -45,7 +45,7 @@ struct Check {
 
 impl Check {
     fn new(index: usize, condition: &Condition, meaning: TimeMeaning) -> Self {
-        let condition = condition.clone().in_zone(meaning.zone.clone());
+        let condition = condition.clone().in_zone(meaning.zone);
         Self { index, condition, times: TimeReader::new(meaning), other: RefCell::default() }
     }
 

@@ -61,6 +61,8 @@ enum Place {
     Column(usize),
     /// Of an address.
     Client(usize),
+    /// The same by its own name: what is no address, such as a hash of one, is a text.
+    ClientOrText(usize),
     /// Date and time: the column of each, the date perhaps in a line `#Date`.
     Time(Option<usize>, usize),
     /// Method and path.
@@ -77,7 +79,7 @@ fn find(name: &str, columns: &[String]) -> Option<Place> {
         "time" => Some(Place::Time(column("date"), column("time")?)),
         "request" => Some(Place::Request(of("method")?, of("path")?)),
         "address" | "forwarded_for" => of(name).map(Place::Client),
-        _ if is_client(name) => column(name).map(Place::Client),
+        _ if is_client(name) => column(name).map(Place::ClientOrText),
         _ => column(name).or_else(|| of(name)).map(Place::Column),
     }
 }
@@ -230,7 +232,7 @@ impl Parser for W3c {
         self.join(line);
         let Self { wanted, forwarded, places, cells, clients, beside, addresses, time, request, joined, .. } = self;
         for (client, place) in clients.iter_mut().zip(&*places) {
-            if let Some(Place::Client(column)) = place {
+            if let Some(Place::Client(column) | Place::ClientOrText(column)) = place {
                 let (start, end) = cells[*column];
                 *client = Client::within(line.bytes(), start..end, |text| forwarded.client(text));
                 addresses.note(&line.bytes()[start..end]);
@@ -250,7 +252,10 @@ impl Parser for W3c {
                     _ => Field::NotUtf8,
                 },
                 Some(Place::Column(column)) => line.log_field(cell(column)),
-                Some(Place::Client(_)) => clients[index].field(line),
+                Some(Place::ClientOrText(column)) if matches!(clients[index], Client::None) => {
+                    line.log_field(cell(column))
+                }
+                Some(Place::Client(_) | Place::ClientOrText(_)) => clients[index].field(line),
             }
         })
     }

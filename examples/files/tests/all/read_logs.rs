@@ -596,10 +596,14 @@ fn w3c() {
         ),
         case(
             "an address by the name of its column",
-            "#Fields: date time c-ip\n2024-03-04 09:00:00 2001:DB8::1\n2024-03-04 09:10:00 2001:db8:0::1\n",
+            "#Fields: date time c-ip\n2024-03-04 09:00:00 2001:DB8::1\n2024-03-04 09:10:00 2001:db8:0::1\n\
+             2024-03-04 09:00:00 a7c0f3\n2024-03-04 09:00:00 -\n",
             "--key c-ip --value date",
-            &["2001:db8::1 2 2024-03-04T09:00:00Z 2024-03-04 2024-03-04"],
-            &[],
+            &[
+                "2001:db8::1 2 2024-03-04T09:00:00Z 2024-03-04 2024-03-04",
+                "a7c0f3 1 2024-03-04T09:00:00Z 2024-03-04 2024-03-04",
+            ],
+            &["line 5: `c-ip` is -", " 3 events, 1 rejected,"],
         ),
         Case {
             input: b"#Fields: date time c-ip cs-method cs-uri-stem\n2024-03-04 09:00:00 192.0.2.1 GET /caf\xe9\n\
