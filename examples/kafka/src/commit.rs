@@ -102,13 +102,14 @@ impl Committer {
     }
 
     fn send(&self, output: &Output) -> Result<(), KafkaError> {
-        let mut record = BaseRecord::<[u8], [u8]>::to(&output.topic).payload(&output.value);
+        let mut record = BaseRecord::<[u8], [u8]>::to(&output.topic);
+        record.payload = output.value.as_deref();
         record.key = output.key.as_deref();
         record.partition = output.partition;
         record.timestamp = output.timestamp;
         if !output.headers.is_empty() {
-            let with = |headers: OwnedHeaders, (key, value): &(&str, String)| {
-                headers.insert(Header { key, value: Some(value) })
+            let with = |headers: OwnedHeaders, (key, value): &(String, Option<Vec<u8>>)| {
+                headers.insert(Header { key, value: value.as_ref() })
             };
             record.headers = Some(output.headers.iter().fold(OwnedHeaders::new(), with));
         }

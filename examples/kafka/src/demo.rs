@@ -71,7 +71,7 @@ pub(crate) fn demo(options: &Demo) -> Result<()> {
 }
 
 fn group(name: &str) -> GroupOptions {
-    GroupOptions { input: INPUT.to_owned(), output: name.to_owned(), group: name.to_owned() }
+    GroupOptions::of(INPUT, name)
 }
 
 impl Stage {
@@ -120,7 +120,7 @@ impl Stage {
     }
 
     fn worker(&self, group: &GroupOptions, more: &[&str]) -> Result<Process> {
-        let own = ["run", "--input", INPUT, "--output", &group.output, "--group", &group.group];
+        let own = ["run", "--input", INPUT, "--output", group.output(), "--group", &group.group];
         let child = self.command(&[&own[..], &RULES, more].concat()).stderr(Stdio::null()).spawn()?;
         Ok(Process(child))
     }
@@ -151,7 +151,7 @@ impl Stage {
         let mut rows = Vec::new();
         for partition in 0..partitions {
             restore::each(&self.connection, topic, partition, 0, |input| {
-                rows.push(input.value.to_vec());
+                rows.push(input.value.unwrap_or_default().to_vec());
                 Ok(())
             })?;
         }
@@ -161,8 +161,8 @@ impl Stage {
 
     fn compare(&self, disturbed: &GroupOptions, alone: &GroupOptions, produced: u64) -> Result<()> {
         let topics = |group: &GroupOptions| {
-            let sides = Side::ALL.map(|side| side.topic(&group.output));
-            std::iter::once(group.output.clone()).chain(sides).collect::<Vec<_>>()
+            let sides = Side::ALL.map(|side| side.topic(group.output()));
+            std::iter::once(group.output().to_owned()).chain(sides).collect::<Vec<_>>()
         };
         for (topic, other) in topics(disturbed).iter().zip(topics(alone)) {
             let (rows, expected) = (self.rows(topic)?, self.rows(&other)?);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use tiny_http::{Response, Server};
+use tiny_http::{Header, Response, Server};
 
 use crate::sessions::{Counts, RuleCounts};
 
@@ -22,7 +22,9 @@ pub(crate) struct Partition {
     pub(crate) state_bytes: usize,
     pub(crate) committed: Instant,
     pub(crate) commits: u64,
-    pub(crate) counts: Counts,
+    pub(crate) open_sessions: usize,
+    /// The counts at the latest commit: they never go down, whichever process has the partition.
+    pub(crate) saved: Counts,
 }
 
 /// The figures of this moment.
@@ -35,6 +37,7 @@ struct Now {
     partitions: Vec<Partition>,
 }
 
+const FORMAT: &str = "Content-Type: text/plain; version=0.0.4; charset=utf-8";
 /// A process that has looked at nothing for this time does not work.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -64,7 +67,8 @@ pub(crate) fn serve(address: Option<SocketAddr>) -> Result<Figures> {
     std::thread::spawn(move || {
         for request in server.incoming_requests() {
             let (status, text) = shared.answer(request.url());
-            let _ = request.respond(Response::from_string(text).with_status_code(status));
+            let response = Response::from_string(text).with_status_code(status);
+            let _ = request.respond(response.with_header(FORMAT.parse::<Header>().expect("a header")));
         }
     });
     Ok(figures)
@@ -74,14 +78,14 @@ pub(crate) fn serve(address: Option<SocketAddr>) -> Result<Figures> {
 type Of<T> = fn(&T) -> f64;
 
 const PARTITION: [(&str, &str, &str, Of<Partition>); 8] = [
-    ("counter", "records_total", "Records read, since the group began", |of| of.counts.records as f64),
-    ("counter", "unreadable_total", "Records that are no event", |of| of.counts.unreadable as f64),
-    ("counter", "refused_total", "Events refused before any rule saw them", |of| of.counts.refused as f64),
+    ("counter", "records_total", "Records committed, since the group began", |of| of.saved.records as f64),
+    ("counter", "unreadable_total", "Records that are no event", |of| of.saved.unreadable as f64),
+    ("counter", "refused_total", "Events refused before any rule saw them", |of| of.saved.refused as f64),
     ("counter", "commits_total", "Transactions committed", |of| of.commits as f64),
     ("gauge", "lag_records", "Records that are not read yet", |of| {
         of.end.map_or(f64::NAN, |end| (end - of.next_offset).max(0) as f64)
     }),
-    ("gauge", "open_sessions", "Open sessions, of all rules", |of| of.counts.open_sessions as f64),
+    ("gauge", "open_sessions", "Open sessions, of all rules", |of| of.open_sessions as f64),
     ("gauge", "state_bytes", "Bytes that a restore has to read", |of| of.state_bytes as f64),
     ("gauge", "commit_age_seconds", "Time since the latest commit", |of| of.committed.elapsed().as_secs_f64()),
 ];
@@ -106,7 +110,7 @@ fn text(partitions: &[Partition]) -> String {
     for (kind, name, help, of) in RULE {
         head(&mut text, kind, name, help);
         for partition in partitions {
-            for rule in &partition.counts.rules {
+            for rule in &partition.saved.rules {
                 let (number, name_of_rule) = (partition.number, &rule.rule);
                 let labels = format!("partition=\"{number}\",rule=\"{name_of_rule}\"");
                 let _ = writeln!(text, "kafka_sessions_{name}{{{labels}}} {}", of(rule));
@@ -123,10 +127,18 @@ mod tests {
     #[test]
     fn figures_of_each_partition_and_rule() {
         let rule = RuleCounts { rule: "gap_30m".to_owned(), late: 3, ..RuleCounts::default() };
-        let counts = Counts { records: 7, rules: vec![rule], ..Counts::default() };
-        let (number, next_offset, end) = (2, 7, Some(9));
-        let partition =
-            Partition { number, next_offset, end, state_bytes: 5, committed: Instant::now(), commits: 1, counts };
+        let saved = Counts { records: 7, rules: vec![rule], ..Counts::default() };
+        let (number, next_offset, end, open_sessions) = (2, 7, Some(9), 4);
+        let partition = Partition {
+            number,
+            next_offset,
+            end,
+            state_bytes: 5,
+            committed: Instant::now(),
+            commits: 1,
+            open_sessions,
+            saved,
+        };
         let text = text(&[partition]);
         for line in [
             "# TYPE kafka_sessions_records_total counter\nkafka_sessions_records_total{partition=\"2\"} 7\n",

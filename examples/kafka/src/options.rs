@@ -110,13 +110,25 @@ pub(crate) struct GroupOptions {
     #[arg(long, value_name = "TOPIC", default_value = "clicks")]
     pub(crate) input: String,
 
-    /// Topic for sessions; NAME-late, NAME-refused and NAME-unreadable get the records that are in none
-    #[arg(long, value_name = "NAME", default_value = "sessions")]
-    pub(crate) output: String,
+    /// Topic for sessions; NAME-late, NAME-refused and NAME-unreadable get the records that are in none [default: the
+    /// name of the group]
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
 
     /// Processes of one group share the partitions; NAME-state is the topic for their state
     #[arg(long, value_name = "NAME", default_value = "sessions")]
     pub(crate) group: String,
+}
+
+impl GroupOptions {
+    /// A group of this name, whose output has it, too.
+    pub(crate) fn of(input: &str, name: &str) -> Self {
+        Self { input: input.to_owned(), output: None, group: name.to_owned() }
+    }
+
+    pub(crate) fn output(&self) -> &str {
+        self.output.as_deref().unwrap_or(&self.group)
+    }
 }
 
 #[derive(Clone, Debug, Args)]

@@ -12,7 +12,7 @@ use crate::options::Repartition;
 use crate::sessions::Counts;
 use crate::state::Entry;
 use crate::topics::{self, Side};
-use crate::worker::{Input, Job, Output, Task, set_aside, work};
+use crate::worker::{Input, Job, NO_VALUE, Output, Task, set_aside, work};
 
 pub(crate) fn repartition(options: &Repartition) -> Result<()> {
     let signals = Orderly::begin(); // before anything takes time
@@ -23,8 +23,8 @@ pub(crate) fn repartition(options: &Repartition) -> Result<()> {
         let replication = working.replication;
         topics::make(connection, &topics::Wanted { name, partitions, replication, is_compacted: false, largest: None })
     };
-    make(&group.output, partitions.unwrap_or(of_input))?;
-    make(&Side::Unreadable.topic(&group.output), of_input)?;
+    make(group.output(), partitions.unwrap_or(of_input))?;
+    make(&Side::Unreadable.topic(group.output()), of_input)?;
     work(&signals, &job, connection, group, working, None)
 }
 
@@ -52,8 +52,8 @@ impl Job for Rekeying {
         Ok(Partition {
             parser: Jsonl::new(self.options.fields.wanted().map_err(anyhow::Error::msg)?),
             input: group.input.as_str().into(),
-            output: group.output.as_str().into(),
-            unreadable: Side::Unreadable.topic(&group.output).into(),
+            output: group.output().into(),
+            unreadable: Side::Unreadable.topic(group.output()).into(),
             next_offset: 0,
             counts: Counts::default(),
         })
@@ -69,6 +69,10 @@ impl Task for Partition {
         self.next_offset
     }
 
+    fn recall(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
     fn begin_at(&mut self, offset: i64) {
         self.next_offset = offset;
     }
@@ -77,19 +81,25 @@ impl Task for Partition {
     fn take(&mut self, input: &Input<'_>, out: &mut Vec<Output>) {
         self.next_offset = input.offset + 1;
         self.counts.records += 1;
-        let parsed = self.parser.parse(input.value).map(|record| record.key.as_bytes().to_vec());
+        let parsed = match input.value {
+            Some(value) => {
+                let record = self.parser.parse(value).map_err(|reject| reject.to_string());
+                record.map(|record| record.key.as_bytes().to_vec())
+            }
+            None => Err(NO_VALUE.to_owned()),
+        };
         out.push(match parsed {
             Ok(key) => Output {
                 topic: Arc::clone(&self.output),
                 partition: None,
                 key: Some(key),
-                value: input.value.to_vec(),
-                timestamp: Some(input.timestamp),
-                headers: Vec::new(),
+                value: input.value.map(<[u8]>::to_vec),
+                timestamp: input.timestamp,
+                headers: input.copied_headers(),
             },
             Err(reject) => {
                 self.counts.unreadable += 1;
-                set_aside(&self.input, Arc::clone(&self.unreadable), input, None, reject.to_string())
+                set_aside(&self.input, Arc::clone(&self.unreadable), input, None, reject)
             }
         });
     }

@@ -70,7 +70,7 @@ pub(crate) fn report(options: &options::Report) -> Result<()> {
 
 fn row(text: &mut String, cells: [&str; 7]) {
     let cells = cells.map(|cell| format!("{cell:>13}"));
-    *text += &(cells.concat() + "\n");
+    *text += &(cells.join("  ") + "\n");
 }
 
 fn kilobytes(bytes: usize) -> String {

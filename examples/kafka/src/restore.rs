@@ -22,6 +22,9 @@ pub(crate) struct Note {
     pub(crate) state_bytes: usize,
     /// In milliseconds, by the clock of the process that committed.
     pub(crate) committed_at: i64,
+    /// How often the partition was committed: 0 in the note of a release before 2026-11-28.
+    #[serde(default)]
+    pub(crate) commits: u64,
     pub(crate) counts: Counts,
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn read(
     from: i64,
 ) -> Result<Option<(Vec<Entry>, Written)>> {
     let mut collected = Collected::default();
-    each(connection, topic, partition, from, |input| collected.add(input.value))
+    each(connection, topic, partition, from, |input| collected.add(input.value.unwrap_or_default()))
         .and_then(|()| collected.entries())
         .with_context(|| format!("{topic}, partition {partition}"))
 }

@@ -21,7 +21,7 @@ use stagger::{Clock, Counters, Engine, Event, Pushed, SessionSummary, Timestamp}
 use crate::options::Run;
 use crate::state::Entry;
 use crate::topics::{self, Side};
-use crate::worker::{Input, Job, Output, Task, set_aside, work};
+use crate::worker::{Input, Job, NO_VALUE, Output, Task, set_aside, work};
 
 pub(crate) fn run(options: &Run) -> Result<()> {
     let signals = Orderly::begin(); // before anything takes time
@@ -155,8 +155,8 @@ impl Sessions {
     pub(crate) fn new(options: &Run) -> Result<Self> {
         let named = options.strategies.named().map_err(anyhow::Error::msg)?;
         let targets = Targets {
-            sessions: options.group.output.as_str().into(),
-            sides: Side::ALL.map(|side| side.topic(&options.group.output).into()),
+            sessions: options.group.output().into(),
+            sides: Side::ALL.map(|side| side.topic(options.group.output()).into()),
         };
         Ok(Self {
             columns: session_columns(options.fields.declared().map_err(anyhow::Error::msg)?),
@@ -267,7 +267,11 @@ impl Job for Sessions {
 impl Events {
     /// One event goes to all rules. The watermark moves before it is placed, as in an engine that derives its own.
     fn push(&mut self, record: &Record<'_>, input: &Input<'_>, out: &mut Vec<Output>) {
-        if let Some(reason) = self.timing.refusal(record.time, self.clocks.arrival) {
+        let refusal = match input.timestamp {
+            Some(_) => self.timing.refusal(record.time, self.clocks.arrival),
+            None => Some("its record has no timestamp, and so no arrival".to_owned()),
+        };
+        if let Some(reason) = refusal {
             self.clocks.refused += 1;
             out.push(set_aside(&self.topic, self.targets.of(Side::Refused), input, None, reason));
             return;
@@ -333,7 +337,7 @@ fn emit(
         topic: Arc::clone(to),
         partition: None,
         key: Some(session.key.clone().into_bytes()),
-        value: serde_json::Value::Object(json).to_string().into_bytes(),
+        value: Some(serde_json::Value::Object(json).to_string().into_bytes()),
         timestamp: Some(session.last_time.as_millis()),
         headers: Vec::new(),
     });
@@ -353,14 +357,18 @@ impl Task for Partition {
         let Self { parser, events } = self;
         let clocks = &mut events.clocks;
         (clocks.next_offset, clocks.records) = (input.offset + 1, clocks.records + 1);
-        clocks.arrival = clocks.arrival.max(Timestamp::from_millis(input.timestamp));
-        match parser.parse(input.value) {
+        clocks.arrival = clocks.arrival.max(input.timestamp.map_or(Timestamp::MIN, Timestamp::from_millis));
+        let parsed = match input.value {
+            Some(value) => parser.parse(value).map_err(|reject| reject.to_string()),
+            None => Err(NO_VALUE.to_owned()),
+        };
+        match parsed {
             Ok(record) => events.push(&record, input, out),
-            Err(reject) => {
+            Err(reason) => {
                 clocks.unreadable += 1;
                 events.advance(out);
                 let to = events.targets.of(Side::Unreadable);
-                out.push(set_aside(&events.topic, to, input, None, reject.to_string()));
+                out.push(set_aside(&events.topic, to, input, None, reason));
             }
         }
     }
@@ -430,7 +438,8 @@ pub(crate) mod tests {
     }
 
     fn input(offset: i64, timestamp: i64, value: &str) -> Input<'_> {
-        Input { partition: 3, offset, timestamp, key: Some(b"k"), value: value.as_bytes() }
+        let (timestamp, value) = (Some(timestamp), Some(value.as_bytes()));
+        Input { partition: 3, offset, timestamp, key: Some(b"k"), value, headers: None }
     }
 
     fn click(user: u8, second: i64) -> String {
@@ -439,7 +448,9 @@ pub(crate) mod tests {
 
     /// Topic and a header of each output.
     fn told(outputs: &[Output], header: &str) -> Vec<(String, String)> {
-        let of = |output: &Output| output.headers.iter().find(|(name, _)| *name == header).map(|(_, of)| of.clone());
+        let of =
+            |output: &Output| output.headers.iter().find(|(name, _)| *name == header).and_then(|(_, of)| of.clone());
+        let of = |output: &Output| of(output).map(|of| String::from_utf8(of).unwrap());
         outputs.iter().map(|output| (output.topic.to_string(), of(output).unwrap_or_default())).collect()
     }
 
@@ -464,9 +475,25 @@ pub(crate) mod tests {
         let offsets: Vec<String> = told(&out, "offset").into_iter().map(|(_, offset)| offset).collect();
         assert_eq!(offsets, ["1", "2", "3", "4", "5"]);
         assert_eq!((told(&out, "rule")[0].1.as_str(), told(&out, "partition")[0].1.as_str()), ("step_10s", "3"));
-        assert_eq!(out[0].value, late.as_bytes());
+        assert_eq!(out[0].value.as_deref(), Some(late.as_bytes()));
         let counts = partition.counts();
         assert_eq!((counts.records, counts.refused, counts.unreadable, counts.rules[0].late), (6, 2, 2, 1));
+    }
+
+    #[test]
+    fn records_without_value_or_timestamp_are_set_aside() {
+        let job = job("--gap 10s").unwrap();
+        let (mut partition, mut out) = (job.open(Vec::new()).unwrap(), Vec::new());
+        let value = click(1, T);
+        partition.take(&Input { value: None, ..input(0, T * 1_000, "") }, &mut out);
+        partition.take(&Input { timestamp: None, ..input(1, 0, &value) }, &mut out);
+        let expected = [
+            ("sessions-unreadable".to_owned(), "it has no value".to_owned()),
+            ("sessions-refused".to_owned(), "its record has no timestamp, and so no arrival".to_owned()),
+        ];
+        assert_eq!(told(&out, "reason"), expected);
+        assert_eq!((&out[0].value, out[1].value.as_deref()), (&None, Some(value.as_bytes())));
+        assert_eq!(out[1].timestamp, None);
     }
 
     #[test]

@@ -137,9 +137,9 @@ pub(crate) fn prepare(connection: &Connection, group: &GroupOptions, working: &W
         make(connection, &Wanted { name, partitions, replication, is_compacted, largest })
     };
     let of_input = setting(connection, &group.input, "max.message.bytes").and_then(|bytes| bytes.parse::<u64>().ok());
-    make(&group.output, false, of_input.map(|bytes| 2 * bytes + BESIDE))?; // a row has two values of the input
+    make(group.output(), false, of_input.map(|bytes| 2 * bytes + BESIDE))?; // a row has two values of the input
     for side in Side::ALL {
-        make(&side.topic(&group.output), false, of_input.map(|bytes| bytes + BESIDE))?;
+        make(&side.topic(group.output()), false, of_input.map(|bytes| bytes + BESIDE))?;
     }
     let state = state_topic(&group.group);
     make(&state, true, None)?;
@@ -156,8 +156,8 @@ pub(crate) fn prepare(connection: &Connection, group: &GroupOptions, working: &W
         ),
         None => say(format_args!("kafka: the broker does not tell cleanup.policy of {state}: it must be compact")),
     }
-    if setting(connection, &group.output, "cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
-        let output = &group.output;
+    if setting(connection, group.output(), "cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+        let output = group.output();
         say(format_args!(
             "kafka: {output} has cleanup.policy=compact: Kafka keeps the latest session of each key only"
         ));

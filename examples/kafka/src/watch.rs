@@ -1,5 +1,6 @@
 //! Prints the rows of a topic, as a reader that sees only committed records.
 
+use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 use std::time::Duration;
 
@@ -26,11 +27,11 @@ pub(crate) fn watch(options: &options::Watch) -> Result<()> {
         list.add_partition_offset(topic, partition, from)?;
     }
     consumer.assign(&list)?;
-    let (signals, mut open) = (Orderly::begin(), partitions);
-    while !signals.is_asked_to_end() && (open > 0 || !once) {
+    let (signals, mut open) = (Orderly::begin(), (0..partitions).collect::<BTreeSet<_>>());
+    while !signals.is_asked_to_end() && (!open.is_empty() || !once) {
         match consumer.poll(Duration::from_millis(200)) {
             None => {}
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = open.remove(&partition), // each tells it again and again
             Some(Err(error)) if !once && restore::is_away(&error) => {} // sessions come when it is back
             Some(Err(error)) => return Err(error).with_context(|| format!("cannot read {topic}")),
             Some(Ok(message)) => print(&message)?,

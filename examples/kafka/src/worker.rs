@@ -10,7 +10,7 @@ use program::say::say;
 use program::signals::Orderly;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::{self, Member, Rebalance};
@@ -23,15 +23,15 @@ use crate::state::{Entry, Written};
 use crate::topics;
 
 /// A record of the input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Input<'a> {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
-    /// In milliseconds.
-    pub(crate) timestamp: i64,
+    /// In milliseconds. Producers before Kafka 0.10 give none.
+    pub(crate) timestamp: Option<i64>,
     pub(crate) key: Option<&'a [u8]>,
-    /// Empty where there is none.
-    pub(crate) value: &'a [u8],
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: Option<&'a BorrowedHeaders>,
 }
 
 impl<'a> Input<'a> {
@@ -39,12 +39,25 @@ impl<'a> Input<'a> {
         Self {
             partition: message.partition(),
             offset: message.offset(),
-            timestamp: message.timestamp().to_millis().unwrap_or(0),
+            timestamp: message.timestamp().to_millis(),
             key: message.key(),
-            value: message.payload().unwrap_or_default(),
+            value: message.payload(),
+            headers: message.headers(),
         }
     }
+
+    /// Its own headers, for a record that is this one again.
+    pub(crate) fn copied_headers(&self) -> Headers {
+        let all = self.headers.into_iter().flat_map(BorrowedHeaders::iter);
+        all.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    }
 }
+
+/// Why a record without a value is no event. A compacted topic has such records: they delete the earlier ones of a key.
+pub(crate) const NO_VALUE: &str = "it has no value";
+
+/// The headers of a record, in their order.
+pub(crate) type Headers = Vec<(String, Option<Vec<u8>>)>;
 
 /// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +66,9 @@ pub(crate) struct Output {
     /// By the key, unless it is given.
     pub(crate) partition: Option<i32>,
     pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) timestamp: Option<i64>,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Headers,
 }
 
 /// A record that cannot be used, as it came, with the reason.
@@ -66,15 +79,17 @@ pub(crate) fn set_aside(
     rule: Option<&str>,
     reason: String,
 ) -> Output {
-    let mut headers = vec![
+    let mut told = vec![
         ("reason", reason),
         ("topic", topic.to_string()),
         ("partition", input.partition.to_string()),
         ("offset", input.offset.to_string()),
     ];
-    headers.extend(rule.map(|rule| ("rule", rule.to_owned())));
-    let key = input.key.map(<[u8]>::to_vec);
-    Output { topic: to, partition: None, key, value: input.value.to_vec(), timestamp: Some(input.timestamp), headers }
+    told.extend(rule.map(|rule| ("rule", rule.to_owned())));
+    let told = told.into_iter().map(|(name, text)| (name.to_owned(), Some(text.into_bytes())));
+    let headers = input.copied_headers().into_iter().chain(told).collect();
+    let (key, value) = (input.key.map(<[u8]>::to_vec), input.value.map(<[u8]>::to_vec));
+    Output { topic: to, partition: None, key, value, timestamp: input.timestamp, headers }
 }
 
 /// The work of the processes of a group.
@@ -94,6 +109,9 @@ pub(crate) trait Job: Sync {
 /// The work on one partition.
 pub(crate) trait Task: Send {
     fn next_offset(&self) -> i64;
+
+    /// Goes on with the counts of the owner before, if they are not in the state.
+    fn recall(&mut self, _: Counts) {}
 
     /// Where to begin, if not where the state ends.
     fn begin_at(&mut self, offset: i64);
@@ -119,6 +137,9 @@ struct Slot<T> {
     outputs: Vec<Output>,
     written: Written,
     base_at: i64,
+    /// The counts at the latest commit, and the number of commits: neither ever goes down.
+    saved: Counts,
+    commits: u64,
     is_dirty: bool,
     /// When it was last committed, or tried to be.
     tried: Instant,
@@ -145,6 +166,8 @@ struct Worker<'a, J: Job> {
     fenced: Vec<(i32, Instant)>,
     /// The group has answered once, perhaps with no partition.
     has_joined: bool,
+    /// Whether it was told that a record has no key.
+    told_keyless: bool,
 }
 
 /// How often to look at the time.
@@ -185,6 +208,7 @@ pub(crate) fn work<J: Job>(
         slots,
         fenced,
         has_joined,
+        told_keyless: false,
     };
     let done = worker.until_the_end(signals, &figures);
     drop(worker);
@@ -253,6 +277,7 @@ impl<J: Job> Worker<'_, J> {
                 Some(Ok(message)) => {
                     has_heard = true;
                     let input = Input::of(&message);
+                    self.tell_keyless(&input);
                     let Some(slot) = self.slots.get_mut(&input.partition) else { continue };
                     if input.offset >= slot.task.next_offset() {
                         slot.task.take(&input, &mut slot.outputs);
@@ -262,6 +287,19 @@ impl<J: Job> Worker<'_, J> {
             }
         }
         Ok(has_heard)
+    }
+
+    /// Once: producers spread records without a key over all partitions.
+    fn tell_keyless(&mut self, input: &Input<'_>) {
+        if input.key.is_none() && !self.told_keyless && self.partitions.is_some_and(|partitions| partitions > 1) {
+            let Input { partition, offset, .. } = input;
+            say(format_args!(
+                "kafka: {}, partition {partition}, offset {offset}: a record has no key. Sessions come in parts unless all \
+                 events of a session key are in one partition: see `kafka repartition`",
+                self.group.input
+            ));
+            self.told_keyless = true;
+        }
     }
 
     /// Follows the requests of the group.
@@ -402,8 +440,9 @@ impl<J: Job> Worker<'_, J> {
             end: self.consumer.context().end_of(*partition),
             state_bytes: slot.written.bytes(),
             committed: slot.committed,
-            commits: slot.written.number,
-            counts: slot.task.counts(),
+            commits: slot.commits,
+            open_sessions: slot.task.counts().open_sessions,
+            saved: slot.saved.clone(),
         };
         self.slots.iter().map(of).collect()
     }
@@ -542,14 +581,17 @@ impl<J: Job> Opening<'_, J> {
     fn try_open(&self, partition: i32) -> Result<(Slot<J::Task>, Beginning)> {
         let committer = Committer::new(self.connection, &self.group.group, partition)?;
         let committed = restore::committed(self.consumer, &self.group.input, partition)?;
-        let base_at = committed.as_ref().and_then(|(_, note)| Some(note.as_ref()?.base_at)).unwrap_or(0);
+        let note = committed.as_ref().and_then(|(_, note)| note.clone());
+        let base_at = note.as_ref().map_or(0, |note| note.base_at);
         let state = match J::HAS_STATE {
             true => restore::read(self.connection, self.state_topic, partition, base_at)?,
             false => None,
         };
         let (entries, written) = state.unwrap_or_default();
         let is_restored = !entries.is_empty();
-        let task = self.job.open(entries)?;
+        let mut task = self.job.open(entries)?;
+        let commits = written.number.max(note.as_ref().map_or(0, |note| note.commits));
+        note.into_iter().for_each(|note| task.recall(note.counts));
         let ends = self.consumer.fetch_watermarks(&self.group.input, partition, client::PATIENCE);
         let (low, high) = ends.context("cannot read where the topic begins and ends")?;
         let known = Known {
@@ -561,7 +603,7 @@ impl<J: Job> Opening<'_, J> {
             low,
             high,
         };
-        Ok((Slot::new(task, committer, written, base_at), known.beginning()))
+        Ok((Slot { commits, ..Slot::new(task, committer, written, base_at) }, known.beginning()))
     }
 }
 
@@ -576,6 +618,8 @@ impl<T: Task> Slot<T> {
     fn new(task: T, committer: Committer, written: Written, base_at: i64) -> Self {
         let now = Instant::now();
         Self {
+            saved: task.counts(),
+            commits: 0,
             task,
             committer,
             outputs: Vec::new(),
@@ -616,14 +660,14 @@ impl<T: Task> Slot<T> {
                 topic: Arc::clone(place.state_topic),
                 partition: Some(partition),
                 key: Some(record.key.into_bytes()),
-                value: record.value,
+                value: Some(record.value),
                 timestamp: None,
                 headers: Vec::new(),
             }));
             written = next;
         }
-        let note =
-            Note { base_at, state_bytes: written.bytes(), committed_at: now_millis(), counts: self.task.counts() };
+        let (counts, commits) = (self.task.counts(), self.commits + 1);
+        let note = Note { base_at, state_bytes: written.bytes(), committed_at: now_millis(), commits, counts };
         let next_offset = self.task.next_offset();
         let position = Position { topic: place.topic, partition, next_offset, note: serde_json::to_string(&note)? };
         let done = self.committer.commit(&self.outputs, &position, &group);
@@ -632,6 +676,7 @@ impl<T: Task> Slot<T> {
             self.outputs.clear();
             self.task.was_saved();
             (self.written, self.base_at, self.is_dirty, self.committed) = (written, base_at, false, Instant::now());
+            (self.saved, self.commits) = (note.counts, commits);
         }
         Ok(done)
     }

@@ -3,18 +3,24 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Kafka, Worker};
 use futures_executor::block_on;
+use program::testing::free_port;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(150);
 
@@ -40,7 +46,7 @@ impl Site {
 
     /// Exit status and messages of a process that ends when it has read everything.
     fn run(&self, more: &[&str]) -> (Option<i32>, String) {
-        let own = ["run", "--input", &self.topic, "--group", &self.group, "--output", &self.group, "--gap", "1m"];
+        let own = ["run", "--input", &self.topic, "--group", &self.group, "--gap", "1m"];
         let command = [&own[..], &["--stop-when-idle", "1ms"], more].concat();
         let mut child = self.kafka.command(&command).stderr(Stdio::piped()).spawn().unwrap();
         let until = Instant::now() + PATIENCE;
@@ -96,6 +102,45 @@ impl Site {
         config.set("bootstrap.servers", &self.kafka.bootstrap).set("group.id", &self.group);
         more.iter().for_each(|(name, value)| _ = config.set(*name, *value));
         config.create().unwrap()
+    }
+
+    /// Writes a record, and waits until the broker has it.
+    fn send<'a>(&'a self, with: impl FnOnce(BaseRecord<'a, str, str>) -> BaseRecord<'a, str, str>) {
+        let mut config = ClientConfig::new();
+        let producer: BaseProducer = config.set("bootstrap.servers", &self.kafka.bootstrap).create().unwrap();
+        producer.send(with(BaseRecord::to(&self.topic))).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// An event that arrives when it happens.
+    fn click(&self, partition: i32, user: u8, second: i64) {
+        let click =
+            json!({"user_id": user, "device_id": "d", "client_timestamp": second, "client_event": "e"}).to_string();
+        let mut config = ClientConfig::new();
+        let producer: BaseProducer = config.set("bootstrap.servers", &self.kafka.bootstrap).create().unwrap();
+        let record = BaseRecord::<str, str>::to(&self.topic).partition(partition).key("k").payload(&click);
+        producer.send(record.timestamp(second * 1_000)).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Bytes of the entries of the state of partition 0, without the line before each.
+    fn state_bytes(&self) -> usize {
+        let consumer = self.consumer(&[("enable.partition.eof", "true"), ("isolation.level", "read_committed")]);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&format!("{}-state", self.group), 0, Offset::Offset(0)).unwrap();
+        consumer.assign(&list).unwrap();
+        let (mut bytes, until) = (0, Instant::now() + PATIENCE);
+        loop {
+            assert!(Instant::now() < until, "the state does not end");
+            match consumer.poll(Duration::from_millis(50)) {
+                None => {}
+                Some(Err(KafkaError::PartitionEOF(_))) => return bytes,
+                Some(message) => {
+                    let record = message.unwrap().payload().unwrap().to_vec();
+                    bytes += record.len() - 1 - record.iter().position(|byte| *byte == b'\n').unwrap();
+                }
+            }
+        }
     }
 
     fn records(&self) -> u64 {
@@ -262,4 +307,137 @@ fn a_record_that_is_too_large_for_its_topic_is_told() {
     let own = Site { group: site.kafka.name("own"), topic: site.topic.clone(), kafka: site.kafka };
     own.make(&format!("{}-unreadable", own.group), ("max.message.bytes", "1000000"));
     own.stops("a record is too large for its topic: raise max.message.bytes there", &[]);
+}
+
+/// As they came, with headers and without a value, and told apart by ours.
+#[test]
+fn records_that_are_set_aside_are_as_they_came() {
+    let site = Site::new("aside", "2");
+    let headers = OwnedHeaders::new()
+        .insert(Header { key: "trace", value: Some("7") })
+        .insert(Header { key: "empty", value: None::<&str> });
+    site.send(|record| record.key("k").headers(headers.clone()));
+    site.send(|record| record.payload("{"));
+    let told = site.runs(&[]);
+    assert!(told.contains("a record has no key. Sessions come in parts unless"), "{told}");
+    let aside = site.kafka.rows(&format!("{}-unreadable", site.group));
+    let reasons = "reason=it has no value\ttopic=";
+    assert!(aside.iter().any(|row| row.starts_with(&format!("trace=7\tempty=\t{reasons}"))), "{aside:?}");
+    let consumer = site.consumer(&[("auto.offset.reset", "earliest")]);
+    let mut list = TopicPartitionList::new();
+    let side = format!("{}-unreadable", site.group);
+    (0..2).for_each(|partition| list.add_partition_offset(&side, partition, Offset::Offset(0)).unwrap());
+    consumer.assign(&list).unwrap();
+    let until = Instant::now() + PATIENCE;
+    let is_null = loop {
+        assert!(Instant::now() < until, "no record has the key");
+        match consumer.poll(Duration::from_millis(50)) {
+            Some(Ok(message)) if message.key() == Some(b"k") => break message.payload().is_none(),
+            _ => {}
+        }
+    };
+    assert!(is_null, "no value is none, not an empty one");
+}
+
+/// By hand: three events in two sessions that closed, one in an open one, one late, one record that is no event.
+#[test]
+fn the_report_has_the_figures_of_a_known_input() {
+    let site = Site::new("figures", "2");
+    site.delete(&site.topic);
+    assert_eq!(site.kafka.produce(&site.topic, &["--partitions", "2", "--events", "0"]), 0);
+    let second = 1_790_000_000;
+    for (user, after) in [(1, 0), (1, 10), (2, 0), (1, 200), (3, 0)] {
+        site.click(0, user, second + after);
+    }
+    site.send(|record| record.partition(0).payload("{"));
+    site.runs(&[]);
+    for _ in 0..4 {
+        site.click(1, 9, second);
+    }
+    let report = site.kafka.report(&site.topic, &site.group);
+    let counts = &report[&0]["counts"];
+    assert_eq!((&report[&0]["lag"], &report[&1]["lag"]), (&json!(0), &json!(4)));
+    assert!(report[&1]["counts"].is_null(), "nothing of it was committed: {report:?}");
+    let rule = json!({"rule": "gap_1m", "events": 5, "late": 1, "refused": 0, "closed": 3, "open": 1, "sessions": 2});
+    let expected = json!({"records": 6, "unreadable": 1, "refused": 0, "open_sessions": 1, "rules": [rule]});
+    assert_eq!(counts, &expected);
+    assert_eq!(report[&0]["state_bytes"], json!(site.state_bytes()));
+    assert_eq!(report[&0]["commits"], json!(1));
+    let text = site.kafka.output(&["report", "--input", &site.topic, "--group", &site.group]);
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
+    let cells = |line: usize| lines[line].iter().filter(|cell| !cell.is_empty()).copied().collect::<Vec<_>>();
+    assert_eq!(cells(0), ["partition", "lag", "records", "open sessions", "sessions", "state", "last commit"]);
+    assert_eq!(cells(1)[..6], ["0", "0", "6", "1", "2", "1 kB"]);
+    assert_eq!(cells(2), ["1", "4", "-", "-", "-", "-", "-"]);
+}
+
+/// Also of a task without a state.
+#[test]
+fn counts_go_on_in_the_next_process() {
+    let site = Site::new("counts", "2");
+    let again = ["repartition", "--input", &site.topic, "--group", &site.group, "--stop-when-idle", "1ms"];
+    for processes in 1..=2 {
+        site.kafka.output(&again);
+        assert_eq!(site.records(), 50 * processes);
+        site.produce(&[]);
+    }
+    let report = site.kafka.report(&site.topic, &site.group);
+    assert!(report.values().all(|line| line["commits"].as_u64() >= Some(2)), "{report:?}");
+}
+
+#[test]
+fn metrics_are_those_of_the_report_in_the_form_of_prometheus() {
+    let site = Site::new("metrics", "2");
+    let address = format!("127.0.0.1:{}", free_port());
+    let rules = ["--gap", "1m", "--step", "30s", "--commit-every", "50ms", "--listen", &address];
+    let worker = site.kafka.worker(&site.topic, &site.group, &rules);
+    site.kafka.until_done(&site.topic, &site.group, PATIENCE);
+    let report = site.kafka.report(&site.topic, &site.group);
+    let records = |partition: u64| {
+        let count = &report[&partition]["counts"]["records"];
+        format!("kafka_sessions_records_total{{partition=\"{partition}\"}} {count}\n")
+    };
+    let until = Instant::now() + PATIENCE;
+    let answer = loop {
+        assert!(Instant::now() < until, "the metrics differ from {report:?}");
+        let answer = get(&address);
+        if (0..2).all(|partition| answer.contains(&records(partition))) {
+            break answer;
+        }
+    };
+    worker.end();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
+    let (mut described, mut current) = (Vec::new(), ("", ""));
+    for line in body.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            current.0 = help.split(' ').next().unwrap();
+            assert!(!described.contains(&current.0), "{} is described twice", current.0);
+            described.push(current.0);
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(name, current.0);
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            current.1 = kind;
+        } else {
+            assert_eq!(line.split('{').next(), Some(current.0), "{line}");
+            let (_, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    assert!(described.len() >= 11, "{described:?}");
+}
+
+fn get(address: &str) -> String {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < until, "nobody answers on {address}");
+        let Ok(mut stream) = TcpStream::connect(address) else { continue };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        if asked.is_ok() && stream.read_to_string(&mut answer).is_ok() {
+            return answer;
+        }
+    }
 }
