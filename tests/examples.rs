@@ -35,6 +35,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("stagger-examples-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path); // of a process of the same number, which was killed
         std::fs::create_dir(&path).expect("the folder is new");
         Self(path)
     }

@@ -160,7 +160,8 @@ mod tests {
         let stop = on_signal();
         let this = std::process::id().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &this]).status().unwrap().success());
-        stop.cancelled().await;
+        let heard = tokio::time::timeout(program::testing::PATIENCE, stop.cancelled());
+        heard.await.expect("the signal is heard");
     }
 
     /// A webhook and CloudWatch one after the other leave time for the checkpoint.

@@ -23,6 +23,7 @@ impl Folder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("stagger-files-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path); // of a process of the same number, which was killed
         fs::create_dir_all(&path).expect("a folder for temporary files");
         Self(path)
     }

@@ -44,6 +44,7 @@ impl Kafka {
     pub fn lasting(name: &str) -> Self {
         let prefix = format!("{name}-{}", std::process::id());
         let journal = format!("{}/{prefix}.journal", env!("CARGO_TARGET_TMPDIR"));
+        let _ = fs::remove_file(&journal); // of a process of the same number, which was killed
         let (own, bootstrap) = serve(&["--port", &free_port().to_string(), "--journal", &journal]).unwrap();
         Self { own: Mutex::new(Some(own)), journal: Some(journal), bootstrap, prefix }
     }

@@ -1,12 +1,12 @@
 //! ministack, a Python package that stands in for S3, Firehose and CloudWatch, as a process of its own.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use program::testing::Running;
+use program::testing::{Running, free_port};
 
 const PACKAGES: &str = "ministack cbor2";
 const IMPORTS: &str = "import ministack, cbor2";
@@ -38,7 +38,7 @@ impl StandIn {
 
     /// `None` if it ends at once: another program may have taken the port.
     fn try_start(python: &str) -> Option<Self> {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = Command::new(python);
         command.args(["-c", RUN]).env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", address.port().to_string());
         command.env("SERVICES", "s3,firehose,cloudwatch").env("S3_PERSIST", "0");
