@@ -33,7 +33,7 @@ impl Dir {
         let path = self.root.join(name);
         blocking(move || {
             write_beside(&path, &[])
-                .and_then(fs::remove_file)
+                .and_then(remove) // another consumer that begins may have removed it: then both can write here
                 .with_context(|| format!("cannot write {}", path.display()))
         })
         .await
@@ -51,13 +51,7 @@ impl Dir {
 
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         let path = self.root.join(name);
-        blocking(move || match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot delete {}", path.display()))
-            }
-            _ => Ok(()),
-        })
-        .await
+        blocking(move || remove(&path).with_context(|| format!("cannot delete {}", path.display()))).await
     }
 
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
@@ -116,6 +110,14 @@ fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     Ok(beside.into())
 }
 
+/// Also one that is gone already.
+fn remove(path: impl AsRef<Path>) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
@@ -141,4 +143,27 @@ fn collect(root: &Path, folder: &Path, names: &mut Vec<String>) -> io::Result<()
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.context("a thread that reads and writes files has died")?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One removed the probe of another, which was told that it could not write.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn consumers_that_begin_together_can_all_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |_| {
+            let dir = Dir::new(folder.path().to_owned());
+            tokio::spawn(async move {
+                for _ in 0..100 {
+                    dir.check_writable(".writable").await.unwrap();
+                }
+            })
+        };
+        for checked in (0..4).map(check).collect::<Vec<_>>() {
+            checked.await.unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
