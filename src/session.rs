@@ -261,7 +261,7 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         Self { key, first, last, edge, opened, tally, last_value, first_value, state }
     }
 
-    /// Adds the event that arrives now.
+    /// Adds the event that arrives now. (First to the caller's own state: if that panics, nothing else has changed.)
     #[inline(always)]
     pub(crate) fn extend<A>(&mut self, event: &EventRef<'_, K, V>, order: FirstLast, aggregate: &A)
     where
@@ -271,22 +271,14 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         if order == FirstLast::Arrival {
             return self.add(event, false, true, aggregate);
         }
+        aggregate.add(&mut self.state, event);
         self.last_value.set_value_if(time >= self.last, event.value);
         self.last = self.last.max(time);
         if time < self.first {
             self.first = time;
             self.first_value.set_value(event.value);
         }
-        self.count_in(event, aggregate);
-    }
-
-    #[inline]
-    fn count_in<A>(&mut self, event: &EventRef<'_, K, V>, aggregate: &A)
-    where
-        A: Aggregate<K, V, State = S>,
-    {
         self.tally.add_one();
-        aggregate.add(&mut self.state, event);
     }
 
     /// Adds the event of push number `arrival`, which may have arrived before others in here, where
@@ -301,16 +293,15 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         A: Aggregate<K, V, State = S>,
     {
         let is_latest = event.event_time >= self.last;
-        rare.newest = rare.newest.max(self.opened);
-        let is_last = arrival > rare.newest;
-        rare.newest = rare.newest.max(arrival);
+        let newest = rare.newest.max(self.opened);
+        self.add(event, arrival < self.opened, arrival > newest, aggregate);
+        rare.newest = newest.max(arrival);
         if is_latest {
             match &mut rare.previous {
                 Some(previous) => previous.set_value(event.value),
                 none => *none = Some(V::value_from(event.value)),
             }
         }
-        self.add(event, arrival < self.opened, is_last, aggregate);
     }
 
     #[inline(never)]
@@ -318,6 +309,8 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
     where
         A: Aggregate<K, V, State = S>,
     {
+        aggregate.add(&mut self.state, event);
+        self.tally.add_one();
         if is_first {
             self.first_value.set_value(event.value);
         }
@@ -326,7 +319,6 @@ impl<K: Key, V: Value, S> Session<K, V, S> {
         }
         self.first = self.first.min(event.event_time);
         self.last = self.last.max(event.event_time);
-        self.count_in(event, aggregate);
     }
 
     pub(crate) fn copy(&self) -> Self

@@ -26,8 +26,11 @@ use crate::time::Timestamp;
 /// is not over, so flush again before you push: otherwise the session that an event opens in the place of one just
 /// flushed may have the same id.
 ///
-/// A panic in a rule, an aggregate or a key may leave a session with half of an event: go on from a snapshot taken
-/// before.
+/// # Other panics
+/// If a rule panics, or an aggregate over an event, that event is gone and all else stays, but for this: an event that
+/// bridges sessions has joined them, one in several sliding windows may be in some of them, and the aggregate's state is
+/// what the aggregate has left. After a panic of a key, a value, or an aggregate that merges or finishes states, go on from
+/// a snapshot taken before.
 ///
 /// # Snapshots
 /// They are not part of the trait, since their type names the state of the aggregate, which

@@ -60,8 +60,8 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
                 let is_simple = PLAIN || (session.edge > now && !session.has_rare_state() && !shared.updates.is_on());
                 if is_simple && (PLAIN || !*gap_varies) && time < session.edge && (time >= session.first || may_begin())
                 {
-                    session.edge = session.edge.max(end);
                     shared.extend::<V, PLAIN>(session, event);
+                    session.edge = session.edge.max(end);
                     return Outcome::Extended(Whereabouts::numbered(slot));
                 }
                 self.assign_anyhow(event, hash, shared, out)
@@ -112,8 +112,8 @@ impl<K: Key, V: Value, S> GapSessions<K, V, S> {
         let before = (event.event_time < self.0.table.get(slot).first).then(|| self.0.origin_of(slot));
         self.0.table.update(hash, slot, |table| {
             let session = table.get_mut(slot);
-            session.edge = session.edge.max(end);
             shared.extend::<V, false>(session, event);
+            session.edge = session.edge.max(end);
         });
         let was_current = self.0.table.get(slot).has_rare_state() && self.0.table.outdate(slot);
         match before {

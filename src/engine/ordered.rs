@@ -320,14 +320,12 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         shared: &mut Shared<K, A>,
     ) -> (SlotId, Outcome, bool) {
         let Arriving { event, hash, seq, end, is_behind, .. } = *arriving;
-        match fit {
-            Fit::Joins(slot) => {
-                let is_first = self.extend(slot, arriving, shared);
-                self.end_after(slot, event, shared);
-                return (slot, Outcome::Extended(Whereabouts::numbered(slot)), is_first);
-            }
-            Fit::Cuts(slot, rule) => self.cut(slot, event.event_time, rule, shared),
-            Fit::No | Fit::Repeats => {}
+        // The caller's rule first: if it panics, nothing has changed.
+        let is_end = self.rules.end_at.as_ref().is_some_and(|ends| self.is_latest(event, fit) && ends(event));
+        if let Fit::Joins(slot) = fit {
+            let is_first = self.extend(slot, arriving, shared);
+            self.end_after(slot, is_end, shared);
+            return (slot, Outcome::Extended(Whereabouts::numbered(slot)), is_first);
         }
         let others = self.sessions.table.find(hash, event.key);
         let anchor = event.event_time;
@@ -335,12 +333,15 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         let usual = Origin { anchor, besides: Distinction::default() };
         let part = self.sessions.next_part(others, event.key, origin.unwrap_or(usual));
         let slot = self.sessions.open(hash, others, event, Opening { edge: end, opened: seq }, shared);
+        if let Fit::Cuts(before, rule) = fit {
+            self.cut(before, event.event_time, rule, shared);
+        }
         self.sessions.set_origin(slot, origin);
         self.note_id_in(slot, arriving);
         if part != 1 {
             self.sessions.table.with_rare(slot).1.part = part;
         }
-        self.end_after(slot, event, shared);
+        self.end_after(slot, is_end, shared);
         (slot, Outcome::Opened(Whereabouts::numbered(slot)), true)
     }
 
@@ -356,26 +357,32 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         self.end(slot, time.max(after_last), rule, shared);
     }
 
-    /// Ends a session with the event that it has just taken, if that is the last by the caller's rule or
+    /// Whether an event would be the latest of the session that it fits, so that a rule may end that with it.
+    fn is_latest(&self, event: &EventRef<'_, K, V>, fit: Fit) -> bool {
+        let Fit::Joins(slot) = fit else { return true };
+        let session = self.sessions.table.get(slot);
+        !session.is(Mark::Cut) && event.event_time >= session.last
+    }
+
+    /// Ends a session with the event that it has just taken, if that is the last by the caller's rule (`is_end`) or
     /// as many as it may hold.
     #[inline]
-    fn end_after<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>) {
-        if self.rules.end_at.is_some() || self.rules.max_events != u64::MAX {
-            self.end_if_last(slot, event, shared);
+    fn end_after<A>(&mut self, slot: SlotId, is_end: bool, shared: &mut Shared<K, A>) {
+        if is_end || self.rules.max_events != u64::MAX {
+            self.end_if_last(slot, is_end, shared);
         }
     }
 
     #[inline(never)]
-    fn end_if_last<A>(&mut self, slot: SlotId, event: &EventRef<'_, K, V>, shared: &mut Shared<K, A>) {
+    fn end_if_last<A>(&mut self, slot: SlotId, is_end: bool, shared: &mut Shared<K, A>) {
         let session = self.sessions.table.get(slot);
         if session.is(Mark::Cut) {
             return;
         }
-        let is_latest = event.event_time == session.last;
-        let rule = match &self.rules.end_at {
-            Some(ends) if is_latest && ends(event) => CloseReason::EndEvent,
-            _ if session.count() >= self.rules.max_events => CloseReason::MaxEvents,
-            _ => return,
+        let rule = match () {
+            () if is_end => CloseReason::EndEvent,
+            () if session.count() >= self.rules.max_events => CloseReason::MaxEvents,
+            () => return,
         };
         self.end(slot, session.last.shift(1), rule, shared);
     }

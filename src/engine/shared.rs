@@ -285,9 +285,10 @@ impl<K: Key, A> Shared<K, A> {
     where
         A: Aggregate<K, V>,
     {
+        let state = self.aggregate.open(event);
         self.counters.opened += 1;
         self.counters.placed += 1;
-        self.aggregate.open(event)
+        state
     }
 
     #[inline]

@@ -263,8 +263,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if !is_simple || !shared.has_room(self.len, 1) {
             return None;
         }
+        let number = open_in(window, event, hash, shared);
         self.len += 1;
-        Some(Outcome::Opened(Whereabouts::in_window(id, open_in(window, event, hash, shared))))
+        Some(Outcome::Opened(Whereabouts::in_window(id, number)))
     }
 
     #[inline(never)]
@@ -308,8 +309,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                     number
                 }
                 None => {
+                    let number = open_in(window, event, hash, shared);
                     *len += 1;
-                    open_in(window, event, hash, shared)
+                    number
                 }
             };
             latest = Some(Whereabouts::in_window(*id, number));
@@ -372,8 +374,8 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if !self.make_room_for_all(event, hash, &open, shared, out) {
             return shared.full();
         }
-        shared.counters.late_windows += past as u64;
         let outcome = self.assign_to_each::<A, PLAIN>((hops, &open), event, hash, id, shared, out);
+        shared.counters.late_windows += past as u64;
         if PLAIN && past == 0 {
             self.note_cell(hops, event.event_time);
         }
