@@ -311,16 +311,26 @@ fn tail(rest: &mut Rest<'_>, head: Head) -> Result<Parts, &'static str> {
         return Err("the status is not a number of three digits");
     }
     let bytes = rest.until(b" ");
+    let behind = rest.at;
     let (referrer, agent) = match bytes {
-        Some(_) if !is_gateway && !rest.is_common() => {
-            rest.tail().map(|(referrer, agent)| (Some(referrer), Some(agent)))?
-        }
+        Some(_) if !is_gateway => match rest.tail() {
+            Ok((referrer, agent)) => (Some(referrer), Some(agent)),
+            Err(_) if is_common(&line[behind..]) => (None, None),
+            Err(what) => return Err(what),
+        },
         _ => (None, None),
     };
     let bytes = bytes.unwrap_or(rest.at..line.len());
     let Head { host, address, ident, user, .. } = head;
     let request = Request::new(line, request);
     Ok(Parts { host, address, ident, user, time, request, status, bytes, referrer, agent, end: rest.at })
+}
+
+/// Whether words behind the size are not of the combined format, such as a duration. With a quote or a bracket they are
+/// another order of fields, or another line.
+#[cold]
+fn is_common(behind: &[u8]) -> bool {
+    memchr2(b'"', b'[', behind).is_none()
 }
 
 impl Request {
@@ -375,13 +385,6 @@ impl Rest<'_> {
             }
             self.at = (at + 2).min(self.line.len());
         }
-    }
-
-    /// Whether words follow that are not of the combined format, such as a duration. With a quote or a bracket they are
-    /// another order of fields, or another line.
-    #[inline]
-    fn is_common(&self) -> bool {
-        !self.rest().starts_with(b"\"") && memchr2(b'"', b'[', self.rest()).is_none()
     }
 
     /// The fields that only the combined format has: referrer and agent.
