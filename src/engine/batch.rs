@@ -60,18 +60,18 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
         for (hash, event) in hashes.iter_mut().zip(events) {
             *hash = plan.hash(event, shared);
         }
-        let mut places = [None; AHEAD];
-        for ((place, hash), event) in places.iter_mut().zip(&*hashes).zip(events) {
-            *place = plan.likely(event, *hash);
+        let mut likely = [None; AHEAD];
+        for ((at, hash), event) in likely.iter_mut().zip(&*hashes).zip(events) {
+            *at = plan.likely(event, *hash);
         }
-        let places = places.into_iter().zip(events).filter_map(|(place, event)| Some((place?, event)));
-        for (place, _) in places.clone() {
-            black_box(plan.session_at(place).map(|session| session.first));
+        let likely = likely.into_iter().zip(events).filter_map(|(at, event)| Some((at?, event)));
+        for (at, _) in likely.clone() {
+            black_box(plan.session_at(at).map(|session| session.first));
         }
         if needs_drop::<K>() {
             // Such a key is likely to keep its text elsewhere.
-            for (place, event) in places {
-                black_box(plan.session_at(place).map(|session| session.key.key_eq(event.key)));
+            for (at, event) in likely {
+                black_box(plan.session_at(at).map(|session| session.key.key_eq(event.key)));
             }
         }
     }

@@ -171,7 +171,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         let part_of = |slot| self.table.rare(slot, self.table.get(slot)).map_or(1, |rare| rare.part);
         let next = open.map(part_of).max().map_or(1, |part| part.saturating_add(1));
         match origin.besides.reach {
-            Some(_) => next.max(self.ended.next(|| place(&K::key_from(key), origin))),
+            Some(_) => next.max(self.ended.next(|| origin_id(&K::key_from(key), origin))),
             None => next,
         }
     }
@@ -445,7 +445,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
         let Some(reach) = origin.besides.reach.filter(|reach| !shared.is_late(*reach)) else { return };
         self.forget_ended(shared);
         if self.ended.len() < shared.options.max_open {
-            self.ended.remember(place(key, *origin), rare.part, reach, usize::MAX);
+            self.ended.remember(origin_id(key, *origin), rare.part, reach, usize::MAX);
         } else {
             shared.early_closings = shared.early_closings.saturating_add(1);
             origin.besides.early = shared.early_closings;
@@ -529,7 +529,7 @@ impl<K: Key, V: Value, S> Keyed<K, V, S> {
 }
 
 /// What tells the place of a session behind the watermark from those of all others.
-fn place<K: Key>(key: &K, origin: Origin) -> SessionId {
+fn origin_id<K: Key>(key: &K, origin: Origin) -> SessionId {
     let besides = Distinction { reach: origin.besides.reach, ..Distinction::default() };
     SessionId::of(key, None, Identity::of(origin.anchor), besides)
 }

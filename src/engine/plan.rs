@@ -259,7 +259,7 @@ impl<K: Key, V: Value, S> Plan<K, V, S> {
             return shared.unplaced(Unplaced::Duplicate);
         }
         let outcome = self.assign_with_options(event, Some(hash), shared, out);
-        if let Some(at) = outcome.place() {
+        if let Some(at) = outcome.whereabouts() {
             each!(self, store => Store::<K, V, A>::note_id(store, at, id));
         }
         outcome

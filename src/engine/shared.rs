@@ -60,7 +60,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// Where the session lies that took the event.
     #[inline(always)]
-    pub(crate) const fn place(self) -> Option<Whereabouts> {
+    pub(crate) const fn whereabouts(self) -> Option<Whereabouts> {
         match self {
             Self::Opened(at) | Self::Extended(at) | Self::Merged(at) => Some(at),
             Self::Held | Self::Late | Self::Refused(_) => None,

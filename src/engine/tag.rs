@@ -43,7 +43,7 @@ pub struct Tagged<'s, 'e, K: Key, V: Value, A: Aggregate<K, V> = ()> {
 impl<'s, 'e, K: Key, V: Value, A: Aggregate<K, V>> Tagged<'s, 'e, K, V, A> {
     #[inline(always)]
     fn new(engine: &'s Engine<K, V, A>, event: EventRef<'e, K, V>, outcome: Outcome) -> Self {
-        Self { time: event.event_time, at: outcome.place(), pushed: outcome.with(event), engine }
+        Self { time: event.event_time, at: outcome.whereabouts(), pushed: outcome.with(event), engine }
     }
 
     /// What became of the event.

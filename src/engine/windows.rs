@@ -63,7 +63,7 @@ type ClosingWindow<K, V, S> = (OpenWindow<K, V, S>, Number);
 
 /// What tells a window from others: its start or index, and its span.
 #[derive(Clone, Copy)]
-struct Place {
+struct WindowKey {
     start: i64,
     span: Window,
 }
@@ -283,7 +283,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         if !self.make_room(1, shared, out) {
             return shared.full();
         }
-        Outcome::Opened(self.open(event, hash, Place { start: span.start.as_micros(), span }, shared, out))
+        Outcome::Opened(self.open(event, hash, WindowKey { start: span.start.as_micros(), span }, shared, out))
     }
 
     /// Assigns an event to the windows of its cell, if they are noted and have room: none of them is past, and each
@@ -413,9 +413,9 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
             let (found, span) = (self.table.find(index as i64).unwrap_or(NOWHERE), hops.window(index));
             let assigned = self.assign_to::<A, PLAIN>(found, span.end, event, hash, shared, out);
             let assigned = assigned.unwrap_or_else(|| {
-                Outcome::Opened(self.open(event, hash, Place { start: index as i64, span }, shared, out))
+                Outcome::Opened(self.open(event, hash, WindowKey { start: index as i64, span }, shared, out))
             });
-            if let (Some(id), Some(at)) = (id, assigned.place()) {
+            if let (Some(id), Some(at)) = (id, assigned.whereabouts()) {
                 Store::<K, V, A>::note_id(self, at, id);
             }
             has_opened |= matches!(assigned, Outcome::Opened(_));
@@ -497,16 +497,16 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         &mut self,
         event: &EventRef<'_, K, V>,
         hash: u64,
-        place: Place,
+        key: WindowKey,
         shared: &mut Shared<K, A>,
         out: Out<'_, K, V, A>,
     ) -> Whereabouts {
-        let end = place.span.end;
+        let end = key.span.end;
         // Over, but within the lateness: its window was emitted, or nothing was in it.
         let is_over = end <= shared.clock.now();
         let origin = shared.origin(end, is_over, None);
         let session = shared.open(event, Opening { edge: end, opened: shared.last_seq });
-        let (id, number) = self.insert(session, hash, place, is_over, shared);
+        let (id, number) = self.insert(session, hash, key, is_over, shared);
         if is_over {
             let window = self.table.get_mut(id);
             if let (Some(_), Some((_, rare))) = (origin, window.with_rare(number)) {
@@ -544,19 +544,19 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
         &mut self,
         session: Session<K, V, S>,
         hash: u64,
-        place: Place,
+        key: WindowKey,
         is_emitted: bool,
         shared: &mut Shared<K, A>,
     ) -> (WindowId, Number) {
-        let deadline = if is_emitted { place.span.end.shift(shared.options.lateness) } else { place.span.end };
+        let deadline = if is_emitted { key.span.end.shift(shared.options.lateness) } else { key.span.end };
         shared.clock.schedule(deadline);
-        let id = self.table.find_or_open(place.start, place.span, (deadline, is_emitted));
-        let recent = self.recent.iter_mut().filter(|recent| recent.span == place.span);
+        let id = self.table.find_or_open(key.start, key.span, (deadline, is_emitted));
+        let recent = self.recent.iter_mut().filter(|recent| recent.span == key.span);
         recent.for_each(|recent| recent.id = id);
         let opened = session.opened;
         let window = self.table.get_mut(id);
         if shared.may_evict() && window.len() == 0 {
-            self.ages.insert((opened, place.start));
+            self.ages.insert((opened, key.start));
         }
         self.len += 1;
         (id, window.insert_with(hash, || session, |key| shared.hash(key.key_ref())))
@@ -572,7 +572,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
     ) -> Whereabouts {
         let is_emitted = rare.as_ref().is_some_and(RareState::is_settled);
         let hash = shared.hash(session.key.key_ref());
-        let (id, number) = self.insert(session, hash, Place { start, span }, is_emitted, shared);
+        let (id, number) = self.insert(session, hash, WindowKey { start, span }, is_emitted, shared);
         if let Some(rare) = rare {
             self.table.get_mut(id).set_rare(number, rare);
         }
