@@ -25,7 +25,7 @@ const LARGEST: usize = 128 << 20;
 const TICK: Duration = Duration::from_millis(50);
 
 /// The requests that are understood. Versions end before those that name topics by their ids.
-const VERSIONS: [(ApiKey, i16, i16); 22] = [
+const VERSIONS: [(ApiKey, i16, i16); 24] = [
     (ApiKey::Produce, 3, 8),
     (ApiKey::Fetch, 4, 11),
     (ApiKey::ListOffsets, 1, 5),
@@ -43,6 +43,8 @@ const VERSIONS: [(ApiKey, i16, i16); 22] = [
     (ApiKey::CreatePartitions, 0, 1),
     (ApiKey::DeleteRecords, 0, 1),
     (ApiKey::DescribeConfigs, 1, 1),
+    (ApiKey::SaslHandshake, 0, 1),
+    (ApiKey::SaslAuthenticate, 0, 1),
     (ApiKey::InitProducerId, 0, 1),
     (ApiKey::AddPartitionsToTxn, 0, 3),
     (ApiKey::AddOffsetsToTxn, 0, 3),
@@ -59,6 +61,8 @@ pub struct Broker {
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
+    /// What a client must say first, if it must, in the form of SASL's mechanism PLAIN.
+    password: Option<Bytes>,
     cluster: Mutex<Cluster>,
     /// Written to while the cluster is locked: so its order is that in which entries are carried out.
     journal: Mutex<Option<Journal>>,
@@ -73,13 +77,25 @@ impl Broker {
     /// # Errors
     /// If the port is taken, or the journal cannot be read.
     pub fn start(port: u16, journal: Option<&Path>) -> Result<Self> {
+        Self::start_with(port, journal, None)
+    }
+
+    /// In memory, on any port. A client must give user and password, by SASL's mechanism PLAIN.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub fn with_password(user: &str, password: &str) -> Result<Self> {
+        Self::start_with(0, None, Some(format!("\0{user}\0{password}").into()))
+    }
+
+    fn start_with(port: u16, journal: Option<&Path>, password: Option<Bytes>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .with_context(|| format!("cannot listen on port {port} of this machine: choose another with --port"))?;
         let address = listener.local_addr()?;
         let mut cluster = Cluster::default();
         let journal = journal.map(|path| Journal::open(path, |entry| replay(&mut cluster, entry))).transpose()?;
         let (cluster, journal) = (Mutex::new(cluster), Mutex::new(journal));
-        let shared = Arc::new(Shared { address, cluster, journal, changed: Condvar::new() });
+        let shared = Arc::new(Shared { address, password, cluster, journal, changed: Condvar::new() });
         let (ticking, accepting) = (Arc::clone(&shared), shared);
         thread::spawn(move || {
             loop {
@@ -111,8 +127,9 @@ impl Shared {
     /// Until the client goes, or sends bytes that are no request.
     fn serve(&self, mut connection: TcpStream) {
         let _ = connection.set_nodelay(true);
+        let mut may_ask = self.password.is_none();
         while let Ok(Some(frame)) = read_frame(&mut connection) {
-            let Ok(answer) = self.answer(frame) else { return };
+            let Ok(answer) = self.answer(frame, &mut may_ask) else { return };
             if answer.is_some_and(|answer| connection.write_all(&answer).is_err()) {
                 return;
             }
@@ -120,7 +137,7 @@ impl Shared {
     }
 
     /// Nothing to say to a producer that wants no acknowledgement.
-    fn answer(&self, mut frame: Bytes) -> Result<Option<BytesMut>> {
+    fn answer(&self, mut frame: Bytes, may_ask: &mut bool) -> Result<Option<BytesMut>> {
         ensure!(frame.len() >= 8, "too short for a header");
         let key = ApiKey::try_from(i16::from_be_bytes([frame[0], frame[1]])).ok().context("an unknown request")?;
         let version = i16::from_be_bytes([frame[2], frame[3]]);
@@ -136,9 +153,31 @@ impl Shared {
         let header = decode_request_header_from_buffer(&mut frame)?;
         let client = header.client_id.as_ref().map_or("client", |id| id.as_str()).to_owned();
         let request = RequestKind::decode(key, &mut frame, version)?;
+        if let Some(response) = self.authenticate(&request, may_ask) {
+            return framed(&response, key, version, correlation).map(Some);
+        }
+        ensure!(*may_ask, "a client that has not said who it is");
         let wants_none = matches!(&request, RequestKind::Produce(request) if request.acks == 0);
         let response = self.respond(request, whole, &client, version)?;
         if wants_none { Ok(None) } else { framed(&response, key, version, correlation).map(Some) }
+    }
+
+    fn authenticate(&self, request: &RequestKind, may_ask: &mut bool) -> Option<ResponseKind> {
+        let plain = text("PLAIN");
+        Some(match request {
+            RequestKind::SaslHandshake(request) => {
+                let is_known = request.mechanism == plain && self.password.is_some();
+                let code = if is_known { errors::NONE } else { errors::UNSUPPORTED_SASL_MECHANISM };
+                m::SaslHandshakeResponse::default().with_error_code(code).with_mechanisms(vec![plain]).into()
+            }
+            RequestKind::SaslAuthenticate(request) => {
+                *may_ask = self.password.as_ref() == Some(&request.auth_bytes);
+                let code = if *may_ask { errors::NONE } else { errors::SASL_AUTHENTICATION_FAILED };
+                let message = (!*may_ask).then(|| text("user or password is wrong"));
+                m::SaslAuthenticateResponse::default().with_error_code(code).with_error_message(message).into()
+            }
+            _ => return None,
+        })
     }
 
     fn respond(&self, request: RequestKind, frame: Bytes, client: &str, version: i16) -> Result<ResponseKind> {

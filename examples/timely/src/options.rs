@@ -53,7 +53,7 @@ pub struct Run {
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, default_value = "10s")]
     pub epoch: Duration,
 
-    /// Event time between two checkpoints
+    /// Event time between two checkpoints; at least --epoch
     #[arg(long, value_name = "LENGTH", value_parser = lengths::parse, default_value = "1h")]
     pub checkpoint: Duration,
 
