@@ -405,6 +405,19 @@ fn metrics_are_those_of_the_report_in_the_form_of_prometheus() {
             break answer;
         }
     };
+    // A partition that moves leaves the figures of the process that had it.
+    let second = site.kafka.worker(&site.topic, &site.group, &rules[..4]);
+    let until = Instant::now() + PATIENCE;
+    let has = |answer: &str, partition: u64| answer.contains(&records(partition));
+    loop {
+        let now = get(&address);
+        if has(&now, 0) != has(&now, 1) {
+            break;
+        }
+        assert!(Instant::now() < until, "both partitions stay: {now}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    second.end();
     worker.end();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
