@@ -69,6 +69,20 @@ fn is_too_long(note: Option<&StrBytes>) -> bool {
     note.is_some_and(|note| note.len() > LONGEST_NOTE)
 }
 
+/// The answer to a commit of offsets, the same for each of them.
+pub(crate) fn answered(request: &m::TxnOffsetCommitRequest, code: Code) -> m::TxnOffsetCommitResponse {
+    let topics = request.topics.iter().map(|topic| {
+        let partition = |of: &m::txn_offset_commit_request::TxnOffsetCommitRequestPartition| {
+            let result = txn::TxnOffsetCommitResponsePartition::default();
+            result.with_partition_index(of.partition_index).with_error_code(code)
+        };
+        txn::TxnOffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(topic.partitions.iter().map(partition).collect())
+    });
+    m::TxnOffsetCommitResponse::default().with_topics(topics.collect())
+}
+
 impl Cluster {
     pub(crate) fn log(&mut self, topic: &str, partition: i32) -> Result<&mut Log, Code> {
         let log = self.topics.get_mut(topic).and_then(|topic| topic.logs.get_mut(index(partition)));
@@ -421,16 +435,7 @@ impl Cluster {
                 errors::NONE
             }
         };
-        let topics = request.topics.iter().map(|topic| {
-            let partition = |of: &m::txn_offset_commit_request::TxnOffsetCommitRequestPartition| {
-                let result = txn::TxnOffsetCommitResponsePartition::default();
-                result.with_partition_index(of.partition_index).with_error_code(code)
-            };
-            txn::TxnOffsetCommitResponseTopic::default()
-                .with_name(topic.name.clone())
-                .with_partitions(topic.partitions.iter().map(partition).collect())
-        });
-        m::TxnOffsetCommitResponse::default().with_topics(topics.collect())
+        answered(request, code)
     }
 
     fn end_txn(&mut self, request: &m::EndTxnRequest) -> Code {

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{self as m, ApiKey, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Encodable, decode_request_header_from_buffer};
 
-use crate::cluster::{Cluster, NODE, text};
+use crate::cluster::{Cluster, NODE, answered, text};
 use crate::errors;
 use crate::groups::Join;
 use crate::journal::{Entry, Journal};
@@ -63,6 +64,7 @@ struct Shared {
     address: SocketAddr,
     /// What a client must say first, if it must, in the form of SASL's mechanism PLAIN.
     password: Option<Bytes>,
+    refusing: Refusing,
     cluster: Mutex<Cluster>,
     /// Written to while the cluster is locked: so its order is that in which entries are carried out.
     journal: Mutex<Option<Journal>>,
@@ -77,7 +79,16 @@ impl Broker {
     /// # Errors
     /// If the port is taken, or the journal cannot be read.
     pub fn start(port: u16, journal: Option<&Path>) -> Result<Self> {
-        Self::start_with(port, journal, None)
+        Self::start_with(port, journal, None, Refusing::default())
+    }
+
+    /// In memory, on any port. Of the commits of offsets in transactions, every so many is refused, as those are that come
+    /// while the group changes. None for 0.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub fn refusing(every: u64) -> Result<Self> {
+        Self::start_with(0, None, None, Refusing { every, asked: AtomicU64::new(0) })
     }
 
     /// In memory, on any port. A client must give user and password, by SASL's mechanism PLAIN.
@@ -85,17 +96,17 @@ impl Broker {
     /// # Errors
     /// If no port is free.
     pub fn with_password(user: &str, password: &str) -> Result<Self> {
-        Self::start_with(0, None, Some(format!("\0{user}\0{password}").into()))
+        Self::start_with(0, None, Some(format!("\0{user}\0{password}").into()), Refusing::default())
     }
 
-    fn start_with(port: u16, journal: Option<&Path>, password: Option<Bytes>) -> Result<Self> {
+    fn start_with(port: u16, journal: Option<&Path>, password: Option<Bytes>, refusing: Refusing) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .with_context(|| format!("cannot listen on port {port} of this machine: choose another with --port"))?;
         let address = listener.local_addr()?;
         let mut cluster = Cluster::default();
         let journal = journal.map(|path| Journal::open(path, |entry| replay(&mut cluster, entry))).transpose()?;
         let (cluster, journal) = (Mutex::new(cluster), Mutex::new(journal));
-        let shared = Arc::new(Shared { address, password, cluster, journal, changed: Condvar::new() });
+        let shared = Arc::new(Shared { address, password, refusing, cluster, journal, changed: Condvar::new() });
         let (ticking, accepting) = (Arc::clone(&shared), shared);
         thread::spawn(move || {
             loop {
@@ -116,6 +127,19 @@ impl Broker {
     #[must_use]
     pub fn bootstrap(&self) -> String {
         self.address.to_string()
+    }
+}
+
+/// Every so many of some requests is refused; none if that is 0.
+#[derive(Debug, Default)]
+struct Refusing {
+    every: u64,
+    asked: AtomicU64,
+}
+
+impl Refusing {
+    fn is_next(&self) -> bool {
+        (self.asked.fetch_add(1, Ordering::Relaxed) + 1).checked_rem(self.every) == Some(0)
     }
 }
 
@@ -206,6 +230,9 @@ impl Shared {
                 let code =
                     self.change(|cluster| cluster.groups.entry(id).or_default().leave(request.member_id.as_str(), now));
                 m::LeaveGroupResponse::default().with_error_code(code).into()
+            }
+            RequestKind::TxnOffsetCommit(request) if self.refusing.is_next() => {
+                answered(&request, errors::ILLEGAL_GENERATION).into()
             }
             request => self.keep(&request, frame, now)?,
         })

@@ -235,22 +235,39 @@ fn leave(consumer: BaseConsumer<Member>, input: &str) {
 
 impl<J: Job> Worker<'_, J> {
     fn until_the_end(&mut self, signals: &Orderly, figures: &Figures) -> Result<()> {
-        let mut busy = Instant::now();
-        while !signals.is_asked_to_end() {
+        let (mut busy, mut asked) = (Instant::now(), None);
+        loop {
+            if signals.is_asked_to_end() && self.is_all_committed(*asked.get_or_insert_with(Instant::now))? {
+                return Ok(());
+            }
             let has_heard = self.poll()?;
             self.rebalance()?;
             self.reopen_fenced()?;
             if has_heard || !self.has_read_all() {
                 busy = Instant::now();
-            } else if self.working.stop_when_idle.is_some_and(|idle| busy.elapsed() >= idle) {
-                break;
+            } else if self.working.stop_when_idle.is_some_and(|idle| busy.elapsed() >= idle)
+                && self.is_all_committed(Instant::now())?
+            {
+                return Ok(());
             }
             self.go_on_in_silence();
             self.commit_due(false)?;
             figures.set(self.figures());
         }
+    }
+
+    /// Commits everything, and tells whether that is done: a commit is refused while the group changes. Fails if it
+    /// should have been done for long.
+    fn is_all_committed(&mut self, since: Instant) -> Result<bool> {
         self.commit_due(true)?;
-        Ok(())
+        let open: Vec<i32> = self.slots.iter().filter(|(_, slot)| slot.is_dirty).map(|(number, _)| *number).collect();
+        if let (Some(partition), true) = (open.first(), since.elapsed() > LEAVING) {
+            bail!(
+                "the last commit of {partition} of {} was refused: the next process goes on from the one before",
+                self.group.input
+            );
+        }
+        Ok(open.is_empty())
     }
 
     /// Whether the group has given its partitions to this process, and each has been read to its end.

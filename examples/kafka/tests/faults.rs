@@ -199,3 +199,18 @@ fn a_broker_that_is_killed_and_started_again_changes_no_row() {
     println!("the broker was killed {kills} times");
     assert_same_as_undisturbed(&faults);
 }
+
+/// Rows, state and offset of a commit that is refused wait for the next one.
+#[test]
+fn commits_that_are_refused_are_made_again() {
+    let kafka = Kafka::refusing("refused", 3);
+    let mut faults = Faults::new(&kafka, 3);
+    faults.produce(0);
+    faults.start(0);
+    for step in 1..5 {
+        faults.produce(step);
+        kafka.until_done(&faults.topic, &faults.group, Duration::from_secs(900));
+    }
+    faults.finish();
+    assert_same_as_undisturbed(&faults);
+}

@@ -40,6 +40,12 @@ impl Kafka {
         Self { own: Mutex::new(Some(own)), journal: None, bootstrap, prefix }
     }
 
+    /// A broker in this process that refuses every so many commits.
+    pub fn refusing(name: &str, every: u64) -> Self {
+        let bootstrap = broker::Broker::refusing(every).unwrap().bootstrap();
+        Self { own: Mutex::new(None), journal: None, bootstrap, prefix: format!("{name}-{}", std::process::id()) }
+    }
+
     /// A broker with a journal.
     pub fn lasting(name: &str) -> Self {
         let prefix = format!("{name}-{}", std::process::id());
