@@ -1,7 +1,8 @@
 //! Windows on the event clock, whose bounds are known before they open: STEP, FLOOR and sliding.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, BinaryHeap, VecDeque};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::mem;
 use core::ops::{Range, RangeInclusive};
 
@@ -56,7 +57,13 @@ struct Closing<K, V, S> {
     deadline: Timestamp,
     /// Their sessions have been emitted before, and were kept for corrections.
     was_emitted: bool,
+    /// Of several windows, the next session of each that has one left. May be behind.
+    heads: BinaryHeap<Reverse<Head>>,
 }
+
+/// When a session opened, the span and the place of its window, and its number there: the order in which sessions of
+/// several windows are emitted.
+type Head = (u64, Window, usize, Number);
 
 /// A window that is over, and the number of the session to be emitted next.
 type ClosingWindow<K, V, S> = (OpenWindow<K, V, S>, Number);
@@ -115,20 +122,42 @@ fn sighting_of<'e, K: Key, V: Value, S>(
 }
 
 impl<K: Key, V: Value, S> Closing<K, V, S> {
+    fn new(windows: SmallVec<[ClosingWindow<K, V, S>; 1]>, deadline: Timestamp, was_emitted: bool) -> Self {
+        let mut closing = Self { windows, deadline, was_emitted, heads: BinaryHeap::new() };
+        if closing.windows.len() > 1 {
+            closing.heads = (0..closing.windows.len()).filter_map(|i| closing.head(i).map(Reverse)).collect();
+        }
+        closing
+    }
+
+    /// The next session of a window.
+    #[inline]
+    fn head(&mut self, i: usize) -> Option<Head> {
+        let (window, next) = &mut self.windows[i];
+        while *next != window.numbers().1 {
+            if let Some(session) = window.get(*next) {
+                return Some((session.opened, window.span, i, *next));
+            }
+            *next = next.wrapping_add(1);
+        }
+        None
+    }
+
     /// The next session: the one that opened first. Several windows end together only at the end of time.
     #[inline]
     fn next(&mut self) -> Option<(usize, Number)> {
-        for (window, next) in &mut self.windows {
-            while *next != window.numbers().1 && window.get(*next).is_none() {
-                *next = next.wrapping_add(1);
+        if self.windows.len() == 1 {
+            return self.head(0).map(|(.., number)| (0, number));
+        }
+        while let Some(&Reverse(noted)) = self.heads.peek() {
+            let head = self.head(noted.2);
+            if head == Some(noted) {
+                return Some((noted.2, noted.3));
             }
+            self.heads.pop();
+            self.heads.extend(head.map(Reverse));
         }
-        if let [(window, next)] = &self.windows[..] {
-            return (*next != window.numbers().1).then_some((0, *next));
-        }
-        let heads = self.windows.iter().enumerate();
-        let heads = heads.filter_map(|(i, (window, next))| Some((window.get(*next)?.opened, window.span, i, *next)));
-        heads.min().map(|(.., i, number)| (i, number))
+        None
     }
 }
 
@@ -635,7 +664,7 @@ impl<K: Key, V: Value, S> Windows<K, V, S> {
                 windows.push((window, first));
             }
             self.forget_recent();
-            self.closing.push_back(Closing { windows, deadline, was_emitted });
+            self.closing.push_back(Closing::new(windows, deadline, was_emitted));
         }
     }
 
@@ -796,7 +825,7 @@ impl<K: Key, V: Value, A: Aggregate<K, V>> Store<K, V, A> for Windows<K, V, A::S
         let now = shared.clock.now();
         let open: VecDeque<Closing<K, V, A::State>>;
         (self.closing, open) = mem::take(&mut self.closing).into_iter().partition(|closing| closing.deadline <= now);
-        for Closing { windows, deadline, was_emitted } in open {
+        for Closing { windows, deadline, was_emitted, .. } in open {
             for (mut window, _) in windows {
                 window.reindex(|key| shared.hash(key.key_ref()));
                 self.put_back((deadline, was_emitted), window, shared);
