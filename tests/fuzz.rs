@@ -11,6 +11,9 @@
 
 use std::fmt::Debug;
 use std::hash::Hasher;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -20,7 +23,7 @@ use stagger::{
     fingerprint,
 };
 
-const RUNS: u64 = 1_000;
+const RUNS: u64 = 2_000;
 
 // --- Bytes ---
 
@@ -475,7 +478,7 @@ struct Named(u64);
 
 impl Drop for Named {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("again: STAGGER_FUZZ_SEED={} cargo test --test fuzz", self.0);
         }
     }
@@ -486,20 +489,29 @@ fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
 }
 
-fn fuzz(what: &str, run: impl Fn(u64)) {
+/// On all cores.
+fn fuzz(what: &str, run: impl Fn(u64) + Sync) {
     if let Some(seed) = setting("STAGGER_FUZZ_SEED") {
         return run(seed);
     }
     let most = setting("STAGGER_FUZZ_RUNS").unwrap_or(RUNS);
     let time = setting("STAGGER_FUZZ_SECONDS").map(Duration::from_secs);
     let first = setting("STAGGER_FUZZ_FIRST").unwrap_or(0);
-    let (start, mut runs) = (Instant::now(), 0);
-    while time.map_or(runs < most, |time| start.elapsed() < time) {
-        let named = Named(first + runs);
-        run(named.0);
-        runs += 1;
-    }
-    println!("{what}: {runs} runs");
+    let (start, next, runs) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if time.map_or(number >= most, |time| start.elapsed() >= time) {
+                return;
+            }
+            let named = Named(first + number);
+            run(named.0);
+            runs.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    println!("{what}: {} runs", runs.into_inner());
 }
 
 #[test]
