@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use aws_sdk_kinesis::operation::get_records::{GetRecordsError, GetRecordsOutput};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
@@ -74,7 +74,15 @@ pub(crate) fn read(stream: Arc<Stream>, shard: ShardId, after: Option<String>, r
         last: after,
         reports,
     };
-    tokio::spawn(reader.work());
+    let (shard, reports) = (ShardId::clone(&reader.shard), reader.reports.clone());
+    tokio::spawn(watch(reader.work(), shard, reports));
+}
+
+/// A reader that panics reports nothing any more: without this the others would wait for its shard without end.
+async fn watch(work: impl Future<Output = ()> + Send + 'static, shard: ShardId, reports: mpsc::Sender<Report>) {
+    if tokio::spawn(work).await.is_err_and(|ended| ended.is_panic()) {
+        let _ = reports.send(Report::Failed(anyhow!("shard {shard}: its reader has panicked"))).await;
+    }
 }
 
 struct Reader {
@@ -246,5 +254,20 @@ impl Reader {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_panics_is_told() {
+        let (reports, mut told) = mpsc::channel(1);
+        watch(async { panic!("asked for") }, "shard-7".into(), reports.clone()).await;
+        let Some(Report::Failed(error)) = told.recv().await else { panic!("it is told") };
+        assert_eq!(error.to_string(), "shard shard-7: its reader has panicked");
+        watch(async {}, "shard-7".into(), reports).await;
+        assert!(told.recv().await.is_none(), "one that ends says so itself");
     }
 }
