@@ -13,8 +13,8 @@
 //! | `updates` | which open sessions are emitted early, and when |
 //! | `look` | looking at open sessions |
 //! | `tag` | the session that took an event |
-//! | `state` | what a snapshot is taken from and restored into |
-//! | `shard` | what an engine does as one of several shards |
+//! | `state` | the content of snapshots, and their restoring |
+//! | `shard` | an engine as one of several shards |
 //! | `touched` | which keys change while a snapshot is taken in portions |
 
 mod arrival;

@@ -379,10 +379,12 @@ impl<K: Key, V: Value, S> OrderedSessions<K, V, S> {
         if session.is(Mark::Cut) {
             return;
         }
-        let rule = match () {
-            () if is_end => CloseReason::EndEvent,
-            () if session.count() >= self.rules.max_events => CloseReason::MaxEvents,
-            () => return,
+        let rule = if is_end {
+            CloseReason::EndEvent
+        } else if session.count() >= self.rules.max_events {
+            CloseReason::MaxEvents
+        } else {
+            return;
         };
         self.end(slot, session.last.shift(1), rule, shared);
     }

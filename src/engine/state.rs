@@ -214,12 +214,12 @@ fn latest_reach<V>(rare: &RareState<V>, end: Timestamp) -> Timestamp {
 }
 
 impl<K: Key, V: Value, A: Aggregate<K, V>> Engine<K, V, A> {
-    /// What a snapshot is taken from.
+    /// The content of a snapshot.
     pub(crate) const fn state(&self) -> &State<K, V, A> {
         &self.state
     }
 
-    /// What a snapshot is restored into.
+    /// The place of a snapshot that is restored.
     pub(crate) const fn state_mut(&mut self) -> &mut State<K, V, A> {
         &mut self.state
     }

@@ -9,9 +9,9 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Kafka, Worker};
+use common::Kafka;
 use futures_executor::block_on;
-use program::testing::free_port;
+use program::testing::{Running, free_port};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -48,16 +48,8 @@ impl Site {
     fn run(&self, more: &[&str]) -> (Option<i32>, String) {
         let own = ["run", "--input", &self.topic, "--group", &self.group, "--gap", "1m"];
         let command = [&own[..], &["--stop-when-idle", "1ms"], more].concat();
-        let mut child = self.kafka.command(&command).stderr(Stdio::piped()).spawn().unwrap();
-        let until = Instant::now() + PATIENCE;
-        while child.try_wait().unwrap().is_none() {
-            if Instant::now() > until {
-                let _ = child.kill();
-                panic!("it does not end: {:?}", child.wait_with_output());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        let output = child.wait_with_output().unwrap();
+        let child = Running::start_within(PATIENCE, self.kafka.command(&command).stderr(Stdio::piped()));
+        let output = child.wait_with_output();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
@@ -207,18 +199,7 @@ fn records_that_are_removed_while_a_process_works_are_told() {
     site.kafka.until_done(&site.topic, &site.group, PATIENCE);
     site.remove_before(51);
     producer.commit_transaction(PATIENCE).unwrap();
-    assert!(!until_ended(&mut worker), "it stops");
-}
-
-fn until_ended(worker: &mut Worker) -> bool {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        assert!(Instant::now() < until, "it does not end");
-        match worker.has_ended() {
-            Some(is_well) => return is_well,
-            None => thread::sleep(Duration::from_millis(20)),
-        }
-    }
+    assert!(!worker.wait(), "it stops");
 }
 
 #[test]
@@ -228,7 +209,7 @@ fn partitions_that_are_added_are_told() {
     let mut worker = site.kafka.worker(&site.topic, &site.group, &often);
     site.kafka.until_done(&site.topic, &site.group, PATIENCE);
     site.grow(3);
-    assert!(!until_ended(&mut worker), "it stops");
+    assert!(!worker.wait(), "it stops");
     site.produce(&[]);
     let sentence = "-clicks had 2 partitions when the group began, and has another number now: keys have moved";
     site.stops(sentence, &[]);

@@ -13,7 +13,7 @@ use program::say::{list, say};
 use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
 
-/// What a process tells of itself when a connection begins.
+/// The first message of each process on a connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Greeting {
     pub process: usize,
@@ -21,7 +21,7 @@ pub struct Greeting {
     pub command: Vec<(String, String)>,
 }
 
-/// What is sent before the length of a greeting.
+/// The bytes before the length of a greeting.
 const MARK: &[u8; 8] = b"sessions";
 /// The command of a job is shorter.
 const LONGEST: u32 = 1 << 20;
